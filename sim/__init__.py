@@ -1,0 +1,1 @@
+"""The world: simulated people, their platform, and what it logs. Knows nothing of agents."""

@@ -1,0 +1,118 @@
+"""Interest clusters: what the platform knows of topics (public).
+
+A nested four-level tree over items, made from embeddings and traffic alone (Wang et al. 2024,
+section 3.1); ``sim.clustering`` builds it. Level 2 is the level that planners plan on, and its
+clusters carry keywords.
+"""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from sim.arrays import FloatArray, IntArray, readonly
+from sim.errors import InvalidInput
+
+NUM_LEVELS = 4
+
+
+@dataclass(frozen=True)
+class InterestClusters:
+    """The cluster tree. Immutable.
+
+    Attributes:
+        path: (L, 4) int32; row ``i`` is leaf ``i`` (a level-4 cluster) and names its cluster at
+            each level; column 3 is ``arange(L)``.
+        centroid: (L, 256) float32, unit-length mean embedding of each leaf's items.
+        keywords: one tuple of keywords a level-2 cluster; no two clusters have the same tuple.
+    """
+
+    path: IntArray
+    centroid: FloatArray
+    keywords: tuple[tuple[str, ...], ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", readonly(np.ascontiguousarray(self.path, np.int32)))
+        object.__setattr__(self, "centroid", readonly(np.ascontiguousarray(self.centroid, np.float32)))
+        descriptions = [self.description(c) for c in range(self.num_clusters)]
+        if "" in descriptions:
+            raise InvalidInput("clusters.keywords", descriptions.index(""), "this cluster has no keywords")
+        if len(set(descriptions)) < len(descriptions):
+            twice = max(descriptions, key=descriptions.count)
+            raise InvalidInput("clusters.keywords", twice, "must be unique to one cluster")
+
+    @property
+    def num_clusters(self) -> int:
+        """Number of level-2 clusters, M."""
+        return len(self.keywords)
+
+    @property
+    def level_sizes(self) -> tuple[int, ...]:
+        """Number of clusters at levels 1 to 4."""
+        return tuple(int(self.path[:, level].max()) + 1 for level in range(NUM_LEVELS))
+
+    @cached_property
+    def parent(self) -> IntArray:
+        """(M,) int32: the level-1 cluster above each level-2 cluster."""
+        above = np.empty(self.num_clusters, np.int32)
+        above[self.path[:, 1]] = self.path[:, 0]
+        return readonly(above)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of tree and keywords: tables made for other clusters are told apart by it."""
+        content = hashlib.sha256(json.dumps(self.keywords).encode())
+        content.update(self.path.tobytes())
+        content.update(self.centroid.tobytes())
+        return content.hexdigest()
+
+    def description(self, cluster: int) -> str:
+        """The level-2 cluster in words: its keywords, joined by commas. Unique."""
+        return ", ".join(self.keywords[cluster])
+
+    def file(self, embedding: FloatArray) -> IntArray:
+        """File items under the leaf whose centroid is nearest in cosine.
+
+        Args:
+            embedding: (n, 256) float.
+
+        Returns:
+            (n, 4) int32, the cluster at each level.
+        """
+        leaf = np.empty(len(embedding), np.int64)
+        for start in range(0, len(embedding), 4096):
+            block = embedding[start : start + 4096].astype(np.float32)
+            leaf[start : start + 4096] = (block @ self.centroid.T).argmax(axis=1)  # (block, L)
+        return np.asarray(self.path[leaf])
+
+    def save(self, path: Path) -> None:
+        """Write safetensors, first under a temporary name, then renamed."""
+        temporary = path.with_name(path.name + ".tmp")
+        save_file(
+            {"path": np.array(self.path), "centroid": np.array(self.centroid)},
+            temporary,
+            metadata={"keywords": json.dumps(self.keywords)},
+        )
+        os.replace(temporary, path)
+
+    @staticmethod
+    def load(path: Path) -> "InterestClusters":
+        """Read what ``save`` wrote.
+
+        Raises:
+            InvalidInput: not such a file, or truncated.
+        """
+        try:
+            arrays = load_file(path)
+            header = path.read_bytes()
+            metadata = json.loads(header[8 : 8 + int.from_bytes(header[:8], "little")])["__metadata__"]
+            keywords = json.loads(metadata["keywords"])
+            return InterestClusters(arrays["path"], arrays["centroid"], tuple(tuple(k) for k in keywords))
+        except (OSError, SafetensorError, KeyError, ValueError) as error:
+            raise InvalidInput("clusters file", str(path), f"must be a whole clusters file ({error})") from None

@@ -1,0 +1,21 @@
+"""Files that are written whole or not at all."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write valid JSON (no NaN), first under a temporary name, then renamed; same content, same bytes."""
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def replace_folder(source: Path, target: Path) -> None:
+    """Rename a whole folder into place, over an older one if there is one."""
+    if target.exists():
+        shutil.rmtree(target)
+    os.replace(source, target)
