@@ -166,13 +166,13 @@ class PlatformConfig:
 class WorldConfig:
     """Everything that, with a seed, makes a world."""
 
-    num_users: int = _limit(1, 100_000_000)
-    num_items: int = _limit(50, 100_000_000)
-    num_interests: int = _limit(2, 100_000)
-    semantic_alignment: float = _limit(0, 1)
     population: PopulationConfig
     response: ResponseConfig
     dynamics: DynamicsConfig
     items: ItemsConfig
     clusters: ClustersConfig
     platform: PlatformConfig
+    num_users: int = _limit(1, 100_000_000)
+    num_items: int = _limit(50, 100_000_000)
+    num_interests: int = _limit(2, 100_000)
+    semantic_alignment: float = _limit(0, 1)

@@ -112,7 +112,8 @@ class ItemSource:
         generator = self._stream.at("positions").generator()
 
         def positions(scale: float, *shape: int) -> FloatArray:
-            return (scale / EMBEDDING_SIZE**0.5) * generator.standard_normal((*shape, EMBEDDING_SIZE), np.float32)
+            drawn = generator.standard_normal((*shape, EMBEDDING_SIZE), np.float32)
+            return np.asarray(scale / EMBEDDING_SIZE**0.5 * drawn)
 
         theme = positions(config.theme_scale, len(tree.themes))
         self._interest_position = theme[tree.theme_of_interest] + positions(config.interest_scale, tree.num_interests)

@@ -1,5 +1,6 @@
 """The interaction log: one row an impression, columnar, Parquet in and out."""
 
+import hashlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
@@ -80,6 +81,13 @@ class InteractionLog:
         """The same log, its items filed under other clusters; ``cluster_of_item`` is (n,) int32."""
         columns = {name: getattr(self, name) for name in DTYPES}
         return InteractionLog(**{**columns, "cluster": cluster_of_item[self.item]})
+
+    def digest(self) -> str:
+        """SHA-256 over all columns: two runs with the same digest had the same log, byte for byte."""
+        content = hashlib.sha256()
+        for name in DTYPES:
+            content.update(getattr(self, name).tobytes())
+        return content.hexdigest()
 
     @staticmethod
     def concatenate(logs: Iterable["InteractionLog"]) -> "InteractionLog":

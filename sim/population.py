@@ -125,10 +125,11 @@ def _generate_chunk(config: PopulationConfig, user: IntArray, tree: InterestTree
     z = stream.at("traits").normal(user, 3 + LATENT_SIZE).astype(np.float32)  # (n, 19)
     correlation = config.budget_activity_correlation
     log_budget = correlation * z[:, 0] + (1 - correlation**2) ** 0.5 * z[:, 1]
+    budget = config.budget_minutes_median * np.exp(config.budget_minutes_sigma * log_budget)
     return Population(
         taste=z[:, 3:],
         activity=(config.activity_mean + config.activity_sd * z[:, 0]).astype(np.float32),
-        budget_minutes=(config.budget_minutes_median * np.exp(config.budget_minutes_sigma * log_budget)).astype(np.float32),
+        budget_minutes=budget.astype(np.float32),
         novelty_appetite=(config.novelty_appetite_sd * z[:, 2]).astype(np.float32),
         interest=interest,
         affinity=slot_affinity,

@@ -1,0 +1,1 @@
+"""Commands and the experiment protocol. Nobody imports this package."""

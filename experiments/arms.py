@@ -1,0 +1,274 @@
+"""One arm of an experiment: days of requests, slates and feedback (the protocol of docs/experiment.md).
+
+The burn-in is an arm too: production alone, from day 0.
+"""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from agents.check import validate
+from safetensors.numpy import load_file, save_file
+
+from agents.base import Agent, Recommendations
+from sim.arrays import BoolArray, IntArray
+from sim.files import replace_folder
+from sim.log import AGENT, PRODUCTION, InteractionLog
+from sim.platform import Platform, PlatformRecords, Requests
+from sim.random import RandomStream
+from sim.response import Feedback
+from sim.world import World
+
+
+@dataclass
+class Arm:
+    """An arm as it lives: its world, its platform, its recommenders.
+
+    Attributes:
+        name: the arm's name.
+        world: the arm's own copy of the world.
+        records: the platform's book-keeping.
+        platform: the read-only front of it, which the recommenders see.
+        production: serves what the agent does not.
+        agent: fills the exploration slots; None in the control arm.
+        users: (U,) int64, the users assigned to the arm.
+        slots, exploration_slots: S and E.
+        stream: the arm's randomness; twins share ``luck``, which is the same in every arm.
+        luck: randomness that arms have in common (production's draws, where the agent's slots are).
+    """
+
+    name: str
+    world: World
+    records: PlatformRecords
+    platform: Platform
+    production: Agent
+    agent: Agent | None
+    users: IntArray
+    slots: int
+    exploration_slots: int
+    stream: RandomStream
+    luck: RandomStream
+
+
+@dataclass(frozen=True)
+class DayRecord:
+    """What a day of an arm brought: the log, and the truth beside it.
+
+    Attributes:
+        log: R impressions.
+        dormant: (R,) bool, hidden truth: the interest was dormant for the user when shown.
+        discovered: (R,) bool, hidden truth: this impression turned it into a discovered one.
+    """
+
+    log: InteractionLog
+    dormant: BoolArray
+    discovered: BoolArray
+
+
+def run_day(arm: Arm, day: int) -> DayRecord:
+    """Let one arm live one day.
+
+    Every user who comes asks for slates until they leave, or have asked
+    ``max_requests_per_day`` times. At the day's end production and agent learn from its rows.
+    """
+    world, records = arm.world, arm.records
+    came = world.begin_day(day)
+    came = came[np.isin(came, arm.users)]
+    records.begin_day(day, world.catalog)
+    parts: list[DayRecord] = []
+    here = came
+    for step in range(world.config.platform.max_requests_per_day):
+        if not len(here):
+            break
+        slate, source = compose_slates(arm, here, day, step)
+        feedback = world.respond(here, slate.items, step)
+        parts.append(_record(arm, here, day, step, slate, source, feedback))
+        records.record(
+            here, slate.items, feedback.examined, feedback.consumed, feedback.watch_fraction, feedback.positive
+        )
+        here = here[~feedback.left]
+    world.end_day(came)
+    record = _joined(parts)
+    arm.production.update(record.log, arm.luck.at("production update", day))
+    if arm.agent is not None:
+        arm.agent.update(record.log, arm.stream.at("update", day))
+    return record
+
+
+def compose_slates(arm: Arm, user: IntArray, day: int, step: int) -> tuple[Recommendations, IntArray]:
+    """Slates of S items: E from the arm's agent at random positions, the rest from production.
+
+    The agent chooses first; production then fills the other slots from what is left, so that the
+    propensities of both are exact.
+
+    Returns:
+        The slates, all of whose fields are filled (propensity NaN and cluster -1 where unknown),
+        and (B, S) int8 who filled each slot.
+    """
+    slots, explored = arm.slots, arm.exploration_slots if arm.agent is not None else 0
+    requests = arm.records.requests(user, slots)
+    production_luck = arm.luck.at("production", day, step)
+    if arm.agent is None or explored == 0:
+        own = _checked(arm.production, requests, production_luck, arm, "production")
+        return own, np.full((len(user), slots), PRODUCTION, np.int8)
+    asked = replace(requests, num_slots=explored)
+    theirs = _checked(arm.agent, asked, arm.stream.at("agent", day, step), arm, arm.name)
+    exclude = np.concatenate([requests.exclude, theirs.items], axis=1)  # (B, X + E)
+    source = np.full((len(user), slots), PRODUCTION, np.int8)
+    # The E smallest of S uniforms: every set of positions is equally likely.
+    place = np.sort(arm.luck.at("positions", day, step).uniform(user, slots).argsort(axis=1)[:, :explored], axis=1)
+    np.put_along_axis(source, place, AGENT, axis=1)
+    if explored == slots:
+        return theirs, source
+    rest = replace(requests, exclude=exclude, num_slots=slots - explored)
+    own = _checked(arm.production, rest, production_luck, arm, "production")
+    # A stable sort by source lists production's places first, then the agent's, both in order.
+    order = source.argsort(axis=1, kind="stable").argsort(axis=1)  # (B, S) place -> column of the joint list
+
+    def woven(a: np.ndarray, b: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+        return np.take_along_axis(np.concatenate([a, b], axis=1), order, axis=1)
+
+    assert own.propensity is not None
+    assert own.cluster is not None
+    assert theirs.propensity is not None
+    assert theirs.cluster is not None
+    slate = Recommendations(
+        woven(own.items, theirs.items),
+        woven(own.propensity, theirs.propensity),
+        woven(own.cluster, theirs.cluster),
+    )
+    return slate, source
+
+
+def _checked(agent: Agent, requests: Requests, rng: RandomStream, arm: Arm, name: str) -> Recommendations:
+    """Ask a recommender, check its answer, and fill in what it may leave out."""
+    answer = agent.recommend(requests, rng)
+    validate(answer, requests, arm.platform, name)
+    shape = answer.items.shape
+    propensity = np.full(shape, np.nan, np.float32) if answer.propensity is None else answer.propensity
+    cluster = np.full(shape, -1, np.int32) if answer.cluster is None else answer.cluster
+    return Recommendations(answer.items, propensity, cluster)
+
+
+def _record(
+    arm: Arm,
+    user: IntArray,
+    day: int,
+    step: int,
+    slate: Recommendations,
+    source: IntArray,
+    feedback: Feedback,
+) -> DayRecord:
+    """The examined impressions of one request of B users as log rows, by user and slot."""
+    row, slot = np.nonzero(feedback.examined)
+    assert slate.propensity is not None
+    assert slate.cluster is not None
+    items = slate.items[row, slot]
+    log = InteractionLog(
+        user=user[row],
+        day=np.full(len(row), day),
+        step=np.full(len(row), step),
+        slot=slot,
+        item=items,
+        cluster=arm.records.cluster_of_item[items],
+        watch_seconds=feedback.watch_seconds[row, slot],
+        watch_fraction=feedback.watch_fraction[row, slot],
+        liked=feedback.liked[row, slot],
+        disliked=feedback.disliked[row, slot],
+        positive=feedback.positive[row, slot],
+        consumed=feedback.consumed[row, slot],
+        propensity=slate.propensity[row, slot],
+        source=source[row, slot],
+        planned=slate.cluster[row, slot],
+    )
+    return DayRecord(log, feedback.dormant[row, slot], feedback.discovered[row, slot])
+
+
+def _joined(parts: list[DayRecord]) -> DayRecord:
+    empty = [np.empty(0, bool)]
+    return DayRecord(
+        InteractionLog.concatenate(p.log for p in parts),
+        np.concatenate([p.dormant for p in parts] or empty),
+        np.concatenate([p.discovered for p in parts] or empty),
+    )
+
+
+def live(
+    arm: Arm,
+    first_day: int,
+    num_days: int,
+    folder: Path,
+    on_day: Callable[[], None],
+    burn_in: InteractionLog | None = None,
+) -> DayRecord:
+    """Let an arm live ``num_days``, writing a checkpoint a day; goes on where a killed run stopped.
+
+    Args:
+        arm: the arm as it is before ``first_day``.
+        folder: where days are kept: ``day_0014/`` holds that day's log and, until the next day
+            is complete, the arm's whole state.
+        on_day: called after each day, and for each day found done.
+        burn_in: the log that the arm's agent learns from before its first day.
+    """
+    done = _resume(arm, first_day, num_days, folder)
+    if done == 0 and arm.agent is not None and burn_in is not None:
+        arm.agent.fit(arm.platform, burn_in, arm.stream.at("fit"))
+    for _ in range(done):
+        on_day()
+    for day in range(first_day + done, first_day + num_days):
+        record = run_day(arm, day)
+        _write_day(arm, day, record, folder)
+        on_day()
+    return _joined([_read_day(folder / f"day_{day:04}") for day in range(first_day, first_day + num_days)])
+
+
+def _resume(arm: Arm, first_day: int, num_days: int, folder: Path) -> int:
+    """Take over the state after the last complete day; how many days are done."""
+    for day in reversed(range(first_day, first_day + num_days)):
+        state = folder / f"day_{day:04}" / "state"
+        if state.is_dir():
+            arm.world.load(state)
+            arm.records.load(state / "records.safetensors", arm.world.catalog, arm.records.clusters)
+            arm.production.load(state / "production", arm.platform)
+            if arm.agent is not None:
+                arm.agent.load(state / "agent", arm.platform)
+            return day - first_day + 1
+    return 0
+
+
+def save_state(arm: Arm, state: Path) -> None:
+    """Write an arm's whole state into a new folder."""
+    (state / "production").mkdir(parents=True)
+    (state / "agent").mkdir()
+    arm.world.save(state)
+    arm.records.save(state / "records.safetensors")
+    arm.production.save(state / "production")
+    if arm.agent is not None:
+        arm.agent.save(state / "agent")
+
+
+def _write_day(arm: Arm, day: int, record: DayRecord, folder: Path) -> None:
+    final = folder / f"day_{day:04}"
+    temporary = folder / f"day_{day:04}.tmp"
+    if temporary.exists():  # of a killed run
+        shutil.rmtree(temporary)
+    temporary.mkdir(parents=True)
+    save_state(arm, temporary / "state")
+    record.log.write(temporary / "log.parquet")
+    save_file({"dormant": record.dormant, "discovered": record.discovered}, temporary / "truth.safetensors")
+    replace_folder(temporary, final)
+    _drop_state(folder / f"day_{day - 1:04}")
+
+
+def _drop_state(day_folder: Path) -> None:
+    """Forget the state of a day that is no longer the last."""
+    state = day_folder / "state"
+    if state.is_dir():
+        shutil.rmtree(state)
+
+
+def _read_day(folder: Path) -> DayRecord:
+    truth = load_file(folder / "truth.safetensors")
+    return DayRecord(InteractionLog.read(folder / "log.parquet"), truth["dormant"], truth["discovered"])

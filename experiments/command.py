@@ -1,0 +1,46 @@
+"""What the commands have in common: one clear line for a user's mistake, no traceback."""
+
+import sys
+from collections.abc import Callable, Sequence
+from importlib.resources import files
+from typing import Any
+
+from sim.errors import InvalidInput
+
+GROUPS = ("world", "llm", "experiment", "agent")
+
+
+def check_choices(arguments: Sequence[str]) -> None:
+    """Check ``GROUP=CHOICE`` overrides before Hydra does, whose message takes a page.
+
+    Raises:
+        InvalidInput: a group has no such choice.
+    """
+    if any(a.startswith("hydra.searchpath") for a in arguments):
+        return  # plugins may bring choices of their own
+    for argument in arguments:
+        key, _, value = argument.partition("=")
+        group = key.lstrip("+").split("@")[0]
+        if group not in GROUPS or not value:
+            continue
+        known = sorted(
+            entry.name.removesuffix(".yaml")
+            for entry in files("conf").joinpath(group).iterdir()
+            if entry.name.endswith(".yaml") and entry.name != "base.yaml"
+        )
+        for choice in value.split(","):
+            if choice not in known:
+                raise InvalidInput(group, choice, f"unknown {group}; known are {', '.join(known)}")
+
+
+def run_command(name: str, task: Callable[[], Any]) -> None:
+    """Run a command's ``main``; turn ``InvalidInput`` into one line on stderr and exit status 2."""
+    try:
+        check_choices(sys.argv[1:])
+        task()
+    except InvalidInput as error:
+        print(f"interestlab {name}: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print(f"interestlab {name}: interrupted; the same command goes on from here", file=sys.stderr)
+        raise SystemExit(130) from None

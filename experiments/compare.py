@@ -1,0 +1,155 @@
+"""``interestlab compare``: an A/B comparison of recommenders, from burn-in to report.html."""
+
+import os
+import resource
+import sys
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from experiments import llm_stages, pipeline
+from experiments.command import run_command
+from experiments.metrics import ArmRun, Setting
+from experiments.pipeline import Runtime, Study
+from experiments.plots import figures_of, save_figure
+from experiments.protocol import CONTROL, check_experiment
+from experiments.report_page import write_report
+from experiments.results import assemble
+from experiments.stages import Stage, check_cache_dir
+from sim.clusters import InterestClusters
+from sim.config import WorldConfig, from_mapping
+from sim.errors import InvalidInput
+from sim.files import write_json
+from sim.log import InteractionLog
+from sim.random import RandomStream
+
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+def check_study(config: DictConfig) -> Study:
+    """Build a study from the composed config.
+
+    Raises:
+        InvalidInput: names the entry, the value and what would be right.
+    """
+    try:
+        plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    except Exception as error:  # OmegaConf's own errors are of many kinds
+        raise InvalidInput("config", str(error).splitlines()[0], "must resolve") from None
+    seed = plain["seed"]
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise InvalidInput("seed", seed, "must be a whole number, at least 0")
+    world = from_mapping(WorldConfig, plain["world"], "world")
+    experiment = check_experiment(plain["experiment"], list(plain["agents"]), world.num_users)
+    for name, value in plain["runtime"].items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise InvalidInput(f"runtime.{name}", value, "must be a whole number, at least 1")
+    return Study(
+        seed=seed,
+        world=world,
+        experiment=experiment,
+        production=plain["production"],
+        agents={name: agent for name, agent in plain["agents"].items() if name in experiment.arms and name != CONTROL},
+        cache_dir=check_cache_dir(str(plain["cache_dir"])),
+        runtime=Runtime(**plain["runtime"]),
+    )
+
+
+def compare(config: DictConfig, folder: Path) -> Path:
+    """Run a comparison and write its report, results, logs and figures into ``folder``.
+
+    Returns:
+        The path of report.html.
+    """
+    study = check_study(config)
+    llm = llm_stages.check_llm(config) if llm_stages.needed(study) else None
+    before = pipeline.burn_in(study)
+    clustered = pipeline.cluster(study, before)
+    stages = {"burn-in": before, "clusters": clustered}
+    inputs: dict[str, list[str]] = {}
+    extra: dict[str, Any] = {}
+    if llm is not None:
+        made = llm_stages.make_table(study, llm, clustered)
+        stages |= made.stages
+        study = llm_stages.with_table(study, made)
+        inputs = {name: [made.table.digest] for name in llm_stages.arms_with_table(study)}
+        extra = made.summary()
+    arms = pipeline.run_arms(study, before, clustered, inputs)
+    stages |= {f"arm {name}": stage for name, stage in arms.items()}
+    results = _results(study, config, clustered, arms, extra)
+    return _write(folder, study, results, stages, arms)
+
+
+def _results(
+    study: Study, config: DictConfig, clustered: Stage, arms: dict[str, Stage], extra: dict[str, Any]
+) -> dict[str, Any]:
+    clusters = InterestClusters.load(clustered.folder / "clusters.safetensors")
+    burn_in = InteractionLog.read(clustered.folder / "log.parquet")
+    experiment = study.experiment
+    kept = {name: pipeline.read_arm(stage) for name, stage in arms.items()}
+    setting = Setting(
+        num_users=study.world.num_users,
+        first_day=experiment.burn_in_days,
+        num_days=experiment.days,
+        diversion=experiment.diversion,
+        slots=experiment.slots,
+        exploration_slots=experiment.exploration_slots,
+        num_clusters=clusters.num_clusters,
+        consumed_before=pipeline.consumed_before(clustered),
+        burn_in=burn_in,
+        control=experiment.control,
+        reference=experiment.reference,
+        num_items=int(next(iter(kept.values()))[1]["num_items"][0]),
+    )
+    runs = [
+        ArmRun(name, log, pipeline.assigned_users(study, name), truth["dormant"], truth["discoveries"])
+        for name, (log, truth) in kept.items()
+    ]
+    described: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    for key in ("cache_dir", "runtime"):  # where and how the work was done; not what was done
+        described.pop(key)
+    described["agents"] = {name: described["agents"][name] for name in arms if name in described["agents"]}
+    costs = extra.pop("costs", {})
+    generator = RandomStream(study.seed, "report").generator()
+    results = assemble(runs, setting, described, costs, generator)
+    return results | extra | {"log_sha256": {run.name: run.log.digest() for run in runs}}
+
+
+def _write(
+    folder: Path, study: Study, results: dict[str, Any], stages: dict[str, Stage], arms: dict[str, Stage]
+) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, stage in arms.items():
+        pipeline.read_arm(stage)[0].write(folder / f"log_{name}.parquet")
+    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    seconds = {name: round(stage.seconds, 1) for name, stage in stages.items()}
+    timings = {
+        "seconds": seconds,
+        "from_cache": [name for name, stage in stages.items() if stage.cached],
+        "peak_memory_bytes_of_largest_process": peak * 1024,
+    }
+    write_json(folder / "timings.json", timings)
+    write_json(folder / "results.json", results)
+    figures = figures_of(results)
+    for name, figure in figures.items():
+        save_figure(figure, folder / "figures", name)
+    return write_report(results, seconds, figures, folder)
+
+
+@hydra.main(version_base="1.3", config_path="pkg://conf", config_name="compare")
+def _task(config: DictConfig) -> None:
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    report = compare(config, folder)
+    print(f"report: {report.resolve()}", file=sys.stdout)
+
+
+def main() -> None:
+    """Entry point of the command."""
+    run_command("compare", _task)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,192 @@
+"""The language model's stages: transitions, curation, fine-tuning, and the table of all pairs."""
+
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from omegaconf import DictConfig, OmegaConf
+from tqdm import tqdm
+
+from agents.llm.bulk import fill_table
+from agents.llm.curation import Curation, curate, split_by_pair
+from agents.llm.finetune import finetune
+from agents.llm.settings import LLMSettings
+from agents.llm.table import TransitionTable
+from agents.llm.weights import prepare_weights, weights_digest
+from agents.transitions import Transitions, novel_transitions
+from experiments.pipeline import Study
+from experiments.stages import Stage, run_stage
+from sim.clusters import InterestClusters
+from sim.errors import InvalidInput
+from sim.files import write_json
+from sim.log import InteractionLog
+from sim.random import RandomStream
+
+_CODE = ("sim", "agents/llm", "agents/transitions.py", "experiments/llm_stages.py")
+_PLANNER = "agents.llm.planner.LLMTablePlanner"
+
+
+@dataclass(frozen=True)
+class TableMade:
+    """What the language model's stages left.
+
+    Attributes:
+        tuned: the fine-tuning stage; ``model/``, ``curve.json``, ``curation.json`` in its folder.
+        table: the bulk inference stage; a ``TransitionTable`` in its folder.
+    """
+
+    tuned: Stage
+    table: Stage
+
+    @property
+    def stages(self) -> dict[str, Stage]:
+        """By name."""
+        return {"finetune": self.tuned, "table": self.table}
+
+    def summary(self) -> dict[str, Any]:
+        """What results.json and the report say of the model: curve, label skew, costs."""
+        curve = json.loads((self.tuned.folder / "run" / "curve.json").read_text())
+        manifest = json.loads((self.table.folder / "table" / "manifest.json").read_text())
+        curation = json.loads((self.tuned.folder / "curation.json").read_text())
+        rows = [
+            {
+                "step": point["step"],
+                "match_rate": point["match_rate"],
+                "recall_1_fine_tuning": point["fine_tuning"]["recall@1"],
+                "recall_10_fine_tuning": point["fine_tuning"]["recall@10"],
+                "recall_1_held_out": point["held_out"]["recall@1"],
+                "recall_10_held_out": point["held_out"]["recall@10"],
+                "held_out_loss": point["held_out_loss"],
+            }
+            for point in curve["steps"]
+        ]
+        skew = manifest["label_distribution"]
+        costs = manifest["costs"] | {"table_bytes": manifest["bytes"], "finetune_samples": curation["samples"]}
+        return {
+            "llm": {"best_step": curve["best_step"], "curve": rows, "label_skew": skew, "curation": curation},
+            "costs": {"llm": costs},
+        }
+
+
+def needed(study: Study) -> bool:
+    """Whether some arm reads a language model's table."""
+    return bool(arms_with_table(study))
+
+
+def arms_with_table(study: Study) -> list[str]:
+    """The arms whose planner is a ``LLMTablePlanner``."""
+    return [name for name, agent in study.agents.items() if _planner(agent).get("_target_") == _PLANNER]
+
+
+def _planner(agent: dict[str, Any]) -> dict[str, Any]:
+    planner = agent.get("planner")
+    return planner if isinstance(planner, dict) else {}
+
+
+def check_llm(config: DictConfig) -> LLMSettings:
+    """The settings of ``conf/llm``, checked.
+
+    Raises:
+        InvalidInput: names the entry, the value and what would be right.
+    """
+    plain: dict[str, Any] = OmegaConf.to_container(config.llm, resolve=True)  # type: ignore[assignment]
+    known = set(LLMSettings.__dataclass_fields__)
+    for name in plain:
+        if name not in known:
+            raise InvalidInput(f"llm.{name}", plain[name], f"unknown entry; known are {', '.join(sorted(known))}")
+    for name in sorted(known - set(plain)):
+        raise InvalidInput(f"llm.{name}", None, "is missing")
+    return LLMSettings(**plain)
+
+
+def with_table(study: Study, made: TableMade) -> Study:
+    """The study with the table's folder filled in where agents want one."""
+    agents = dict(study.agents)
+    for name in arms_with_table(study):
+        table = str(made.table.folder / "table")
+        agents[name] = {**agents[name], "planner": {**_planner(agents[name]), "table": table}}
+    return replace(study, agents=agents)
+
+
+def make_table(study: Study, settings: LLMSettings, clustered: Stage) -> TableMade:
+    """Fine-tune the model on the burn-in log and let it score all pairs.
+
+    Raises:
+        InvalidInput: weights are missing, or the log has no novel transition.
+    """
+    weights = _weights(settings, study.cache_dir)
+    stream = RandomStream(study.seed, "llm")
+    tuning = {key: value for key, value in asdict(settings).items() if key not in _TABLE_ONLY}
+    tuned = run_stage(
+        study.cache_dir,
+        "finetune",
+        lambda folder: _finetune(study, settings, clustered, weights, stream, folder),
+        config={"seed": study.seed, "llm": tuning, "weights": weights_digest(weights)},
+        inputs=[clustered.digest],
+        code=_CODE,
+    )
+
+    def fill(folder: Path) -> None:
+        fill_table(
+            tuned.folder / "run" / "model",
+            InterestClusters.load(clustered.folder / "clusters.safetensors"),
+            settings,
+            folder / "table",
+            study.runtime.workers,
+            stream.at("table"),
+        )
+        TransitionTable.open(folder / "table")
+
+    table = run_stage(
+        study.cache_dir,
+        "table",
+        fill,
+        config={"seed": study.seed, **{key: getattr(settings, key) for key in _TABLE_ONLY}},
+        inputs=[clustered.digest, tuned.digest],
+        code=_CODE,
+    )
+    return TableMade(tuned, table)
+
+
+_TABLE_ONLY = ("pmi_coefficient", "top_n", "pairs_per_shard")
+"""Settings that bulk inference reads and fine-tuning does not."""
+
+
+def _weights(settings: LLMSettings, cache_dir: Path) -> Path:
+    with tqdm(total=1, desc="weights", unit="model", leave=False, dynamic_ncols=True) as bar:
+        folder = prepare_weights(settings.model, cache_dir)
+        bar.update()
+    return folder
+
+
+def _finetune(
+    study: Study, settings: LLMSettings, clustered: Stage, weights: Path, stream: RandomStream, folder: Path
+) -> None:
+    torch.set_num_threads(study.runtime.torch_threads)
+    clusters = InterestClusters.load(clustered.folder / "clusters.safetensors")
+    log = InteractionLog.read(clustered.folder / "log.parquet")
+    transitions = novel_transitions(log, stream.at("transitions"), study.world.platform.history_days)
+    if not len(transitions.label):
+        raise InvalidInput(
+            "experiment.burn_in_days",
+            study.experiment.burn_in_days,
+            "is too short: the log has no novel transition to fine-tune on",
+        )
+    kept, held_out = split_by_pair(transitions, settings.held_out_share, stream.at("held out"))
+    samples = curate(kept, clusters.num_clusters, settings.pairs_per_label, settings.curation, stream.at("curation"))
+    write_json(folder / "curation.json", _described(transitions, held_out, samples))
+    finetune(weights, clusters, samples, held_out, settings, folder / "run", stream.at("finetune"))
+
+
+def _described(transitions: Transitions, held_out: Transitions, samples: Curation) -> dict[str, Any]:
+    return {
+        "novel_transitions": len(transitions.label),
+        "held_out_transitions": len(held_out.label),
+        "samples": len(samples),
+        "labels_with_too_few_pairs": samples.short_labels,
+        "labels_without_pairs": samples.missing_labels,
+        "distinct_labels_in_log": int(len(np.unique(transitions.label))),
+    }

@@ -1,0 +1,29 @@
+"""``interestlab COMMAND [overrides]``: the same as ``python -m experiments.COMMAND``."""
+
+import sys
+from importlib import import_module
+
+COMMANDS = {
+    "compare": "an A/B comparison of recommenders, from burn-in to report.html",
+    "benchmark": "how fast the simulator is, as ratios measured side by side",
+}
+
+
+def main() -> None:
+    """Dispatch to a command; the console script ``interestlab``."""
+    arguments = sys.argv[1:]
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print("usage: interestlab COMMAND [overrides]; interestlab COMMAND --help\n\ncommands:")
+        for command, title in COMMANDS.items():
+            print(f"  {command:12} {title}")
+        return
+    command = arguments[0]
+    if command not in COMMANDS:
+        print(f"interestlab: unknown command {command!r}; known are {', '.join(COMMANDS)}", file=sys.stderr)
+        raise SystemExit(2)
+    sys.argv = [f"interestlab {command}", *arguments[1:]]
+    import_module(f"experiments.{command}").main()
+
+
+if __name__ == "__main__":
+    main()

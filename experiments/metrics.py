@@ -1,0 +1,296 @@
+"""What is measured in an A/B test, from the impressions and nothing else.
+
+A metric of ``METRICS`` is a ratio of sums over users (``UserSums``), so that all inference is over
+users, or a property of the whole arm. Whether an impression was novel is worked out from the log
+here; what the agent planned, and what it was told, is never read.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import gammaln
+
+from experiments.statistics import UserSums
+from sim.arrays import BoolArray, FloatArray, IntArray
+from sim.log import AGENT, InteractionLog
+
+ACTIVE_MINUTES = 10.0
+"""Watch time a day that makes a user active on that day."""
+
+TRAILING_DAYS = 7
+"""Length of the window at the end of the experiment in which distinct clusters are counted."""
+
+RAREFIED_WATCHES = 20
+"""Watches to which users are rarefied: variety without the part that volume brings by itself."""
+
+JACCARD_PAIRS = 2000
+"""Pairs of users behind the mean pairwise overlap."""
+
+Scope = Literal["feed", "agent slots", "user", "arm"]
+
+
+@dataclass(frozen=True)
+class ArmRun:
+    """What one arm of the experiment left behind.
+
+    Attributes:
+        name: the arm.
+        log: the A/B days only, rows in order (day, step, user, slot).
+        assigned: (U,) int64 users assigned to the arm; in twins everybody.
+        dormant: (R,) hidden truth of each row: the item's true interest was dormant for that user
+            just before the impression.
+        discoveries: (N,) dormant interests that turned discovered during the A/B, per user.
+    """
+
+    name: str
+    log: InteractionLog
+    assigned: IntArray
+    dormant: BoolArray
+    discoveries: IntArray
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all arms have in common.
+
+    Attributes:
+        num_users: N, users of the world.
+        first_day: first day of the A/B.
+        num_days: days of the A/B.
+        diversion: ``"twins"`` (every arm has the whole population) or ``"split"``.
+        slots: items asked for in a request.
+        exploration_slots: how many of them are the agent's.
+        num_clusters: M, level-2 clusters.
+        consumed_before: (N, M) clusters that the user consumed before the A/B.
+        burn_in: the log before the A/B, for trailing windows.
+        control: the arm that lifts and Figure 5 compare with.
+        reference: the arm that Figures 4b and 4c compare with.
+        num_items: size of the catalogue; where unknown, one above the largest item logged.
+    """
+
+    num_users: int
+    first_day: int
+    num_days: int
+    diversion: str
+    slots: int
+    exploration_slots: int
+    num_clusters: int
+    consumed_before: BoolArray
+    burn_in: InteractionLog
+    control: str
+    reference: str
+    num_items: int | None = None
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One row of the results: ``higher_is_better`` is ``None`` where neither direction is."""
+
+    name: str
+    title: str
+    unit: str
+    scope: Scope
+    higher_is_better: bool | None
+    description: str
+
+
+_NOVEL = "level-2 clusters that the user had never consumed before the impression"
+METRICS: tuple[Metric, ...] = (
+    Metric("novel_impression_ratio", "Novel impressions", "share", "feed", None,
+           f"Share of impressions from {_NOVEL}."),
+    Metric("novel_impression_ratio_agent_slots", "Novel impressions, agent's slots", "share", "agent slots", True,
+           "The same over the slots that the arm's agent filled."),
+    Metric("positive_rate", "Positive feedback", "share", "feed", True,
+           "Share of impressions with a long view (18 s or complete) or a like, and no dislike."),
+    Metric("positive_rate_agent_slots", "Positive feedback, agent's slots", "share", "agent slots", True,
+           "The same over the slots that the arm's agent filled."),
+    Metric("novel_positive_rate", "Positive feedback on novel impressions", "share", "feed", True,
+           "Positive feedback rate among novel impressions."),
+    Metric("novel_positive_rate_agent_slots", "Positive feedback on novel impressions, agent's slots", "share",
+           "agent slots", True, "The same over the slots that the arm's agent filled."),
+    Metric("watch_minutes_per_user_day", "Watch time", "min per user and day", "user", True,
+           "Minutes watched per assigned user and day, users who stayed away included."),
+    Metric("active_user_share", "Active users", "share", "user", True,
+           f"Share of assigned users with at least {ACTIVE_MINUTES:g} minutes that day, averaged over days."),
+    Metric("unique_engaged_pairs", "Unique engaged user-cluster pairs", "clusters per user", "user", True,
+           "Distinct clusters with positive feedback per assigned user, over the experiment."),
+    Metric("discoveries_per_user", "Discoveries", "interests per user", "user", True,
+           "Dormant interests that became discovered, per assigned user (hidden truth of the simulation)."),
+    Metric("exploration_precision", "Exploration precision", "share", "feed", True,
+           "Share of novel impressions on interests that were truly dormant in that user (hidden truth)."),
+    Metric("distinct_clusters_7d", "Distinct clusters in 7 days", "clusters per user", "user", True,
+           f"Distinct clusters consumed in the last {TRAILING_DAYS} days of the experiment, per assigned user."),
+    Metric("distinct_clusters_7d_rarefied", f"Distinct clusters in {RAREFIED_WATCHES} watches", "clusters per user",
+           "user", True, f"Expected distinct clusters among {RAREFIED_WATCHES} consumed items drawn at random from the "
+           f"user's last {TRAILING_DAYS} days, over users who have as many: variety at equal volume."),
+    Metric("item_coverage", "Catalogue coverage", "share", "arm", None,
+           "Share of the catalogue shown at least once; grows with the number of impressions."),
+    Metric("popularity_gini", "Gini of item popularity", "index", "arm", None,
+           "Inequality of impressions over the catalogue, items never shown included: 0 all equal, 1 all on one."),
+    Metric("consumption_jaccard", "Overlap between users", "index", "arm", None,
+           f"Mean Jaccard index of two users' sets of consumed clusters, over {JACCARD_PAIRS:,} fixed pairs."),
+)  # fmt: skip
+"""Every metric, in the order of the report. The first thirteen are user-level."""
+
+
+def novel_rows(log: InteractionLog, consumed_before: BoolArray) -> BoolArray:
+    """Which impressions were from a cluster that the user had not consumed until then.
+
+    A row is novel unless its cluster was consumed before the log began or on any earlier row of
+    the same user and cluster, earlier slots of the same slate included.
+
+    Args:
+        log: rows in the order in which they happened.
+        consumed_before: (N, M).
+
+    Returns:
+        (R,) bool.
+    """
+    key = log.user * consumed_before.shape[1] + log.cluster
+    order = np.argsort(key, kind="stable")  # keeps time's order within a user and cluster
+    key, consumed = key[order], log.consumed[order].astype(np.int64)
+    earlier = np.cumsum(consumed) - consumed
+    first = np.ones(len(key), dtype=bool)
+    first[1:] = key[1:] != key[:-1]
+    # `earlier` never falls, so the running maximum of its group starts is that of the own group.
+    at_start = np.maximum.accumulate(np.where(first, earlier, 0)) if len(key) else earlier
+    novel = ~consumed_before[log.user, log.cluster]
+    novel[order] &= earlier == at_start
+    return np.asarray(novel)
+
+
+def watch_minutes(run: ArmRun, setting: Setting) -> FloatArray:
+    """(U, D) minutes that each assigned user watched on each day of the A/B."""
+    place = _places(run, setting)[run.log.user]
+    cell = place * setting.num_days + (run.log.day - setting.first_day)
+    seconds = np.bincount(cell, run.log.watch_seconds, minlength=len(run.assigned) * setting.num_days)
+    return np.asarray(seconds.reshape(len(run.assigned), setting.num_days) / 60.0)
+
+
+def trailing_watches(run: ArmRun, setting: Setting) -> tuple[IntArray, IntArray]:
+    """Consumed items per user and cluster in the trailing window that ends with the A/B.
+
+    An experiment shorter than the window borrows the last days of the burn-in.
+
+    Returns:
+        ``(place, watches)``, both (P,), one entry for each pair of an assigned user and a cluster
+        consumed: the user's position in ``run.assigned`` and the number of consumed items.
+    """
+    since = setting.first_day + setting.num_days - TRAILING_DAYS
+    place_of = _places(run, setting)
+    keys = []
+    for log in (setting.burn_in, run.log):
+        rows = log.consumed & (log.day >= since)
+        keys.append(place_of[log.user[rows]] * setting.num_clusters + log.cluster[rows])
+    joined = np.concatenate(keys)
+    pairs, watches = np.unique(joined[joined >= 0], return_counts=True)  # below 0: users of other arms
+    return pairs // setting.num_clusters, watches
+
+
+def distinct_clusters(run: ArmRun, setting: Setting) -> IntArray:
+    """(U,) distinct clusters that each assigned user consumed in the trailing window."""
+    place, _ = trailing_watches(run, setting)
+    return np.bincount(place, minlength=len(run.assigned))
+
+
+def rarefied(place: IntArray, watches: IntArray, num_users: int, draws: int = RAREFIED_WATCHES) -> UserSums:
+    """Expected distinct clusters among ``draws`` watches drawn without replacement.
+
+    For a user with n watches, n_k of them on cluster k (Hurlbert 1971, "The nonconcept of species
+    diversity"), E = sum_k [1 - C(n - n_k, draws) / C(n, draws)].
+
+    Args:
+        place, watches: (P,) as ``trailing_watches`` returns them.
+        num_users: U.
+
+    Returns:
+        (U,) sums; users with fewer than ``draws`` watches are left out by a zero denominator.
+    """
+    total = np.bincount(place, watches, minlength=num_users)
+    n, rest = total[place], total[place] - watches
+    possible = rest >= draws  # otherwise the cluster cannot be missed
+    log_missed = np.full(len(place), -np.inf)
+    n, rest = n[possible], rest[possible]
+    log_missed[possible] = gammaln(rest + 1) - gammaln(rest - draws + 1) - gammaln(n + 1) + gammaln(n - draws + 1)
+    expected = np.bincount(place, -np.expm1(log_missed), minlength=num_users)
+    enough = total >= draws
+    return UserSums(np.where(enough, expected, 0.0), enough.astype(np.float64))
+
+
+def user_sums(run: ArmRun, setting: Setting) -> dict[str, UserSums]:
+    """Every user-level metric of ``METRICS`` as (U,) sums in the order of ``run.assigned``."""
+    log, num = run.log, len(run.assigned)
+    place = _places(run, setting)[log.user]
+    every, novel, agent = np.ones(len(log), dtype=bool), novel_rows(log, setting.consumed_before), log.source == AGENT
+
+    def share(of: BoolArray, among: BoolArray) -> UserSums:
+        return UserSums(np.bincount(place[of & among], minlength=num), np.bincount(place[among], minlength=num))
+
+    minutes = watch_minutes(run, setting)
+    days, one = np.full(num, float(setting.num_days)), np.ones(num)
+    engaged = np.unique(place[log.positive] * setting.num_clusters + log.cluster[log.positive])
+    pair_place, watches = trailing_watches(run, setting)
+    sums = {"exploration_precision": share(run.dormant, novel)}
+    for suffix, slots in (("", every), ("_agent_slots", agent)):
+        sums["novel_impression_ratio" + suffix] = share(novel, slots)
+        sums["positive_rate" + suffix] = share(log.positive, slots)
+        sums["novel_positive_rate" + suffix] = share(log.positive, novel & slots)
+    sums |= {
+        "watch_minutes_per_user_day": UserSums(minutes.sum(axis=1), days),
+        "active_user_share": UserSums((minutes >= ACTIVE_MINUTES).sum(axis=1), days),
+        "unique_engaged_pairs": UserSums(np.bincount(engaged // setting.num_clusters, minlength=num), one),
+        "discoveries_per_user": UserSums(run.discoveries[run.assigned], one),
+        "distinct_clusters_7d": UserSums(np.bincount(pair_place, minlength=num), one),
+        "distinct_clusters_7d_rarefied": rarefied(pair_place, watches, num),
+    }
+    return sums
+
+
+def gini(counts: npt.NDArray[np.generic]) -> float | None:
+    """Gini index of (n,) non-negative counts, sum_i (2i - n - 1) x_(i) / (n sum x), x ascending."""
+    ascending = np.sort(np.asarray(counts, dtype=np.float64))
+    n, total = len(ascending), float(ascending.sum())
+    return float(((2.0 * np.arange(1, n + 1) - n - 1) @ ascending) / (n * total)) if total > 0 else None
+
+
+def arm_values(run: ArmRun, setting: Setting, num_items: int, draws: FloatArray) -> dict[str, float | None]:
+    """The metrics of scope ``"arm"``, from which no user-level interval follows.
+
+    Args:
+        num_items: size of the catalogue; item ids are below it.
+        draws: (P, 2) uniform numbers that pick the pairs of users; the same for every arm.
+    """
+    shown = np.bincount(run.log.item, minlength=num_items)
+    return {
+        "item_coverage": float((shown > 0).mean()) if len(shown) else None,
+        "popularity_gini": gini(shown),
+        "consumption_jaccard": _mean_jaccard(run, setting, draws),
+    }
+
+
+def _mean_jaccard(run: ArmRun, setting: Setting, draws: FloatArray) -> float | None:
+    """Mean of |A & B| / |A | B| over pairs of users who consumed anything at all in the A/B."""
+    num = len(run.assigned)
+    if num < 2:
+        return None
+    one = (draws[:, 0] * num).astype(np.int64)
+    other = (one + 1 + (draws[:, 1] * (num - 1)).astype(np.int64)) % num  # never the same user
+    sampled = np.unique(np.concatenate([one, other]))
+    row_of = np.full(setting.num_users, -1)
+    row_of[run.assigned[sampled]] = np.arange(len(sampled))
+    rows = run.log.consumed & (row_of[run.log.user] >= 0)
+    consumed = np.zeros((len(sampled), setting.num_clusters), dtype=bool)
+    consumed[row_of[run.log.user[rows]], run.log.cluster[rows]] = True
+    left, right = consumed[np.searchsorted(sampled, one)], consumed[np.searchsorted(sampled, other)]
+    union = (left | right).sum(axis=1)
+    some = union > 0
+    return float(((left & right).sum(axis=1)[some] / union[some]).mean()) if some.any() else None
+
+
+def _places(run: ArmRun, setting: Setting) -> IntArray:
+    """(N,) position of each user in ``run.assigned``; users of other arms lie far below zero."""
+    place = np.full(setting.num_users, -1, dtype=np.int64)
+    place[run.assigned] = np.arange(len(run.assigned))
+    return place

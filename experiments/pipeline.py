@@ -1,0 +1,360 @@
+"""The stages of a comparison, each cached: burn-in, clusters, fine-tuning, table, arms."""
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import cached_property, partial
+from multiprocessing import Manager, get_context
+from pathlib import Path
+from queue import Empty, Queue
+from typing import Any
+
+import numpy as np
+import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+from safetensors.numpy import load_file, save_file
+from tqdm import tqdm
+
+from agents.base import Agent
+from experiments.arms import Arm, DayRecord, live, save_state
+from experiments.protocol import ExperimentConfig
+from experiments.stages import Stage, run_stage
+from sim.arrays import BoolArray, IntArray
+from sim.clustering import build_clusters
+from sim.clusters import InterestClusters
+from sim.config import WorldConfig
+from sim.errors import InvalidInput
+from sim.log import InteractionLog
+from sim.platform import Platform, PlatformRecords
+from sim.random import RandomStream
+from sim.world import World
+
+_RECOMMENDERS = ("sim", "agents", "experiments/arms.py", "experiments/pipeline.py")
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """How the work is done; changes no result.
+
+    Attributes:
+        workers: processes side by side.
+        torch_threads: threads of the fine-tuning process.
+        world_threads: threads that simulate users within an arm.
+    """
+
+    workers: int
+    torch_threads: int
+    world_threads: int
+
+
+@dataclass(frozen=True)
+class Study:
+    """Everything that a comparison is made of, checked.
+
+    Attributes:
+        seed: the study's seed.
+        world: the world's constants.
+        experiment: the protocol.
+        production: Hydra config of the production recommender.
+        agents: Hydra configs of the arms' agents, by arm.
+        cache_dir: where stages live.
+        runtime: how the work is done.
+    """
+
+    seed: int
+    world: WorldConfig
+    experiment: ExperimentConfig
+    production: dict[str, Any]
+    agents: dict[str, dict[str, Any]]
+    cache_dir: Path
+    runtime: Runtime
+
+    @cached_property
+    def luck(self) -> RandomStream:
+        """Randomness that all arms have in common."""
+        return RandomStream(self.seed, "luck")
+
+    def build_world(self) -> World:
+        """The world on day 0."""
+        return World(self.world, self.seed, self.runtime.world_threads)
+
+    def build_records(self, world: World, clusters: InterestClusters) -> PlatformRecords:
+        """A platform's empty book-keeping."""
+        memory = self.world.platform
+        return PlatformRecords(
+            self.world.num_users,
+            world.catalog,
+            clusters,
+            memory.history_length,
+            memory.history_days,
+            memory.seen_length,
+        )
+
+
+def build_agent(config: dict[str, Any], name: str) -> Agent:
+    """Make an agent from its Hydra config.
+
+    Raises:
+        InvalidInput: the config names no class, or arguments that the class doesn't take.
+    """
+    try:
+        agent = instantiate(OmegaConf.create(config))()
+    except InvalidInput:
+        raise
+    except Exception as error:  # whatever a plugin's constructor may raise
+        reason = str(error.__cause__ or error).splitlines()[0]
+        raise InvalidInput(f"agent {name}", config.get("_target_"), f"could not be made: {reason}") from None
+    if not isinstance(agent, Agent):
+        raise InvalidInput(f"agent {name}", config.get("_target_"), "must be a subclass of agents.base.Agent")
+    return agent
+
+
+def burn_in(study: Study) -> Stage:
+    """Production serves everyone for ``burn_in_days`` days, from a cold start on day 0."""
+    days = study.experiment.burn_in_days
+
+    def make(folder: Path) -> None:
+        torch.set_num_threads(1)
+        world = study.build_world()
+        items = np.arange(world.catalog.num_items)
+        clusters = build_clusters(world.catalog, items, np.ones(len(items)), study.world.clusters)
+        records = study.build_records(world, clusters)
+        arm = Arm(
+            name="burn-in",
+            world=world,
+            records=records,
+            platform=Platform(records),
+            production=build_agent(study.production, "production"),
+            agent=None,
+            users=np.arange(study.world.num_users),
+            slots=study.experiment.slots,
+            exploration_slots=0,
+            stream=RandomStream(study.seed, "burn-in"),
+            luck=study.luck,
+        )
+        nothing = InteractionLog.concatenate([])
+        arm.production.fit(arm.platform, nothing, study.luck.at("production fit"))
+        with tqdm(total=days, desc="burn-in", unit="day", dynamic_ncols=True) as bar:
+            record = live(arm, 0, days, folder / "days", lambda: bar.update())
+        record.log.write(folder / "log.parquet")
+        save_state(arm, folder / "state")
+
+    config = {
+        "seed": study.seed,
+        "world": asdict(study.world),
+        "production": study.production,
+        "days": days,
+        "slots": study.experiment.slots,
+    }
+    return run_stage(study.cache_dir, "burn-in", make, config=config, inputs=[], code=_RECOMMENDERS)
+
+
+def cluster(study: Study, before: Stage) -> Stage:
+    """Cluster the live items anew, now that there is traffic, and refile the log under the new clusters."""
+
+    def make(folder: Path) -> None:
+        world = study.build_world()
+        world.load(before.folder / "state")
+        log = InteractionLog.read(before.folder / "log.parquet")
+        catalog = world.catalog
+        items = np.flatnonzero(catalog.alive(world.day))
+        watches = np.bincount(log.item[log.consumed], minlength=catalog.num_items)[items]
+        clusters = build_clusters(catalog, items, 1.0 + watches, study.world.clusters)
+        records = study.build_records(world, clusters)
+        records.load(before.folder / "state" / "records.safetensors", catalog, clusters)
+        records.adopt(catalog, clusters)
+        refiled = log.with_clusters(records.cluster_of_item)
+        records.mark_consumed(refiled.user[refiled.consumed], refiled.cluster[refiled.consumed])
+        clusters.save(folder / "clusters.safetensors")
+        refiled.write(folder / "log.parquet")
+        records.save(folder / "records.safetensors")
+
+    config = {"clusters": asdict(study.world.clusters)}
+    code = ("sim", "experiments/pipeline.py")
+    return run_stage(study.cache_dir, "clusters", make, config=config, inputs=[before.digest], code=code)
+
+
+def assigned_users(study: Study, arm: str) -> IntArray:
+    """(U,) int64: everybody in ``twins``; in ``split`` each user is in one arm, drawn by a named stream."""
+    users = np.arange(study.world.num_users)
+    arms = study.experiment.arms
+    if study.experiment.diversion == "twins":
+        return users
+    place = (study.luck.at("diversion").uniform(users, 1)[:, 0] * len(arms)).astype(np.int64)
+    return users[place == arms.index(arm)]
+
+
+def arm_stage(
+    study: Study, name: str, before: Stage, clustered: Stage, inputs: list[str], report: Callable[[str], None]
+) -> Stage:
+    """Let one arm live through the A/B; runs in a worker process.
+
+    Args:
+        study: the study.
+        name: the arm.
+        before: the burn-in.
+        clustered: the clusters stage.
+        inputs: digests of further stages that the arm's agent reads, such as the LLM's table.
+        report: called with the arm's name after each day.
+    """
+    experiment = study.experiment
+
+    def make(folder: Path) -> None:
+        torch.set_num_threads(1)
+        arm, log = _prepare_arm(study, name, before, clustered)
+        record = live(arm, experiment.burn_in_days, experiment.days, folder / "days", lambda: report(name), burn_in=log)
+        _write_arm(arm, record, folder)
+
+    config = {
+        "name": name,
+        "agent": _portable(study.agents.get(name)),
+        "experiment": {**asdict(experiment), "arms": _arms_that_matter(experiment), "reference": "", "control": ""},
+    }
+    digests = [before.digest, clustered.digest, *inputs]
+    return run_stage(study.cache_dir, f"arm-{name}", make, config=config, inputs=digests, code=_RECOMMENDERS)
+
+
+def _arms_that_matter(experiment: ExperimentConfig) -> list[str]:
+    """In ``twins`` an arm doesn't depend on which others there are; in ``split`` its users do."""
+    return [] if experiment.diversion == "twins" else list(experiment.arms)
+
+
+def _portable(agent: dict[str, Any] | None) -> dict[str, Any] | None:
+    """An agent's config without the table's path, which the stage's inputs stand for."""
+    if agent is None:
+        return None
+    return {
+        key: _portable(value) if isinstance(value, dict) else value for key, value in agent.items() if key != "table"
+    }
+
+
+def _prepare_arm(study: Study, name: str, before: Stage, clustered: Stage) -> tuple[Arm, InteractionLog]:
+    """The arm as it is on the eve of the A/B, and the burn-in log."""
+    world = study.build_world()
+    world.load(before.folder / "state")
+    clusters = InterestClusters.load(clustered.folder / "clusters.safetensors")
+    records = study.build_records(world, clusters)
+    records.load(clustered.folder / "records.safetensors", world.catalog, clusters)
+    platform = Platform(records)
+    production = build_agent(study.production, "production")
+    production.load(before.folder / "state" / "production", platform)
+    agent = None
+    if name in study.agents:
+        agent = build_agent(study.agents[name], name)
+        agent.bind(production)
+    arm = Arm(
+        name=name,
+        world=world,
+        records=records,
+        platform=platform,
+        production=production,
+        agent=agent,
+        users=assigned_users(study, name),
+        slots=study.experiment.slots,
+        exploration_slots=study.experiment.exploration_slots,
+        stream=RandomStream(study.seed, "arm", name),
+        luck=study.luck,
+    )
+    return arm, InteractionLog.read(clustered.folder / "log.parquet")
+
+
+def _write_arm(arm: Arm, record: DayRecord, folder: Path) -> None:
+    users = record.log.user[record.discovered]
+    save_file(
+        {
+            "dormant": record.dormant,
+            "discoveries": np.bincount(users, minlength=arm.world.config.num_users),
+            "num_items": np.array([arm.world.catalog.num_items]),
+        },
+        folder / "truth.safetensors",
+    )
+    record.log.write(folder / "log.parquet")
+
+
+def read_arm(stage: Stage) -> tuple[InteractionLog, dict[str, Any]]:
+    """An arm's log and truth as its stage wrote them."""
+    return InteractionLog.read(stage.folder / "log.parquet"), load_file(stage.folder / "truth.safetensors")
+
+
+def consumed_before(clustered: Stage) -> BoolArray:
+    """(N, M) bool: the level-2 clusters that each user consumed from before the A/B."""
+    return np.asarray(load_file(clustered.folder / "records.safetensors")["consumed"])
+
+
+def run_arms(study: Study, before: Stage, clustered: Stage, inputs: dict[str, list[str]]) -> dict[str, Stage]:
+    """Run every arm, ``runtime.workers`` at a time, with one progress bar over all arms' days."""
+    arms = study.experiment.arms
+    call = partial(arm_stage, study, before=before, clustered=clustered)
+    with tqdm(total=len(arms) * study.experiment.days, desc="A/B", unit="arm-day", dynamic_ncols=True) as bar:
+
+        def on_day(name: str) -> None:
+            bar.set_postfix_str(name, refresh=False)
+            bar.update()
+
+        if study.runtime.workers == 1:
+            return {name: call(name, inputs=inputs.get(name, []), report=on_day) for name in arms}
+        with Manager() as manager, _pool(study.runtime.workers) as pool:
+            ticks, stop = manager.Queue(), manager.Event()
+            report = _Report(ticks, stop)
+            jobs = {name: pool.submit(call, name, inputs=inputs.get(name, []), report=report) for name in arms}
+            try:
+                while not all(job.done() for job in jobs.values()):
+                    for name in _drained(ticks):
+                        on_day(name)
+                    for job in jobs.values():
+                        if job.done():
+                            job.result()  # raises what the arm raised
+                for name in _drained(ticks):
+                    on_day(name)
+            except BaseException:
+                stop.set()
+                for job in jobs.values():
+                    job.cancel()
+                raise
+            return {name: job.result() for name, job in jobs.items()}
+
+
+class _Stopped(RuntimeError):
+    """Another arm failed; this one has stopped after its day."""
+
+
+@dataclass(frozen=True)
+class _Report:
+    """Tells the main process of each day, and hears from it when to stop."""
+
+    ticks: Any
+    stop: Any
+
+    def __call__(self, name: str) -> None:
+        self.ticks.put(name)
+        if self.stop.is_set():
+            raise _Stopped(name)
+
+
+def _drained(ticks: "Queue[str]") -> list[str]:
+    """What is in the queue, waiting a moment for the first."""
+    names = []
+    try:
+        names.append(ticks.get(timeout=0.3))
+        while True:
+            names.append(ticks.get_nowait())
+    except Empty:
+        return names
+
+
+@contextmanager
+def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Worker processes with one thread each for linear algebra: two on a core get in each other's way."""
+    before = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = "1"
+    try:
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            yield pool
+    finally:
+        if before is None:
+            del os.environ["OMP_NUM_THREADS"]
+        else:
+            os.environ["OMP_NUM_THREADS"] = before

@@ -1,0 +1,299 @@
+"""The paper's figures, drawn from the dictionary of ``results.json``.
+
+Every arm has one colour and marker in all figures, from the palette of Okabe and Ito (2008,
+"Color Universal Design"), which people with colour-blindness can tell apart. Figures are built
+with matplotlib's objects, without pyplot's global state, and the same results give the same SVG
+bytes. A figure whose data are missing says so in words; ``missing`` gives the reason.
+"""
+
+import io
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from sim.arrays import FloatArray
+
+NOVELTY, FEEDBACK = "novel_impression_ratio_agent_slots", "positive_rate_agent_slots"
+"""Figure 4b's axes."""
+
+_STYLE: Any = {  # Any: rc_context's own type lists every key as a literal
+    "font.size": 9,
+    "font.family": "DejaVu Sans",  # ships with matplotlib, so that every machine draws the same
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.linewidth": 0.8,
+    "axes.labelsize": 9,
+    "grid.color": "#e6e6e6",
+    "grid.linewidth": 0.7,
+    "legend.frameon": False,
+    "lines.linewidth": 1.5,
+    "lines.markersize": 5.5,
+    "svg.hashsalt": "interestlab",
+    "svg.fonttype": "path",
+    "pdf.fonttype": 42,
+}
+_COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+_MARKERS = ("o", "^", "s", "v", "P", "X", "<", ">")
+_WIDTH = 5.2  # inches: one column of a paper, and still legible at the width of a phone
+_BAND_DAYS = 10  # with more days than this, Figure 5 draws intervals as bands instead of bars
+
+
+def arm_styles(results: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Colour and marker of every arm: the control grey, the reference black, others by name.
+
+    Styles go by sorted name, not by position, so that a JSON file with sorted keys and a report
+    that lists the arms in another order draw them alike.
+    """
+    control, reference = baselines(results)
+    styles: dict[str, dict[str, Any]] = {}
+    others = 0
+    for name in sorted(results["arms"]):
+        if name == reference:
+            styles[name] = {"color": "#000000", "marker": "D"}
+        elif name == control:
+            styles[name] = {"color": "#767676", "marker": "d"}
+        else:
+            styles[name] = {"color": _COLOURS[others % len(_COLOURS)], "marker": _MARKERS[others % len(_MARKERS)]}
+            others += 1
+    return styles
+
+
+def baselines(results: dict[str, Any]) -> tuple[str | None, str | None]:
+    """``(control, reference)``: whom lifts on the feed and on the agent's slots are against."""
+    slots = (lifts.get(NOVELTY, {}).get("vs") for lifts in results["lifts"].values())
+    return results["daily"].get("vs"), next((name for name in slots if name is not None), None)
+
+
+def missing(results: dict[str, Any], name: str) -> str | None:
+    """Why figure ``name`` (``"figure_4b"`` and so on) cannot be drawn, or ``None`` if it can."""
+    control, reference = baselines(results)
+    if name == "figure_4a" and not results.get("llm", {}).get("curve"):
+        return "no fine-tuning curve in these results"
+    if name == "figure_4b":
+        if reference is None:
+            return "the reference arm was not run"
+        if not _points(results):
+            return "no arm has impressions on its agent's slots to compare with the reference's"
+    if name == "figure_4c" and not any(curve["n"] for curve in results["uci"].values()):
+        return "no second arm, or too few users of the reference arm to compare with"
+    if name == "figure_5" and (control is None or not results["daily"]["arms"]):
+        return "the control arm was not run, or nothing else was"
+    return None
+
+
+def figures_of(results: dict[str, Any]) -> dict[str, Figure]:
+    """Every figure that these results have the data for, by name."""
+    draws = (figure_4a, figure_4b, figure_4c, figure_5)
+    return {draw.__name__: draw(results) for draw in draws if missing(results, draw.__name__) is None}
+
+
+def curve_rows(results: dict[str, Any]) -> list[dict[str, Any]]:
+    """The fine-tuning curve, a flat row for each step; ``{"held_out": {"recall@1"}}`` is ``held out recall@1``."""
+
+    def flat(row: dict[str, Any], path: str) -> dict[str, Any]:
+        named = {f"{path} {key}".strip().replace("_", " "): value for key, value in row.items()}
+        parts = (flat(value, key) if isinstance(value, dict) else {key: value} for key, value in named.items())
+        return {key: value for part in parts for key, value in part.items()}
+
+    return [flat(row, "") for row in results.get("llm", {}).get("curve") or []]
+
+
+def figure_4a(results: dict[str, Any]) -> Figure:
+    """Match rate and recalls of the fine-tuned model over training steps."""
+    rows = curve_rows(results)
+    with matplotlib.rc_context(_STYLE):
+        figure, (axes,) = _panels(1, 3.3)
+        if _drawn_missing(axes, missing(results, "figure_4a")):
+            return figure
+        steps = [row["step"] for row in rows]
+        columns = [key for key in rows[0] if "match rate" in key or "recall" in key]
+        for key, colour, marker in zip(columns, ("#000000", *_COLOURS), ("D", *_MARKERS), strict=False):
+            axes.plot(steps, 100 * _floats([row.get(key) for row in rows]), color=colour, marker=marker, label=key)
+        axes.set(xlabel="fine-tuning step", ylabel="share (%)", ylim=(-3, 103))
+        _legend(figure, axes)
+    return figure
+
+
+def figure_4b(results: dict[str, Any]) -> Figure:
+    """Novel impressions against positive feedback on the agent's slots, relative to the reference."""
+    _, reference = baselines(results)
+    styles = arm_styles(results)
+    with matplotlib.rc_context(_STYLE):
+        figure, (axes,) = _panels(1, 4.2)
+        if _drawn_missing(axes, missing(results, "figure_4b")):
+            return figure
+        _zero_lines(axes, vertical=True)
+        axes.plot([0], [0], linestyle="none", label=f"{reference} (reference)", zorder=4, **styles[str(reference)])
+        for name, (x, y) in _points(results).items():
+            axes.errorbar(
+                [100 * x["relative"]],
+                [100 * y["relative"]],
+                xerr=_reach(x["relative"], x["low"], x["high"]),
+                yerr=_reach(y["relative"], y["low"], y["high"]),
+                linestyle="none",
+                elinewidth=1.1,
+                capsize=2.5,
+                label=name,
+                zorder=3,
+                **styles[name],
+            )
+        axes.set_xlabel(_difference("novel impression ratio", reference))
+        axes.set_ylabel(_difference("positive feedback rate", reference))
+        axes.margins(0.12)
+        _signed(axes, "xy")
+        _legend(figure, axes)
+    return figure
+
+
+def figure_4c(results: dict[str, Any]) -> Figure:
+    """UCI@N: lift in users with at least N clusters in seven days, with simultaneous bands."""
+    styles = arm_styles(results)
+    with matplotlib.rc_context(_STYLE):
+        figure, (axes,) = _panels(1, 3.7)
+        if _drawn_missing(axes, missing(results, "figure_4c")):
+            return figure
+        _zero_lines(axes)
+        last = 1
+        for name, curve in results["uci"].items():
+            n = np.asarray(curve["n"], dtype=float)
+            if not len(n):
+                continue
+            last = max(last, int(n[-1]))
+            low, high = 100 * _floats(curve["low"]), 100 * _floats(curve["high"])
+            axes.fill_between(n, low, high, color=styles[name]["color"], alpha=0.16, linewidth=0)
+            every = max(1, len(n) // 8)
+            axes.plot(n, 100 * _floats(curve["lift"]), label=name, markevery=every, **styles[name])
+        reference = next(curve["vs"] for curve in results["uci"].values())
+        axes.set_xlabel("N, distinct interest clusters in 7 days")
+        axes.set_ylabel(_difference("users with at least N clusters", reference))
+        axes.set_xlim(1, max(2, last))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        _signed(axes, "y")
+        _legend(figure, axes)
+    return figure
+
+
+def figure_5(results: dict[str, Any]) -> Figure:
+    """Daily watch time and active users, relative to the control arm, with 95 % intervals."""
+    daily = results["daily"]
+    styles = arm_styles(results)
+    with matplotlib.rc_context(_STYLE):
+        figure, panels = _panels(2, 5.6)
+        if _drawn_missing(panels[0], missing(results, "figure_5")):
+            panels[1].set_visible(False)
+            return figure
+        days = np.asarray(daily["day"], dtype=float)
+        arms = daily["arms"]
+        for axes, series, title in zip(
+            panels, ("watch_minutes", "active_users"), ("watch time per user", "users with 10 min or more"), strict=True
+        ):
+            _zero_lines(axes)
+            for place, (name, of_arm) in enumerate(arms.items()):
+                # Side by side, so that the arms' bars do not hide each other.
+                aside = 0.09 * (place - (len(arms) - 1) / 2) if len(days) <= _BAND_DAYS else 0.0
+                _series(axes, days + aside, of_arm[series], name, styles[name], bars=len(days) <= _BAND_DAYS)
+            axes.set_ylabel(_difference(title, daily["vs"]))
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.set_xlim(days[0] - 0.5, days[-1] + 0.5)
+            _signed(axes, "y")
+        panels[0].tick_params(labelbottom=False)
+        panels[1].set_xlabel("day of the experiment")
+        _legend(figure, panels[0])
+    return figure
+
+
+def image_bytes(figure: Figure, kind: Literal["svg", "png"]) -> bytes:
+    """The figure as an SVG or a 200-dpi PNG file, without a date in it."""
+    buffer = io.BytesIO()
+    metadata = {"Date": None} if kind == "svg" else {"Software": None}
+    with matplotlib.rc_context(_STYLE):
+        figure.savefig(buffer, format=kind, dpi=200, metadata=metadata, facecolor="white")
+    return buffer.getvalue()
+
+
+def save_figure(figure: Figure, folder: Path, name: str) -> tuple[Path, Path]:
+    """Write ``name.svg`` and ``name.png``, each first under a temporary name, then renamed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    svg, png = folder / f"{name}.svg", folder / f"{name}.png"
+    for path, content in ((svg, image_bytes(figure, "svg")), (png, image_bytes(figure, "png"))):
+        temporary = path.with_name(path.name + ".tmp")
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    return svg, png
+
+
+def _points(results: dict[str, Any]) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+    """Arm -> its lifts on Figure 4b's axes, where both are known."""
+    pairs = {name: (lifts.get(NOVELTY, {}), lifts.get(FEEDBACK, {})) for name, lifts in results["lifts"].items()}
+    return {name: pair for name, pair in pairs.items() if all(lift.get("relative") is not None for lift in pair)}
+
+
+def _panels(num: int, height: float) -> tuple[Figure, list[Axes]]:
+    figure = Figure(figsize=(_WIDTH, height), layout="constrained")
+    panels = figure.subplots(num, 1, squeeze=False)
+    return figure, list(panels[:, 0])
+
+
+def _drawn_missing(axes: Axes, reason: str | None) -> bool:
+    if reason is None:
+        return False
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, f"Not available:\n{reason}.", ha="center", va="center", wrap=True, transform=axes.transAxes)
+    return True
+
+
+def _difference(what: str, other: str | None) -> str:
+    """An axis label in short lines: a name may be long, and an axis is not."""
+    return f"{what},\nrelative difference\nto {other} (%)"
+
+
+def _zero_lines(axes: Axes, vertical: bool = False) -> None:
+    axes.axhline(0, color="#555555", linewidth=0.9, zorder=1)
+    if vertical:
+        axes.axvline(0, color="#555555", linewidth=0.9, zorder=1)
+
+
+def _signed(axes: Axes, which: str) -> None:
+    """Ticks as +5 and -5: they are differences."""
+
+    def label(value: float, _: float) -> str:
+        return f"{value:+g}".replace("-", "\N{MINUS SIGN}") if abs(value) > 1e-9 else "0"
+
+    for axis in ([axes.xaxis] if "x" in which else []) + ([axes.yaxis] if "y" in which else []):
+        axis.set_major_formatter(label)
+
+
+def _legend(figure: Figure, axes: Axes) -> None:
+    """Below the axes, where it can never cover a point; narrow enough for three columns."""
+    handles, labels = axes.get_legend_handles_labels()
+    columns = 3 if max(map(len, labels), default=0) <= 18 else 2
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(columns, len(labels)), columnspacing=1.4)
+
+
+def _series(
+    axes: Axes, x: FloatArray, series: dict[str, list[float | None]], name: str, style: dict[str, Any], bars: bool
+) -> None:
+    y, low, high = (100 * _floats(series[part]) for part in ("relative", "low", "high"))
+    if bars:
+        axes.errorbar(x, y, yerr=[y - low, high - y], label=name, elinewidth=0.9, capsize=0, **style)
+    else:
+        axes.fill_between(x, low, high, color=style["color"], alpha=0.1, linewidth=0)
+        axes.plot(x, y, label=name, markevery=max(1, len(x) // 10), **style)
+
+
+def _floats(values: list[float | None]) -> FloatArray:
+    """(n,) float64, NaN (which matplotlib leaves out) for ``None``."""
+    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+
+
+def _reach(value: float, low: float | None, high: float | None) -> list[list[float]] | None:
+    """Error bar lengths in percent, [[down], [up]], or ``None`` without an interval."""
+    return None if low is None or high is None else [[100 * (value - low)], [100 * (high - value)]]

@@ -1,0 +1,246 @@
+"""``report.html``: one self-contained page for one experiment, from ``results.json`` and figures.
+
+The page needs no network, follows the reader's light or dark setting, and is legible on a phone
+and on paper. What it says in words is computed from the results: a difference is one only where
+its 95 % interval leaves zero out.
+"""
+
+import base64
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from matplotlib.figure import Figure
+
+from experiments.metrics import METRICS, RAREFIED_WATCHES, TRAILING_DAYS, Metric
+from experiments.plots import arm_styles, baselines, curve_rows, figure_4a, image_bytes, missing
+from experiments.statistics import MIN_ARM_USERS, MIN_REFERENCE_USERS
+
+HEADLINES = (
+    ("novel_impression_ratio_agent_slots", "Novelty of the agent's slots", "higher", "lower"),
+    ("positive_rate_agent_slots", "Positive feedback on the agent's slots", "higher", "lower"),
+    ("watch_minutes_per_user_day", "Watch time", "higher", "lower"),
+    ("active_user_share", "Active users", "more", "fewer"),
+    ("discoveries_per_user", "Discoveries of dormant interests", "more", "fewer"),
+)
+"""What the summary speaks of: metric, subject of the sentence, words for a rise and for a fall."""
+
+_SPACE = "\N{NO-BREAK SPACE}"  # an interval is not broken over two lines
+_EXPECTED = ("figure_4b", "figure_4c", "figure_5")
+_OF_THE_LLM = ("figure_3", "figure_4a")
+
+
+def write_report(results: dict[str, Any], timings: dict[str, float], figures: dict[str, Figure], folder: Path) -> Path:
+    """Write ``folder/report.html``, first under a temporary name, then renamed.
+
+    Args:
+        results: as ``results.assemble`` returns it; a key ``"llm"`` with ``"curve"`` (a list of
+            rows with ``"step"``) and ``"label_skew"`` adds a section on the language model.
+        timings: seconds by stage; kept out of ``results`` because they differ from run to run.
+        figures: by name (``"figure_4b"``, …); those that the page expects and does not get are
+            said to be missing.
+
+    Returns:
+        The path written.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template("report.html.j2").render(**_content(results, timings, figures))
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "report.html"
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(page, encoding="utf-8")
+    os.replace(temporary, path)
+    return path
+
+
+def summary(results: dict[str, Any]) -> list[str]:
+    """What happened, a sentence for each of ``HEADLINES``, with intervals."""
+    sentences = []
+    for metric, subject, rise, fall in HEADLINES:
+        lifts = {arm: of_arm[metric] for arm, of_arm in results["lifts"].items()}
+        known = {arm: lift for arm, lift in lifts.items() if lift["low"] is not None}
+        if not known:
+            sentences.append(f"{subject}: no comparison available.")
+            continue
+        best_first = sorted(known, key=lambda arm: -float(known[arm]["relative"]))
+        above = [arm for arm in best_first if known[arm]["low"] > 0]
+        below = [arm for arm in reversed(best_first) if known[arm]["high"] < 0]
+        level = [arm for arm in best_first if arm not in above and arm not in below]
+        told = [f"{word} under {_extreme(arms, known)}" for word, arms in ((rise, above), (fall, below)) if arms]
+        if level:
+            told.append("no difference detected for " + _listed([f"{arm} ({_lift(known[arm])})" for arm in level]))
+        sentences.append(f"{subject} against {next(iter(known.values()))['vs']}: {'; '.join(told)}.")
+    return sentences
+
+
+def _extreme(arms: list[str], lifts: dict[str, dict[str, Any]]) -> str:
+    """The first arm with its lift, the others by name: the table has the rest."""
+    first = f"{arms[0]} ({_lift(lifts[arms[0]])})"
+    return first if len(arms) == 1 else f"{first}, then {_listed(arms[1:])}"
+
+
+def captions(results: dict[str, Any]) -> dict[str, str]:
+    """Caption of each figure: what is drawn, of how many users, and what the intervals mean."""
+    control, reference = baselines(results)
+    users = _users(results)
+    uci = next((curve["vs"] for curve in results["uci"].values()), reference)
+    conditional = "Intervals are over users and conditional on this one simulated world."
+    return {
+        "figure_3": "How often each label is generated, over all pairs of clusters.",
+        "figure_4a": "Match rate (share of generated texts that are exactly a cluster's name) and recall of "
+        "transitions over fine-tuning steps.",
+        "figure_4b": f"Novel impressions against positive feedback on the agent's own slots, relative to {reference}. "
+        f"Bars are 95% intervals. {users} {conditional}",
+        "figure_4c": "UCI@N: assigned users with at least N distinct clusters consumed in the last "
+        f"{TRAILING_DAYS} days, relative to {uci}. Bands hold for all N at once (95%, bootstrap of users). N is "
+        f"shown where at least {MIN_REFERENCE_USERS} users of {uci} reach it, the band where at least "
+        f"{MIN_ARM_USERS} of the arm do. "
+        f"{users} {conditional}",
+        "figure_5": f"Watch time and active users on each day, relative to {control}, with a 95% interval for each day "
+        f"by itself. {users} {conditional}",
+    }
+
+
+def _content(results: dict[str, Any], timings: dict[str, float], figures: dict[str, Figure]) -> dict[str, Any]:
+    """Everything that the template shows, as strings and lists of strings."""
+    llm = results.get("llm") or {}
+    if llm.get("curve") and "figure_4a" not in figures:
+        figures = {"figure_4a": figure_4a(results), **figures}
+    named = sorted({*figures, *_EXPECTED})
+    config = results["config"]
+    curve = curve_rows(results)
+    return {
+        "title": "A/B comparison of " + _listed(list(results["arms"])),
+        "setting": _users(results),
+        "summary": summary(results),
+        "figures": [_figure(results, name, figures) for name in named if name not in _OF_THE_LLM],
+        "llm_figures": [_figure(results, name, figures) for name in named if name in _OF_THE_LLM],
+        "arms": [{"name": name, "color": style["color"]} for name, style in _styled(results)],
+        "estimates": [(m, [_estimate(of_arm[m.name], m) for of_arm in results["arms"].values()]) for m in METRICS],
+        "lift_arms": [{"name": n, "color": s["color"]} for n, s in _styled(results) if n in results["lifts"]],
+        "lifts": [_lift_row(results, m) for m in METRICS],
+        "claims": results["claims"],
+        "key_settings": _flat(config.get("experiment", {})) + _flat(config.get("world", {}))
+        if isinstance(config.get("experiment", {}), dict) and isinstance(config.get("world", {}), dict)
+        else [],
+        "config": _flat(config),
+        "llm": bool(llm),
+        "curve_columns": list(curve[0]) if curve else [],
+        "curve": [[_number(row.get(key)) for key in curve[0]] for row in curve],
+        "label_skew": _table(llm.get("label_skew") or {}),
+        "llm_other": _flat({key: value for key, value in llm.items() if key not in ("curve", "label_skew")}),
+        "costs": _flat(results["costs"]),
+        "timings": [(stage, f"{seconds:,.1f}") for stage, seconds in timings.items()],
+        "total": f"{sum(timings.values()):,.1f}",
+        "metrics": METRICS,
+        "rarefied": RAREFIED_WATCHES,
+    }
+
+
+def _styled(results: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    styles = arm_styles(results)
+    return [(name, styles[name]) for name in results["arms"]]
+
+
+def _figure(results: dict[str, Any], name: str, figures: dict[str, Figure]) -> dict[str, str | None]:
+    reason = missing(results, name) or (None if name in figures else "it was not drawn")
+    # A data URI keeps the SVG's ids to itself: inlined, two figures' clip paths and glyphs would collide.
+    source = None
+    if reason is None:
+        source = "data:image/svg+xml;base64," + base64.b64encode(image_bytes(figures[name], "svg")).decode()
+    title = name.replace("_", " ").capitalize()
+    return {"title": title, "caption": captions(results).get(name, ""), "source": source, "reason": reason}
+
+
+def _users(results: dict[str, Any]) -> str:
+    """How many users each arm has and how they came there, as a sentence."""
+    counts = [of_arm["watch_minutes_per_user_day"]["n"] for of_arm in results["arms"].values()]
+    few, many = min(counts, default=0), max(counts, default=0)
+    number = f"{few:,}" if few == many else f"{few:,} to {many:,}"
+    experiment = results["config"].get("experiment")
+    how = {
+        "twins": "the same users under the same luck in every arm (twins)",
+        "split": "different users in each arm (split)",
+    }.get(experiment.get("diversion", "") if isinstance(experiment, dict) else "")
+    days = len(results["daily"]["day"])
+    return f"{number} users per arm over {days} day{'s' if days != 1 else ''}" + (f", {how}." if how else ".")
+
+
+def _estimate(interval: dict[str, Any], metric: Metric) -> dict[str, str] | None:
+    if interval["value"] is None:
+        return None
+    factor, sign = (100.0, "%") if metric.unit == "share" else (1.0, "")
+    value, low, high = (None if interval[k] is None else interval[k] * factor for k in ("value", "low", "high"))
+    digits = _decimals(value, low, high)
+    between = "" if low is None or high is None else f"[{low:.{digits}f}, {high:.{digits}f}]"
+    return {"value": _minus(f"{value:.{digits}f}{sign}"), "interval": _minus(between)}
+
+
+def _lift_row(results: dict[str, Any], metric: Metric) -> dict[str, Any]:
+    row = [of_arm[metric.name] for of_arm in results["lifts"].values()]
+    cells: list[dict[str, Any] | None] = []
+    for lift in row:
+        if lift["relative"] is None:
+            cells.append(None)
+            continue
+        sure = lift["low"] is not None and (lift["low"] > 0 or lift["high"] < 0)
+        mark = (
+            ("\N{BLACK UP-POINTING TRIANGLE}" if lift["relative"] > 0 else "\N{BLACK DOWN-POINTING TRIANGLE}")
+            if sure
+            else ""
+        )
+        value, _, between = _lift(lift).partition(_SPACE)
+        p = "" if lift["p"] is None else "p < 0.001" if lift["p"] < 0.001 else f"p = {lift['p']:.3f}"
+        cells.append({"value": value, "interval": between, "p": p, "mark": mark})
+    return {"metric": metric, "vs": next((lift["vs"] for lift in row if lift["vs"]), None), "cells": cells}
+
+
+def _lift(lift: dict[str, Any]) -> str:
+    """A lift in percent with its interval, such as ``+4.3% [+1.0, +7.6]``."""
+    value, low, high = (None if lift[k] is None else 100.0 * lift[k] for k in ("relative", "low", "high"))
+    digits = _decimals(value, low, high)
+    between = "" if low is None or high is None else f"{_SPACE}[{low:+.{digits}f},{_SPACE}{high:+.{digits}f}]"
+    return _minus(f"{value:+.{digits}f}%{between}")
+
+
+def _decimals(value: float | None, low: float | None, high: float | None) -> int:
+    """Decimals that show two digits of the interval's half-width, or three of a lone value."""
+    size = (high - low) / 2 if low is not None and high is not None and high > low else (abs(value or 0.0) / 10 or 1.0)
+    return max(0, min(3, 1 - math.floor(math.log10(size))))
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def _number(value: Any) -> str:
+    return "\N{EN DASH}" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _listed(words: list[str]) -> str:
+    return ", ".join(words[:-1]) + " and " + words[-1] if len(words) > 1 else "".join(words)
+
+
+def _flat(tree: Any, path: str = "") -> list[tuple[str, str]]:
+    """Nested settings as ``(dotted key, value)`` rows."""
+    if not isinstance(tree, dict):
+        return [(path, ", ".join(map(_number, tree)) if isinstance(tree, list) else _number(tree))]
+    return [row for key, value in tree.items() for row in _flat(value, f"{path}.{key}" if path else str(key))]
+
+
+def _table(tree: dict[str, Any]) -> dict[str, Any]:
+    """``{CASE: {QUANTITY: value}}`` as a table of cases by quantities; flat values as one case."""
+    cases = {key: value for key, value in tree.items() if isinstance(value, dict)} or ({"": tree} if tree else {})
+    columns = list(dict.fromkeys(key for case in cases.values() for key in case))
+    return {
+        "columns": columns,
+        "rows": [(name, [_number(case.get(c)) for c in columns]) for name, case in cases.items()],
+    }

@@ -1,0 +1,146 @@
+"""Cached stages: a stage's folder is written whole, and re-used if everything it rests on is the same.
+
+What a stage rests on is hashed: its name, its part of the config, the hashes of the stages
+before it, and the source code of our own packages that it runs. A killed stage leaves a
+``.partial`` folder, in which it may keep checkpoints to go on from.
+"""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from sim.errors import InvalidInput
+
+try:
+    import fcntl
+except ImportError:  # not a POSIX system: stages then rest on nobody else writing the same one
+    fcntl = None  # type: ignore[assignment]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A finished stage.
+
+    Attributes:
+        folder: what it wrote.
+        digest: hash of all that it rests on.
+        seconds: wall-clock seconds that making it took, when it was made (resumed parts added up).
+        cached: whether it was found rather than made.
+    """
+
+    folder: Path
+    digest: str
+    seconds: float
+    cached: bool
+
+
+def stage_digest(name: str, config: Any, inputs: list[str], code: tuple[str, ...]) -> str:
+    """SHA-256 of what a stage rests on; ``code`` names packages or modules such as ``sim``."""
+    content = {"name": name, "config": config, "inputs": inputs, "code": [_code_digest(c) for c in code]}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+@cache
+def _code_digest(module: str) -> str:
+    package, *rest = module.split("/")
+    root = files(package)
+    paths = [Path(str(root)).joinpath(*rest)] if rest else sorted(Path(str(root)).rglob("*"))
+    digest = hashlib.sha256()
+    for path in paths:
+        if path.is_file() and path.suffix in (".py", ".yaml"):
+            digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def run_stage(
+    cache_dir: Path,
+    name: str,
+    make: Callable[[Path], None],
+    *,
+    config: Any,
+    inputs: list[str],
+    code: tuple[str, ...],
+) -> Stage:
+    """Find the stage in the cache or make it.
+
+    Args:
+        cache_dir: where stages live.
+        name: the stage's name, part of its folder's.
+        make: fills the folder that it is given; the folder may hold what a killed run left.
+        config: JSON-able part of the config that the stage depends on.
+        inputs: digests of the stages that it reads.
+        code: packages (``sim``) or files (``agents/sequence.py``) whose source it depends on.
+    """
+    digest = stage_digest(name, config, inputs, code)
+    folder = cache_dir / "stages" / f"{name}-{digest[:16]}"
+    if folder.is_dir():
+        return Stage(folder, digest, _seconds(folder), cached=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = folder.with_name(folder.name + ".partial")
+    with _locked(folder.with_name(folder.name + ".lock")):
+        if folder.is_dir():  # another process has made it while we waited
+            return Stage(folder, digest, _seconds(folder), cached=True)
+        partial.mkdir(exist_ok=True)
+        clock = _Clock(partial / "seconds.json")
+        make(partial)
+        clock.stop()
+        os.replace(partial, folder)
+    return Stage(folder, digest, _seconds(folder), cached=False)
+
+
+class _Clock:
+    """Adds up the seconds of all attempts at a stage."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._before = json.loads(path.read_text())["seconds"] if path.is_file() else 0.0
+        self._start = time.monotonic()
+
+    def stop(self) -> None:
+        seconds = self._before + time.monotonic() - self._start
+        self._path.write_text(json.dumps({"seconds": seconds}))
+
+
+def _seconds(folder: Path) -> float:
+    return float(json.loads((folder / "seconds.json").read_text())["seconds"])
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """One process at a time makes a stage: jobs of a sweep may share their burn-in."""
+    if fcntl is None:
+        yield
+        return
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(handle, fcntl.LOCK_UN)
+
+
+def check_cache_dir(cache_dir: str) -> Path:
+    """The cache folder, made if need be.
+
+    Raises:
+        InvalidInput: it cannot be written to.
+    """
+    path = Path(cache_dir).expanduser()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / f".probe-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise InvalidInput(
+            "cache_dir", cache_dir, f"must be a folder that can be written to ({error.strerror})"
+        ) from None
+    return path

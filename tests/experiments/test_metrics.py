@@ -1,0 +1,207 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from experiments.metrics import (
+    METRICS,
+    ArmRun,
+    arm_values,
+    distinct_clusters,
+    gini,
+    novel_rows,
+    rarefied,
+    user_sums,
+    watch_minutes,
+)
+from experiments.results import assemble, plain
+from sim.errors import InvalidInput
+from sim.log import AGENT, PRODUCTION
+from sim.random import RandomStream
+from tests.experiments.synthetic import CONFIG, FIRST_DAY, log_of, planted_arms, planted_results, setting_of
+
+
+def test_a_cluster_is_novel_until_its_first_consumption_even_within_a_slate():
+    before = np.zeros((2, 3), dtype=bool)
+    before[0, 2] = True
+    log = log_of(
+        user=[0, 0, 0, 1, 0, 0], cluster=[1, 1, 1, 1, 2, 0], slot=[0, 1, 2, 0, 0, 1], consumed=[0, 1, 0, 0, 0, 1]
+    )
+    assert novel_rows(log, before).tolist() == [True, True, False, True, False, True]
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2), st.booleans()), max_size=40), st.integers(0, 2**12 - 1))
+@settings(deadline=None)
+def test_novelty_equals_a_walk_through_the_log(rows, bits):
+    before = np.array([bits >> i & 1 for i in range(12)], dtype=bool).reshape(4, 3)
+    user, cluster, consumed = (list(c) for c in zip(*rows, strict=True)) if rows else ([], [], [])
+    seen, expected = before.copy(), []
+    for u, c, ate in rows:
+        expected.append(not seen[u, c])
+        seen[u, c] |= ate
+    assert novel_rows(log_of(user=user, cluster=cluster, consumed=consumed), before).tolist() == expected
+
+
+def hand_made():
+    """Two users, one of whom stays away; four impressions over two of four days."""
+    log = log_of(
+        user=[0, 0, 0, 0], day=np.array([0, 0, 1, 1]) + FIRST_DAY, cluster=[0, 1, 1, 1], item=[0, 1, 1, 2],
+        positive=[1, 0, 1, 1], consumed=[1, 0, 1, 1], source=[PRODUCTION, AGENT, AGENT, PRODUCTION],
+        watch_seconds=[300, 300, 500, 10],
+    )  # fmt: skip
+    before = np.zeros((2, 3), dtype=bool)
+    before[0, 0] = True
+    run = ArmRun("bandit", log, np.arange(2), np.array([True, False, True, True]), np.array([3, 0]))
+    return run, setting_of(before, num_items=4)
+
+
+def test_hand_made_log_gives_hand_made_values():
+    run, setting = hand_made()
+    values = {name: sums.ratio() for name, sums in user_sums(run, setting).items()}
+    assert values == pytest.approx(
+        {
+            "novel_impression_ratio": 2 / 4,  # rows 1 and 2: cluster 1 is consumed only on row 2
+            "novel_impression_ratio_agent_slots": 1.0,
+            "positive_rate": 3 / 4,
+            "positive_rate_agent_slots": 1 / 2,
+            "novel_positive_rate": 1 / 2,
+            "novel_positive_rate_agent_slots": 1 / 2,
+            "watch_minutes_per_user_day": 1110 / 60 / (2 * 4),
+            "active_user_share": 1 / 8,  # user 0 on the first day, with exactly ten minutes
+            "unique_engaged_pairs": 2 / 2,
+            "discoveries_per_user": 3 / 2,
+            "exploration_precision": 1 / 2,
+            "distinct_clusters_7d": 2 / 2,
+            "distinct_clusters_7d_rarefied": None,
+        }
+    )
+    whole = arm_values(run, setting, 4, np.array([[0.0, 0.5]]))
+    assert whole["item_coverage"] == 3 / 4
+    assert whole["consumption_jaccard"] == 0.0
+    assert watch_minutes(run, setting).shape == (2, 4)
+
+
+def test_every_metric_is_described_and_computed_once():
+    run, setting = hand_made()
+    names = [metric.name for metric in METRICS]
+    assert len(set(names)) == len(names)
+    assert set(names) == set(user_sums(run, setting)) | set(arm_values(run, setting, 4, np.zeros((1, 2))))
+
+
+def test_trailing_window_borrows_burn_in_days_of_the_arms_own_users_only():
+    run, setting = hand_made()
+    burn_in = log_of(
+        user=[1, 1, 1, 0], day=np.array([-1, -3, -4, -1]) + FIRST_DAY, cluster=[2, 0, 1, 0], consumed=[1, 1, 1, 1]
+    )
+    setting = replace(setting, burn_in=burn_in)  # four A/B days and the three before
+    assert distinct_clusters(run, setting).tolist() == [2, 2]
+    assert distinct_clusters(replace(run, assigned=np.array([0])), setting).tolist() == [2]
+
+
+def test_rarefaction_matches_drawing_without_replacement():
+    watches = np.array([30, 5, 5, 1, 19])
+    sums = rarefied(np.array([0, 0, 0, 0, 1]), watches, 2, draws=20)
+    assert sums.denominator.tolist() == [1, 0]
+    rng = RandomStream(3, "rarefy").generator()
+    bag = np.repeat(np.arange(4), watches[:4])
+    drawn = [len(set(rng.permutation(bag)[:20])) for _ in range(4000)]
+    error = float(np.std(drawn)) / np.sqrt(len(drawn))
+    assert abs(sums.numerator[0] - np.mean(drawn)) < 4 * error
+
+
+def test_gini():
+    assert gini(np.array([5, 5, 5])) == pytest.approx(0.0)
+    assert gini(np.array([0, 0, 0, 9])) == pytest.approx(3 / 4)
+    assert gini(np.zeros(3)) is None
+
+
+def test_jaccard_of_identical_users_is_one():
+    log = log_of(user=[0, 0, 1, 1], day=[FIRST_DAY] * 4, cluster=[0, 1, 1, 0], consumed=[1] * 4)
+    run = ArmRun("a", log, np.arange(2), np.zeros(4, dtype=bool), np.zeros(2, dtype=int))
+    draws = RandomStream(1).generator().random((50, 2))
+    assert arm_values(run, setting_of(np.zeros((2, 3), dtype=bool)), 1, draws)["consumption_jaccard"] == 1.0
+
+
+def test_results_have_the_promised_shape_and_are_json():
+    results = planted_results()
+    assert list(results) == ["config", "arms", "lifts", "daily", "uci", "costs", "claims"]
+    assert json.loads(json.dumps(results, allow_nan=False)) == results
+    assert results["config"] == CONFIG
+    assert results["arms"]["control"]["positive_rate_agent_slots"] == {"value": None, "low": None, "high": None, "n": 0}
+    assert set(results["lifts"]) == {"bandit", "llm", "random"}
+    assert results["lifts"]["llm"]["positive_rate_agent_slots"]["vs"] == "bandit"
+    assert results["lifts"]["bandit"]["positive_rate_agent_slots"]["relative"] is None
+    assert set(results["uci"]) == {"control", "llm", "random"}
+    assert results["daily"]["vs"] == "control"
+    assert len(results["daily"]["arms"]["llm"]["watch_minutes"]["low"]) == 4
+    assert results["uci"]["llm"]["vs"] == "bandit"
+
+
+def test_results_repeat_to_the_byte_and_find_the_planted_lift():
+    first, second = (json.dumps(planted_results()) for _ in range(2))
+    assert first == second
+    watch = planted_results()["lifts"]["llm"]["watch_minutes_per_user_day"]
+    assert watch["low"] < 0.15 < watch["high"]
+    assert watch["p"] < 0.001
+
+
+def test_the_same_arm_twice_differs_by_exactly_nothing():
+    runs, setting = planted_arms(num=100)
+    arms = [runs[0], replace(runs[1], name="bandit"), replace(runs[1], name="again")]
+    results = assemble(arms, setting, {}, {}, RandomStream(1).generator())
+    zero = {"vs": "bandit", "relative": 0.0, "low": 0.0, "high": 0.0, "p": 1.0}
+    assert results["lifts"]["again"]["novel_positive_rate_agent_slots"] == zero
+    curve = results["uci"]["again"]
+    assert set(curve["lift"]) == set(curve["low"]) == set(curve["high"]) == {0.0}
+
+
+def test_split_arms_and_missing_baselines():
+    runs, setting = planted_arms()
+    parts = []
+    for i, run in enumerate(runs):
+        rows = run.log.user % 4 == i
+        parts.append(replace(run, log=run.log.where(rows), dormant=run.dormant[rows], assigned=np.arange(i, 400, 4)))
+    split = replace(setting, diversion="split")
+    results = assemble(parts, split, {}, {}, RandomStream(1).generator())
+    assert results["arms"]["llm"]["watch_minutes_per_user_day"]["n"] == 100
+    assert results["lifts"]["llm"]["watch_minutes_per_user_day"]["p"] is not None
+    no_reference = assemble([parts[0], parts[2]], split, {}, {}, RandomStream(1).generator())
+    assert no_reference["uci"]["llm"]["vs"] == "control"
+    assert no_reference["lifts"]["llm"]["positive_rate_agent_slots"]["vs"] is None
+    no_control = assemble(parts[1:3], split, {}, {}, RandomStream(1).generator())
+    assert no_control["daily"] == {"vs": None, "day": [1, 2, 3, 4], "arms": {}}
+
+
+def test_an_empty_log_gives_nulls_not_nan():
+    before = np.zeros((3, 2), dtype=bool)
+    empty = log_of(user=[])
+    arms = [ArmRun(n, empty, np.arange(3), np.zeros(0, bool), np.zeros(3, int)) for n in ("control", "bandit")]
+    results = assemble(arms, setting_of(before), {}, {}, RandomStream(1).generator())
+    json.dumps(results, allow_nan=False)
+    assert results["arms"]["bandit"]["positive_rate"]["value"] is None
+    assert results["arms"]["bandit"]["watch_minutes_per_user_day"] == {"value": 0.0, "low": None, "high": None, "n": 3}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"dormant": np.zeros(3, bool)}, "rows"),
+        ({"assigned": np.array([1])}, "assigned"),
+        ({"discoveries": np.zeros(5, int)}, "users"),
+        ({"log": log_of(user=[0] * 4)}, "A/B days"),
+        ({"log": log_of(user=[0] * 4, day=[FIRST_DAY] * 4, cluster=[9] * 4)}, "0..2"),
+    ],
+)
+def test_a_run_that_does_not_fit_is_refused(changes, message):
+    run, setting = hand_made()
+    with pytest.raises(InvalidInput, match=message):
+        assemble([replace(run, **changes)], setting, {}, {}, RandomStream(1).generator())
+
+
+def test_plain_knows_no_nan_and_no_numpy():
+    assert plain({"a": np.float32("nan"), "b": (np.int64(2), 1 / 3), 3: np.arange(2)}) == {
+        "a": None, "b": [2, 0.3333333333], "3": [0, 1],
+    }  # fmt: skip

@@ -1,0 +1,95 @@
+import numpy as np
+import pytest
+
+from experiments.plots import (
+    arm_styles,
+    figure_4a,
+    figure_4b,
+    figure_4c,
+    figure_5,
+    figures_of,
+    image_bytes,
+    missing,
+    save_figure,
+)
+from tests.experiments.synthetic import planted_results
+
+FIGURES = (figure_4a, figure_4b, figure_4c, figure_5)
+CURVE = [{"step": s, "loss": 1.0, "match_rate": 0.5, "held_out": {"recall@1": 0.1, "recall@10": None}} for s in (0, 9)]
+
+
+@pytest.fixture(scope="module")
+def results():
+    return {**planted_results(), "llm": {"curve": CURVE}}
+
+
+@pytest.mark.parametrize("draw", FIGURES)
+def test_the_same_results_give_the_same_bytes(results, draw, tmp_path):
+    one = save_figure(draw(results), tmp_path / "one", draw.__name__)
+    two = save_figure(draw(results), tmp_path / "two", draw.__name__)
+    assert [path.read_bytes() for path in one] == [path.read_bytes() for path in two]
+    assert one[0].read_text().startswith("<?xml")
+    assert b"<dc:date>" not in one[0].read_bytes()
+    assert sorted(path.name for path in (tmp_path / "one").iterdir()) == [
+        f"{draw.__name__}.png", f"{draw.__name__}.svg",
+    ]  # fmt: skip
+
+
+def test_4b_draws_the_lifts_with_both_intervals(results):
+    (axes,) = figure_4b(results).axes
+    drawn = {bars.get_label(): bars for bars in axes.containers}
+    assert set(drawn) == {"llm", "random"}
+    line, _, (across, along) = drawn["llm"].lines
+    lifts = results["lifts"]["llm"]
+    x, y = lifts["novel_impression_ratio_agent_slots"], lifts["positive_rate_agent_slots"]
+    assert line.get_xydata()[0] == pytest.approx([100 * x["relative"], 100 * y["relative"]])
+    assert across.get_segments()[0][:, 0] == pytest.approx([100 * x["low"], 100 * x["high"]])
+    assert along.get_segments()[0][:, 1] == pytest.approx([100 * y["low"], 100 * y["high"]])
+    assert "bandit (%)" in axes.get_xlabel()
+
+
+def test_4a_draws_match_rate_and_every_recall(results):
+    (axes,) = figure_4a(results).axes
+    lines = {line.get_label(): line.get_xydata().tolist() for line in axes.lines}
+    assert list(lines) == ["match rate", "held out recall@1", "held out recall@10"]
+    assert lines["held out recall@1"] == [[0, 10], [9, 10]]
+
+
+def test_figures_of_leaves_out_what_has_no_data(results):
+    assert list(figures_of(results)) == ["figure_4a", "figure_4b", "figure_4c", "figure_5"]
+    assert list(figures_of(planted_results(("control", "llm")))) == ["figure_4c", "figure_5"]
+    assert figures_of(planted_results(("control",))) == {}
+
+
+def test_4c_draws_the_curve_and_5_every_day(results):
+    (axes,) = figure_4c(results).axes
+    lines = {line.get_label(): line for line in axes.lines}
+    assert lines["llm"].get_ydata() == pytest.approx(100 * np.array(results["uci"]["llm"]["lift"]))
+    above, below = figure_5(results).axes
+    for axes, series in ((above, "watch_minutes"), (below, "active_users")):
+        bars = {bars.get_label(): bars for bars in axes.containers}
+        expected = 100 * np.array(results["daily"]["arms"]["llm"][series]["relative"])
+        assert bars["llm"].lines[0].get_ydata() == pytest.approx(expected)
+        assert np.round(bars["llm"].lines[0].get_xdata()).tolist() == [1, 2, 3, 4]
+
+
+def test_arms_keep_their_look_when_the_order_changes(results):
+    turned = {**results, "arms": dict(reversed(results["arms"].items()))}
+    assert arm_styles(turned) == arm_styles(results)
+    looks = [tuple(style.values()) for style in arm_styles(results).values()]
+    assert len(set(looks)) == len(looks)
+
+
+def test_without_the_reference_4b_says_so_and_4c_falls_back():
+    results = planted_results(("control", "llm"))
+    assert missing(results, "figure_4b") == "the reference arm was not run"
+    assert "Not available" in figure_4b(results).axes[0].texts[0].get_text()
+    assert missing(results, "figure_4c") is None
+    assert "control" in figure_4c(results).axes[0].get_ylabel()
+    assert missing(results, "figure_4a") is not None
+
+
+@pytest.mark.parametrize("arms", [("llm",), ("bandit", "llm"), ("control",)])
+@pytest.mark.parametrize("draw", FIGURES)
+def test_no_selection_of_arms_breaks_a_figure(arms, draw):
+    assert image_bytes(draw(planted_results(arms)), "svg")

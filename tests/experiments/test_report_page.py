@@ -1,0 +1,93 @@
+from html.parser import HTMLParser
+
+import pytest
+
+from experiments.metrics import METRICS
+from experiments.plots import figure_4b, figure_4c, figure_5
+from experiments.report_page import captions, summary, write_report
+from tests.experiments.synthetic import planted_results
+
+LLM = {
+    "curve": [{"step": 0, "match_rate": 0.0, "recall_1": None}, {"step": 50, "match_rate": 1.0}],
+    "label_skew": {"diversified": {"gini": 0.41}, "random": {"gini": 0.66, "coverage": 0.7}},
+    "model": "<tiny>",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def results():
+    return planted_results()
+
+
+def page_of(results, folder, timings=None):
+    figures = {draw.__name__: draw(results) for draw in (figure_4b, figure_4c, figure_5)}
+    return write_report(results, timings or {}, figures, folder).read_text()
+
+
+class Page(HTMLParser):
+    """Collects what the page refers to and whether its elements close."""
+
+    def __init__(self):
+        super().__init__()
+        self.sources, self.ids, self.open = [], [], []
+
+    def handle_starttag(self, tag, attributes):
+        self.sources += [value for key, value in attributes if key in ("src", "href")]
+        self.ids += [value for key, value in attributes if key == "id"]
+        if tag not in ("meta", "img", "link", "wbr"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_whole_and_needs_no_network(results, tmp_path):
+    text = page_of({**results, "llm": LLM}, tmp_path, {"burn-in": 12.25})
+    page = Page()
+    page.feed(text)
+    assert page.open == []
+    assert len(page.sources) == 4  # the figure of the fine-tuning curve is drawn by itself
+    assert all(source.startswith("data:image/svg+xml;base64,") for source in page.sources)
+    assert "url(" not in text
+    assert len(set(page.ids)) == len(page.ids)
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+    for metric in METRICS:
+        assert metric.title.replace("'", "&#39;") in text
+    assert "12.2" in text
+    assert "0.66" in text
+    assert "&lt;tiny&gt;" in text
+    assert "nan" not in text.split("</style>")[1].replace("base64", "").split("<h2>Differences</h2>")[1].lower()
+
+
+def test_the_summary_speaks_of_differences_only_where_there_are_some(results):
+    watch = next(sentence for sentence in summary(results) if sentence.startswith("Watch time"))
+    assert watch.startswith("Watch time against control: higher under llm (+")
+    assert "lower under random (\N{MINUS SIGN}" in watch
+    assert "no difference detected for bandit (" in watch
+    lift = results["lifts"]["llm"]["watch_minutes_per_user_day"]
+    assert f"{100 * lift['low']:+.1f}" in watch
+
+
+def test_captions_state_users_diversion_and_what_intervals_mean(results):
+    for name in ("figure_4b", "figure_4c", "figure_5"):
+        caption = captions(results)[name]
+        for words in ("400 users per arm", "twins", "95%", "over users and conditional on this one simulated world"):
+            assert words in caption
+
+
+def test_missing_arms_are_said_to_be_missing(tmp_path):
+    results = planted_results(("control", "llm"))
+    text = page_of(results, tmp_path)
+    assert "is not available: the reference arm was not run" in text
+    assert "no comparison available" in summary(results)[0]
+    assert "None" not in text.split("<h2>Figures</h2>")[1].replace("None recorded", "")
+
+
+@pytest.mark.parametrize("arms", [("llm",), ("control",), ("bandit", "random")])
+def test_any_selection_of_arms_makes_a_page(arms, tmp_path):
+    assert "<h2>Limits</h2>" in page_of(planted_results(arms), tmp_path)
+    assert "<h2>Limits</h2>" in write_report(planted_results(arms), {}, {}, tmp_path).read_text()
+
+
+def test_the_same_results_give_the_same_page(results, tmp_path):
+    assert page_of(results, tmp_path / "a") == page_of(results, tmp_path / "b")

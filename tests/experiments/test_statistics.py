@@ -1,0 +1,175 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binom
+
+from experiments.statistics import (
+    MIN_REFERENCE_USERS,
+    Interval,
+    Lift,
+    UserSums,
+    ratio_interval,
+    relative_lift,
+    threshold_band,
+)
+from sim.errors import InvalidInput
+from sim.random import RandomStream
+
+
+def users(rng, num, rate=0.3, sd=0.1):
+    """Impressions and positives of users who differ in how much they see and in what they like."""
+    seen = rng.poisson(rng.gamma(2, 5, size=num))
+    own = np.clip(rng.normal(rate, sd, size=num), 0, 1)
+    return UserSums(rng.binomial(seen, own), seen)
+
+
+def binomial_bounds(trials, rate):
+    """Counts that a correct procedure leaves once in a thousand: the seeds are fixed, the bounds not tuned to them."""
+    return binom.ppf([0.0005, 0.9995], trials, rate)
+
+
+def test_delta_variance_equals_the_formula_of_three_terms():
+    sums = users(RandomStream(1).generator(), 500)
+    sums = sums.only(sums.denominator > 0)
+    n, d, num = sums.numerator, sums.denominator, len(sums.numerator)
+    r, cov = n.sum() / d.sum(), np.cov(n, d)
+    error = np.sqrt((cov[0, 0] - 2 * r * cov[0, 1] + r**2 * cov[1, 1]) / (num * d.mean() ** 2))
+    interval = ratio_interval(sums)
+    assert interval.value == pytest.approx(r)
+    assert interval.high - interval.low == pytest.approx(2 * 1.959964 * error, rel=1e-6)
+    assert interval.n == num
+
+
+def test_ratio_interval_covers_the_truth():
+    # E[own] is 0.3 and own is independent of seen, so the ratio of expectations is 0.3.
+    rng, trials = RandomStream(2, "coverage").generator(), 1000
+    intervals = [ratio_interval(users(rng, 300)) for _ in range(trials)]
+    low, high = binomial_bounds(trials, 0.95)
+    assert low <= sum(i.low <= 0.3 <= i.high for i in intervals) <= high
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_planted_lift_of_ten_percent_is_covered(paired):
+    rng, trials, covered, found = RandomStream(3, "lift").generator(), 400, 0, 0
+    for _ in range(trials):
+        own = rng.gamma(4, 5, size=400)
+        other = own if paired else rng.gamma(4, 5, size=400)
+        control = UserSums(own + rng.normal(0, 2, 400), np.ones(400))
+        treated = UserSums(1.1 * (other + rng.normal(0, 2, 400)), np.ones(400))
+        lift = relative_lift(treated, control, paired)
+        covered += lift.low <= 0.1 <= lift.high
+        found += lift.p < 0.05
+    low, high = binomial_bounds(trials, 0.95)
+    assert low <= covered <= high
+    assert found == trials if paired else found > trials / 2  # twins see through what users differ in
+
+
+def test_false_positives_of_splits_of_one_population_are_nominal():
+    rng, splits = RandomStream(4, "a/a").generator(), 200
+    everyone = users(rng, 2000)
+    found = 0
+    for _ in range(splits):
+        order = rng.permutation(2000)
+        lift = relative_lift(everyone.only(order[:1000]), everyone.only(order[1000:]), paired=False)
+        found += lift.p < 0.05
+        assert (lift.p < 0.05) == (not lift.low <= 0 <= lift.high)
+    low, high = binomial_bounds(splits, 0.05)
+    assert low <= found <= high
+
+
+def test_identical_arms_differ_by_exactly_nothing():
+    sums = users(RandomStream(5).generator(), 50)
+    assert relative_lift(sums, sums, paired=True) == Lift(0.0, 0.0, 0.0, 1.0)
+    unpaired = relative_lift(sums, sums, paired=False)
+    assert unpaired.relative == 0.0
+    assert unpaired.low < 0 < unpaired.high
+    assert unpaired.p == 1.0
+
+
+def test_what_cannot_be_estimated_is_none():
+    nobody, one, two = UserSums(np.zeros(2), np.zeros(2)), UserSums([1], [2]), UserSums([1, 1], [2, 2])
+    vary = UserSums([1, 2], [2, 2])
+    assert ratio_interval(nobody) == Interval(None, None, None, 0)
+    assert ratio_interval(UserSums(np.empty(0), np.empty(0))) == Interval(None, None, None, 0)
+    assert ratio_interval(one) == Interval(0.5, None, None, 1)
+    assert ratio_interval(two) == Interval(0.5, None, None, 2)
+    assert relative_lift(nobody, two, True) == Lift(None, None, None, None)
+    assert relative_lift(vary, UserSums([0, 0], [1, 1]), True) == Lift(None, None, None, None)
+    assert relative_lift(one, UserSums([3, 1], [4, 4]), False) == Lift(0.0, None, None, None)
+    assert relative_lift(vary, two, False) == Lift(0.5, None, None, None)
+    assert relative_lift(UserSums([1.1, 2.2], [1, 1]), UserSums([1, 2], [1, 1]), True).low is None
+
+
+def test_bad_sums_are_refused():
+    for numerator, denominator in (([1.0], [1.0, 2.0]), ([np.nan], [1.0]), ([0.0], [-1.0]), ([1.0], [0.0])):
+        with pytest.raises(InvalidInput):
+            UserSums(numerator, denominator)
+    with pytest.raises(InvalidInput, match="to pair"):
+        relative_lift(UserSums([1.0], [1.0]), UserSums([1.0, 2.0], [1.0, 1.0]), paired=True)
+
+
+rows = st.lists(st.tuples(st.integers(0, 50), st.integers(1, 50)), min_size=1, max_size=30)
+
+
+@given(rows, rows, st.booleans(), st.sampled_from([0.25, 2.0, 1024.0]))
+@settings(deadline=None)
+def test_invariants(first, second, paired, scale):
+    if paired:
+        second = (second * len(first))[: len(first)]
+    arms = [UserSums([n for n, _ in arm], [d for _, d in arm]) for arm in (first, second)]
+    for sums in arms:
+        got = ratio_interval(sums)
+        assert got.low is None or got.low <= got.value <= got.high
+    lift = relative_lift(*arms, paired)
+    parts = [lift.relative, lift.low, lift.high, lift.p]
+    assert all(part is None or np.isfinite(part) for part in parts)
+    assert (lift.low is None) == (lift.high is None) == (lift.p is None)
+    if lift.low is not None:
+        assert lift.low <= lift.relative <= lift.high
+        assert 0 <= lift.p <= 1
+    # A power of two changes the unit and no digit.
+    assert relative_lift(*[UserSums(s.numerator * scale, s.denominator) for s in arms], paired) == lift
+    turned = [UserSums(s.numerator[::-1], s.denominator[::-1]) for s in arms]
+    assert relative_lift(*turned, paired).relative == lift.relative
+
+
+def test_band_of_identical_twins_has_no_width():
+    count = RandomStream(6).generator().poisson(8, 300)
+    band = threshold_band(count, count, True, RandomStream(7).generator())
+    assert set(band.lift) == set(band.low) == set(band.high) == {0.0}
+    assert (count >= band.thresholds[-1]).sum() >= MIN_REFERENCE_USERS > (count > band.thresholds[-1]).sum()
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_band_holds_for_all_thresholds_at_once(paired):
+    # Poisson counts with a planted ratio of means; the truth is the ratio of survival functions.
+    from scipy.stats import poisson
+
+    rng, trials, held = RandomStream(8, "band").generator(), 100, 0
+    for _ in range(trials):
+        shared = rng.poisson(4, 800) if paired else 0
+        treated, control = (rng.poisson(m - 4 * paired, 800) + shared for m in (6.6, 6.0))
+        band = threshold_band(treated, control, paired, rng)
+        n = np.array(band.thresholds)
+        truth = poisson.sf(n - 1, 6.6) / poisson.sf(n - 1, 6.0) - 1
+        # At the lowest N everybody reaches, there is nothing to resample and no band.
+        known = np.array([low is not None and high > low for low, high in zip(band.low, band.high, strict=True)])
+        low, high = (np.array(bound, dtype=float)[known] for bound in (band.low, band.high))
+        held += bool(((low <= truth[known]) & (truth[known] <= high)).all())
+    low_count, _ = binomial_bounds(trials, 0.95)
+    assert held >= low_count
+
+
+def test_band_is_narrower_for_twins_and_hides_the_rare():
+    rng = RandomStream(9).generator()
+    count = rng.poisson(8, 1000)
+    more = count + rng.binomial(1, 0.3, 1000)
+    twins, split = (threshold_band(more, count, paired, RandomStream(10).generator()) for paired in (True, False))
+    assert twins.lift == split.lift
+    assert twins.high[7] - twins.low[7] < split.high[7] - split.low[7]
+    few = threshold_band(np.zeros(1000, dtype=int), count, False, rng)
+    assert set(few.lift) == {-1.0}
+    assert set(few.low) == {None}
+    assert threshold_band(count[:20], count[:20], True, rng).thresholds == ()
+    assert threshold_band(np.empty(0, int), count, False, rng).thresholds == ()
