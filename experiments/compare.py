@@ -13,12 +13,12 @@ from omegaconf import DictConfig, OmegaConf
 from experiments import llm_stages, pipeline
 from experiments.command import run_command
 from experiments.metrics import ArmRun, Setting
-from experiments.pipeline import Runtime, Study
 from experiments.plots import figures_of, save_figure
 from experiments.protocol import CONTROL, check_experiment
 from experiments.report_page import write_report
 from experiments.results import assemble
 from experiments.stages import Stage, check_cache_dir
+from experiments.study import Runtime, Study
 from sim.clusters import InterestClusters
 from sim.config import WorldConfig, from_mapping
 from sim.errors import InvalidInput

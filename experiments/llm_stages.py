@@ -17,8 +17,8 @@ from agents.llm.settings import LLMSettings
 from agents.llm.table import TransitionTable
 from agents.llm.weights import prepare_weights, weights_digest
 from agents.transitions import Transitions, novel_transitions
-from experiments.pipeline import Study
 from experiments.stages import Stage, run_stage
+from experiments.study import Study
 from sim.clusters import InterestClusters
 from sim.errors import InvalidInput
 from sim.files import write_json
@@ -49,24 +49,13 @@ class TableMade:
     def summary(self) -> dict[str, Any]:
         """What results.json and the report say of the model: curve, label skew, costs."""
         curve = json.loads((self.tuned.folder / "run" / "curve.json").read_text())
-        manifest = json.loads((self.table.folder / "table" / "manifest.json").read_text())
+        manifest = TransitionTable.open(self.table.folder / "table").manifest
         curation = json.loads((self.tuned.folder / "curation.json").read_text())
-        rows = [
-            {
-                "step": point["step"],
-                "match_rate": point["match_rate"],
-                "recall_1_fine_tuning": point["fine_tuning"]["recall@1"],
-                "recall_10_fine_tuning": point["fine_tuning"]["recall@10"],
-                "recall_1_held_out": point["held_out"]["recall@1"],
-                "recall_10_held_out": point["held_out"]["recall@10"],
-                "held_out_loss": point["held_out_loss"],
-            }
-            for point in curve["steps"]
-        ]
-        skew = manifest["label_distribution"]
-        costs = manifest["costs"] | {"table_bytes": manifest["bytes"], "finetune_samples": curation["samples"]}
+        skew = manifest["labels"]
+        size = sum(file.stat().st_size for file in (self.table.folder / "table").iterdir())
+        costs = manifest["cost"] | {"table_bytes": size, "fine_tuning_samples": curation["samples"]}
         return {
-            "llm": {"best_step": curve["best_step"], "curve": rows, "label_skew": skew, "curation": curation},
+            "llm": {"best_step": curve["best_step"], "curve": curve["steps"], "label_skew": skew, "curation": curation},
             "costs": {"llm": costs},
         }
 
@@ -135,10 +124,9 @@ def make_table(study: Study, settings: LLMSettings, clustered: Stage) -> TableMa
             InterestClusters.load(clustered.folder / "clusters.safetensors"),
             settings,
             folder / "table",
-            study.runtime.workers,
             stream.at("table"),
+            study.runtime.workers,
         )
-        TransitionTable.open(folder / "table")
 
     table = run_stage(
         study.cache_dir,
@@ -188,5 +176,5 @@ def _described(transitions: Transitions, held_out: Transitions, samples: Curatio
         "samples": len(samples),
         "labels_with_too_few_pairs": samples.short_labels,
         "labels_without_pairs": samples.missing_labels,
-        "distinct_labels_in_log": int(len(np.unique(transitions.label))),
+        "distinct_labels_in_log": len(np.unique(transitions.label)),
     }

@@ -1,115 +1,30 @@
 """The stages of a comparison, each cached: burn-in, clusters, fine-tuning, table, arms."""
 
-import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from functools import cached_property, partial
-from multiprocessing import Manager, get_context
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
+from multiprocessing import Manager
 from pathlib import Path
-from queue import Empty, Queue
 from typing import Any
 
 import numpy as np
 import torch
-from hydra.utils import instantiate
-from omegaconf import OmegaConf
 from safetensors.numpy import load_file, save_file
 from tqdm import tqdm
 
-from agents.base import Agent
 from experiments.arms import Arm, DayRecord, live, save_state
 from experiments.protocol import ExperimentConfig
 from experiments.stages import Stage, run_stage
+from experiments.study import Study, build_agent
+from experiments.workers import Report, drained, pool_of
 from sim.arrays import BoolArray, IntArray
 from sim.clustering import build_clusters
 from sim.clusters import InterestClusters
-from sim.config import WorldConfig
-from sim.errors import InvalidInput
 from sim.log import InteractionLog
-from sim.platform import Platform, PlatformRecords
+from sim.platform import Platform
 from sim.random import RandomStream
-from sim.world import World
 
-_RECOMMENDERS = ("sim", "agents", "experiments/arms.py", "experiments/pipeline.py")
-
-
-@dataclass(frozen=True)
-class Runtime:
-    """How the work is done; changes no result.
-
-    Attributes:
-        workers: processes side by side.
-        torch_threads: threads of the fine-tuning process.
-        world_threads: threads that simulate users within an arm.
-    """
-
-    workers: int
-    torch_threads: int
-    world_threads: int
-
-
-@dataclass(frozen=True)
-class Study:
-    """Everything that a comparison is made of, checked.
-
-    Attributes:
-        seed: the study's seed.
-        world: the world's constants.
-        experiment: the protocol.
-        production: Hydra config of the production recommender.
-        agents: Hydra configs of the arms' agents, by arm.
-        cache_dir: where stages live.
-        runtime: how the work is done.
-    """
-
-    seed: int
-    world: WorldConfig
-    experiment: ExperimentConfig
-    production: dict[str, Any]
-    agents: dict[str, dict[str, Any]]
-    cache_dir: Path
-    runtime: Runtime
-
-    @cached_property
-    def luck(self) -> RandomStream:
-        """Randomness that all arms have in common."""
-        return RandomStream(self.seed, "luck")
-
-    def build_world(self) -> World:
-        """The world on day 0."""
-        return World(self.world, self.seed, self.runtime.world_threads)
-
-    def build_records(self, world: World, clusters: InterestClusters) -> PlatformRecords:
-        """A platform's empty book-keeping."""
-        memory = self.world.platform
-        return PlatformRecords(
-            self.world.num_users,
-            world.catalog,
-            clusters,
-            memory.history_length,
-            memory.history_days,
-            memory.seen_length,
-        )
-
-
-def build_agent(config: dict[str, Any], name: str) -> Agent:
-    """Make an agent from its Hydra config.
-
-    Raises:
-        InvalidInput: the config names no class, or arguments that the class doesn't take.
-    """
-    try:
-        agent = instantiate(OmegaConf.create(config))()
-    except InvalidInput:
-        raise
-    except Exception as error:  # whatever a plugin's constructor may raise
-        reason = str(error.__cause__ or error).splitlines()[0]
-        raise InvalidInput(f"agent {name}", config.get("_target_"), f"could not be made: {reason}") from None
-    if not isinstance(agent, Agent):
-        raise InvalidInput(f"agent {name}", config.get("_target_"), "must be a subclass of agents.base.Agent")
-    return agent
+_RECOMMENDERS = ("sim", "agents", "experiments/arms.py", "experiments/pipeline.py", "experiments/study.py")
 
 
 def burn_in(study: Study) -> Stage:
@@ -296,18 +211,18 @@ def run_arms(study: Study, before: Stage, clustered: Stage, inputs: dict[str, li
 
         if study.runtime.workers == 1:
             return {name: call(name, inputs=inputs.get(name, []), report=on_day) for name in arms}
-        with Manager() as manager, _pool(study.runtime.workers) as pool:
+        with Manager() as manager, pool_of(study.runtime.workers) as pool:
             ticks, stop = manager.Queue(), manager.Event()
-            report = _Report(ticks, stop)
+            report = Report(ticks, stop)
             jobs = {name: pool.submit(call, name, inputs=inputs.get(name, []), report=report) for name in arms}
             try:
                 while not all(job.done() for job in jobs.values()):
-                    for name in _drained(ticks):
+                    for name in drained(ticks):
                         on_day(name)
                     for job in jobs.values():
                         if job.done():
                             job.result()  # raises what the arm raised
-                for name in _drained(ticks):
+                for name in drained(ticks):
                     on_day(name)
             except BaseException:
                 stop.set()
@@ -315,46 +230,3 @@ def run_arms(study: Study, before: Stage, clustered: Stage, inputs: dict[str, li
                     job.cancel()
                 raise
             return {name: job.result() for name, job in jobs.items()}
-
-
-class _Stopped(RuntimeError):
-    """Another arm failed; this one has stopped after its day."""
-
-
-@dataclass(frozen=True)
-class _Report:
-    """Tells the main process of each day, and hears from it when to stop."""
-
-    ticks: Any
-    stop: Any
-
-    def __call__(self, name: str) -> None:
-        self.ticks.put(name)
-        if self.stop.is_set():
-            raise _Stopped(name)
-
-
-def _drained(ticks: "Queue[str]") -> list[str]:
-    """What is in the queue, waiting a moment for the first."""
-    names = []
-    try:
-        names.append(ticks.get(timeout=0.3))
-        while True:
-            names.append(ticks.get_nowait())
-    except Empty:
-        return names
-
-
-@contextmanager
-def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Worker processes with one thread each for linear algebra: two on a core get in each other's way."""
-    before = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = "1"
-    try:
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            yield pool
-    finally:
-        if before is None:
-            del os.environ["OMP_NUM_THREADS"]
-        else:
-            os.environ["OMP_NUM_THREADS"] = before

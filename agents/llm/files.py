@@ -1,0 +1,83 @@
+"""Files that are written whole or not at all, and read with one clear complaint."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from sim.errors import InvalidInput
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON, first under a temporary name, then renamed; same content, same bytes."""
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
+    os.replace(temporary, path)
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Any]) -> None:
+    """Write torch tensors as safetensors, first under a temporary name, then renamed."""
+    from safetensors.torch import save_file
+
+    temporary = path.with_name(path.name + ".tmp")
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary)
+    os.replace(temporary, path)
+
+
+def read_tensors(path: Path, remedy: str) -> dict[str, Any]:
+    """Read safetensors as torch tensors.
+
+    Raises:
+        InvalidInput: the file is missing, truncated or something else; ``remedy`` says what to do.
+    """
+    from safetensors.torch import load_file
+
+    try:
+        return dict(load_file(path))
+    except (OSError, SafetensorError) as error:
+        raise InvalidInput("file", str(path), f"must be a whole safetensors file ({error}); {remedy}") from None
+
+
+def check_tensors(path: Path, remedy: str) -> None:
+    """Check that a safetensors file is whole, by its header and size alone.
+
+    Raises:
+        InvalidInput: as ``read_tensors``.
+    """
+    try:
+        with safe_open(path, framework="numpy"):
+            pass
+    except (OSError, SafetensorError) as error:
+        raise InvalidInput("file", str(path), f"must be a whole safetensors file ({error}); {remedy}") from None
+
+
+def empty_folder(path: Path) -> Path:
+    """Make a folder anew: what a killed run left there goes."""
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(parents=True)
+    return path
+
+
+def publish_folder(temporary: Path, final: Path) -> None:
+    """Rename a finished folder into its place; if another process was first, keep that one's."""
+    try:
+        temporary.rename(final)
+    except OSError:
+        if not final.is_dir():
+            raise
+        shutil.rmtree(temporary)
+
+
+def file_digest(*paths: Path) -> str:
+    """SHA-256 over the contents of files, in the order given."""
+    content = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(1 << 22):
+                content.update(block)
+    return content.hexdigest()

@@ -1,0 +1,85 @@
+"""What ``conf/llm/*.yaml`` sets, checked."""
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from sim.errors import InvalidInput
+
+
+@dataclass(frozen=True)
+class LLMSettings:
+    """Settings of the LLM pipeline; units and sources stand in ``conf/llm/smollm2.yaml``.
+
+    Raises:
+        InvalidInput: names the setting, e.g. ``llm.steps=-1: must be at least 0``.
+    """
+
+    model: str
+    random_weights: bool
+    precision: str
+    num_keywords: int
+    curation: str
+    pairs_per_label: int
+    held_out_share: float
+    method: str
+    freeze_embeddings: bool
+    lora_rank: int
+    steps: int
+    batch_size: int
+    learning_rate: float
+    warmup_steps: int
+    eval_every: int
+    eval_pairs: int
+    checkpoint_every: int
+    pmi_coefficient: float
+    top_n: int
+    pairs_per_shard: int
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            name, value = field.name, getattr(self, field.name)
+            if field.type is float and isinstance(value, int) and not isinstance(value, bool):
+                object.__setattr__(self, name, float(value))
+                value = float(value)
+            if not isinstance(value, field.type) or (field.type is int and isinstance(value, bool)):  # type: ignore[arg-type]
+                raise InvalidInput(f"llm.{name}", value, f"must be {_KINDS[field.type]}")
+            if name in _CHOICES and value not in _CHOICES[name]:
+                raise InvalidInput(f"llm.{name}", value, f"must be one of {', '.join(_CHOICES[name])}")
+            if name in _LIMITS:
+                low, high = _LIMITS[name]
+                if not low <= value <= high:  # also refuses NaN
+                    limits = f"at least {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
+                    raise InvalidInput(f"llm.{name}", value, f"must be {limits}")
+
+
+_KINDS: dict[Any, str] = {
+    str: "a text",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+}
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "precision": ("auto", "bf16", "fp32"),
+    "curation": ("diversified", "random"),
+    "method": ("full", "lora"),
+}
+
+_LIMITS: dict[str, tuple[float, float]] = {
+    "num_keywords": (1, math.inf),
+    "pairs_per_label": (1, math.inf),
+    "held_out_share": (0, 0.9),
+    "lora_rank": (1, 1024),
+    "steps": (0, math.inf),
+    "batch_size": (1, math.inf),
+    "learning_rate": (0, 1),
+    "warmup_steps": (0, math.inf),
+    "eval_every": (1, math.inf),
+    "eval_pairs": (1, math.inf),
+    "checkpoint_every": (1, math.inf),
+    "pmi_coefficient": (0, 10),
+    "top_n": (1, math.inf),
+    "pairs_per_shard": (1, math.inf),
+}

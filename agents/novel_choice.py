@@ -1,0 +1,68 @@
+"""From ranked candidate clusters to a plan of distinct clusters that are new to the user."""
+
+import numpy as np
+
+from sim.arrays import BoolArray, IntArray
+from sim.errors import InvalidInput
+from sim.random import RandomStream
+
+
+def choose_novel(
+    candidates: IntArray, consumed: BoolArray, num_slots: int, rng: RandomStream, rows: IntArray
+) -> IntArray:
+    """Fill S slots a user from one ranked list a user.
+
+    Each slot takes the best candidate that the user has neither consumed from nor been given in
+    an earlier slot. Slots for which none is left get a random novel cluster, each equally likely;
+    and where no novel cluster is left either, a random other one.
+
+    Args:
+        candidates: (B, n) int32 level-2 clusters, best first, -1 pads anywhere; repeats allowed.
+        consumed: (B, M) bool, which clusters each user has ever consumed from.
+        num_slots: S, at most M.
+        rng: this call's randomness.
+        rows: (B,) the users, so that their draws are theirs alone (``requests.user``).
+
+    Returns:
+        (B, S) int32, distinct in a row.
+
+    Raises:
+        InvalidInput: there are fewer clusters than slots.
+    """
+    shared = np.broadcast_to(candidates[:, None, :], (len(candidates), num_slots, candidates.shape[1]))
+    return choose_novel_by_slot(shared, consumed, rng, rows)
+
+
+def choose_novel_by_slot(candidates: IntArray, consumed: BoolArray, rng: RandomStream, rows: IntArray) -> IntArray:
+    """Like ``choose_novel``, with a ranked list of its own, (B, S, n), for every slot."""
+    num_rows, num_slots, _ = candidates.shape
+    num_clusters = consumed.shape[1]
+    if num_slots > num_clusters:
+        raise InvalidInput("num_slots", num_slots, f"must be at most the number of clusters, {num_clusters}")
+    plan = np.full((num_rows, num_slots), -1, np.int32)
+    taken = consumed.copy()  # (B, M)
+    every = np.arange(num_rows)
+    for slot in range(num_slots if candidates.shape[2] else 0):
+        offered = candidates[:, slot]  # (B, n)
+        free = (offered >= 0) & ~taken[every[:, None], offered]
+        best = offered[every, np.argmax(free, axis=1)]
+        found = free.any(axis=1)
+        plan[found, slot] = best[found]
+        taken[every[found], best[found]] = True
+    _fill_at_random(plan, consumed, rng, rows)
+    return plan
+
+
+def _fill_at_random(plan: IntArray, consumed: BoolArray, rng: RandomStream, rows: IntArray) -> None:
+    """Replace every -1 of ``plan`` (B, S): novel clusters first, then others, never one twice in a row."""
+    short = np.flatnonzero((plan < 0).any(axis=1))
+    if len(short) == 0:
+        return
+    num_clusters = consumed.shape[1]
+    key = rng.uniform(rows[short], num_clusters) + consumed[short]  # (b, M): novel in (0, 1), others in (1, 2)
+    row, slot = np.nonzero(plan[short] >= 0)
+    key[row, plan[short][row, slot]] = 3.0  # already in the plan: last
+    order = np.argsort(key, axis=1)
+    missing = plan[short] < 0  # (b, S)
+    nth = np.cumsum(missing, axis=1) - 1  # this is the row's nth missing slot
+    plan[short] = np.where(missing, np.take_along_axis(order, np.maximum(nth, 0), axis=1), plan[short])

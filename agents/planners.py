@@ -1,0 +1,148 @@
+"""Planners that need no language: the controls of the LLM planner."""
+
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from agents.novel_choice import choose_novel, choose_novel_by_slot
+from agents.planner import Planner
+from agents.transitions import Transitions, novel_transitions, sample_pairs
+from sim.arrays import BoolArray, FloatArray, IntArray
+from sim.errors import InvalidInput
+from sim.log import InteractionLog
+from sim.platform import Platform, Requests
+from sim.random import RandomStream
+
+
+class RandomNovelPlanner(Planner):
+    """Every cluster that the user never consumed from is equally likely: exploration without a thought."""
+
+    def fit(self, platform: Platform, log: InteractionLog, rng: RandomStream) -> None:
+        """Keep the platform; there is nothing to learn."""
+        self.platform = platform
+
+    def propose(self, requests: Requests, rng: RandomStream) -> IntArray:
+        """Draw novel clusters without replacement; see ``choose_novel`` for users who have none left."""
+        nothing = np.empty((len(requests), 0), np.int32)
+        consumed = self.platform.consumed_clusters(requests.user)
+        return choose_novel(nothing, consumed, requests.num_slots, rng, requests.user)
+
+    def load(self, folder: Path, platform: Platform) -> None:
+        """Keep the platform; nothing was saved."""
+        self.platform = platform
+
+
+class TransitionCountPlanner(Planner):
+    """Plans what most often followed: counts of novel transitions [(C1, C2) -> CL], smoothed.
+
+    What the LLM is fine-tuned on (Wang et al. 2024, section 3.2), remembered instead of
+    generalised. With n(.) the counts, unordered pairs, and M clusters, each level is the prior of
+    the one before it (interpolation with Dirichlet priors, MacKay and Peto 1995):
+
+        p0(l)          = (n(l) + 1) / (n + M)
+        p1(l | c1, c2) = (n(c1, l) + n(c2, l) + k p0(l)) / (n(c1) + n(c2) + k)
+        p2(l | c1, c2) = (n(c1, c2, l) + k p1(l | c1, c2)) / (n(c1, c2) + k)
+
+    Each slot samples a pair from the user's history, as the LLM planner does, and takes the likeliest
+    cluster that is new to the user.
+
+    Args:
+        smoothing: k, prior observations at each level.
+        history_days: how far back the pairs of training transitions reach, days.
+    """
+
+    def __init__(self, smoothing: float = 5.0, history_days: int = 30) -> None:
+        if not smoothing > 0:
+            raise InvalidInput("smoothing", smoothing, "must be positive")
+        self.smoothing = smoothing
+        self.history_days = history_days
+
+    def fit(self, platform: Platform, log: InteractionLog, rng: RandomStream) -> None:
+        """Count the transitions of the burn-in log."""
+        self.platform = platform
+        num = platform.clusters.num_clusters
+        self._single = np.zeros((num, num), np.int64)  # (M, M) n(c, l)
+        self._label = np.zeros(num, np.int64)  # (M,) n(l)
+        # n(c1, c2, l) as sorted keys (c1 M + c2) M + l, c1 < c2, and counts
+        self._pair_key, self._pair_count = np.empty(0, np.int64), np.empty(0, np.int64)
+        self._kept = InteractionLog.concatenate([])
+        self.update(log, rng)
+
+    def update(self, log: InteractionLog, rng: RandomStream) -> None:
+        """Count the transitions of the new rows, whose pairs may lie in the rows before them."""
+        if len(log) == 0:
+            return
+        known = InteractionLog.concatenate([self._kept, log])
+        found = novel_transitions(known, rng, self.history_days)
+        self._count(found.where(found.day >= int(log.day.min())))
+        consumed = known.where(known.consumed)
+        self._kept = consumed.where(_still_needed(consumed, self.history_days))
+
+    def _count(self, new: Transitions) -> None:
+        num = np.int64(len(self._label))
+        np.add.at(self._label, new.label, 1)
+        np.add.at(self._single, (new.first, new.label), 1)
+        np.add.at(self._single, (new.second, new.label), 1)
+        low, high = np.minimum(new.first, new.second), np.maximum(new.first, new.second)
+        keys = np.concatenate([self._pair_key, (low * num + high) * num + new.label])
+        counts = np.concatenate([self._pair_count, np.ones(len(new), np.int64)])
+        self._pair_key, place = np.unique(keys, return_inverse=True)
+        self._pair_count = np.bincount(place, weights=counts, minlength=len(self._pair_key)).astype(np.int64)
+
+    def probabilities(self, pairs: IntArray) -> FloatArray:
+        """p2 of the class for pairs (P, 2), -1 for none: (P, M) float64, rows adding up to one."""
+        num = len(self._label)
+        prior = (self._label + 1) / (self._label.sum() + num)  # (M,)
+        known = pairs[:, 0] >= 0
+        first, second = np.where(known[:, None], pairs, 0).astype(np.int64).T
+        single = (self._single[first] + self._single[second]) * known[:, None]  # (P, M)
+        k = self.smoothing
+        backed_off = (single + k * prior) / (single.sum(axis=1, keepdims=True) + k)
+        low, high = np.minimum(first, second), np.maximum(first, second)
+        begin = np.searchsorted(self._pair_key, (low * num + high) * num)
+        num_found = (np.searchsorted(self._pair_key, (low * num + high + 1) * num) - begin) * known
+        row = np.repeat(np.arange(len(pairs)), num_found)  # one entry a label that was seen after the pair
+        entry = np.repeat(begin - (np.cumsum(num_found) - num_found), num_found) + np.arange(len(row))
+        joint = np.zeros_like(backed_off)
+        joint[row, self._pair_key[entry] % num] = self._pair_count[entry]
+        return np.asarray((joint + k * backed_off) / (joint.sum(axis=1, keepdims=True) + k))
+
+    def propose(self, requests: Requests, rng: RandomStream) -> IntArray:
+        """Sample a pair a slot and take its likeliest cluster that is new to the user; ties by number."""
+        num_slots = requests.num_slots
+        pairs = sample_pairs(requests, num_slots, rng.at("pairs"))  # (B, S, 2)
+        consumed = self.platform.consumed_clusters(requests.user)  # (B, M)
+        score = self.probabilities(pairs.reshape(-1, 2)).reshape(len(requests), num_slots, -1)
+        score = np.where(consumed[:, None], -1.0, score)
+        # Earlier slots take at most S - 1 clusters, so S candidates are enough.
+        ranked = np.argsort(-score, axis=2, kind="stable")[:, :, :num_slots].astype(np.int32)
+        return choose_novel_by_slot(ranked, consumed, rng.at("fill"), requests.user)
+
+    def save(self, folder: Path) -> None:
+        """Write the counts and the log rows that coming transitions need."""
+        counts = {
+            "single": self._single,
+            "label": self._label,
+            "pair_key": self._pair_key,
+            "pair_count": self._pair_count,
+        }
+        save_file(counts, folder / "counts.safetensors")
+        self._kept.write(folder / "history.parquet")
+
+    def load(self, folder: Path, platform: Platform) -> None:
+        """Read what ``save`` wrote."""
+        self.platform = platform
+        counts = load_file(folder / "counts.safetensors")
+        self._single, self._label = counts["single"], counts["label"]
+        self._pair_key, self._pair_count = counts["pair_key"], counts["pair_count"]
+        self._kept = InteractionLog.read(folder / "history.parquet")
+
+
+def _still_needed(consumed: InteractionLog, history_days: int) -> BoolArray:
+    """(R,) bool: rows that may yet be part of a pair, and each user's first in a cluster (what is not novel)."""
+    recent = consumed.day > int(consumed.day.max(initial=0)) - history_days
+    key = consumed.user * (int(consumed.cluster.max(initial=0)) + 1) + consumed.cluster
+    first = np.zeros(len(consumed), bool)
+    first[np.unique(key, return_index=True)[1]] = True
+    return np.asarray(recent | first)

@@ -1,0 +1,131 @@
+"""A causal transformer over what users consumed: the network and nothing else.
+
+The exploitation-oriented recommender on which Wang et al. (2024, sections 2 and 3.2) build is a
+sequence model with a softmax over the catalog: pi(j | history) ~ exp(h . v_j + b_j). The encoder
+here is a pre-norm transformer (Vaswani et al. 2017; Kang and McAuley 2018 for recommendation)
+whose attention adds a learned bias by distance (Raffel et al. 2020, section 2.1), so that position
+counts from the position that asks, in training and serving alike.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+CONTENT_WIDTH = 256
+NUM_FEEDBACKS = 8
+"""Kinds of feedback told apart: four buckets of watched fraction, times positive or not."""
+
+
+def feedback_of(watch: Tensor, positive: Tensor) -> Tensor:
+    """Bucket watched fractions (...) at 1/4, 1/2 and 1, apart for positives; int64 in [0, 8)."""
+    return torch.bucketize(watch, torch.tensor([0.25, 0.5, 1.0]), right=True) + 4 * positive.long()
+
+
+class SequenceModel(nn.Module):
+    """History in, state out; and item content in, item vector out.
+
+    An item's row is ``content @ projection`` plus its learned row in an ``ItemTable``; the first d
+    columns are its vector v_j, the last is its bias b_j. Input and output share the vectors.
+
+    Args:
+        width: d.
+        num_layers: transformer layers.
+        num_heads: attention heads; must divide ``width``.
+        history: L, consumed items that the model looks at.
+        generator: draws the initial parameters.
+    """
+
+    def __init__(self, width: int, num_layers: int, num_heads: int, history: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.width, self.history = width, history
+        self.projection = _normal(generator, CONTENT_WIDTH, width + 1)
+        self.feedback = _normal(generator, NUM_FEEDBACKS, width)
+        self.start = _normal(generator, width)  # stands before the first item
+        self.layers = nn.ModuleList(_Layer(width, num_heads, history + 1, generator) for _ in range(num_layers))
+        self.output = _Norm(width)
+
+    def item_rows(self, content: Tensor, learned: Tensor) -> Tensor:
+        """Vectors and biases of items, (U, d + 1), from content (U, 256) and table rows (U, d + 1)."""
+        return content @ self.projection + learned
+
+    def forward(self, vectors: Tensor, feedback: Tensor, valid: Tensor, last_only: bool) -> Tensor:
+        """Encode histories.
+
+        Args:
+            vectors: (B, L, d) of the consumed items, most recent last.
+            feedback: (B, L) int64 in [0, NUM_FEEDBACKS).
+            valid: (B, L) bool; False pads stand on the left.
+            last_only: compute the state after the whole history alone.
+
+        Returns:
+            (B, L + 1, d): state k follows the first k positions, so state 0 knows nothing; or
+            (B, 1, d) if ``last_only``.
+        """
+        tokens = torch.where(valid[:, :, None], vectors + self.feedback[feedback], 0.0)
+        tokens = torch.cat([self.start.expand(len(tokens), 1, -1), tokens], dim=1)  # (B, L + 1, d)
+        visible = torch.cat([valid.new_ones(len(valid), 1), valid], dim=1)  # (B, L + 1)
+        size = tokens.shape[1]
+        causal = torch.ones(size, size, dtype=torch.bool).tril()
+        hidden = ~(visible[:, None, :] & causal)  # (B, L + 1 queries, L + 1 keys); the start is always seen
+        for number, layer in enumerate(self.layers):
+            tokens = layer(tokens, hidden, last_only and number == len(self.layers) - 1)
+        return torch.as_tensor(self.output(tokens))
+
+
+class _Layer(nn.Module):
+    """Pre-norm attention, then a feed-forward block of twice the width."""
+
+    def __init__(self, width: int, num_heads: int, size: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.attention_norm, self.forward_norm = _Norm(width), _Norm(width)
+        self.query = _normal(generator, width, width)
+        self.key_value = _normal(generator, width, 2 * width)
+        self.merge = _normal(generator, width, width)
+        self.expand = _normal(generator, width, 2 * width)
+        self.contract = _normal(generator, 2 * width, width)
+        self.distance = nn.Parameter(torch.zeros(num_heads, size))  # bias by distance from query back to key
+        # The start is as far from everyone: its own column of ``distance``, the last, is never a distance
+        # between two items, since those are at most size - 2 apart.
+
+    def forward(self, tokens: Tensor, hidden: Tensor, last_only: bool) -> Tensor:
+        """(B, T, d) and (B, T, T) to (B, T, d), or to (B, 1, d) for the last position."""
+        normed = self.attention_norm(tokens)
+        if last_only:
+            tokens, hidden = tokens[:, -1:], hidden[:, -1:]
+        query = self._heads(normed[:, -tokens.shape[1] :] @ self.query)  # (B, heads, Q, d / heads)
+        key, value = (self._heads(part) for part in (normed @ self.key_value).chunk(2, dim=-1))
+        weight = query @ key.transpose(2, 3) / math.sqrt(key.shape[-1]) + self._bias(query.shape[2])
+        weight = weight.masked_fill(hidden[:, None], -torch.inf).softmax(dim=-1)  # (B, heads, Q, T)
+        attended = (weight @ value).transpose(1, 2).flatten(2)  # (B, Q, d)
+        tokens = tokens + attended @ self.merge
+        return torch.relu(self.forward_norm(tokens) @ self.expand) @ self.contract + tokens
+
+    def _heads(self, part: Tensor) -> Tensor:
+        return part.reshape(*part.shape[:2], self.num_heads, -1).transpose(1, 2)
+
+    def _bias(self, num_queries: int) -> Tensor:
+        """(heads, Q, T) bias by distance for the last Q positions."""
+        size = self.distance.shape[1]
+        place = torch.arange(size)
+        back = (place[-num_queries:, None] - place).clamp(min=0)  # (Q, T); the future is hidden anyway
+        back[:, 0] = size - 1
+        return self.distance[:, back]
+
+
+class _Norm(nn.Module):
+    """Layer normalisation with a learned scale and shift."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(width))
+        self.shift = nn.Parameter(torch.zeros(width))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return nn.functional.layer_norm(tokens, self.scale.shape, self.scale, self.shift)
+
+
+def _normal(generator: torch.Generator, *shape: int) -> nn.Parameter:
+    """Parameters ~ N(0, 1 / number of inputs), drawn without the global generator."""
+    return nn.Parameter(torch.empty(*shape).normal_(0, shape[0] ** -0.5, generator=generator))

@@ -1,0 +1,167 @@
+"""The sequence model's softmax, restricted to some clusters."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from agents.base import Agent, Recommendations
+from agents.random import uniform_slate
+from agents.ranker import Ranker
+from agents.sequence import SequenceAgent
+from agents.slate import check_sampling, excluded_positions, sample_slate, top_in_chunks
+from sim.arrays import FloatArray, IntArray
+from sim.log import InteractionLog
+from sim.platform import Platform, Requests
+from sim.random import RandomStream
+
+_CHUNK_CELLS = 4_000_000  # (users, live items) looked up at a time: 4 MB
+
+
+class SequenceRanker(Ranker):
+    """Ranks by the production model masked to the allowed clusters (Wang et al. 2024, section 3.2).
+
+    pi(j | history, clusters) ~ exp(h . v_j + b_j) for live items j of the clusters, and 0 for all
+    others: exact, and at a cost linear in the clusters' items. Where production is no
+    ``SequenceAgent``, the ranker trains one of its own.
+
+    Args:
+        temperature: of the exploring softmax.
+        exploration: probability that a slot explores.
+    """
+
+    def __init__(self, temperature: float = 1.0, exploration: float = 0.1) -> None:
+        check_sampling(temperature, exploration)
+        self.temperature, self.exploration = temperature, exploration
+        self.model = SequenceAgent()
+        self._owns_model = True
+
+    def bind(self, production: Agent) -> None:
+        """Share production's model, if it is a sequence model; the experiment trains it."""
+        if isinstance(production, SequenceAgent):
+            self.model, self._owns_model = production, False
+
+    def fit(self, platform: Platform, log: InteractionLog, rng: RandomStream) -> None:
+        """Train the model, unless it is production's."""
+        self._begin(platform)
+        if self._owns_model:
+            self.model.fit(platform, log, rng)
+
+    def update(self, log: InteractionLog, rng: RandomStream) -> None:
+        """Train the model, unless it is production's."""
+        if self._owns_model:
+            self.model.update(log, rng)
+
+    def _begin(self, platform: Platform) -> None:
+        self.platform = platform
+        self._filed: tuple[int, IntArray, IntArray] | None = None  # see ``_items_by_cluster``
+
+    def rank(self, requests: Requests, allowed: IntArray | None, rng: RandomStream) -> Recommendations:
+        """See ``Ranker.rank``. Propensities are given ``allowed``.
+
+        Before the model has seen a positive, items are equally likely instead.
+        """
+        state = self.model.encode(requests)
+        if allowed is None:
+            return self._rank_all(requests, state, rng)
+        row, item = self._candidates(allowed, requests.exclude)  # flat
+        scores = np.zeros(len(row), np.float32)
+        if self.model.trained:
+            scores = self.model.scores(state[torch.from_numpy(row)], item[:, None]).numpy()[:, 0]
+        # How many slots the clusters can fill; the same for almost everyone, so the loop is short.
+        num_within = np.minimum(np.bincount(row, minlength=len(requests)), requests.num_slots)  # (B,)
+        items = np.empty((len(requests), requests.num_slots), np.int64)
+        propensity = np.empty(items.shape, np.float32)
+        for num in np.unique(num_within):
+            rows = np.flatnonzero(num_within == num)
+            padded = _padded(row, item, scores, rows, len(requests))
+            within = self._sample(*padded, int(num), requests.user[rows], rng)
+            items[rows, :num], propensity[rows, :num] = within.items, within.propensity
+            if num < requests.num_slots:
+                remaining = _remaining(requests, rows, within.items)
+                rest = self._rank_all(remaining, state[torch.from_numpy(rows)], rng.at("rest"))
+                items[rows, num:], propensity[rows, num:] = rest.items, rest.propensity
+        return Recommendations(items, propensity)
+
+    def _rank_all(self, requests: Requests, state: Tensor, rng: RandomStream) -> Recommendations:
+        """Fill every slot from all clusters, over the user's best items as production does."""
+        live = self.platform.live_items()
+        if not self.model.trained:
+            return uniform_slate(live, requests, rng)
+        scores, items = top_in_chunks(
+            lambda chunk: np.asarray(self.model.live_scores(state[chunk]).numpy()), live, requests.exclude
+        )
+        return self._sample(scores, items, requests.num_slots, requests.user, rng)
+
+    def _sample(
+        self, scores: FloatArray, items: IntArray, num_slots: int, user: IntArray, rng: RandomStream
+    ) -> Recommendations:
+        exploration = self.exploration if self.model.trained else 1.0
+        return sample_slate(scores, items, num_slots, self.temperature, exploration, user, rng)
+
+    def _candidates(self, allowed: IntArray, exclude: IntArray) -> tuple[IntArray, IntArray]:
+        """What may be shown: live items of each row's clusters (B, n), without its exclusions (B, X).
+
+        Returns:
+            Rows and items, (total,) int64 each, sorted by row; a cluster named twice counts once.
+        """
+        items, begin = self._items_by_cluster()
+        cluster = np.sort(allowed, axis=1)
+        named = cluster >= 0
+        named[:, 1:] &= cluster[:, 1:] != cluster[:, :-1]
+        row, column = np.nonzero(named)
+        first = begin[cluster[row, column]]
+        length = begin[cluster[row, column] + 1] - first
+        row = np.repeat(row, length)
+        place = np.repeat(first - (np.cumsum(length) - length), length) + np.arange(len(row))  # into ``items``
+        kept = np.ones(len(row), bool)
+        chunk = max(1, _CHUNK_CELLS // max(len(items), 1))
+        for start in range(0, len(exclude), chunk):  # (chunk, n_live) at a time
+            excluded = excluded_positions(items, exclude[start : start + chunk])
+            part = slice(*np.searchsorted(row, [start, start + chunk]))
+            kept[part] = ~excluded[row[part] - start, place[part]]
+        return row[kept], items[place[kept]]
+
+    def _items_by_cluster(self) -> tuple[IntArray, IntArray]:
+        """Today's live items sorted by cluster, and where each cluster begins (M + 1,); found once a day."""
+        platform = self.platform
+        if self._filed is None or self._filed[0] != platform.day:
+            live = platform.live_items()
+            cluster = platform.cluster_of_item[live]
+            begin = np.searchsorted(np.sort(cluster), np.arange(platform.clusters.num_clusters + 1))
+            self._filed = (platform.day, live[np.argsort(cluster, kind="stable")], begin)
+        return self._filed[1], self._filed[2]
+
+    def save(self, folder: Path) -> None:
+        """Write the model, unless it is production's."""
+        if self._owns_model:
+            self.model.save(folder)
+
+    def load(self, folder: Path, platform: Platform) -> None:
+        """Read what ``save`` wrote."""
+        self._begin(platform)
+        if self._owns_model:
+            self.model.load(folder, platform)
+
+
+def _padded(
+    row: IntArray, item: IntArray, scores: FloatArray, rows: IntArray, num_rows: int
+) -> tuple[FloatArray, IntArray]:
+    """The flat scores and items of some rows as (b, longest) arrays, padded with -inf and -1."""
+    begin = np.searchsorted(row, np.arange(num_rows + 1))
+    length = (begin[1:] - begin[:-1])[rows]
+    place = np.arange(length.max(initial=0))  # (longest,)
+    inside = place < length[:, None]  # (b, longest)
+    index = (begin[rows, None] + place)[inside]
+    padded_scores = np.full(inside.shape, -np.inf, np.float32)
+    padded_items = np.full(inside.shape, -1, np.int64)
+    padded_scores[inside], padded_items[inside] = scores[index], item[index]
+    return padded_scores, padded_items
+
+
+def _remaining(requests: Requests, rows: IntArray, placed: IntArray) -> Requests:
+    """The requests of users ``rows`` (b,) for the slots after ``placed`` (b, k)."""
+    columns = {name: getattr(requests, name)[rows] for name in ("user", "items", "clusters", "watch", "positive")}
+    exclude = np.concatenate([requests.exclude[rows], placed], axis=1)
+    return Requests(**columns, day=requests.day, exclude=exclude, num_slots=requests.num_slots - placed.shape[1])

@@ -1,0 +1,176 @@
+"""From what users did to pairs of recent interests and the new one that followed.
+
+Wang et al. (2024), section 3.2: a user is represented by K = 2 clusters sampled from the recent
+history; a *novel transition* [(C1, C2) -> CL] adds the next cluster that the user liked without
+ever having consumed from it. The same sampling makes the training data and serves requests.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.arrays import BoolArray, FloatArray, IntArray, readonly
+from sim.errors import InvalidInput
+from sim.log import InteractionLog
+from sim.platform import Requests
+from sim.random import RandomStream
+
+POSITIVE_WEIGHT = 4.0
+"""Sampling weight of a history item with positive feedback; other consumed items weigh 1.
+
+The paper's footnote 2 says that items with high-quality interactions are more likely to be
+sampled, without a figure; this one is chosen."""
+
+_CHUNK_CELLS = 4_000_000  # cells of the (events, history) matrices built at a time: some 100 MB
+
+
+@dataclass(frozen=True)
+class Transitions:
+    """T novel transitions [(C1, C2) -> CL], in the log's order of users, then of time.
+
+    Attributes:
+        first, second: (T,) int32, two different level-2 clusters that the user had consumed from.
+        label: (T,) int32, the cluster that was new to the user; neither ``first`` nor ``second``.
+        user: (T,) int64, ascending.
+        day: (T,) int32, when the new cluster was met.
+    """
+
+    first: IntArray
+    second: IntArray
+    label: IntArray
+    user: IntArray
+    day: IntArray
+
+    def __post_init__(self) -> None:
+        for name, dtype in _DTYPES.items():
+            column = np.ascontiguousarray(getattr(self, name), dtype=dtype)
+            if len(column) != len(self.label):
+                raise InvalidInput(f"transitions.{name}", len(column), f"must have {len(self.label)} rows as label has")
+            object.__setattr__(self, name, readonly(column))
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def where(self, rows: BoolArray | IntArray) -> "Transitions":
+        """The rows that a boolean mask or an index array selects."""
+        return Transitions(**{name: getattr(self, name)[rows] for name in _DTYPES})
+
+
+_DTYPES: dict[str, type[np.generic]] = {
+    "first": np.int32,
+    "second": np.int32,
+    "label": np.int32,
+    "user": np.int64,
+    "day": np.int32,
+}
+
+
+def novel_transitions(log: InteractionLog, rng: RandomStream, history_days: int = 30) -> Transitions:
+    """Find every novel transition of a log (Wang et al. 2024, section 3.2 and footnote 2).
+
+    An event is a row with positive feedback whose cluster the user had consumed from on none of
+    their earlier rows. Its pair is sampled from the user's earlier consumed rows of the last
+    ``history_days`` days (the event's day included): one row with weight ``POSITIVE_WEIGHT`` if
+    positive, else 1; then, by the same weights, one among the rows of other clusters. Events
+    whose history holds fewer than two clusters are skipped.
+
+    Args:
+        log: rows in order of time, as ``InteractionLog`` keeps them.
+        rng: the randomness of the sampled pairs; row ``i`` serves the i-th event.
+        history_days: how far back the pair may lie, days.
+
+    Returns:
+        One transition an event, sorted by user, then time.
+    """
+    by_user = log.where(np.argsort(log.user, kind="stable"))
+    event = np.flatnonzero(_is_novel_positive(by_user))  # (E,) rows of by_user
+    history = by_user.where(by_user.consumed)  # what pairs are sampled from
+    end: IntArray = (np.cumsum(by_user.consumed) - by_user.consumed)[event]  # (E,) history rows before the event
+    # Within a user days ascend, so (user, day) as one number is sorted and the window a range.
+    day_span = int(log.day.max(initial=0)) + history_days + 1
+    place = history.user * day_span + history.day
+    start = np.searchsorted(
+        place, by_user.user[event] * day_span + np.maximum(by_user.day[event] - history_days + 1, 0)
+    )
+    start = np.minimum(start, end)
+
+    first = np.full(len(event), -1, np.int32)
+    second = np.full(len(event), -1, np.int32)
+    draws = rng.uniform(np.arange(len(event)), 2)  # (E, 2)
+    for chunk in _chunks_of_like_length(end - start):
+        rows = start[chunk, None] + np.arange(int((end - start)[chunk].max()))  # (e, longest window)
+        inside = rows < end[chunk, None]
+        rows = np.where(inside, rows, 0)
+        clusters = np.where(inside, history.cluster[rows], -1)
+        first[chunk], second[chunk] = _draw_pair(clusters, history.positive[rows], draws[chunk])
+    kept = first != second  # a pair of one cluster only, or of none, shows no transition
+    event = event[kept]
+    return Transitions(first[kept], second[kept], by_user.cluster[event], by_user.user[event], by_user.day[event])
+
+
+def sample_pairs(requests: Requests, num: int, rng: RandomStream) -> IntArray:
+    """Represent each user by pairs of recent clusters (section 3.2, K = 2).
+
+    Each pair is drawn as in ``novel_transitions``, from the request's history. A user's draws
+    depend on that user and ``rng`` alone.
+
+    Args:
+        requests: B users.
+        num: pairs a user.
+        rng: this call's randomness.
+
+    Returns:
+        (B, num, 2) int32. The two differ where the history holds two clusters, are the same where
+        it holds one, and are -1 where it is empty.
+    """
+    draws = rng.uniform(requests.user, 2 * num).reshape(len(requests), num, 2)
+    pairs = np.empty((len(requests), num, 2), np.int32)
+    for k in range(num):
+        pairs[:, k, 0], pairs[:, k, 1] = _draw_pair(requests.clusters, requests.positive, draws[:, k])
+    return pairs
+
+
+def _is_novel_positive(by_user: InteractionLog) -> BoolArray:
+    """(R,) bool: positive, in a cluster that no earlier row of the user consumed; rows sorted by user."""
+    num_clusters = int(by_user.cluster.max(initial=0)) + 1
+    key = by_user.user * num_clusters + by_user.cluster
+    consumed_row = np.flatnonzero(by_user.consumed)
+    consumed_key, first = np.unique(key[consumed_row], return_index=True)  # first occurrence = earliest
+    if len(consumed_key) == 0:
+        return by_user.positive
+    slot = np.minimum(np.searchsorted(consumed_key, key), len(consumed_key) - 1)
+    first_row = np.where(consumed_key[slot] == key, consumed_row[first][slot], len(key))
+    return np.asarray(by_user.positive & (np.arange(len(key)) <= first_row))
+
+
+def _chunks_of_like_length(length: IntArray) -> list[IntArray]:
+    """Split events with some history into index arrays whose padded matrices stay small."""
+    order = np.argsort(length, kind="stable")
+    order = order[length[order] > 0]
+    chunks: list[IntArray] = []
+    while len(order):
+        size = max(1, _CHUNK_CELLS // int(length[order[-1]]))
+        chunks.append(order[-size:])  # longest first: the last of a chunk sets its width
+        order = order[:-size]
+    return chunks
+
+
+def _draw_pair(clusters: IntArray, positive: BoolArray, draws: FloatArray) -> tuple[IntArray, IntArray]:
+    """Draw two clusters a row from histories (B, H), -1 pads, by uniforms (B, 2); see ``sample_pairs``."""
+    weight = np.where(clusters >= 0, np.where(positive, POSITIVE_WEIGHT, 1.0), 0.0)  # (B, H)
+    first = _draw_by_weight(clusters, weight, draws[:, 0])
+    other = np.where(clusters == first[:, None], 0.0, weight)
+    second = _draw_by_weight(clusters, other, draws[:, 1])
+    return first, np.where(second < 0, first, second)
+
+
+def _draw_by_weight(values: IntArray, weight: FloatArray, draw: FloatArray) -> IntArray:
+    """(B,) one of each row's values (B, H) with probability proportional to weight; -1 where all weigh 0."""
+    if values.shape[1] == 0:
+        return np.full(len(values), -1, np.int32)
+    cumulative = np.cumsum(weight, axis=1)
+    total = cumulative[:, -1]
+    # Rounding must not carry the threshold up to the total, which no prefix exceeds.
+    threshold = np.minimum(draw * total, np.nextafter(total, 0))
+    picked = np.argmax(cumulative > threshold[:, None], axis=1)
+    return np.where(total > 0, values[np.arange(len(values)), picked], -1).astype(np.int32)

@@ -1,0 +1,95 @@
+"""What a comparison is made of, checked and ready to build worlds, platforms and agents from."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from agents.base import Agent
+from experiments.protocol import ExperimentConfig
+from sim.clusters import InterestClusters
+from sim.config import WorldConfig
+from sim.errors import InvalidInput
+from sim.platform import PlatformRecords
+from sim.random import RandomStream
+from sim.world import World
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """How the work is done; changes no result.
+
+    Attributes:
+        workers: processes side by side.
+        torch_threads: threads of the fine-tuning process.
+        world_threads: threads that simulate users within an arm.
+    """
+
+    workers: int
+    torch_threads: int
+    world_threads: int
+
+
+@dataclass(frozen=True)
+class Study:
+    """Everything that a comparison is made of, checked.
+
+    Attributes:
+        seed: the study's seed.
+        world: the world's constants.
+        experiment: the protocol.
+        production: Hydra config of the production recommender.
+        agents: Hydra configs of the arms' agents, by arm.
+        cache_dir: where stages live.
+        runtime: how the work is done.
+    """
+
+    seed: int
+    world: WorldConfig
+    experiment: ExperimentConfig
+    production: dict[str, Any]
+    agents: dict[str, dict[str, Any]]
+    cache_dir: Path
+    runtime: Runtime
+
+    @cached_property
+    def luck(self) -> RandomStream:
+        """Randomness that all arms have in common."""
+        return RandomStream(self.seed, "luck")
+
+    def build_world(self) -> World:
+        """The world on day 0."""
+        return World(self.world, self.seed, self.runtime.world_threads)
+
+    def build_records(self, world: World, clusters: InterestClusters) -> PlatformRecords:
+        """A platform's empty book-keeping."""
+        memory = self.world.platform
+        return PlatformRecords(
+            self.world.num_users,
+            world.catalog,
+            clusters,
+            memory.history_length,
+            memory.history_days,
+            memory.seen_length,
+        )
+
+
+def build_agent(config: dict[str, Any], name: str) -> Agent:
+    """Make an agent from its Hydra config.
+
+    Raises:
+        InvalidInput: the config names no class, or arguments that the class doesn't take.
+    """
+    try:
+        agent = instantiate(OmegaConf.create(config))()
+    except InvalidInput:
+        raise
+    except Exception as error:  # whatever a plugin's constructor may raise
+        reason = str(error.__cause__ or error).splitlines()[0]
+        raise InvalidInput(f"agent {name}", config.get("_target_"), f"could not be made: {reason}") from None
+    if not isinstance(agent, Agent):
+        raise InvalidInput(f"agent {name}", config.get("_target_"), "must be a subclass of agents.base.Agent")
+    return agent

@@ -1,0 +1,106 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from agents.llm.settings import LLMSettings
+from agents.llm.weights import BUNDLED_MODEL, prepare_weights
+from agents.transitions import Transitions
+from sim.clusters import InterestClusters
+
+KEYWORDS = (
+    ("espresso", "latte art", "coffee grinder", "milk steaming"),
+    ("espresso", "latte art", "coffee grinder", "cafe at home"),  # a twin: told apart by the fourth
+    ("sourdough starter", "bread scoring", "crusty loaf"),
+    ("trail running", "marathon training", "running shoes"),
+    ("trail maps", "hiking boots", "backpacking"),  # shares its first token with the one above
+    ("vegan recipes", "tofu", "lentil curry"),
+    ("houseplants", "monstera", "plant propagation"),
+    ("mechanical keyboards", "switches", "desk setup"),
+    ("watercolor", "sketchbook", "urban sketching"),
+    ("kittens", "cat toys", "rescue cats"),
+)
+
+
+def clusters_of(keywords):
+    num = len(keywords)
+    path = np.stack([np.arange(num) // 4, np.arange(num), np.arange(num), np.arange(num)], axis=1)
+    return InterestClusters(path, np.eye(num, 256), tuple(keywords))
+
+
+@pytest.fixture(scope="session")
+def clusters():
+    return clusters_of(KEYWORDS)
+
+
+@pytest.fixture(scope="session")
+def weights():
+    """The real weights; converted once into the user's cache, which takes some 20 s."""
+    return prepare_weights(BUNDLED_MODEL, Path("~/.cache/interestlab").expanduser())
+
+
+@pytest.fixture(scope="session")
+def small_weights(weights, tmp_path_factory):
+    """A one-layer model with random weights and the real tokenizer."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    from agents.llm.model import load_tokenizer
+
+    folder = tmp_path_factory.mktemp("weights") / "small"
+    tokenizer = load_tokenizer(weights)
+    config = LlamaConfig(
+        vocab_size=49152,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        tie_word_embeddings=True,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def make_settings():
+    def make(**changes):
+        base = {
+            "model": BUNDLED_MODEL,
+            "random_weights": False,
+            "precision": "fp32",
+            "num_keywords": 3,
+            "curation": "diversified",
+            "pairs_per_label": 10,
+            "held_out_share": 0.2,
+            "method": "full",
+            "freeze_embeddings": True,
+            "lora_rank": 4,
+            "steps": 4,
+            "batch_size": 4,
+            "learning_rate": 3e-4,
+            "warmup_steps": 1,
+            "eval_every": 2,
+            "eval_pairs": 4,
+            "checkpoint_every": 1,
+            "pmi_coefficient": 1.0,
+            "top_n": 4,
+            "pairs_per_shard": 30,
+        }
+        return LLMSettings(**{**base, **changes})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def transitions():
+    """Sixty transitions among ten clusters, label never in the pair."""
+    rows = np.stack([np.random.default_rng(i).permutation(10)[:3] for i in range(60)])
+    zeros = np.zeros(60, int)
+    return Transitions(rows[:, 0], rows[:, 1], rows[:, 2], zeros, zeros)

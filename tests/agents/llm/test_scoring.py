@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+import torch
+
+from agents.llm.model import load_model, load_tokenizer
+from agents.llm.prompt import cluster_texts, tokenise_prompts
+from agents.llm.scoring import PrefixCache, label_log_probabilities, mask_inputs, plain_scores, score_pairs
+from agents.llm.trie import LabelTrie
+
+
+@pytest.fixture(scope="module")
+def prompts(clusters, weights):
+    return tokenise_prompts(clusters, 3, load_tokenizer(weights))
+
+
+@pytest.fixture(scope="module")
+def model(weights):
+    return load_model(weights, torch.float32)
+
+
+def test_texts_are_as_long_as_they_must_be(clusters):
+    texts = cluster_texts(clusters, 3)
+    assert texts[0] == "espresso, latte art, coffee grinder, milk steaming"
+    assert texts[1] == "espresso, latte art, coffee grinder, cafe at home"
+    assert texts[2] == "sourdough starter, bread scoring, crusty loaf"
+    assert cluster_texts(clusters, 1)[3] == "trail running"
+
+
+def test_prompt_reads_as_the_template_says(prompts, weights):
+    tokenizer = load_tokenizer(weights)
+    text = tokenizer.decode(prompts.prompt(2, 5) + prompts.label[9])
+    assert text == (
+        "A user enjoys: sourdough starter, bread scoring, crusty loaf; vegan recipes, tofu, lentil curry.\n"
+        "New interest: kittens, cat toys, rescue cats" + tokenizer.eos_token
+    )
+
+
+def test_shared_tree_and_plain_sequences_agree(model, prompts):
+    trie = LabelTrie.build(prompts.label)
+    assert len(trie.branchings) > 2  # the twins and the trails
+    pairs = [(0, 1), (3, 3), (5, 9), (8, 0)]
+    plain = np.stack([plain_scores(model, prompts, c1, c2) for c1, c2 in pairs])
+    np.testing.assert_allclose(np.exp(plain).sum(axis=1), 1, atol=1e-4)
+
+    first, second = np.array(pairs).T
+    together = score_pairs(model, prompts, trie, first, second)  # of different lengths: some are padded
+    np.testing.assert_allclose(together, plain, atol=1e-4)
+
+    for row, (c1, c2) in enumerate(pairs):
+        prefix = PrefixCache.of(model, prompts.prefix[c1])
+        cached = label_log_probabilities(model, [prompts.suffix[c2], prompts.suffix[1]], trie, prefix)
+        np.testing.assert_allclose(cached[0], plain[row], atol=1e-4)
+        assert cached[0].argmax() == plain[row].argmax()
+
+
+def test_inputs_are_no_labels():
+    masked = mask_inputs(np.zeros((2, 4)), np.array([0, 2]), np.array([3, 2]))
+    assert np.isneginf(masked).tolist() == [[True, False, False, True], [False, False, True, False]]

@@ -1,0 +1,116 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from agents.llm.planner import LLMTablePlanner
+from agents.llm.table import TransitionTable
+from agents.novel_choice import choose_novel
+from sim.catalog import Catalog
+from sim.errors import InvalidInput
+from sim.platform import Platform, PlatformRecords, Requests
+from sim.random import RandomStream
+
+RNG = RandomStream(2, "plan")
+NUM_USERS = 40
+
+
+@pytest.fixture
+def table_folder(clusters, tmp_path):
+    """A table that proposes c1 + 1, c1 + 2, c1 + 3, c1 + 4 (mod 10) without the pair itself."""
+    rows = []
+    for c1, c2 in np.ndindex(10, 10):
+        rows.append([c for c in (np.arange(1, 6) + c1) % 10 if c != c2][:4])
+    TransitionTable.write(
+        tmp_path / "table", np.array(rows), np.zeros((100, 4)), {"clusters_digest": clusters.digest}
+    )
+    return tmp_path / "table"
+
+
+@pytest.fixture
+def records(clusters):
+    """Ten items, item c in cluster c; user u has consumed u % 10 items at random."""
+    num = clusters.num_clusters
+    catalog = Catalog(
+        creator=np.zeros(num, np.int32),
+        length=np.ones(num, np.float32),
+        upload_day=np.zeros(num, np.int32),
+        expiry_day=np.full(num, 99, np.int32),
+        embedding=np.array(clusters.centroid, np.float16),
+        title_terms=np.zeros((num, 1), np.int32),
+        hashtag_terms=np.zeros((num, 1), np.int32),
+        vocabulary=("a",),
+    )
+    records = PlatformRecords(NUM_USERS, catalog, clusters, history_length=12, history_days=30, seen_length=12)
+    for user in range(NUM_USERS):
+        items = np.random.default_rng(user).permutation(num)[None, : user % 11]
+        yes = np.ones(items.shape, bool)
+        records.record(np.array([user]), items, yes, yes, np.ones(items.shape, np.float32), yes)
+    return records
+
+
+def planner_for(folder, records):
+    planner = LLMTablePlanner(str(folder))
+    planner.load(Path("unused"), Platform(records))
+    return planner
+
+
+def test_never_consumed_nor_twice(table_folder, records):
+    requests = records.requests(np.arange(NUM_USERS), 3)
+    plan = planner_for(table_folder, records).propose(requests, RNG)
+    assert plan.shape == (NUM_USERS, 3)
+    assert plan.dtype == np.int32
+    for user, row in enumerate(plan):
+        assert len(set(row.tolist())) == 3
+        novel = np.flatnonzero(~records.consumed[user])
+        assert np.isin(row, novel).sum() == min(3, len(novel))
+
+
+def test_a_user_does_not_depend_on_the_batch(table_folder, records):
+    planner = planner_for(table_folder, records)
+    everyone = planner.propose(records.requests(np.arange(NUM_USERS), 3), RNG)
+    some = np.array([0, 7, 19, 32])
+    assert (planner.propose(records.requests(some, 3), RNG) == everyone[some]).all()
+
+
+def test_looks_the_pair_up(table_folder, records):
+    user = np.array([1])  # has consumed one cluster only
+    (only,) = np.flatnonzero(records.consumed[1])
+    plan = planner_for(table_folder, records).propose(records.requests(user, 3), RNG)
+    assert plan[0].tolist() == ((only + np.arange(1, 4)) % 10).tolist()
+
+
+def test_a_table_for_other_clusters_is_refused(records, tmp_path):
+    TransitionTable.write(tmp_path / "table", np.zeros((100, 4)), np.zeros((100, 4)), {"clusters_digest": "other"})
+    with pytest.raises(InvalidInput, match="other clusters"):
+        planner_for(tmp_path / "table", records)
+
+
+def test_requests_are_left_alone(table_folder, records):
+    requests: Requests = records.requests(np.arange(NUM_USERS), 2)
+    before = requests.clusters.copy()
+    planner_for(table_folder, records).propose(requests, RNG)
+    assert (requests.clusters == before).all()
+
+
+def test_choice_of_novel_clusters():
+    candidates = np.array([[3, 3, -1, 1], [0, 1, 2, 3], [-1, -1, -1, -1]])
+    consumed = np.zeros((3, 5), bool)
+    consumed[1, :4] = True
+    consumed[2] = True
+    plan = choose_novel(candidates, consumed, 2, RNG, np.arange(3))
+    assert plan[0].tolist() == [3, 1]
+    assert plan[1, 0] == 4  # the only novel one
+    assert plan[1, 1] in (0, 1, 2, 3)
+    assert len(set(plan[2].tolist())) == 2
+    with pytest.raises(InvalidInput, match="at most the number of clusters"):
+        choose_novel(candidates, consumed, 6, RNG, np.arange(3))
+
+
+def test_random_choice_is_even():
+    nobody = np.zeros((6000, 6), bool)
+    nobody[:, 0] = True
+    plan = choose_novel(np.full((6000, 1), -1), nobody, 1, RNG, np.arange(6000))
+    count = np.bincount(plan[:, 0], minlength=6)
+    assert count[0] == 0
+    assert abs(count[1:] - 1200).max() < 150

@@ -1,0 +1,112 @@
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agents.transitions import POSITIVE_WEIGHT, novel_transitions, sample_pairs
+from sim.log import DTYPES, InteractionLog
+from sim.platform import Requests
+from sim.random import RandomStream
+
+RNG = RandomStream(3, "transitions")
+
+
+def make_log(rows):
+    """Rows are (user, day, cluster, consumed, positive), in the order in which they happened."""
+    columns = {name: np.zeros(len(rows), dtype) for name, dtype in DTYPES.items()}
+    for i, (user, day, cluster, consumed, positive) in enumerate(rows):
+        columns["user"][i], columns["day"][i], columns["cluster"][i] = user, day, cluster
+        columns["consumed"][i], columns["positive"][i] = consumed, positive
+    return InteractionLog(**columns)
+
+
+def found(log, **options):
+    t = novel_transitions(log, RNG, **options)
+    pairs = [tuple(sorted(p)) for p in zip(t.first.tolist(), t.second.tolist(), strict=True)]
+    return list(zip(pairs, t.label.tolist(), t.user.tolist(), t.day.tolist(), strict=True))
+
+
+def test_an_event_needs_two_clusters_of_history_and_a_new_liked_one():
+    log = make_log(
+        [
+            (7, 0, 1, True, True),  # no history yet
+            (2, 0, 5, True, False),
+            (7, 0, 2, True, True),  # history of one cluster
+            (7, 1, 3, True, False),  # new, but not liked
+            (7, 1, 1, True, True),  # liked, but not new
+            (2, 1, 6, True, False),
+            (7, 2, 3, True, True),  # consumed before: no longer new
+            (2, 3, 9, False, False),  # shown before without being consumed: stays new
+            (2, 4, 9, True, True),  # an event
+        ]
+    )
+    assert found(log) == [((5, 6), 9, 2, 4)]
+
+
+def test_history_reaches_back_thirty_days():
+    log = make_log([(0, 0, 1, True, True), (0, 1, 2, True, True), (0, 2, 3, True, False), (0, 31, 4, True, True)])
+    assert found(log) == [((2, 3), 4, 0, 31)] or found(log)[-1] == ((2, 3), 4, 0, 31)
+    assert not [row for row in found(log, history_days=29) if row[3] == 31]
+
+
+def test_positive_items_are_sampled_more_often():
+    rows = []
+    for user in range(4000):
+        rows += [(user, 0, 1, True, True), (user, 0, 2, True, False), (user, 0, 3, True, False)]
+        rows += [(user, 1, 4, True, True)]
+    t = novel_transitions(make_log(rows), RNG)
+    assert len(t) == 4000
+    share = (t.first == 1).mean()
+    assert abs(share - POSITIVE_WEIGHT / (POSITIVE_WEIGHT + 2)) < 0.03
+
+
+def test_empty_logs_have_no_transitions():
+    assert len(novel_transitions(make_log([]), RNG)) == 0
+    assert len(novel_transitions(make_log([(0, 0, 1, False, False)]), RNG)) == 0
+
+
+row = st.tuples(st.integers(0, 3), st.integers(0, 40), st.integers(0, 5), st.booleans(), st.booleans())
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(row, max_size=60))
+def test_what_always_holds(rows):
+    rows = sorted(((u, d, c, took or liked, liked) for u, d, c, took, liked in rows), key=lambda r: r[1])
+    t = novel_transitions(make_log(rows), RNG)
+    for first, second, label, user, day in zip(t.first, t.second, t.label, t.user, t.day, strict=True):
+        assert label not in (first, second)
+        assert first != second
+        (event,) = [i for i, r in enumerate(rows) if r[0] == user and r[2] == label and r[4]][:1]
+        before = [r for r in rows[:event] if r[0] == user and r[3]]
+        assert rows[event][1] == day
+        assert label not in {r[2] for r in before}
+        assert {first, second} <= {r[2] for r in before if r[1] > day - 30}
+
+
+def make_requests(clusters, positive=None, users=None, num_slots=3):
+    clusters = np.array(clusters, np.int32)
+    none = np.full((len(clusters), 1), -1)
+    return Requests(
+        user=np.arange(len(clusters)) if users is None else np.array(users),
+        day=0,
+        items=np.where(clusters >= 0, clusters, -1).astype(np.int64),
+        clusters=clusters,
+        watch=np.zeros(clusters.shape, np.float32),
+        positive=np.zeros(clusters.shape, bool) if positive is None else np.array(positive),
+        exclude=none,
+        num_slots=num_slots,
+    )
+
+
+def test_pairs_of_a_request():
+    pairs = sample_pairs(make_requests([[-1, -1, -1], [-1, 4, 4], [1, 2, 2]]), 20, RNG)
+    assert pairs.shape == (3, 20, 2)
+    assert (pairs[0] == -1).all()
+    assert (pairs[1] == 4).all()
+    assert (np.sort(pairs[2], axis=1) == [1, 2]).all()
+
+
+def test_pairs_do_not_depend_on_the_batch():
+    clusters = np.random.default_rng(0).integers(-1, 6, (9, 8))
+    everyone = sample_pairs(make_requests(clusters), 4, RNG)
+    some = sample_pairs(make_requests(clusters[[2, 7]], users=[2, 7]), 4, RNG)
+    assert (everyone[[2, 7]] == some).all()
