@@ -1,10 +1,14 @@
 """A learned row an item, in a table that grows with the catalog."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from sim.arrays import IntArray
+from sim.arrays import FloatArray, IntArray
+
+_BLOCK = 4096  # items whose content is held in float32 at a time
 
 
 class ItemTable:
@@ -34,6 +38,26 @@ class ItemTable:
     def rows(self, items: IntArray) -> Tensor:
         """A copy (U, width) of the rows of distinct ``items``, ready to collect a gradient."""
         return self.value[torch.from_numpy(np.array(items))].requires_grad_()
+
+    @torch.no_grad()
+    def with_content(self, content: FloatArray, combine: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        """Combine every item's content (n, 256) with its row, the table growing to n rows first.
+
+        Args:
+            content: (n, 256) float16; converted to float32 in blocks, never as a whole.
+            combine: from content (b, 256) and rows (b, width) to (b, columns).
+
+        Returns:
+            (n, columns) float32.
+        """
+        self.grow(len(content))
+        starts = range(0, len(content), _BLOCK)
+        return torch.cat(
+            [
+                combine(torch.from_numpy(content[s : s + _BLOCK].astype(np.float32)), self.value[s : s + _BLOCK])
+                for s in starts
+            ]
+        )
 
     def step(self, items: IntArray, rows: Tensor) -> None:
         """Descend along the gradient that ``rows``, from ``rows(items)``, has collected."""

@@ -22,9 +22,9 @@ from agents.slate import check_sampling, sample_slate, top_in_chunks
 from sim.arrays import BoolArray, IntArray
 from sim.errors import InvalidInput
 
-_BATCH = 64  # windows a training step
+_BATCH = 16  # windows a training step: many small steps learn more from a day than few large ones
 _NEGATIVES_FROM_BATCH, _NEGATIVES_UNIFORM = 256, 256
-_TABLE_LEARNING_RATE = 0.05
+_TABLE_LEARNING_RATE = 0.02
 _ENCODE_CHUNK = 256  # users encoded at a time, for the cache's sake
 
 
@@ -39,7 +39,8 @@ class SequenceAgent(Agent):
         num_layers: transformer layers.
         num_heads: attention heads; must divide ``width``.
         history: consumed items that the model looks at.
-        epochs: passes over the log in ``fit``; ``update`` makes one over the day.
+        epochs: passes over the log in ``fit``.
+        update_epochs: passes over a day's rows in ``update``.
         learning_rate: Adam's.
         temperature: of the exploring softmax.
         exploration: probability that a slot explores, over the user's 100 best items.
@@ -52,6 +53,7 @@ class SequenceAgent(Agent):
         num_heads: int = 2,
         history: int = 32,
         epochs: int = 3,
+        update_epochs: int = 4,
         learning_rate: float = 0.002,
         temperature: float = 1.0,
         exploration: float = 0.1,
@@ -62,7 +64,7 @@ class SequenceAgent(Agent):
             raise InvalidInput("history", history, "must be at least 2 items")
         check_sampling(temperature, exploration)
         self.width, self.num_layers, self.num_heads, self.history = width, num_layers, num_heads, history
-        self.epochs, self.learning_rate = epochs, learning_rate
+        self.epochs, self.update_epochs, self.learning_rate = epochs, update_epochs, learning_rate
         self.temperature, self.exploration = temperature, exploration
 
     def fit(self, platform: Platform, log: InteractionLog, rng: RandomStream) -> None:
@@ -71,8 +73,8 @@ class SequenceAgent(Agent):
         self._learn(log, self.epochs, rng)
 
     def update(self, log: InteractionLog, rng: RandomStream) -> None:
-        """Train one pass on the day's positives, each given all that the user consumed before it."""
-        self._learn(log, 1, rng)
+        """Train on the day's positives, each given all that the user consumed before it."""
+        self._learn(log, self.update_epochs, rng)
 
     def _begin(self, platform: Platform, generator: torch.Generator) -> None:
         self.platform = platform
@@ -209,12 +211,7 @@ class SequenceAgent(Agent):
         """(n, d + 1) vectors and biases of every item uploaded so far, computed once a day."""
         content = self.platform.catalog.embedding
         if self._rows is None or len(self._rows) < len(content):
-            self._table.grow(len(content))
-            blocks = [
-                self._model.item_rows(torch.from_numpy(content[s : s + 4096].astype(np.float32)), learned)
-                for s, learned in zip(range(0, len(content), 4096), torch.split(self._table.value, 4096), strict=True)
-            ]
-            self._rows = torch.cat(blocks)
+            self._rows = self._table.with_content(content, self._model.item_rows)
             self._live, self._encoded = None, None
         return self._rows
 

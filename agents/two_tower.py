@@ -20,7 +20,7 @@ from sim.errors import InvalidInput
 _CONTENT_WIDTH = 256
 _FROM_BATCH, _UNIFORM = 256, 1024  # negatives: B in-batch (also the batch size) and B' uniform
 _SOFTMAX_TEMPERATURE = 0.05  # cosines are divided by it
-_TABLE_LEARNING_RATE = 0.05
+_TABLE_LEARNING_RATE = 0.01
 _OTHER_WEIGHT = 0.25  # of a consumed item without positive feedback in the pooled history; a positive's is 1
 _RECENCY = 0.8  # factor on the weight per step back in the pool of recent items
 
@@ -99,7 +99,7 @@ class TwoTowerAgent(Agent):
         width: int = 64,
         history: int = 32,
         epochs: int = 3,
-        learning_rate: float = 0.002,
+        learning_rate: float = 0.005,
         temperature: float = 1.0,
         exploration: float = 0.1,
     ) -> None:
@@ -197,15 +197,7 @@ class TwoTowerAgent(Agent):
         """Inputs and vectors (n, d) of every item uploaded so far, computed once a day."""
         content = self.platform.catalog.embedding
         if self._vectors is None or len(self._vectors[0]) < len(content):
-            self._table.grow(len(content))
-            inputs = torch.cat(
-                [
-                    self._model.item_inputs(torch.from_numpy(content[s : s + 4096].astype(np.float32)), learned)
-                    for s, learned in zip(
-                        range(0, len(content), 4096), torch.split(self._table.value, 4096), strict=True
-                    )
-                ]
-            )
+            inputs = self._table.with_content(content, self._model.item_inputs)
             self._vectors = (inputs, self._model.items(inputs))
         return self._vectors
 

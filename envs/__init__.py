@@ -1,1 +1,9 @@
 """Gymnasium faces over ``sim.world``. Importing this package registers ``interestlab/Exploration-v0``."""
+
+from gymnasium.envs.registration import register
+
+register(
+    id="interestlab/Exploration-v0",
+    entry_point="envs.exploration:ExplorationEnv",
+    vector_entry_point="envs.vector:ExplorationVectorEnv",
+)

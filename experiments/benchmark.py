@@ -13,7 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 
-from experiments.command import run_command
+from experiments.command import clear_errors, run_command
 from sim.config import WorldConfig, from_mapping
 from sim.errors import InvalidInput
 from sim.files import write_json
@@ -71,21 +71,30 @@ def _rate(world: World, generator: np.random.Generator, size: int, slots: int, s
     return size * steps / spent
 
 
-@hydra.main(version_base="1.3", config_path="pkg://conf", config_name="benchmark")
-def _task(config: DictConfig) -> None:
+def benchmark(config: DictConfig, folder: Path) -> Path:
+    """Measure, write ``benchmark.json`` into ``folder``, and print a line a row.
+
+    Raises:
+        InvalidInput: an unknown part, or constants of the world out of range.
+    """
     plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     if plain["part"] not in PARTS:
         raise InvalidInput("part", plain["part"], f"must be one of {', '.join(PARTS)}")
     plain["world"]["num_users"] = max([*plain["users"], plain["world"]["num_users"]])
     world = from_mapping(WorldConfig, plain["world"], "world")
     rows = simulator_rows(world, plain["seed"], plain["users"], plain["slots"], plain["seconds"])
-    folder = Path(HydraConfig.get().runtime.output_dir)
-    write_json(
-        folder / "benchmark.json", {"machine": f"{platform.machine()}, {platform.python_version()}", "rows": rows}
-    )
+    path = folder / "benchmark.json"
+    write_json(path, {"machine": f"{platform.machine()}, Python {platform.python_version()}", "rows": rows})
     for row in rows:
         print(f"{row['case']}: {row['value']:,.0f} {row['unit']}, {row['ratio']:.1f}x {row['against']}")
-    print(f"benchmark: {(folder / 'benchmark.json').resolve()}")
+    return path
+
+
+@hydra.main(version_base="1.3", config_path="pkg://conf", config_name="benchmark")
+def _task(config: DictConfig) -> None:
+    with clear_errors("benchmark"):
+        path = benchmark(config, Path(HydraConfig.get().runtime.output_dir))
+    print(f"benchmark: {path.resolve()}")
 
 
 def main() -> None:

@@ -1,7 +1,8 @@
 """What the commands have in common: one clear line for a user's mistake, no traceback."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.resources import files
 from typing import Any
 
@@ -33,14 +34,25 @@ def check_choices(arguments: Sequence[str]) -> None:
                 raise InvalidInput(group, choice, f"unknown {group}; known are {', '.join(known)}")
 
 
-def run_command(name: str, task: Callable[[], Any]) -> None:
-    """Run a command's ``main``; turn ``InvalidInput`` into one line on stderr and exit status 2."""
+@contextmanager
+def clear_errors(command: str) -> Iterator[None]:
+    """Turn a user's mistake into one line on stderr and exit status 2.
+
+    Belongs inside the function that Hydra calls: of what gets out of it, Hydra prints its own
+    account over several lines, but lets ``SystemExit`` pass.
+    """
     try:
-        check_choices(sys.argv[1:])
-        task()
+        yield
     except InvalidInput as error:
-        print(f"interestlab {name}: {error}", file=sys.stderr)
+        print(f"interestlab {command}: {error}", file=sys.stderr)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
-        print(f"interestlab {name}: interrupted; the same command goes on from here", file=sys.stderr)
+        print(f"interestlab {command}: interrupted; the same command goes on from here", file=sys.stderr)
         raise SystemExit(130) from None
+
+
+def run_command(command: str, task: Callable[[], Any]) -> None:
+    """Run a command's Hydra task after a look at its arguments."""
+    with clear_errors(command):
+        check_choices(sys.argv[1:])
+        task()

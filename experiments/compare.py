@@ -1,6 +1,5 @@
 """``interestlab compare``: an A/B comparison of recommenders, from burn-in to report.html."""
 
-import os
 import resource
 import sys
 from pathlib import Path
@@ -11,7 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from experiments import llm_stages, pipeline
-from experiments.command import run_command
+from experiments.command import clear_errors, run_command
 from experiments.metrics import ArmRun, Setting
 from experiments.plots import figures_of, save_figure
 from experiments.protocol import CONTROL, check_experiment
@@ -25,8 +24,6 @@ from sim.errors import InvalidInput
 from sim.files import write_json
 from sim.log import InteractionLog
 from sim.random import RandomStream
-
-os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 
 def check_study(config: DictConfig) -> Study:
@@ -142,7 +139,8 @@ def _write(
 @hydra.main(version_base="1.3", config_path="pkg://conf", config_name="compare")
 def _task(config: DictConfig) -> None:
     folder = Path(HydraConfig.get().runtime.output_dir)
-    report = compare(config, folder)
+    with clear_errors("compare"):
+        report = compare(config, folder)
     print(f"report: {report.resolve()}", file=sys.stdout)
 
 

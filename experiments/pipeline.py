@@ -77,7 +77,9 @@ def cluster(study: Study, before: Stage) -> Stage:
         catalog = world.catalog
         items = np.flatnonzero(catalog.alive(world.day))
         watches = np.bincount(log.item[log.consumed], minlength=catalog.num_items)[items]
-        clusters = build_clusters(catalog, items, 1.0 + watches, study.world.clusters)
+        # Every item starts with an average item's traffic: without it, the few items that half of
+        # all watches go to would fill clusters by themselves, which then have nothing to recommend.
+        clusters = build_clusters(catalog, items, watches.mean() + watches, study.world.clusters)
         records = study.build_records(world, clusters)
         records.load(before.folder / "state" / "records.safetensors", catalog, clusters)
         records.adopt(catalog, clusters)

@@ -91,7 +91,7 @@ def partition(graph: sparse.csr_matrix, weight: IntArray, parts: int) -> IntArra
         return np.arange(n, dtype=np.int32)
     if parts == 1:
         return np.zeros(n, np.int32)
-    edge = np.maximum(1, np.rint(1000 * graph.data / graph.data.max())).astype(np.int64)
+    edge = np.maximum(1, np.rint(1000 * graph.data / graph.data.max(initial=1e-12))).astype(np.int64)
     adjacency = pymetis.CSRAdjacency(graph.indptr.astype(np.int64), graph.indices.astype(np.int64))
     _, part = pymetis.part_graph(
         parts, adjacency=adjacency, vweights=weight, eweights=edge, options=pymetis.Options(seed=_METIS_SEED)

@@ -122,10 +122,11 @@ class PlatformRecords:
             watch: (B, S) float32, watched fraction.
         """
         for slot in range(items.shape[1]):
-            seen = examined[:, slot]
-            u, item = user[seen], items[seen, slot]
-            self._seen[u, self._num_seen[u] % self._seen.shape[1]] = item
-            self._num_seen[u] += 1
+            if self._seen.shape[1]:
+                seen = examined[:, slot]
+                u, item = user[seen], items[seen, slot]
+                self._seen[u, self._num_seen[u] % self._seen.shape[1]] = item
+                self._num_seen[u] += 1
             took = consumed[:, slot]
             u, item = user[took], items[took, slot]
             place = self._written[u] % self._items.shape[1]

@@ -30,7 +30,8 @@ class RandomStream:
     """
 
     def __init__(self, seed: int, *path: str | int) -> None:
-        self.path: tuple[str | int, ...] = (int(seed), *path)
+        # A numpy integer names the same place as the plain one, though its repr differs.
+        self.path: tuple[str | int, ...] = (int(seed), *(p if isinstance(p, str) else int(p) for p in path))
         digest = hashlib.blake2b(repr(self.path).encode(), digest_size=16).digest()
         self._key = np.frombuffer(digest, dtype=np.uint64)
 

@@ -174,7 +174,7 @@ class _Run:
         device = self.model.device.type
         with torch.autocast(device, self.dtype, enabled=self.dtype != torch.float32):
             loss = label_loss(self.model, self.prompts, batch)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.trained.values(), _CLIP_NORM)
         self.optimizer.step()
         self.optimizer.zero_grad()

@@ -43,7 +43,7 @@ def load_model(folder: Path, dtype: torch.dtype) -> Any:
         InvalidInput: not a causal language model that transformers knows, or its output head
             does more than multiply.
     """
-    transformers.utils.logging.disable_progress_bar()  # of loading: half a second
+    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # loading takes half a second
     try:
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True, local_files_only=True)
     except (OSError, ValueError) as error:
@@ -56,7 +56,7 @@ def random_model(folder: Path, rng: RandomStream) -> Any:
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
     with torch.random.fork_rng():  # transformers initialises from the global generator only
         torch.manual_seed(rng.integer_seed())
-        return _ready(AutoModelForCausalLM.from_config(config, dtype=torch.float32))
+        return _ready(AutoModelForCausalLM.from_config(config, dtype=torch.float32))  # type: ignore[no-untyped-call]
 
 
 def _ready(model: Any) -> Any:

@@ -18,6 +18,8 @@ from agents.llm.trie import LabelTrie
 from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.random import RandomStream
 
+_PLAIN_BATCH = 16  # full sequences a forward pass: the whole vocabulary's logits take memory
+
 
 @dataclass(frozen=True)
 class PrefixCache:
@@ -131,13 +133,18 @@ def plain_scores(model: Any, prompts: PromptTokens, first: int, second: int) -> 
         (M,) float32 log-probabilities.
     """
     prompt = prompts.prompt(first, second)
+    longest = max(map(len, prompts.label))
     scores = np.zeros(len(prompts), np.float32)
-    for number, label in enumerate(prompts.label):
-        logits = model(input_ids=torch.tensor([prompt + label], device=model.device)).logits[0].float()  # (L, V)
-        for i, token in enumerate(label):
-            allowed = sorted({other[i] for other in prompts.label if other[:i] == label[:i]})
-            restricted = torch.log_softmax(logits[len(prompt) + i - 1, allowed], dim=0)
-            scores[number] += float(restricted[allowed.index(token)])
+    for start in range(0, len(prompts), _PLAIN_BATCH):
+        labels = prompts.label[start : start + _PLAIN_BATCH]
+        # Pads on the right: causal attention keeps them from being seen.
+        ids = [prompt + label + (prompts.end,) * (longest - len(label)) for label in labels]
+        logits = model(input_ids=torch.tensor(ids, device=model.device)).logits.float()  # (b, L, V)
+        for row, label in enumerate(labels):
+            for i, token in enumerate(label):
+                allowed = sorted({other[i] for other in prompts.label if other[:i] == label[:i]})
+                restricted = torch.log_softmax(logits[row, len(prompt) + i - 1, allowed], dim=0)
+                scores[start + row] += float(restricted[allowed.index(token)])
     return scores
 
 

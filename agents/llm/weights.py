@@ -89,7 +89,7 @@ def _convert_once(gguf: Path, cache_dir: Path) -> Path:
     config["architectures"] = [type(loaded).__name__]
     config.pop("_name_or_path", None)
     with torch.random.fork_rng():  # building a model draws from the global generator
-        plain = AutoModelForCausalLM.from_config(AutoConfig.for_model(**config), dtype=torch.float32)
+        plain = AutoModelForCausalLM.from_config(AutoConfig.for_model(**config), dtype=torch.float32)  # type: ignore[no-untyped-call]
     plain.load_state_dict(loaded.state_dict(), strict=True)
     plain.tie_weights()  # the GGUF stores the tied embedding once
     plain.save_pretrained(temporary)

@@ -29,6 +29,15 @@ def clusters_of(keywords):
     return InterestClusters(path, np.eye(num, 256), tuple(keywords))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """Two threads on a busy machine wait for each other most of the time."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="session")
 def clusters():
     return clusters_of(KEYWORDS)

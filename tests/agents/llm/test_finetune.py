@@ -46,9 +46,10 @@ def test_killed_and_restarted_ends_with_the_same_bytes(
     run = lambda folder: finetune(small_weights, clusters, *data, settings, folder, RNG)  # noqa: E731
     run(tmp_path / "whole")
     for fatal_step in (2, 4, 5):  # before the first checkpoint, and after some evaluations
-        with monkeypatch.context() as patch, pytest.raises(Killed):
+        with monkeypatch.context() as patch:
             kill_at(patch, fatal_step)
-            run(tmp_path / "killed")
+            with pytest.raises(Killed):
+                run(tmp_path / "killed")
     run(tmp_path / "killed")
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
     assert not list((tmp_path / "whole").glob("best-*"))
@@ -56,9 +57,10 @@ def test_killed_and_restarted_ends_with_the_same_bytes(
 
 def test_truncated_checkpoint_is_named(small_weights, clusters, data, make_settings, tmp_path, monkeypatch):
     settings = make_settings(steps=4)
-    with monkeypatch.context() as patch, pytest.raises(Killed):
+    with monkeypatch.context() as patch:
         kill_at(patch, 3)
-        finetune(small_weights, clusters, *data, settings, tmp_path, RNG)
+        with pytest.raises(Killed):
+            finetune(small_weights, clusters, *data, settings, tmp_path, RNG)
     file = tmp_path / "checkpoint" / "step-000002" / "exp_avg.safetensors"
     file.write_bytes(file.read_bytes()[:-100])
     with pytest.raises(InvalidInput, match=r"exp_avg\.safetensors.*delete .*step-000002"):
@@ -95,7 +97,7 @@ def test_rate_goes_up_then_down():
     rates = [rate_at(step, 4, 20) for step in range(1, 21)]
     assert rates[:4] == [0.25, 0.5, 0.75, 1.0]
     assert rates[-1] == pytest.approx(0.1)
-    assert all(a >= b for a, b in zip(rates[3:], rates[4:], strict=False))
+    assert (np.diff(rates[3:]) <= 0).all()
 
 
 @pytest.mark.slow

@@ -21,9 +21,7 @@ def table_folder(clusters, tmp_path):
     rows = []
     for c1, c2 in np.ndindex(10, 10):
         rows.append([c for c in (np.arange(1, 6) + c1) % 10 if c != c2][:4])
-    TransitionTable.write(
-        tmp_path / "table", np.array(rows), np.zeros((100, 4)), {"clusters_digest": clusters.digest}
-    )
+    TransitionTable.write(tmp_path / "table", np.array(rows), np.zeros((100, 4)), {"clusters_digest": clusters.digest})
     return tmp_path / "table"
 
 

@@ -1,0 +1,188 @@
+"""Lives of users in a world, in lock step: what the environments' faces have in common.
+
+A *world* (who lives in it, what is uploaded on which day) is named by its constants and a world
+seed. A *life* in it has its own luck, named by a life seed: candidates, responses, returns and
+trends. The same user can so be met again and again, each time with other luck.
+"""
+
+import copy
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from envs.observation import Observation, observe
+from envs.slates import draw_candidates, fill_slates
+from sim.arrays import BoolArray, FloatArray, IntArray
+from sim.clustering import build_clusters
+from sim.clusters import InterestClusters
+from sim.config import WorldConfig
+from sim.errors import InvalidInput
+from sim.platform import PlatformRecords
+from sim.world import World
+
+PUBLIC_FEEDBACK = (
+    "examined", "consumed", "positive", "liked", "disliked", "watch_seconds", "watch_fraction", "left",
+)  # fmt: skip
+"""The fields of ``sim.response.Feedback`` that a platform can see."""
+
+
+@lru_cache(maxsize=4)
+def standing_world(config: WorldConfig, world_seed: int) -> tuple[World, InterestClusters]:
+    """The world before its first day, and its clusters, made with equal traffic; nobody lives in this copy."""
+    world = World(config, world_seed)
+    items = np.arange(world.catalog.num_items)
+    return world, build_clusters(world.catalog, items, np.ones(len(items)), config.clusters)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What an environment is made of; checked.
+
+    Attributes:
+        config: the world's constants.
+        world_seed: names the world.
+        days: how long a life lasts, T.
+        num_slots: items a slate, S.
+        num_candidates: items to choose them from, C.
+    """
+
+    config: WorldConfig
+    world_seed: int
+    days: int
+    num_slots: int
+    num_candidates: int
+
+    def __post_init__(self) -> None:
+        for name in ("days", "num_slots"):
+            if getattr(self, name) < 1:
+                raise InvalidInput(name, getattr(self, name), "must be at least 1")
+        if self.num_candidates < self.num_slots:
+            raise InvalidInput(
+                "num_candidates", self.num_candidates, f"must be at least num_slots={self.num_slots}, one item a slot"
+            )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a step.
+
+    Attributes:
+        acted: (B,) bool, whose slates were shown; the others were not here.
+        minutes: (B,) float64, minutes that the user watched of the slate.
+        info: public feedback, (B, S) or (B,) a field; 0 or False where not ``acted``.
+    """
+
+    acted: BoolArray
+    minutes: FloatArray
+    info: dict[str, npt.NDArray[Any]]
+
+
+class Life:
+    """B users' lives from day 0 until day T, in lock step.
+
+    Attributes:
+        users: (B,) int64, ascending.
+        here: (B,) bool, who asks for a slate now. Somebody does, unless it is ``over``.
+        over: whether day T has come.
+        observation: batch of B observations; those of users who are not here are their last ones
+            (or, before their first visit, those of day 0), and all are new when it is over.
+    """
+
+    def __init__(self, setting: Setting, users: IntArray, life_seed: int) -> None:
+        standing, clusters = standing_world(setting.config, setting.world_seed)
+        # Only the population is ever written to in place; the rest is replaced day by day, or shared.
+        self._world = copy.copy(standing)
+        self._world.population = standing.population.copy()
+        self._world.stream = standing.stream.at("life", life_seed)
+        self._candidate_stream = self._world.stream.at("candidates")
+        platform = setting.config.platform
+        self._records = PlatformRecords(
+            setting.config.num_users,
+            standing.catalog,
+            clusters,
+            platform.history_length,
+            platform.history_days,
+            platform.seen_length,
+        )
+        self._setting = setting
+        self.users = users
+        self._candidates = np.zeros((len(users), setting.num_candidates), np.int64)
+        self._begin_day(0)
+        self.observation: Observation = self._observe(np.arange(len(users)))
+        self._live_on()
+
+    def step(self, action: IntArray) -> Outcome:
+        """Show slates to those who are here, then live on until somebody asks again or it is over.
+
+        Args:
+            action: (B, S) integers in [0, C), positions of candidates; rows of users who are not
+                here are ignored.
+
+        Raises:
+            InvalidInput: not of that shape or out of range.
+        """
+        acted = self.here.copy()
+        rows = np.flatnonzero(acted)
+        action = self._checked(np.asarray(action), rows)
+        outcome = self._show(acted, rows, action[rows])
+        self._live_on()
+        return outcome
+
+    def _checked(self, action: IntArray, rows: IntArray) -> IntArray:
+        shape = (len(self.users), self._setting.num_slots)
+        if action.shape != shape or not np.issubdtype(action.dtype, np.integer):
+            raise InvalidInput(
+                "action", (action.shape, str(action.dtype)), f"must be integers of shape {shape}, a row a user"
+            )
+        mine = action[rows]
+        wrong = mine[(mine < 0) | (mine >= self._setting.num_candidates)]
+        if len(wrong):
+            raise InvalidInput("action", int(wrong[0]), f"must be from 0 to {self._setting.num_candidates - 1}")
+        return action
+
+    def _show(self, acted: BoolArray, rows: IntArray, action: IntArray) -> Outcome:
+        """Slates to the users in ``rows`` (b,), who chose ``action`` (b, S)."""
+        user, world, records = self.users[rows], self._world, self._records
+        items, repeated = fill_slates(self._candidates[rows], action)
+        feedback = world.respond(user, items, self._request)
+        records.record(user, items, feedback.examined, feedback.consumed, feedback.watch_fraction, feedback.positive)
+        seen = {name: getattr(feedback, name) for name in PUBLIC_FEEDBACK}
+        seen |= {"items": items, "clusters": records.cluster_of_item[items], "repeated": repeated}
+        info = {}
+        for name, values in seen.items():
+            info[name] = np.zeros((len(self.users), *values.shape[1:]), values.dtype)
+            info[name][rows] = values
+        minutes = np.zeros(len(self.users))
+        minutes[rows] = feedback.watch_seconds.sum(axis=1, dtype=np.float64) / 60
+        self._request += 1
+        self.here[rows] = ~feedback.left & (self._request < self._setting.config.platform.max_requests_per_day)
+        return Outcome(acted, minutes, info)
+
+    def _live_on(self) -> None:
+        """Let days pass until somebody is here or it is over; observe."""
+        while not self.here.any() and not self.over:
+            self._world.end_day(self._came)
+            self._begin_day(self._world.day + 1)
+        rows = np.arange(len(self.users)) if self.over else np.flatnonzero(self.here)
+        for name, values in self._observe(rows).items():
+            self.observation[name][rows] = values
+
+    def _begin_day(self, day: int) -> None:
+        came = self._world.begin_day(day)
+        self._records.begin_day(day, self._world.catalog)
+        self._came = self.users[np.isin(self.users, came)]
+        self._request = 0
+        self._live = np.flatnonzero(self._world.catalog.alive(day))
+        self.over = day == self._setting.days
+        self.here: BoolArray = np.isin(self.users, self._came) & (not self.over)
+
+    def _observe(self, rows: IntArray) -> Observation:
+        """New candidates for the users in ``rows`` (b,), and what they and their history look like."""
+        user = self.users[rows]
+        stream = self._candidate_stream.at(self._world.day, self._request)
+        exclude = self._records.requests(user, num_slots=1).exclude
+        self._candidates[rows] = draw_candidates(stream, user, self._live, exclude, self._setting.num_candidates)
+        return observe(self._records, user, self._world.minutes_today()[user], self._candidates[rows])

@@ -1,0 +1,45 @@
+import pytest
+
+from envs.config import world_config
+from sim.errors import InvalidInput
+
+
+def test_a_preset_lies_over_the_base_and_its_references_are_resolved():
+    tiny = world_config("tiny")
+    assert (tiny.num_users, tiny.num_items, tiny.num_interests) == (150, 800, 24)  # tiny.yaml
+    assert tiny.clusters.level_1 == 4  # tiny.yaml over base.yaml
+    assert tiny.clusters.level_2 == 24  # ${world.num_interests}
+    assert tiny.response.noise_sd == 0.5  # base.yaml
+
+
+def test_a_preset_equals_what_hydra_makes_of_the_same_files():
+    from hydra import compose, initialize_config_module
+    from omegaconf import OmegaConf
+
+    from sim.config import WorldConfig, from_mapping
+
+    with initialize_config_module("conf", version_base=None):
+        composed = OmegaConf.to_container(compose(overrides=["+world=small"]), resolve=True)
+    assert world_config("small") == from_mapping(WorldConfig, composed["world"], "world")
+
+
+def test_a_record_is_taken_as_it_is_and_a_mapping_is_read():
+    from dataclasses import asdict
+
+    tiny = world_config("tiny")
+    assert world_config(tiny) is tiny
+    assert world_config(asdict(tiny)) == tiny
+
+
+@pytest.mark.parametrize(
+    ("world", "field"), [("tinny", "world"), ("base", "world"), ({"num_users": 3}, "world.population")]
+)
+def test_what_is_no_world_is_named(world, field):
+    with pytest.raises(InvalidInput) as error:
+        world_config(world)
+    assert error.value.field == field
+
+
+def test_an_unknown_preset_is_answered_by_the_known_ones():
+    with pytest.raises(InvalidInput, match="presets small, tiny"):
+        world_config("tinny")

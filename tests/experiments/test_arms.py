@@ -1,0 +1,160 @@
+"""A day in an arm, with agents whose behaviour is known."""
+
+import numpy as np
+import pytest
+from hydra import compose, initialize_config_module
+from omegaconf import OmegaConf
+
+from agents.base import Agent, Recommendations
+from agents.random import RandomAgent
+from experiments.arms import Arm, compose_slates, live, run_day
+from sim.clustering import build_clusters
+from sim.config import WorldConfig, from_mapping
+from sim.errors import InvalidInput
+from sim.log import AGENT, InteractionLog
+from sim.platform import Platform, PlatformRecords
+from sim.random import RandomStream
+from sim.world import World
+
+
+class FixedAgent(Agent):
+    """Always the first live items that are not excluded."""
+
+    def fit(self, platform, log, rng):
+        self.platform = platform
+
+    def load(self, folder, platform):
+        self.platform = platform
+
+    def recommend(self, requests, rng):
+        live_items = self.platform.live_items()
+        rows = [live_items[~np.isin(live_items, excluded)][: requests.num_slots] for excluded in requests.exclude]
+        return Recommendations(np.stack(rows), np.ones((len(requests), requests.num_slots), np.float32))
+
+
+@pytest.fixture(scope="module")
+def config() -> WorldConfig:
+    with initialize_config_module("conf", version_base="1.3"):
+        composed = compose("compare", ["world=tiny"])
+    return from_mapping(WorldConfig, OmegaConf.to_container(composed.world, resolve=True), "world")
+
+
+def make_arm(config, name="x", agent=None, production=None, slots=10, explored=2, threads=1) -> Arm:
+    world = World(config, 0, threads)
+    items = np.arange(world.catalog.num_items)
+    clusters = build_clusters(world.catalog, items, np.ones(len(items)), config.clusters)
+    memory = config.platform
+    records = PlatformRecords(
+        config.num_users, world.catalog, clusters, memory.history_length, memory.history_days, memory.seen_length
+    )
+    platform = Platform(records)
+    production = production or RandomAgent()
+    nothing = InteractionLog.concatenate([])
+    production.fit(platform, nothing, RandomStream(0, "fit"))
+    if agent is not None:
+        agent.fit(platform, nothing, RandomStream(0, "fit"))
+    users = np.arange(config.num_users)
+    luck = RandomStream(0, "luck")
+    return Arm(name, world, records, platform, production, agent, users, slots, explored, RandomStream(0, name), luck)
+
+
+def test_the_agent_fills_its_slots_and_production_the_rest(config):
+    arm = make_arm(config, agent=FixedAgent(), explored=3)
+    users = np.arange(40)
+    slate, source = compose_slates(arm, users, 0, 0)
+    assert (source == AGENT).sum(axis=1).tolist() == [3] * 40
+    assert len(np.unique((source == AGENT).argmax(axis=1))) > 1  # places differ between users
+    first_three = arm.platform.live_items()[:3]
+    for row in range(40):
+        assert slate.items[row][source[row] == AGENT].tolist() == first_three.tolist()
+        assert len(set(slate.items[row].tolist())) == 10
+    assert (slate.propensity[source == AGENT] == 1).all()
+    assert (slate.propensity[source != AGENT] < 1).all()
+
+
+def test_all_slots_can_be_the_agents(config):
+    arm = make_arm(config, agent=FixedAgent(), explored=10)
+    slate, source = compose_slates(arm, np.arange(5), 0, 0)
+    assert (source == AGENT).all()
+    assert (slate.items == arm.platform.live_items()[:10]).all()
+
+
+def test_the_agents_places_are_the_same_in_every_arm(config):
+    one = compose_slates(make_arm(config, "one", FixedAgent()), np.arange(30), 0, 0)[1]
+    two = compose_slates(make_arm(config, "two", RandomAgent()), np.arange(30), 0, 0)[1]
+    assert (one == two).all()
+
+
+def test_two_arms_of_the_same_production_live_the_same_life(config):
+    logs = [run_day(make_arm(config, name), 0).log for name in ("one", "two")]
+    assert logs[0].digest() == logs[1].digest()
+
+
+def test_the_log_does_not_depend_on_threads(config):
+    logs = [run_day(make_arm(config, threads=threads), 0).log for threads in (1, 2)]
+    assert logs[0].digest() == logs[1].digest()
+
+
+def test_nobody_is_shown_what_they_have_just_seen(config):
+    log = run_day(make_arm(config), 0).log
+    pairs = log.user * 1_000_000 + log.item
+    assert len(np.unique(pairs)) == len(pairs)  # fewer than seen_length impressions a day
+
+
+def test_an_arm_that_is_stopped_goes_on_and_ends_the_same(config, tmp_path):
+    whole = live(make_arm(config, agent=RandomAgent()), 0, 4, tmp_path / "whole", lambda: None)
+    days = []
+
+    class Killed(Exception):
+        pass
+
+    def stop_after_two():
+        days.append(1)
+        if len(days) == 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        live(make_arm(config, agent=RandomAgent()), 0, 4, tmp_path / "parts", stop_after_two)
+    parts = live(make_arm(config, agent=RandomAgent()), 0, 4, tmp_path / "parts", lambda: days.append(1))
+    assert parts.log.digest() == whole.log.digest()
+    assert (parts.discovered == whole.discovered).all()
+
+
+class DeadItems(FixedAgent):
+    def recommend(self, requests, rng):
+        return Recommendations(np.full((len(requests), requests.num_slots), 10**9))
+
+
+class Repeats(FixedAgent):
+    def recommend(self, requests, rng):
+        item = self.platform.live_items()[0]
+        return Recommendations(np.full((len(requests), requests.num_slots), item))
+
+
+class WrongShape(FixedAgent):
+    def recommend(self, requests, rng):
+        return Recommendations(np.zeros((len(requests), 1), np.int64))
+
+
+class NotANumber(FixedAgent):
+    def recommend(self, requests, rng):
+        fine = super().recommend(requests, rng)
+        return Recommendations(fine.items, np.full(fine.items.shape, np.nan, np.float32))
+
+
+@pytest.mark.parametrize("agent", [DeadItems, Repeats, WrongShape, NotANumber])
+def test_a_faulty_agent_stops_the_arm_with_one_line(config, agent):
+    with pytest.raises(InvalidInput, match="agent x") as error:
+        run_day(make_arm(config, agent=agent()), 0)
+    assert "\n" not in str(error.value)
+
+
+class Mutates(FixedAgent):
+    def recommend(self, requests, rng):
+        requests.items[:] = 0
+        return super().recommend(requests, rng)
+
+
+def test_an_agent_cannot_change_its_input(config):
+    with pytest.raises(ValueError, match="read-only"):
+        run_day(make_arm(config, agent=Mutates()), 0)

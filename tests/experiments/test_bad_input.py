@@ -1,0 +1,90 @@
+"""A user's mistake gets one clear line that names the entry, the value and what would be right."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_module
+
+from experiments.command import check_choices
+from experiments.compare import check_study
+from experiments.llm_stages import check_llm
+from experiments.study import build_agent
+from sim.errors import InvalidInput
+
+
+def study(tmp_path: Path, *overrides: str):
+    with initialize_config_module("conf", version_base="1.3"):
+        config = compose("compare", ["world=tiny", f"cache_dir={tmp_path}", *overrides])
+    return check_study(config)
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("world.num_users=0", "world.num_users=0: must be from 1"),
+        ("world.num_users=many", "world.num_users='many': must be a whole number"),
+        ("world.num_interests=400", "world.num_interests=400: must be at most 96"),
+        ("world.semantic_alignment=2", "world.semantic_alignment=2.0: must be from 0 to 1"),
+        ("world.response.noise_sd=-1", "world.response.noise_sd=-1.0: must be from 0"),
+        ("+world.colour=blue", "world.colour='blue': unknown entry"),
+        ("experiment.days=-1", "experiment.days=-1: must be a whole number, at least 1"),
+        ("experiment.burn_in_days=0", "experiment.burn_in_days=0: must be a whole number, at least 1"),
+        ("experiment.exploration_slots=11", "experiment.exploration_slots=11: must be at most experiment.slots=10"),
+        ("experiment.diversion=half", "experiment.diversion='half': must be one of twins, split"),
+        ("experiment.arms=[control,nobody]", "experiment.arms='nobody': unknown agent; known are control, random"),
+        ("experiment.arms=[counts,llm]", "experiment.control='control': must be one of the arms"),
+        ("experiment.arms=[]", "experiment.arms=[]: must be a list"),
+        ("seed=-1", "seed=-1: must be a whole number, at least 0"),
+        ("runtime.workers=0", "runtime.workers=0: must be a whole number, at least 1"),
+    ],
+)
+def test_impossible_values_are_named(tmp_path, override, says):
+    with pytest.raises(InvalidInput) as error:
+        study(tmp_path, override).build_world()
+    assert says in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_llm_settings_are_named(tmp_path):
+    with initialize_config_module("conf", version_base="1.3"):
+        config = compose("compare", ["llm.steps=-1"])
+    with pytest.raises(InvalidInput, match=r"llm.steps=-1: must be at least 0"):
+        check_llm(config)
+
+
+def test_an_agent_that_cannot_be_made_is_named():
+    with pytest.raises(InvalidInput, match="agent mine='no.such.Agent': could not be made"):
+        build_agent({"_target_": "no.such.Agent", "_partial_": True}, "mine")
+    with pytest.raises(InvalidInput, match="must be a subclass of agents.base.Agent"):
+        build_agent({"_target_": "builtins.dict", "_partial_": True}, "mine")
+
+
+@pytest.mark.parametrize("argument", ["world=huge", "agent@production=nobody", "llm=gpt"])
+def test_unknown_choices_are_named(argument):
+    with pytest.raises(InvalidInput, match="unknown .*; known are"):
+        check_choices([argument])
+
+
+@pytest.mark.parametrize("argument", ["world=huge", "world.num_users=0", "experiment.exploration_slots=99"])
+def test_the_command_prints_one_line_and_leaves_nothing(tmp_path, argument):
+    command = [sys.executable, "-m", "experiments.compare", "world=tiny", argument, f"cache_dir={tmp_path / 'cache'}"]
+    if argument.startswith("world="):
+        command.remove("world=tiny")
+    done = subprocess.run([*command, f"hydra.run.dir={tmp_path / 'out'}"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert done.stderr.startswith("interestlab compare: ")
+    assert not (tmp_path / "out" / "report.html").exists()
+
+
+def test_a_burn_in_without_a_transition_says_so(tmp_path):
+    command = [sys.executable, "-m", "experiments.compare", "world=tiny", "world.num_users=1", "llm=tiny"]
+    command += ["experiment.arms=[control,llm]", "experiment.burn_in_days=1", "experiment.days=1"]
+    command += ["world.population.activity_mean=-6", f"cache_dir={tmp_path / 'cache'}"]
+    done = subprocess.run([*command, f"hydra.run.dir={tmp_path / 'out'}"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "experiment.burn_in_days=1: is too short: the log has no novel transition" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,55 @@
+import json
+
+import pytest
+
+from experiments.stages import check_cache_dir, run_stage
+from sim.errors import InvalidInput
+
+
+def stage(cache, make, config=1, inputs=()):
+    return run_stage(cache, "demo", make, config=config, inputs=list(inputs), code=("sim",))
+
+
+def test_a_stage_is_made_once_and_found_again(tmp_path):
+    calls = []
+
+    def make(folder):
+        calls.append(folder)
+        (folder / "out").write_text("x")
+
+    first, second = stage(tmp_path, make), stage(tmp_path, make)
+    assert len(calls) == 1
+    assert not first.cached
+    assert second.cached
+    assert first.folder == second.folder
+    assert (second.folder / "out").read_text() == "x"
+
+
+@pytest.mark.parametrize("change", [{"config": 2}, {"inputs": ["abc"]}])
+def test_another_config_or_input_is_another_stage(tmp_path, change):
+    first = stage(tmp_path, lambda folder: None)
+    assert stage(tmp_path, lambda folder: None, **change).folder != first.folder
+
+
+def test_a_failed_stage_leaves_no_whole_folder_and_its_checkpoints_stay(tmp_path):
+    def fails(folder):
+        (folder / "checkpoint").write_text("half way")
+        raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError):
+        stage(tmp_path, fails)
+    assert not [f for f in (tmp_path / "stages").iterdir() if f.is_dir() and not f.name.endswith(".partial")]
+    seen = []
+    stage(tmp_path, lambda folder: seen.append((folder / "checkpoint").read_text()))
+    assert seen == ["half way"]
+
+
+def test_seconds_stand_beside_the_stage_not_in_it(tmp_path):
+    made = stage(tmp_path, lambda folder: None)
+    assert json.loads((made.folder / "seconds.json").read_text())["seconds"] == made.seconds >= 0
+
+
+def test_a_cache_that_cannot_be_written_is_one_clear_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InvalidInput, match="cache_dir="):
+        check_cache_dir(str(tmp_path / "file" / "below"))

@@ -1,0 +1,237 @@
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+from scipy.special import expit
+
+from sim.dynamics import return_probability
+from sim.errors import InvalidInput
+from sim.population import Population
+from sim.response import Feedback
+from sim.world import World
+from tests.sim.people import SMALL_TINY, TINY
+
+SLOTS = 6
+
+
+def slates(world, user, step, shift=0):
+    """Slates that depend on the user, the day and the step alone."""
+    live = np.flatnonzero(world.catalog.alive(world.day))
+    first = user * 13 + world.day * 7 + step * 31 + shift
+    return live[(first[:, None] + np.arange(SLOTS)) % len(live)]
+
+
+def live_days(world, first, last, shift=0):
+    """Days ``first`` .. ``last`` - 1; who came and all feedback."""
+    story = []
+    for day in range(first, last):
+        came = world.begin_day(day)
+        story.append(came)
+        here = came
+        for step in range(4):
+            feedback = world.respond(here, slates(world, here, step, shift), step)
+            story += [getattr(feedback, f.name) for f in fields(Feedback)]
+            here = here[~feedback.left]
+        world.end_day(came)
+    return story
+
+
+def assert_same_story(one, other):
+    assert len(one) == len(other)
+    for a, b in zip(one, other, strict=True):
+        assert a.dtype == b.dtype
+        np.testing.assert_array_equal(a, b)
+
+
+def assert_same_people(one, other):
+    for field in fields(Population):
+        np.testing.assert_array_equal(getattr(one, field.name), getattr(other, field.name))
+
+
+def test_the_same_seed_lives_the_same_life_and_another_does_not():
+    one, same, other = World(SMALL_TINY, 5), World(SMALL_TINY, 5), World(SMALL_TINY, 6)
+    story = live_days(one, 0, 4)
+    assert_same_story(story, live_days(same, 0, 4))
+    assert_same_people(one.population, same.population)
+    assert not np.array_equal(story[0], live_days(other, 0, 1)[0])
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_threads_change_nothing(threads):
+    config = replace(TINY, num_users=101)
+    alone, threaded = World(config, 1), World(config, 1, num_threads=threads)
+    assert_same_story(live_days(alone, 0, 4), live_days(threaded, 0, 4))
+    assert_same_people(alone.population, threaded.population)
+
+
+def test_a_user_responds_alone_as_in_a_batch():
+    together, apart = World(TINY, 2), World(TINY, 2)
+    came = together.begin_day(0)
+    np.testing.assert_array_equal(came, apart.begin_day(0))
+    assert len(came) > 40
+    feedback = together.respond(came, slates(together, came, 0), 0)
+    for row, user in enumerate(came):
+        mine = apart.respond(came[row : row + 1], slates(apart, np.array([user]), 0), 0)
+        for field in fields(Feedback):
+            np.testing.assert_array_equal(getattr(mine, field.name)[0], getattr(feedback, field.name)[row])
+    assert_same_people(together.population, apart.population)
+    np.testing.assert_array_equal(together.minutes_today(), apart.minutes_today())
+
+
+def test_a_user_does_not_depend_on_how_many_others_there_are():
+    few, many = World(SMALL_TINY, 3), World(replace(SMALL_TINY, num_users=90), 3)
+    came = few.begin_day(0)
+    np.testing.assert_array_equal(came, many.begin_day(0)[: len(came)])
+    one, other = few.respond(came, slates(few, came, 0), 0), many.respond(came, slates(many, came, 0), 0)
+    np.testing.assert_array_equal(one.watch_seconds, other.watch_seconds)
+
+
+def test_a_saved_world_goes_on_as_if_never_interrupted(tmp_path):
+    straight, first = World(SMALL_TINY, 4), World(SMALL_TINY, 4)
+    live_days(straight, 0, 3)
+    live_days(first, 0, 3)
+    first.save(tmp_path)
+    resumed = World(SMALL_TINY, 4)
+    resumed.load(tmp_path)
+    assert resumed.day == 2
+    np.testing.assert_array_equal(resumed.trend, straight.trend)
+    assert_same_story(live_days(straight, 3, 6), live_days(resumed, 3, 6))
+    assert_same_people(straight.population, resumed.population)
+    np.testing.assert_array_equal(straight.catalog.embedding, resumed.catalog.embedding)
+
+
+@pytest.mark.parametrize("name", ["population.safetensors", "world.safetensors"])
+@pytest.mark.parametrize("keep", [None, 0.0, 0.6])
+def test_a_damaged_save_is_refused(tmp_path, name, keep):
+    world = World(SMALL_TINY, 4)
+    world.save(tmp_path)
+    whole = (tmp_path / name).read_bytes()
+    (tmp_path / name).unlink() if keep is None else (tmp_path / name).write_bytes(whole[: int(keep * len(whole))])
+    with pytest.raises(InvalidInput, match="must hold a whole saved world"):
+        world.load(tmp_path)
+
+
+def test_a_save_of_another_config_is_refused(tmp_path):
+    World(replace(SMALL_TINY, num_users=41), 4).save(tmp_path)
+    with pytest.raises(InvalidInput, match=r"saved world: taste=\(41, 16\): must have shape \(40, 16\)"):
+        World(SMALL_TINY, 4).load(tmp_path)
+
+
+def test_two_arms_share_their_luck():
+    """Common random numbers: what differs between twins is what they were shown, nothing else."""
+    one, other = World(TINY, 7), World(TINY, 7)
+    live_days(one, 0, 5, shift=0)
+    live_days(other, 0, 5, shift=101)
+    np.testing.assert_array_equal(one.catalog.embedding, other.catalog.embedding)
+    np.testing.assert_array_equal(one.trend, other.trend)
+    # Nobody who is as likely to come in both arms comes in one only.
+    probability = [return_probability(w.population, TINY.dynamics) for w in (one, other)]
+    came = [np.isin(np.arange(150), w.begin_day(5)) for w in (one, other)]
+    differs = came[0] != came[1]
+    assert (came[0] >= came[1])[probability[0] >= probability[1]].all()
+    assert (came[0] <= came[1])[probability[0] <= probability[1]].all()
+    assert not np.array_equal(*probability)
+    assert differs.mean() < 0.2
+
+
+def test_people_come_as_often_as_their_probability_says():
+    # With no slope, and nobody changed, it is a coin with the same bias each day.
+    config = replace(TINY, num_users=4000, population=replace(TINY.population, activity_sd=0.0, activity_mean=-0.5))
+    world = World(config, 0)
+    days = [np.isin(np.arange(4000), world.begin_day(day)) for day in range(3)]
+    expected = expit(-0.5)
+    for came in days:
+        assert abs(came.mean() - expected) < 4 * (expected * (1 - expected) / 4000) ** 0.5
+    both = (days[0] & days[1]).mean()
+    assert abs(both - expected**2) < 0.03  # independent from day to day
+
+
+def test_nothing_happens_to_who_stays_away_but_the_night():
+    world = World(SMALL_TINY, 0)
+    before = world.population.copy()
+    came = world.begin_day(0)
+    away = np.setdiff1d(np.arange(40), came)
+    world.respond(came, slates(world, came, 0), 0)
+    world.end_day(came)
+    for name in ("interest", "status", "exposures", "positives", "norm", "satisfaction"):
+        np.testing.assert_array_equal(getattr(world.population, name)[away], getattr(before, name)[away])
+    fade = np.float32(1 - TINY.dynamics.affinity_decay_per_day)
+    np.testing.assert_array_equal(world.population.affinity[away], before.affinity[away] * fade)
+    assert not np.isnan(world.population.norm[came]).any()
+    assert not world.minutes_today()[away].any()
+
+
+def test_a_day_on_which_a_user_came_and_saw_nothing_is_not_remembered():
+    world = World(SMALL_TINY, 0)
+    live_days(world, 0, 1)
+    before = world.population.satisfaction.copy()
+    came = world.begin_day(1)
+    known = came[~np.isnan(before[came])]
+    idle, shown = known[0], came[came != known[0]]
+    world.respond(shown, slates(world, shown, 0), 0)
+    world.end_day(came)
+    assert world.population.satisfaction[idle] == before[idle]
+    assert not (world.population.satisfaction[shown] == before[shown]).any()
+
+
+def test_trends_drift_day_by_day_with_the_persistence_of_the_constants():
+    config = replace(SMALL_TINY, dynamics=replace(TINY.dynamics, trend_persistence=1.0))
+    still, moving, frozen = World(config, 0), World(SMALL_TINY, 0), World(SMALL_TINY, 0)
+    first = moving.trend.copy()
+    for day in (1, 2):
+        still.begin_day(day)
+        moving.begin_day(day)
+    np.testing.assert_array_equal(still.trend, frozen.trend)
+    assert not np.isclose(moving.trend, first).any()
+    # Two days on, the trend is phi**2 of what it was, and noise of sd sqrt(1 - phi**4) = 0.34.
+    assert np.abs(moving.trend - 0.97**2 * first).max() < 4 * 0.34
+
+
+def test_satisfaction_is_the_mean_probability_of_watching_and_the_day_starts_afresh():
+    silent = dict.fromkeys(
+        ("interest_weight", "taste_weight", "quality_weight", "novelty_weight", "satiation_weight", "trend_weight",
+         "noise_sd"), 0.0)  # fmt: skip
+    world = World(replace(SMALL_TINY, response=replace(TINY.response, intercept=0.4, **silent)), 0)
+    came = world.begin_day(0)
+    for step in range(2):
+        world.respond(came, slates(world, came, step), step)
+    assert world.minutes_today()[came].min() > 0
+    world.end_day(came)
+    np.testing.assert_allclose(world.population.satisfaction[came], expit(0.4), rtol=1e-5)
+    world.begin_day(1)
+    assert not world.minutes_today().any()
+
+
+def test_uploads_arrive_daily_and_keep_the_stock_level():
+    world = World(TINY, 0)
+    for day in range(1, 61):
+        world.begin_day(day)
+        assert world.catalog.num_items == 800 + 16 * day
+    assert (world.catalog.upload_day[800:] == np.repeat(np.arange(1, 61), 16)).all()
+    assert world.catalog.alive(60).sum() == pytest.approx(800, rel=0.1)
+    assert len(world.truth.interest) == world.catalog.num_items
+
+
+def test_the_dial_leaves_people_and_their_responses_alone():
+    honest, lying = World(SMALL_TINY, 3), World(replace(SMALL_TINY, semantic_alignment=0.0), 3)
+    assert_same_people(honest.population, lying.population)
+    np.testing.assert_array_equal(honest.catalog.embedding, lying.catalog.embedding)
+    assert not np.array_equal(honest.catalog.title_terms, lying.catalog.title_terms)
+    assert_same_story(live_days(honest, 0, 3), live_days(lying, 0, 3))
+
+
+def test_global_randomness_is_not_touched():
+    before = np.random.get_state()[1].copy()  # noqa: NPY002 - the point of the test
+    live_days(World(SMALL_TINY, 3), 0, 2)
+    np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+
+
+def test_days_follow_each_other():
+    world = World(SMALL_TINY, 3)
+    with pytest.raises(AssertionError, match="days follow each other"):
+        world.begin_day(2)
+
+
+def test_fewer_items_than_interests_are_refused():
+    with pytest.raises(InvalidInput, match=r"world\.num_items=50: must be at least num_interests=96"):
+        World(replace(TINY, num_items=50, num_interests=96), 0)
