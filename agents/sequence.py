@@ -53,7 +53,7 @@ class SequenceAgent(Agent):
         num_heads: int = 2,
         history: int = 32,
         epochs: int = 3,
-        update_epochs: int = 4,
+        update_epochs: int = 3,
         learning_rate: float = 0.002,
         temperature: float = 1.0,
         exploration: float = 0.1,

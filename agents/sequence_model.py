@@ -1,7 +1,9 @@
 """A causal transformer over what users consumed: the network and nothing else.
 
 The exploitation-oriented recommender on which Wang et al. (2024, sections 2 and 3.2) build is a
-sequence model with a softmax over the catalog: pi(j | history) ~ exp(h . v_j + b_j). The encoder
+sequence model with a softmax over the catalog: pi(j | history) ~ exp(h . v_j + b_j). States and item
+vectors have a fixed length, so that h . v_j = cos(h, v_j) / 0.05: a popular item can then not win by
+a long vector, only by its bias, and what is left for the vectors is taste. The encoder
 here is a pre-norm transformer (Vaswani et al. 2017; Kang and McAuley 2018 for recommendation)
 whose attention adds a learned bias by distance (Raffel et al. 2020, section 2.1), so that position
 counts from the position that asks, in training and serving alike.
@@ -11,8 +13,12 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import normalize
 
 CONTENT_WIDTH = 256
+SOFTMAX_TEMPERATURE = 0.05
+"""Of the cosines, as in the two-tower model (Yi et al. 2019, "Sampling-bias-corrected neural modeling")."""
+
 NUM_FEEDBACKS = 8
 """Kinds of feedback told apart: four buckets of watched fraction, times positive or not."""
 
@@ -47,7 +53,8 @@ class SequenceModel(nn.Module):
 
     def item_rows(self, content: Tensor, learned: Tensor) -> Tensor:
         """Vectors and biases of items, (U, d + 1), from content (U, 256) and table rows (U, d + 1)."""
-        return content @ self.projection + learned
+        rows = content @ self.projection + learned
+        return torch.cat([_of_fixed_length(rows[:, : self.width]), rows[:, self.width :]], dim=1)
 
     def forward(self, vectors: Tensor, feedback: Tensor, valid: Tensor, last_only: bool) -> Tensor:
         """Encode histories.
@@ -70,7 +77,7 @@ class SequenceModel(nn.Module):
         hidden = ~(visible[:, None, :] & causal)  # (B, L + 1 queries, L + 1 keys); the start is always seen
         for number, layer in enumerate(self.layers):
             tokens = layer(tokens, hidden, last_only and number == len(self.layers) - 1)
-        return torch.as_tensor(self.output(tokens))
+        return _of_fixed_length(self.output(tokens))
 
 
 class _Layer(nn.Module):
@@ -124,6 +131,11 @@ class _Norm(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         return nn.functional.layer_norm(tokens, self.scale.shape, self.scale, self.shift)
+
+
+def _of_fixed_length(vectors: Tensor) -> Tensor:
+    """(..., d) scaled so that the product of two is their cosine over the temperature."""
+    return normalize(vectors, dim=-1) * SOFTMAX_TEMPERATURE**-0.5
 
 
 def _normal(generator: torch.Generator, *shape: int) -> nn.Parameter:
