@@ -135,7 +135,7 @@ class _Norm(nn.Module):
 
 def _of_fixed_length(vectors: Tensor) -> Tensor:
     """(..., d) scaled so that the product of two is their cosine over the temperature."""
-    return normalize(vectors, dim=-1) * SOFTMAX_TEMPERATURE**-0.5
+    return torch.as_tensor(normalize(vectors, dim=-1) * SOFTMAX_TEMPERATURE**-0.5)
 
 
 def _normal(generator: torch.Generator, *shape: int) -> nn.Parameter:

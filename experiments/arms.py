@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from agents.check import validate
 from safetensors.numpy import load_file, save_file
 
 from agents.base import Agent, Recommendations
+from agents.check import validate
 from sim.arrays import BoolArray, IntArray
 from sim.files import replace_folder
 from sim.log import AGENT, PRODUCTION, InteractionLog
@@ -127,7 +127,7 @@ def compose_slates(arm: Arm, user: IntArray, day: int, step: int) -> tuple[Recom
     # A stable sort by source lists production's places first, then the agent's, both in order.
     order = source.argsort(axis=1, kind="stable").argsort(axis=1)  # (B, S) place -> column of the joint list
 
-    def woven(a: np.ndarray, b: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    def woven(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return np.take_along_axis(np.concatenate([a, b], axis=1), order, axis=1)
 
     assert own.propensity is not None
@@ -200,7 +200,7 @@ def live(
     first_day: int,
     num_days: int,
     folder: Path,
-    on_day: Callable[[], None],
+    on_day: Callable[[], object],
     burn_in: InteractionLog | None = None,
 ) -> DayRecord:
     """Let an arm live ``num_days``, writing a checkpoint a day; goes on where a killed run stopped.

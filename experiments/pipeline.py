@@ -101,7 +101,7 @@ def assigned_users(study: Study, arm: str) -> IntArray:
     if study.experiment.diversion == "twins":
         return users
     place = (study.luck.at("diversion").uniform(users, 1)[:, 0] * len(arms)).astype(np.int64)
-    return users[place == arms.index(arm)]
+    return np.flatnonzero(place == arms.index(arm))
 
 
 def arm_stage(

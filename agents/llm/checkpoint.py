@@ -8,8 +8,9 @@ from typing import Any
 
 import torch
 
-from agents.llm.files import empty_folder, publish_folder, read_tensors, write_json, write_tensors
+from agents.llm.files import empty_folder, publish_folder, read_tensors, write_tensors
 from sim.errors import InvalidInput
+from sim.files import write_json
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 

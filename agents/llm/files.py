@@ -1,7 +1,6 @@
 """Files that are written whole or not at all, and read with one clear complaint."""
 
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Mapping
@@ -11,13 +10,6 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from sim.errors import InvalidInput
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write JSON, first under a temporary name, then renamed; same content, same bytes."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
-    os.replace(temporary, path)
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Any]) -> None:

@@ -22,7 +22,7 @@ from tqdm import tqdm
 from agents.llm.checkpoint import load_into, read_checkpoint, write_checkpoint
 from agents.llm.curation import Curation
 from agents.llm.evaluation import Samples, label_loss, match_rate, recalls
-from agents.llm.files import empty_folder, publish_folder, write_json, write_tensors
+from agents.llm.files import empty_folder, publish_folder, write_tensors
 from agents.llm.model import compute_dtype, load_model, load_tokenizer, random_model
 from agents.llm.prompt import PromptTokens, tokenise_prompts
 from agents.llm.scoring import label_prior, random_pairs
@@ -32,6 +32,7 @@ from agents.llm.weights import weights_digest
 from agents.transitions import Transitions
 from sim.clusters import InterestClusters
 from sim.errors import InvalidInput
+from sim.files import write_json
 from sim.random import RandomStream
 
 _LAST_RATE = 0.1  # learning rate at the end, as a share of its peak

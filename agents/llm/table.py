@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from agents.llm.files import empty_folder, file_digest, publish_folder, write_json
+from agents.llm.files import empty_folder, file_digest, publish_folder
 from sim.arrays import FloatArray, IntArray
 from sim.errors import InvalidInput
+from sim.files import write_json
 
 VERSION = 1
 _ARRAYS = ("clusters", "log_probability")

@@ -55,15 +55,15 @@ def test_llm_settings_are_named(tmp_path):
 
 
 def test_an_agent_that_cannot_be_made_is_named():
-    with pytest.raises(InvalidInput, match="agent mine='no.such.Agent': could not be made"):
+    with pytest.raises(InvalidInput, match=r"agent mine='no\.such\.Agent': could not be made"):
         build_agent({"_target_": "no.such.Agent", "_partial_": True}, "mine")
-    with pytest.raises(InvalidInput, match="must be a subclass of agents.base.Agent"):
+    with pytest.raises(InvalidInput, match=r"must be a subclass of agents\.base\.Agent"):
         build_agent({"_target_": "builtins.dict", "_partial_": True}, "mine")
 
 
 @pytest.mark.parametrize("argument", ["world=huge", "agent@production=nobody", "llm=gpt"])
 def test_unknown_choices_are_named(argument):
-    with pytest.raises(InvalidInput, match="unknown .*; known are"):
+    with pytest.raises(InvalidInput, match=r"unknown .*; known are"):
         check_choices([argument])
 
 

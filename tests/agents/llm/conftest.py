@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -44,9 +42,9 @@ def clusters():
 
 
 @pytest.fixture(scope="session")
-def weights():
-    """The real weights; converted once into the user's cache, which takes some 20 s."""
-    return prepare_weights(BUNDLED_MODEL, Path("~/.cache/interestlab").expanduser())
+def weights(weights_cache):
+    """The real weights."""
+    return prepare_weights(BUNDLED_MODEL, weights_cache)
 
 
 @pytest.fixture(scope="session")

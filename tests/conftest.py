@@ -1,0 +1,29 @@
+"""What tests of several folders share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from agents.llm.weights import BUNDLED_MODEL, prepare_weights
+
+
+@pytest.fixture(scope="session")
+def weights_cache() -> Path:
+    """The user's own cache, where the real weights are converted once (20 s)."""
+    cache = Path(os.environ.get("INTERESTLAB_CACHE", "~/.cache/interestlab")).expanduser()
+    prepare_weights(BUNDLED_MODEL, cache)
+    return cache
+
+
+@pytest.fixture(scope="session")
+def shared_cache(tmp_path_factory: pytest.TempPathFactory, weights_cache: Path) -> Path:
+    """A cache of stages for this run of the tests, empty but for the converted weights."""
+    return cache_with_weights(tmp_path_factory.mktemp("cache"), weights_cache)
+
+
+def cache_with_weights(folder: Path, weights_cache: Path) -> Path:
+    """A new cache that shares the converted weights."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "weights").symlink_to(weights_cache / "weights")
+    return folder

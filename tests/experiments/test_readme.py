@@ -1,0 +1,65 @@
+"""Every command and every Python block of the README is run."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, flags=re.DOTALL)
+COMMANDS = [
+    line.split("  #")[0].strip()
+    for _, block in BLOCKS
+    for line in block.splitlines()
+    if line.startswith("interestlab ")
+]
+TARGETS = [line.split("#")[0].split() for _, block in BLOCKS for line in block.splitlines() if line.startswith("make ")]
+PYTHON = [block for language, block in BLOCKS if language == "python"]
+
+
+def test_the_readme_has_commands():
+    assert len(COMMANDS) >= 5
+    assert len(PYTHON) >= 1
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_of_the_readme_runs(command, tmp_path, shared_cache):
+    words = shlex.split(command)
+    environment = {**os.environ, "INTERESTLAB_CACHE": str(shared_cache)}
+    done = subprocess.run(
+        [sys.executable, "-m", "experiments.main", *words[1:]],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    if "--help" in words:
+        assert "== Groups" in done.stdout
+        assert "world: " in done.stdout
+    elif words[1] == "benchmark":
+        assert len(list(tmp_path.glob("outputs/benchmark/*/benchmark.json"))) == 1
+    else:
+        jobs = 2 if "-m" in words else 1
+        folder = "multirun" if "-m" in words else "outputs"
+        assert len(list(tmp_path.glob(f"{folder}/**/report.html"))) == jobs
+        assert len(list(tmp_path.glob(f"{folder}/**/results.json"))) == jobs
+
+
+@pytest.mark.parametrize("block", PYTHON)
+def test_a_python_block_of_the_readme_runs(block, tmp_path):
+    done = subprocess.run([sys.executable, "-c", block], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_make_target_of_the_readme_exists(target):
+    # Running them from here would run this test again; `make -n` resolves the target and its recipe.
+    done = subprocess.run([*target, "-n"], cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
