@@ -6,10 +6,7 @@ with matplotlib's objects, without pyplot's global state, and the same results g
 bytes. A figure whose data are missing says so in words; ``missing`` gives the reason.
 """
 
-import io
-import os
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -17,32 +14,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from experiments.figure_files import STYLE
 from sim.arrays import FloatArray
 
 NOVELTY, FEEDBACK = "novel_impression_ratio_agent_slots", "positive_rate_agent_slots"
 """Figure 4b's axes."""
 
-_STYLE: Any = {  # Any: rc_context's own type lists every key as a literal
-    "font.size": 9,
-    "font.family": "DejaVu Sans",  # ships with matplotlib, so that every machine draws the same
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.linewidth": 0.8,
-    "axes.labelsize": 9,
-    "grid.color": "#e6e6e6",
-    "grid.linewidth": 0.7,
-    "legend.frameon": False,
-    "lines.linewidth": 1.5,
-    "lines.markersize": 5.5,
-    "svg.hashsalt": "interestlab",
-    "svg.fonttype": "path",
-    "pdf.fonttype": 42,
-}
 _COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _MARKERS = ("o", "^", "s", "v", "P", "X", "<", ">")
 _WIDTH = 5.2  # inches: one column of a paper, and still legible at the width of a phone
+_NEAR = 0.3  # relative difference up to which Figure 4b's second panel reaches
 _BAND_DAYS = 10  # with more days than this, Figure 5 draws intervals as bands instead of bars
 
 
@@ -109,7 +90,7 @@ def curve_rows(results: dict[str, Any]) -> list[dict[str, Any]]:
 def figure_4a(results: dict[str, Any]) -> Figure:
     """Match rate and recalls of the fine-tuned model over training steps."""
     rows = curve_rows(results)
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure, (axes,) = _panels(1, 3.3)
         if _drawn_missing(axes, missing(results, "figure_4a")):
             return figure
@@ -123,40 +104,54 @@ def figure_4a(results: dict[str, Any]) -> Figure:
 
 
 def figure_4b(results: dict[str, Any]) -> Figure:
-    """Novel impressions against positive feedback on the agent's slots, relative to the reference."""
+    """Novel impressions against positive feedback on the agent's slots, relative to the reference.
+
+    Where some arms lie far off, a second panel magnifies those within ``_NEAR`` of the reference.
+    """
+    _, reference = baselines(results)
+    points = _points(results)
+    near = {name: pair for name, pair in points.items() if all(abs(lift["relative"]) < _NEAR for lift in pair)}
+    apart = 0 < len(near) < len(points)
+    with matplotlib.rc_context(STYLE):
+        figure, panels = _panels(1 + apart, 3.9 + 3.1 * apart)
+        if _drawn_missing(panels[0], missing(results, "figure_4b")):
+            return figure
+        for axes, shown in zip(panels, (points, near), strict=False):
+            _draw_4b(axes, results, shown)
+        panels[-1].set_xlabel(_difference("novel impression ratio", reference))
+        if apart:
+            panels[1].set_title(f"magnified: arms near {reference}", fontsize=9)
+        _legend(figure, panels[0])
+    return figure
+
+
+def _draw_4b(axes: Axes, results: dict[str, Any], points: dict[str, tuple[dict[str, Any], dict[str, Any]]]) -> None:
     _, reference = baselines(results)
     styles = arm_styles(results)
-    with matplotlib.rc_context(_STYLE):
-        figure, (axes,) = _panels(1, 4.2)
-        if _drawn_missing(axes, missing(results, "figure_4b")):
-            return figure
-        _zero_lines(axes, vertical=True)
-        axes.plot([0], [0], linestyle="none", label=f"{reference} (reference)", zorder=4, **styles[str(reference)])
-        for name, (x, y) in _points(results).items():
-            axes.errorbar(
-                [100 * x["relative"]],
-                [100 * y["relative"]],
-                xerr=_reach(x["relative"], x["low"], x["high"]),
-                yerr=_reach(y["relative"], y["low"], y["high"]),
-                linestyle="none",
-                elinewidth=1.1,
-                capsize=2.5,
-                label=name,
-                zorder=3,
-                **styles[name],
-            )
-        axes.set_xlabel(_difference("novel impression ratio", reference))
-        axes.set_ylabel(_difference("positive feedback rate", reference))
-        axes.margins(0.12)
-        _signed(axes, "xy")
-        _legend(figure, axes)
-    return figure
+    _zero_lines(axes, vertical=True)
+    axes.plot([0], [0], linestyle="none", label=f"{reference} (reference)", zorder=4, **styles[str(reference)])
+    for name, (x, y) in points.items():
+        axes.errorbar(
+            [100 * x["relative"]],
+            [100 * y["relative"]],
+            xerr=_reach(x["relative"], x["low"], x["high"]),
+            yerr=_reach(y["relative"], y["low"], y["high"]),
+            linestyle="none",
+            elinewidth=1.1,
+            capsize=2.5,
+            label=name,
+            zorder=3,
+            **styles[name],
+        )
+    axes.set_ylabel(_difference("positive feedback rate", reference))
+    axes.margins(0.12)
+    _signed(axes, "xy")
 
 
 def figure_4c(results: dict[str, Any]) -> Figure:
     """UCI@N: lift in users with at least N clusters in seven days, with simultaneous bands."""
     styles = arm_styles(results)
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure, (axes,) = _panels(1, 3.7)
         if _drawn_missing(axes, missing(results, "figure_4c")):
             return figure
@@ -185,7 +180,7 @@ def figure_5(results: dict[str, Any]) -> Figure:
     """Daily watch time and active users, relative to the control arm, with 95 % intervals."""
     daily = results["daily"]
     styles = arm_styles(results)
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure, panels = _panels(2, 5.6)
         if _drawn_missing(panels[0], missing(results, "figure_5")):
             panels[1].set_visible(False)
@@ -208,26 +203,6 @@ def figure_5(results: dict[str, Any]) -> Figure:
         panels[1].set_xlabel("day of the experiment")
         _legend(figure, panels[0])
     return figure
-
-
-def image_bytes(figure: Figure, kind: Literal["svg", "png"]) -> bytes:
-    """The figure as an SVG or a 200-dpi PNG file, without a date in it."""
-    buffer = io.BytesIO()
-    metadata = {"Date": None} if kind == "svg" else {"Software": None}
-    with matplotlib.rc_context(_STYLE):
-        figure.savefig(buffer, format=kind, dpi=200, metadata=metadata, facecolor="white")
-    return buffer.getvalue()
-
-
-def save_figure(figure: Figure, folder: Path, name: str) -> tuple[Path, Path]:
-    """Write ``name.svg`` and ``name.png``, each first under a temporary name, then renamed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    svg, png = folder / f"{name}.svg", folder / f"{name}.png"
-    for path, content in ((svg, image_bytes(figure, "svg")), (png, image_bytes(figure, "png"))):
-        temporary = path.with_name(path.name + ".tmp")
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    return svg, png
 
 
 def _points(results: dict[str, Any]) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:

@@ -14,8 +14,9 @@ from typing import Any
 import jinja2
 from matplotlib.figure import Figure
 
+from experiments.figure_files import image_bytes
 from experiments.metrics import METRICS, RAREFIED_WATCHES, TRAILING_DAYS, Metric
-from experiments.plots import arm_styles, baselines, curve_rows, figure_4a, image_bytes, missing
+from experiments.plots import arm_styles, baselines, curve_rows, figure_4a, missing
 from experiments.statistics import MIN_ARM_USERS, MIN_REFERENCE_USERS
 
 HEADLINES = (

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from experiments.figure_files import image_bytes, save_figure
 from experiments.plots import (
     arm_styles,
     figure_4a,
@@ -8,9 +9,7 @@ from experiments.plots import (
     figure_4c,
     figure_5,
     figures_of,
-    image_bytes,
     missing,
-    save_figure,
 )
 from tests.experiments.synthetic import planted_results
 
@@ -36,7 +35,8 @@ def test_the_same_results_give_the_same_bytes(results, draw, tmp_path):
 
 
 def test_4b_draws_the_lifts_with_both_intervals(results):
-    (axes,) = figure_4b(results).axes
+    panels = figure_4b(results).axes
+    axes = panels[0]
     drawn = {bars.get_label(): bars for bars in axes.containers}
     assert set(drawn) == {"llm", "random"}
     line, _, (across, along) = drawn["llm"].lines
@@ -45,7 +45,7 @@ def test_4b_draws_the_lifts_with_both_intervals(results):
     assert line.get_xydata()[0] == pytest.approx([100 * x["relative"], 100 * y["relative"]])
     assert across.get_segments()[0][:, 0] == pytest.approx([100 * x["low"], 100 * x["high"]])
     assert along.get_segments()[0][:, 1] == pytest.approx([100 * y["low"], 100 * y["high"]])
-    assert "bandit (%)" in axes.get_xlabel()
+    assert "bandit (%)" in panels[-1].get_xlabel()
 
 
 def test_4a_draws_match_rate_and_every_recall(results):
@@ -93,3 +93,20 @@ def test_without_the_reference_4b_says_so_and_4c_falls_back():
 @pytest.mark.parametrize("draw", FIGURES)
 def test_no_selection_of_arms_breaks_a_figure(arms, draw):
     assert image_bytes(draw(planted_results(arms)), "svg")
+
+
+def test_4b_magnifies_the_arms_near_the_reference_where_others_are_far():
+    far, near = planted_lift(-0.9, 1.7), planted_lift(0.02, -0.05)
+    both = {"lifts": {"far": far, "near": near}, "arms": {"counts": {}, "far": {}, "near": {}}, "daily": {}}
+    whole, magnified = figure_4b(both).axes
+    assert len(whole.containers) == 2
+    assert len(magnified.containers) == 1
+    assert magnified.get_xlim()[0] > -30
+    only_near = {**both, "lifts": {"near": near}}
+    assert len(figure_4b(only_near).axes) == 1
+
+
+def planted_lift(novelty, feedback):
+    names = ("novel_impression_ratio_agent_slots", "positive_rate_agent_slots")
+    values = zip(names, (novelty, feedback), strict=True)
+    return {n: {"vs": "counts", "relative": v, "low": v - 0.01, "high": v + 0.01, "p": 0.0} for n, v in values}
