@@ -41,6 +41,10 @@ class SequenceAgent(Agent):
         history: consumed items that the model looks at.
         epochs: passes over the log in ``fit``.
         update_epochs: passes over a day's rows in ``update``.
+        logq_correction: in [0, 1], how much of the negatives' sampling probability is corrected for.
+            At 1 the model learns p(next positive | history), which holds what production itself
+            chose to show: a feedback loop through popularity. At 0 it learns that probability over
+            the negatives' own, so that being shown often is no merit.
         learning_rate: Adam's.
         temperature: of the exploring softmax.
         exploration: probability that a slot explores, over the user's 100 best items.
@@ -53,8 +57,9 @@ class SequenceAgent(Agent):
         num_heads: int = 2,
         history: int = 32,
         epochs: int = 3,
-        update_epochs: int = 3,
+        update_epochs: int = 2,
         learning_rate: float = 0.002,
+        logq_correction: float = 0.25,
         temperature: float = 1.0,
         exploration: float = 0.1,
     ) -> None:
@@ -62,7 +67,10 @@ class SequenceAgent(Agent):
             raise InvalidInput("num_heads", num_heads, f"must divide width, {width}")
         if history < 2:
             raise InvalidInput("history", history, "must be at least 2 items")
+        if not 0 <= logq_correction <= 1:
+            raise InvalidInput("logq_correction", logq_correction, "must be from 0 to 1")
         check_sampling(temperature, exploration)
+        self.logq_correction = logq_correction
         self.width, self.num_layers, self.num_heads, self.history = width, num_layers, num_heads, history
         self.epochs, self.update_epochs, self.learning_rate = epochs, update_epochs, learning_rate
         self.temperature, self.exploration = temperature, exploration
@@ -140,7 +148,7 @@ class SequenceAgent(Agent):
         loss = sampled_softmax_loss(
             (states * target[:, : self.width]).sum(dim=1) + target[:, self.width],
             states @ negative[:, : self.width].T + negative[:, self.width],
-            torch.from_numpy(log_expected),
+            torch.from_numpy(np.float32(self.logq_correction) * log_expected),
             torch.from_numpy(accidental_hits(targets, negatives)),
         )
         self._optimizer.zero_grad()

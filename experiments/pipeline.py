@@ -26,6 +26,10 @@ from sim.random import RandomStream
 
 _RECOMMENDERS = ("sim", "agents", "experiments/arms.py", "experiments/pipeline.py", "experiments/study.py")
 
+TRAFFIC_PRIOR = 3.0
+"""Traffic that every item starts with before clustering, in items of average traffic. Without it the
+few items that half of all watches go to would fill clusters by themselves, with nothing new to show."""
+
 
 def burn_in(study: Study) -> Stage:
     """Production serves everyone for ``burn_in_days`` days, from a cold start on day 0."""
@@ -77,9 +81,8 @@ def cluster(study: Study, before: Stage) -> Stage:
         catalog = world.catalog
         items = np.flatnonzero(catalog.alive(world.day))
         watches = np.bincount(log.item[log.consumed], minlength=catalog.num_items)[items]
-        # Every item starts with an average item's traffic: without it, the few items that half of
-        # all watches go to would fill clusters by themselves, which then have nothing to recommend.
-        clusters = build_clusters(catalog, items, watches.mean() + watches, study.world.clusters)
+        traffic = TRAFFIC_PRIOR * watches.mean() + watches
+        clusters = build_clusters(catalog, items, traffic, study.world.clusters)
         records = study.build_records(world, clusters)
         records.load(before.folder / "state" / "records.safetensors", catalog, clusters)
         records.adopt(catalog, clusters)
