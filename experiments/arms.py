@@ -14,6 +14,7 @@ from safetensors.numpy import load_file, save_file
 from agents.base import Agent, Recommendations
 from agents.check import validate
 from sim.arrays import BoolArray, IntArray
+from sim.errors import InvalidInput
 from sim.files import replace_folder
 from sim.log import AGENT, PRODUCTION, InteractionLog
 from sim.platform import Platform, PlatformRecords, Requests
@@ -144,7 +145,12 @@ def compose_slates(arm: Arm, user: IntArray, day: int, step: int) -> tuple[Recom
 
 def _checked(agent: Agent, requests: Requests, rng: RandomStream, arm: Arm, name: str) -> Recommendations:
     """Ask a recommender, check its answer, and fill in what it may leave out."""
-    answer = agent.recommend(requests, rng)
+    try:
+        answer = agent.recommend(requests, rng)
+    except ValueError as error:
+        if "read-only" not in str(error):
+            raise
+        raise InvalidInput(f"agent {name}", "recommend", "must not change its input; copy the array first") from error
     validate(answer, requests, arm.platform, name)
     shape = answer.items.shape
     propensity = np.full(shape, np.nan, np.float32) if answer.propensity is None else answer.propensity

@@ -156,5 +156,5 @@ class Mutates(FixedAgent):
 
 
 def test_an_agent_cannot_change_its_input(config):
-    with pytest.raises(ValueError, match="read-only"):
+    with pytest.raises(InvalidInput, match="agent x='recommend': must not change its input"):
         run_day(make_arm(config, agent=Mutates()), 0)
