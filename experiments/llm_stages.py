@@ -153,7 +153,7 @@ def _weights(settings: LLMSettings, cache_dir: Path) -> Path:
 def _finetune(
     study: Study, settings: LLMSettings, clustered: Stage, weights: Path, stream: RandomStream, folder: Path
 ) -> None:
-    torch.set_num_threads(study.runtime.torch_threads)
+    torch.set_num_threads(settings.threads)
     clusters = InterestClusters.load(clustered.folder / "clusters.safetensors")
     log = InteractionLog.read(clustered.folder / "log.parquet")
     transitions = novel_transitions(log, stream.at("transitions"), study.world.platform.history_days)

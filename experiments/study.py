@@ -24,12 +24,10 @@ class Runtime:
 
     Attributes:
         workers: processes side by side.
-        torch_threads: threads of the fine-tuning process.
         world_threads: threads that simulate users within an arm.
     """
 
     workers: int
-    torch_threads: int
     world_threads: int
 
 

@@ -19,6 +19,7 @@ class LLMSettings:
     model: str
     random_weights: bool
     precision: str
+    threads: int
     num_keywords: int
     curation: str
     pairs_per_label: int
@@ -68,6 +69,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 }
 
 _LIMITS: dict[str, tuple[float, float]] = {
+    "threads": (1, 1024),
     "num_keywords": (1, math.inf),
     "pairs_per_label": (1, math.inf),
     "held_out_share": (0, 0.9),

@@ -81,6 +81,7 @@ def make_settings():
         base = {
             "model": BUNDLED_MODEL,
             "random_weights": False,
+            "threads": 1,
             "precision": "fp32",
             "num_keywords": 3,
             "curation": "diversified",
