@@ -64,6 +64,8 @@ def compare(config: DictConfig, folder: Path) -> Path:
     """
     study = check_study(config)
     llm = llm_stages.check_llm(config) if llm_stages.needed(study) else None
+    if llm is not None:
+        llm_stages.find_weights(llm, study.cache_dir)  # a missing model should be known before the burn-in
     before = pipeline.burn_in(study)
     clustered = pipeline.cluster(study, before)
     stages = {"burn-in": before, "clusters": clustered}

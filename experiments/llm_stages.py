@@ -106,7 +106,7 @@ def make_table(study: Study, settings: LLMSettings, clustered: Stage) -> TableMa
     Raises:
         InvalidInput: weights are missing, or the log has no novel transition.
     """
-    weights = _weights(settings, study.cache_dir)
+    weights = find_weights(settings, study.cache_dir)
     stream = RandomStream(study.seed, "llm")
     tuning = {key: value for key, value in asdict(settings).items() if key not in _TABLE_ONLY}
     tuned = run_stage(
@@ -143,7 +143,12 @@ _TABLE_ONLY = ("pmi_coefficient", "top_n", "pairs_per_shard")
 """Settings that bulk inference reads and fine-tuning does not."""
 
 
-def _weights(settings: LLMSettings, cache_dir: Path) -> Path:
+def find_weights(settings: LLMSettings, cache_dir: Path) -> Path:
+    """The model's folder, converted into the cache if need be.
+
+    Raises:
+        InvalidInput: there are no such weights; says how to get them.
+    """
     with tqdm(total=1, desc="weights", unit="model", leave=False, dynamic_ncols=True) as bar:
         folder = prepare_weights(settings.model, cache_dir)
         bar.update()

@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_module
 
+from agents.llm.weights import BUNDLED_MODEL, prepare_weights
 from experiments.command import check_choices
 from experiments.compare import check_study
 from experiments.llm_stages import check_llm
@@ -88,3 +90,23 @@ def test_a_burn_in_without_a_transition_says_so(tmp_path):
     assert done.returncode == 2
     assert "experiment.burn_in_days=1: is too short: the log has no novel transition" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_missing_weights_say_how_to_get_them_before_anything_runs(tmp_path):
+    command = [sys.executable, "-m", "experiments.compare", "world=tiny", "llm=tiny", f"llm.model={tmp_path / 'none'}"]
+    command += ["experiment.arms=[control,llm]", f"cache_dir={tmp_path / 'cache'}", f"hydra.run.dir={tmp_path / 'out'}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "llm.model=" in done.stderr.strip().splitlines()[-1]
+    assert not (tmp_path / "cache" / "stages").exists()
+
+
+def test_a_missing_wheel_says_how_to_get_it(tmp_path, monkeypatch):
+    def absent(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("importlib.metadata.distribution", absent)
+    monkeypatch.setattr("importlib.metadata.files", absent)
+    with pytest.raises(InvalidInput, match="make setup"):
+        prepare_weights(BUNDLED_MODEL, tmp_path)
