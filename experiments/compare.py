@@ -22,7 +22,7 @@ from experiments.study import Runtime, Study
 from sim.clusters import InterestClusters
 from sim.config import WorldConfig, from_mapping
 from sim.errors import InvalidInput
-from sim.files import write_json
+from sim.files import copy_file, write_json
 from sim.log import InteractionLog
 from sim.random import RandomStream
 
@@ -80,7 +80,7 @@ def compare(config: DictConfig, folder: Path) -> Path:
     arms = pipeline.run_arms(study, before, clustered, inputs)
     stages |= {f"arm {name}": stage for name, stage in arms.items()}
     results = _results(study, config, clustered, arms, extra)
-    return _write(folder, study, results, stages, arms)
+    return _write(folder, results, stages, arms)
 
 
 def _results(
@@ -118,12 +118,10 @@ def _results(
     return results | extra | {"log_sha256": {run.name: run.log.digest() for run in runs}}
 
 
-def _write(
-    folder: Path, study: Study, results: dict[str, Any], stages: dict[str, Stage], arms: dict[str, Stage]
-) -> Path:
+def _write(folder: Path, results: dict[str, Any], stages: dict[str, Stage], arms: dict[str, Stage]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for name, stage in arms.items():
-        pipeline.read_arm(stage)[0].write(folder / f"log_{name}.parquet")
+        copy_file(stage.folder / "log.parquet", folder / f"log_{name}.parquet")
     peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     seconds = {name: round(stage.seconds, 1) for name, stage in stages.items()}
     timings = {

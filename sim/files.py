@@ -14,6 +14,13 @@ def write_json(path: Path, content: Any) -> None:
     os.replace(temporary, path)
 
 
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a file, first under a temporary name, then renamed."""
+    temporary = target.with_name(target.name + ".tmp")
+    shutil.copyfile(source, temporary)
+    os.replace(temporary, target)
+
+
 def replace_folder(source: Path, target: Path) -> None:
     """Rename a whole folder into place, over an older one if there is one."""
     if target.exists():
