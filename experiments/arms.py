@@ -19,7 +19,7 @@ from sim.files import replace_folder
 from sim.log import AGENT, PRODUCTION, InteractionLog
 from sim.platform import Platform, PlatformRecords, Requests
 from sim.random import RandomStream
-from sim.response import Feedback
+from sim.feedback import Feedback
 from sim.world import World
 
 

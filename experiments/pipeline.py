@@ -18,6 +18,7 @@ from experiments.stages import Stage, run_stage
 from experiments.study import Study, build_agent
 from experiments.workers import Report, drained, pool_of
 from sim.arrays import BoolArray, IntArray
+from sim.authored import authored_digest
 from sim.clustering import build_clusters
 from sim.clusters import InterestClusters
 from sim.log import InteractionLog
@@ -63,7 +64,8 @@ def burn_in(study: Study) -> Stage:
 
     config = {
         "seed": study.seed,
-        "world": asdict(study.world),
+        # The authored files' content counts, not where they are.
+        "world": {**asdict(study.world), "taxonomy": authored_digest(study.world.taxonomy)},
         "production": study.production,
         "days": days,
         "slots": study.experiment.slots,

@@ -49,6 +49,10 @@ def _checked(field: "dataclasses.Field[Any]", value: Any, name: str) -> Any:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise InvalidInput(name, value, "must be a number")
         value = float(value)
+    else:
+        if not isinstance(value, str):
+            raise InvalidInput(name, value, "must be text")
+        return value
     low, high = field.metadata["low"], field.metadata["high"]
     if not low <= value <= high:  # also refuses NaN
         limits = f"at least {low:g}" if high == float("inf") else f"from {low:g} to {high:g}"
@@ -71,6 +75,8 @@ class PopulationConfig:
     budget_minutes_sigma: float = _limit(0, 3)
     budget_activity_correlation: float = _limit(-1, 1)
     novelty_appetite_sd: float = _limit(0, 5)
+    late_share: float = _limit(0, 1)
+    joining_days: int = _limit(1, 100000)
 
 
 @dataclass(frozen=True)
@@ -114,6 +120,9 @@ class DynamicsConfig:
     satisfaction_half_life_sessions: float = _limit(0.1, 1000)
     norm_half_life_sessions: float = _limit(0.1, 100000)
     return_slope: float = _limit(0, 100)
+    churn_per_visit: float = _limit(0, 1)
+    churn_slope: float = _limit(0, 100)
+    persona_drift_per_day: float = _limit(0, 1)
     trend_persistence: float = _limit(0, 1)
     trend_sd: float = _limit(0, 5)
 
@@ -172,7 +181,8 @@ class WorldConfig:
     items: ItemsConfig
     clusters: ClustersConfig
     platform: PlatformConfig
+    taxonomy: str
     num_users: int = _limit(1, 100_000_000)
     num_items: int = _limit(50, 100_000_000)
-    num_interests: int = _limit(2, 100_000)
+    num_interests: int = _limit(2, 32_767)
     semantic_alignment: float = _limit(0, 1)

@@ -4,24 +4,28 @@ Novelty is never rewarded as such. Exploration can pay only by waking dormant in
 user turns out to love, or by giving tired interests time to recover.
 """
 
-import numpy as np
-from scipy.special import expit
+from collections import namedtuple
+from dataclasses import fields
+from typing import Any
 
-from sim.arrays import BoolArray, FloatArray, IntArray
-from sim.config import DynamicsConfig, ResponseConfig
+import numpy as np
+from scipy.special import expit, logit
+
+from sim.arrays import FloatArray, IntArray
+from sim.compiled import compiled, compiled_fast
+from sim.config import DynamicsConfig
 from sim.population import ACQUIRED, DISCOVERED, DORMANT, FREE, Population
 
+# What compiled code takes: the record of the same name, as a tuple of numbers.
+DynamicsConstants = namedtuple("DynamicsConstants", [f.name for f in fields(DynamicsConfig)])  # type: ignore[misc]
+_MAX_EXPOSURES = np.uint16(65535)
 
+
+@compiled
 def consume(
-    population: Population,
-    user: IntArray,
-    interest: IntArray,
-    fraction: FloatArray,
-    positive: BoolArray,
-    dynamics: DynamicsConfig,
-    response: ResponseConfig,
-) -> BoolArray:
-    """Let users (C,) be changed by the items that they have just consumed, one each.
+    people: Any, i: int, slot: int, interest: int, fraction: float, positive: bool, c: Any, base_affinity: float
+) -> bool:
+    """Let user i be changed by an item that they have just consumed.
 
     With w = min(fraction, 1) and s, a, f the satiation, affinity and exposures of the interest:
 
@@ -34,51 +38,65 @@ def consume(
     with affinity ``base_affinity``; where there is neither it leaves no trace.
 
     Args:
-        user: (C,) int64, distinct.
-        interest: (C,) int32.
-        fraction: (C,) float, watched fraction.
-        positive: (C,) bool.
+        people: ``Population.arrays()``.
+        i: the user.
+        slot: where the user keeps the interest, -1 for nowhere.
+        interest: the interest.
+        fraction: watched fraction.
+        positive: whether the feedback was positive.
+        c: ``DynamicsConstants``.
+        base_affinity: see ``ResponseConfig``.
 
     Returns:
-        (C,) bool: whether the item turned a dormant interest into a discovered one.
+        Whether the item turned a dormant interest into a discovered one.
     """
-    slot, kept = population.find(user, interest)
-    if not kept.all():
-        new_slot, found = _make_room(population, user[~kept], interest[~kept], response.base_affinity)
-        slot[~kept] = new_slot
-        kept[~kept] = found
-    discovered = np.zeros(len(user), bool)
-    u, k, w, liked = user[kept], slot[kept], np.minimum(fraction[kept], 1.0), positive[kept]
-    satiation = population.satiation[u, k]
-    population.satiation[u, k] = satiation + dynamics.satiation_per_watch * w * (1 - satiation)
-    population.exposures[u, k] += 1
-    affinity = population.affinity[u, k]
-    population.affinity[u, k] = np.where(liked, affinity + dynamics.reinforcement * (1 - affinity), affinity)
-    dormant = population.status[u, k] == DORMANT
-    population.positives[u, k] += dormant & liked
-    wakes = dormant & (population.positives[u, k] >= dynamics.positives_to_discover)
-    population.status[u[wakes], k[wakes]] = DISCOVERED
-    discovered[kept] = wakes
-    return discovered
+    if slot < 0:
+        slot = _make_room(people, i, interest, base_affinity)
+        if slot < 0:
+            return False
+    s, a = people.satiation[i, slot], people.affinity[i, slot]
+    people.satiation[i, slot] = s + c.satiation_per_watch * min(fraction, 1.0) * (1.0 - s)
+    people.exposures[i, slot] = min(people.exposures[i, slot] + 1, _MAX_EXPOSURES)
+    if not positive:
+        return False
+    people.affinity[i, slot] = a + c.reinforcement * (1.0 - a)
+    if people.status[i, slot] != DORMANT:
+        return False
+    people.positives[i, slot] += 1
+    if people.positives[i, slot] < c.positives_to_discover:
+        return False
+    people.status[i, slot] = DISCOVERED
+    return True
 
 
-def _make_room(
-    population: Population, user: IntArray, interest: IntArray, base_affinity: float
-) -> tuple[IntArray, BoolArray]:
-    """Give users (C,) a slot for an interest each; slots (C,) and whether there was room (C,)."""
-    status = population.status[user]  # (C, K)
-    # Free slots first (negative keys), then acquired ones by how little they mean to the user.
-    key = np.where(status == FREE, -1.0, np.where(status == ACQUIRED, population.affinity[user], np.inf))
-    slot = key.argmin(axis=1)
-    room = np.isfinite(key[np.arange(len(user)), slot])
-    u, k = user[room], slot[room]
-    population.interest[u, k] = interest[room]
-    population.affinity[u, k] = base_affinity
-    population.status[u, k] = ACQUIRED
-    population.exposures[u, k] = 0
-    population.positives[u, k] = 0
-    population.satiation[u, k] = 0
-    return slot, np.asarray(room)
+@compiled_fast
+def _make_room(people: Any, i: int, interest: int, base_affinity: float) -> int:
+    """Give user i a slot for an interest: the first free one, or the weakest acquired one; -1 if neither."""
+    num_slots = people.status.shape[1]
+    # Two passes without a way out, so that many slots are looked at at a time. No affinity is above 1.
+    weakest: Any = np.float32(2.0)
+    for slot in range(num_slots):
+        weakest = min(weakest, _hold(people.status[i, slot], people.affinity[i, slot]))
+    if weakest > 1.0:
+        return -1
+    chosen = num_slots
+    for slot in range(num_slots):
+        is_weakest = _hold(people.status[i, slot], people.affinity[i, slot]) == weakest
+        chosen = min(chosen, slot if is_weakest else num_slots)
+    people.interest[i, chosen] = interest
+    people.affinity[i, chosen] = base_affinity
+    people.status[i, chosen] = ACQUIRED
+    people.exposures[i, chosen] = 0
+    people.positives[i, chosen] = 0
+    people.satiation[i, chosen] = 0.0
+    return int(chosen)
+
+
+@compiled
+def _hold(status: int, affinity: Any) -> Any:
+    """How firmly a slot is held: -1 if free, by its affinity if acquired, 2 if loved."""
+    held = affinity if status == ACQUIRED else np.float32(2.0)
+    return np.float32(-1.0) if status == FREE else held
 
 
 def overnight(population: Population, dynamics: DynamicsConfig) -> None:
@@ -111,16 +129,31 @@ def remember_session(
         running[user] = (before + step * (satisfaction - before)).astype(np.float32)
 
 
-def return_probability(population: Population, dynamics: DynamicsConfig) -> FloatArray:
-    """(N,) probability that a user comes back today.
+def return_probability(population: Population, day: int, dynamics: DynamicsConfig) -> FloatArray:
+    """(N,) probability that a user comes on ``day``.
 
         p = sigmoid(activity + return_slope * (satisfaction - norm))
 
     so boredom costs visits and good discoveries earn them. Before the first session the second
-    term is 0.
+    term is 0. It is 0 for those who have not joined yet and those who have left for good.
     """
-    better = np.nan_to_num(population.satisfaction - population.norm)
-    return np.asarray(expit(population.activity + dynamics.return_slope * better))
+    p = expit(population.activity + dynamics.return_slope * _better(population))
+    return np.where((population.joins <= day) & ~population.churned, p, 0.0)
+
+
+def _better(population: Population) -> FloatArray:
+    """(N,) how much better than usual the last sessions were; 0 before the first."""
+    return np.asarray(np.nan_to_num(population.satisfaction - population.norm))
+
+
+def churn_probability(population: Population, dynamics: DynamicsConfig) -> FloatArray:
+    """(N,) probability that a user leaves for good after today's visit.
+
+        p = sigmoid(logit(churn_per_visit) - churn_slope * (satisfaction - norm))
+
+    ``churn_per_visit`` 0 keeps everybody.
+    """
+    return np.asarray(expit(logit(dynamics.churn_per_visit) - dynamics.churn_slope * _better(population)))
 
 
 def drift_trends(trend: FloatArray, shock: FloatArray, dynamics: DynamicsConfig) -> FloatArray:

@@ -138,7 +138,7 @@ class ItemSource:
         keyword = (u[:, 3] * self._num_keywords[interest]).astype(np.int64)
         lifetime = np.ceil(-config.lifetime_days_mean * np.log(u[:, 4])).astype(np.int32)
         z = stream.at("traits").normal(rows, 2 + LATENT_SIZE).astype(np.float32)  # (num, 18)
-        latent = z[:, 2:]
+        latent = np.ascontiguousarray(z[:, 2:])
         embedding = (
             self._interest_position[interest]
             + self._facet_position[interest, facet]

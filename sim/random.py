@@ -14,7 +14,7 @@ import hashlib
 import numpy as np
 from scipy.special import ndtri
 
-from sim.arrays import FloatArray, IntArray
+from sim.arrays import FloatArray, IntArray, readonly
 
 _BLOCK = 4  # doubles that one Philox-4x64 counter value yields
 _TINY = 2.0**-54  # half of the spacing of numpy's doubles: keeps log(0) and ndtri(0) away
@@ -33,7 +33,7 @@ class RandomStream:
         # A numpy integer names the same place as the plain one, though its repr differs.
         self.path: tuple[str | int, ...] = (int(seed), *(p if isinstance(p, str) else int(p) for p in path))
         digest = hashlib.blake2b(repr(self.path).encode(), digest_size=16).digest()
-        self._key = np.frombuffer(digest, dtype=np.uint64)
+        self.key: IntArray = readonly(np.frombuffer(digest, dtype=np.uint64))  # (2,)
 
     def at(self, *path: str | int) -> "RandomStream":
         """Return the stream at a place below this one."""
@@ -53,7 +53,7 @@ class RandomStream:
             return np.empty((0, num))
         first, last = int(rows.min()), int(rows.max())
         blocks = -(-num // _BLOCK)
-        bits = np.random.Philox(key=self._key, counter=[first * blocks, 0, 0, 0])
+        bits = np.random.Philox(key=self.key, counter=[first * blocks, 0, 0, 0])
         draws = np.random.Generator(bits).random((last - first + 1, blocks * _BLOCK))  # (range, blocks*4)
         if len(rows) != last - first + 1 or (len(rows) > 1 and not (np.diff(rows) == 1).all()):
             draws = draws[rows - first]
@@ -69,8 +69,8 @@ class RandomStream:
 
     def generator(self) -> np.random.Generator:
         """A numpy generator for draws that belong to no user, such as shuffling a training set."""
-        return np.random.Generator(np.random.Philox(key=self._key))
+        return np.random.Generator(np.random.Philox(key=self.key))
 
     def integer_seed(self) -> int:
         """A seed in [0, 2**63) for ``torch.Generator.manual_seed``."""
-        return int(self._key[0] >> np.uint64(1))
+        return int(self.key[0] >> np.uint64(1))

@@ -21,252 +21,242 @@ disliked. *Consumed* = more than 7 s, or complete, or liked. The thresholds are 
 After each item the user leaves with probability
 
     sigmoid(h0 + hb * boredom + hm * minutes / budget),   boredom <- r boredom + (1 - r) 1[skip].
+
+A compiled loop walks through one user's slate after another. A user's story depends on nothing
+but their own state, slate and luck, so that blocks of users may be walked side by side.
 """
 
-from dataclasses import dataclass, fields
+import math
+from collections import namedtuple
+from dataclasses import astuple, fields
+from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.special import expit, ndtri
 
-from sim.arrays import BoolArray, FloatArray, IntArray
+from sim.arrays import FloatArray, IntArray
+from sim.compiled import compiled, compiled_fast
 from sim.config import DynamicsConfig, ResponseConfig
-from sim.dynamics import consume
-from sim.population import DISCOVERED, DORMANT, Population
+from sim.dynamics import DynamicsConstants, consume
+from sim.feedback import LONG_VIEW_SECONDS, VALID_PLAY_SECONDS, Feedback, SessionState
+from sim.items import LATENT_SIZE
+from sim.normal import normal_quantile
+from sim.philox import fill_uniforms
+from sim.population import DISCOVERED, DORMANT, Population, find
+from sim.prefetch import prefetch_row
+from sim.random import RandomStream
 
-LONG_VIEW_SECONDS = 18.0
-VALID_PLAY_SECONDS = 7.0
 MAX_FRACTION = 3.0
 DRAWS_PER_SLOT = 5
+_BLOCK = 256  # users whose luck is drawn at a time, so that it stays in the cache
+
+# What compiled code takes: the records of the same names, as tuples of numbers or arrays.
+ResponseConstants = namedtuple("ResponseConstants", [f.name for f in fields(ResponseConfig)])  # type: ignore[misc]
+_Session = namedtuple("_Session", [f.name for f in fields(SessionState)])  # type: ignore[misc]
+_Feedback = namedtuple("_Feedback", [f.name for f in fields(Feedback)])  # type: ignore[misc]
 
 
-@dataclass(frozen=True)
-class Feedback:
-    """What B users did with slates of S items. Rows after the user left are all False or 0.
-
-    Attributes:
-        examined, consumed, positive, liked, disliked: (B, S) bool.
-        watch_seconds, watch_fraction: (B, S) float32.
-        left: (B,) bool, whether the user left the platform for today.
-        dormant: (B, S) bool, hidden truth: the item's interest was dormant when it was shown.
-        discovered: (B, S) bool, hidden truth: this item turned it into a discovered one.
-    """
-
-    examined: BoolArray
-    consumed: BoolArray
-    positive: BoolArray
-    liked: BoolArray
-    disliked: BoolArray
-    watch_seconds: FloatArray
-    watch_fraction: FloatArray
-    left: BoolArray
-    dormant: BoolArray
-    discovered: BoolArray
-
-    @staticmethod
-    def empty(num_users: int, num_slots: int) -> "Feedback":
-        """Nothing examined yet."""
-        shape = (num_users, num_slots)
-        arrays = {f.name: np.zeros(shape, bool) for f in fields(Feedback)}
-        arrays |= {name: np.zeros(shape, np.float32) for name in ("watch_seconds", "watch_fraction")}
-        return Feedback(**{**arrays, "left": np.zeros(num_users, bool)})
-
-    @staticmethod
-    def concatenate(parts: "list[Feedback]") -> "Feedback":
-        """Feedback of several groups of users, one after the other."""
-        return Feedback(**{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Feedback)})
-
-
-@dataclass
-class SessionState:
-    """How today's session goes, for all N users.
+class SlateItems(NamedTuple):
+    """What the response needs to know of all n items.
 
     Attributes:
-        minutes: (N,) float32 spent today.
-        boredom: (N,) float32 in [0, 1].
-        enjoyment: (N,) float64, sum of sigmoid(u) over examined items.
-        num_examined: (N,) int64.
-    """
-
-    minutes: FloatArray
-    boredom: FloatArray
-    enjoyment: FloatArray
-    num_examined: IntArray
-
-    @staticmethod
-    def begin(num_users: int) -> "SessionState":
-        """A fresh day."""
-        return SessionState(
-            minutes=np.zeros(num_users, np.float32),
-            boredom=np.full(num_users, 0.5, np.float32),
-            enjoyment=np.zeros(num_users),
-            num_examined=np.zeros(num_users, np.int64),
-        )
-
-
-def interest_strength(
-    affinity: FloatArray, exposures: FloatArray, discovered: BoolArray, config: ResponseConfig
-) -> FloatArray:
-    """g of the module's docstring: how strongly an interest is felt; any shape."""
-    familiarity = np.log2(1 + exposures)
-    kappa = config.first_impression
-    felt = affinity * (kappa + (1 - kappa) * familiarity / (familiarity + 1))
-    return np.where(discovered, affinity, felt)
-
-
-@dataclass(frozen=True)
-class SlateTruth:
-    """Hidden truth of the items on B slates of S slots.
-
-    Attributes:
-        interest: (B, S) int32.
-        latent: (B, S, 16) float32.
-        quality, length, trend: (B, S) float; length in seconds, trend of the item's interest.
+        interest: (n,) int32.
+        latent: (n, 16) float32.
+        quality: (n,) float32, standardised.
+        length: (n,) float32, seconds.
     """
 
     interest: IntArray
     latent: FloatArray
     quality: FloatArray
     length: FloatArray
-    trend: FloatArray
+
+
+@compiled
+def _sigmoid(x: float) -> float:
+    return 1.0 / (1.0 + math.exp(-x))
+
+
+@compiled
+def interest_strength(affinity: float, exposures: float, discovered: bool, first_impression: float) -> float:
+    """g of the module's docstring: how strongly an interest is felt."""
+    if discovered:
+        return affinity
+    familiarity = math.log2(1.0 + exposures)
+    return affinity * (first_impression + (1.0 - first_impression) * familiarity / (familiarity + 1.0))
+
+
+@compiled_fast
+def _match(taste: FloatArray, i: int, latent: FloatArray, j: int) -> float:
+    """<taste_i, latent_j> / 4: the standard deviation is 1, as sqrt(16) = 4."""
+    total: Any = np.float32(0.0)
+    for d in range(LATENT_SIZE):
+        total += taste[i, d] * latent[j, d]
+    return float(total / 4.0)
+
+
+@compiled
+def _watch(
+    utility: float, p_watch: float, length: float, draws: FloatArray, b: int, s: int, c: Any
+) -> tuple[float, bool, bool, bool]:
+    """Watched fraction of an item, whether it was skipped, liked, disliked."""
+    if draws[b, s, 1] < p_watch:
+        log_fraction = c.watch_log_mean + c.watch_utility_slope * utility
+        log_fraction += -c.watch_length_slope * math.log(length / 30.0) + c.watch_log_sd * normal_quantile(
+            draws[b, s, 2]
+        )
+        fraction = min(math.exp(log_fraction), MAX_FRACTION)
+        return fraction, False, draws[b, s, 3] < _sigmoid(c.like_intercept + c.like_slope * utility), False
+    fraction = min(-c.skip_seconds_mean * math.log(draws[b, s, 2]) / length, 1.0)
+    return fraction, True, False, draws[b, s, 3] < _sigmoid(c.dislike_intercept - c.dislike_slope * utility)
+
+
+@compiled
+def _strength(people: Any, i: int, slot: int, c: Any) -> tuple[float, bool, float]:
+    """g of user i for the interest in a slot (-1: none), whether it is new to them, and satiation."""
+    if slot < 0:
+        return interest_strength(c.base_affinity, 0.0, False, c.first_impression), True, 0.0
+    exposures = float(people.exposures[i, slot])
+    known = people.status[i, slot] == DISCOVERED
+    g = interest_strength(people.affinity[i, slot], exposures, known, c.first_impression)
+    return g, exposures == 0.0, people.satiation[i, slot]
+
+
+@compiled
+def _prefetch(people: Any, i: int, slates: IntArray, b: int, items: Any) -> None:
+    """Have the state of user i and the items of slate b fetched while another user walks."""
+    prefetch_row(people.interest, i)
+    prefetch_row(people.affinity, i)
+    prefetch_row(people.status, i)
+    prefetch_row(people.exposures, i)
+    prefetch_row(people.satiation, i)
+    prefetch_row(people.taste, i)
+    for s in range(slates.shape[1]):
+        j = slates[b, s]
+        prefetch_row(items.interest, j)
+        prefetch_row(items.quality, j)
+        prefetch_row(items.length, j)
+        prefetch_row(items.latent, j)
+
+
+@compiled
+def _walk(
+    people: Any, session: Any, user: IntArray, slates: IntArray, start: int, stop: int, items: Any, trend: FloatArray,
+    draws: FloatArray, c: Any, dynamics: Any, feedback: Any, tray: SlateItems,
+) -> None:  # fmt: skip
+    """Let rows ``start`` to ``stop`` of users (B,) walk through their slates (B, S), one after another.
+
+    ``draws`` is (stop - start, S, 5), their luck; ``tray`` is where a slate's S items are laid out.
+    """
+    num_slots = slates.shape[1]
+    interest, latent, quality, length = tray
+    for b in range(start, stop):
+        i = user[b]
+        if b + 1 < stop:
+            _prefetch(people, user[b + 1], slates, b + 1, items)
+        for s in range(num_slots):  # all reads at once: each waits for memory, but not for the others
+            j = slates[b, s]
+            interest[s], quality[s], length[s] = items.interest[j], items.quality[j], items.length[j]
+            for d in range(LATENT_SIZE):
+                latent[s, d] = items.latent[j, d]
+        for s in range(num_slots):
+            row = b - start
+            slot = find(people.interest, i, interest[s])
+            g, new, satiation = _strength(people, i, slot, c)
+            utility = (
+                c.intercept
+                + c.interest_weight * g
+                + c.taste_weight * _match(people.taste, i, latent, s)
+                + c.quality_weight * quality[s]
+                + (c.novelty_weight * people.novelty_appetite[i] if new else 0.0)
+                - c.satiation_weight * satiation
+                + c.trend_weight * trend[interest[s]]
+                + c.noise_sd * normal_quantile(draws[row, s, 0])
+            )
+            p_watch = _sigmoid(utility)
+            fraction, skipped, liked, disliked = _watch(utility, p_watch, length[s], draws, row, s, c)
+            seconds = fraction * length[s]
+            consumed = seconds > VALID_PLAY_SECONDS or fraction >= 1.0 or liked
+            positive = (seconds >= LONG_VIEW_SECONDS or fraction >= 1.0 or liked) and not disliked
+            feedback.dormant[b, s] = slot >= 0 and people.status[i, slot] == DORMANT
+            if consumed:
+                feedback.discovered[b, s] = consume(
+                    people, i, slot, interest[s], fraction, positive, dynamics, c.base_affinity
+                )
+            feedback.examined[b, s], feedback.consumed[b, s], feedback.positive[b, s] = True, consumed, positive
+            feedback.liked[b, s], feedback.disliked[b, s] = liked, disliked
+            feedback.watch_fraction[b, s], feedback.watch_seconds[b, s] = fraction, seconds
+            if _leaves(people, session, i, p_watch, skipped, seconds, draws[row, s, 4], c):
+                feedback.left[b] = True
+                break
+
+
+@compiled
+def _leaves(
+    people: Any, session: Any, i: int, p_watch: float, skipped: bool, seconds: float, luck: float, c: Any
+) -> bool:
+    """Move user i's session on by an item; whether the user leaves now."""
+    session.minutes[i] += np.float32(seconds / 60.0)
+    session.boredom[i] = c.boredom_memory * session.boredom[i] + (1.0 - c.boredom_memory) * skipped
+    session.enjoyment[i] += p_watch
+    session.num_examined[i] += 1
+    spent = session.minutes[i] / people.budget_minutes[i]
+    hazard = _sigmoid(c.leave_intercept + c.leave_boredom * session.boredom[i] + c.leave_minutes * spent)
+    return bool(luck < hazard)
+
+
+@compiled
+def _walk_by_luck(
+    people: Any, session: Any, user: IntArray, slates: IntArray, items: Any, trend: FloatArray, key: IntArray,
+    draws: FloatArray, c: Any, dynamics: Any, feedback: Any, tray: SlateItems,
+) -> None:  # fmt: skip
+    """``_walk`` with luck drawn from the stream of a key, block by block."""
+    for start in range(0, len(user), len(draws)):
+        stop = min(start + len(draws), len(user))
+        fill_uniforms(key, user, start, stop, draws)
+        _walk(people, session, user, slates, start, stop, items, trend, draws, c, dynamics, feedback, tray)
 
 
 def respond(
     population: Population,
     session: SessionState,
     user: IntArray,
-    slate: SlateTruth,
-    draws: FloatArray,
+    slates: IntArray,
+    items: SlateItems,
+    trend: FloatArray,
+    luck: RandomStream | FloatArray,
     response: ResponseConfig,
     dynamics: DynamicsConfig,
+    feedback: Feedback | None = None,
 ) -> Feedback:
     """Let users (B,) go through their slates; changes ``population`` and ``session``.
 
     Args:
+        population: all users.
+        session: all users' day so far.
         user: (B,) int64, distinct.
-        draws: (B, S * 5) uniforms: utility noise, regime, duration, like or dislike, leaving.
+        slates: (B, S) int64 item numbers.
+        items: what the world knows of all items.
+        trend: (M,) float64, today's trend of each interest.
+        luck: the stream to draw from, or the (B, S, 5) uniforms themselves: utility noise, regime,
+            duration, like or dislike, leaving.
+        response, dynamics: constants.
+        feedback: an empty one to write into; otherwise a new one.
     """
-    num_slots = slate.interest.shape[1]
-    feedback = Feedback.empty(len(user), num_slots)
-    here = np.arange(len(user))  # rows of users who are still looking
-    for slot in range(num_slots):
-        if not len(here):
-            break
-        u01 = draws[here, slot * DRAWS_PER_SLOT : (slot + 1) * DRAWS_PER_SLOT]  # (here, 5)
-        utility = _utility(population, user[here], slate, here, slot, u01[:, 0], response, feedback)
-        skipped = _watch(utility, slate.length[here, slot], u01, response, feedback, here, slot)
-        _become(population, user, slate.interest, feedback, here, slot, dynamics, response)
-        leaves = _session(population, session, user[here], utility, skipped, u01[:, 4], response, feedback, here, slot)
-        feedback.left[here[leaves]] = True
-        here = here[~leaves]
+    feedback = feedback or Feedback.empty(*slates.shape)
+    constants, changes = ResponseConstants(*astuple(response)), DynamicsConstants(*astuple(dynamics))
+    today = _Session(*(getattr(session, f.name) for f in fields(session)))
+    told = _Feedback(*(getattr(feedback, f.name) for f in fields(feedback)))
+    people = population.arrays()
+    num_slots = slates.shape[1]
+    tray = SlateItems(
+        np.empty(num_slots, np.int32),
+        np.empty((num_slots, LATENT_SIZE), np.float32),
+        np.empty(num_slots),
+        np.empty(num_slots),
+    )
+    if isinstance(luck, RandomStream):
+        draws = np.empty((min(_BLOCK, max(len(user), 1)), num_slots, DRAWS_PER_SLOT))
+        _walk_by_luck(people, today, user, slates, items, trend, luck.key, draws, constants, changes, told, tray)
+    else:
+        _walk(people, today, user, slates, 0, len(user), items, trend, luck, constants, changes, told, tray)
     return feedback
-
-
-def _utility(
-    population: Population,
-    user: IntArray,
-    slate: SlateTruth,
-    here: IntArray,
-    slot: int,
-    noise: FloatArray,
-    config: ResponseConfig,
-    feedback: Feedback,
-) -> FloatArray:
-    """(here,) utility of the item in this slot, in logits of watching."""
-    where, kept = population.find(user, slate.interest[here, slot])
-    status = np.where(kept, population.status[user, where], 0)
-    affinity = np.where(kept, population.affinity[user, where], config.base_affinity)
-    exposures = np.where(kept, population.exposures[user, where], 0.0)
-    satiation = np.where(kept, population.satiation[user, where], 0.0)
-    feedback.dormant[here, slot] = status == DORMANT
-    strength = interest_strength(affinity, exposures, status == DISCOVERED, config)
-    match = (population.taste[user] * slate.latent[here, slot]).sum(axis=1) / 4.0  # sd 1: sqrt(16) = 4
-    return np.asarray(
-        config.intercept
-        + config.interest_weight * strength
-        + config.taste_weight * match
-        + config.quality_weight * slate.quality[here, slot]
-        + config.novelty_weight * population.novelty_appetite[user] * (exposures == 0)
-        - config.satiation_weight * satiation
-        + config.trend_weight * slate.trend[here, slot]
-        + config.noise_sd * ndtri(noise)
-    )
-
-
-def _watch(
-    utility: FloatArray,
-    length: FloatArray,
-    u01: FloatArray,
-    config: ResponseConfig,
-    feedback: Feedback,
-    here: IntArray,
-    slot: int,
-) -> BoolArray:
-    """Fill in watching, liking and their consequences; (here,) bool whether it was skipped."""
-    watched = u01[:, 1] < expit(utility)
-    log_fraction = (
-        config.watch_log_mean
-        + config.watch_utility_slope * utility
-        - config.watch_length_slope * np.log(length / 30.0)
-        + config.watch_log_sd * ndtri(u01[:, 2])
-    )
-    whole = np.minimum(np.exp(log_fraction), MAX_FRACTION)
-    glance = np.minimum(-config.skip_seconds_mean * np.log(u01[:, 2]) / length, 1.0)
-    fraction = np.where(watched, whole, glance)
-    seconds = fraction * length
-    liked = watched & (u01[:, 3] < expit(config.like_intercept + config.like_slope * utility))
-    disliked = ~watched & (u01[:, 3] < expit(config.dislike_intercept - config.dislike_slope * utility))
-    complete = fraction >= 1.0
-    feedback.examined[here, slot] = True
-    feedback.watch_fraction[here, slot] = fraction
-    feedback.watch_seconds[here, slot] = seconds
-    feedback.liked[here, slot] = liked
-    feedback.disliked[here, slot] = disliked
-    feedback.consumed[here, slot] = (seconds > VALID_PLAY_SECONDS) | complete | liked
-    feedback.positive[here, slot] = ((seconds >= LONG_VIEW_SECONDS) | complete | liked) & ~disliked
-    return np.asarray(~watched)
-
-
-def _become(
-    population: Population,
-    user: IntArray,
-    interest: IntArray,
-    feedback: Feedback,
-    here: IntArray,
-    slot: int,
-    dynamics: DynamicsConfig,
-    response: ResponseConfig,
-) -> None:
-    """Let what was consumed in this slot change the users."""
-    row = here[feedback.consumed[here, slot]]
-    feedback.discovered[row, slot] = consume(
-        population,
-        user[row],
-        interest[row, slot],
-        feedback.watch_fraction[row, slot],
-        feedback.positive[row, slot],
-        dynamics,
-        response,
-    )
-
-
-def _session(
-    population: Population,
-    session: SessionState,
-    user: IntArray,
-    utility: FloatArray,
-    skipped: BoolArray,
-    luck: FloatArray,
-    config: ResponseConfig,
-    feedback: Feedback,
-    here: IntArray,
-    slot: int,
-) -> BoolArray:
-    """Move the session on; (here,) bool whether the user leaves now."""
-    session.minutes[user] += feedback.watch_seconds[here, slot] / np.float32(60.0)
-    boredom = config.boredom_memory * session.boredom[user] + (1 - config.boredom_memory) * skipped
-    session.boredom[user] = boredom
-    session.enjoyment[user] += expit(utility)
-    session.num_examined[user] += 1
-    spent = session.minutes[user] / population.budget_minutes[user]
-    hazard = expit(config.leave_intercept + config.leave_boredom * boredom + config.leave_minutes * spent)
-    return np.asarray(luck < hazard)

@@ -4,24 +4,33 @@ A world's future depends on its seed, its config and the slates that it is given
 else: not on how users are batched or on the number of threads.
 """
 
+import json
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields
+from dataclasses import asdict, fields
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 
 from sim.arrays import FloatArray, IntArray
+from sim.authored import authored_digest
 from sim.catalog import Catalog
 from sim.config import WorldConfig
-from sim.dynamics import drift_trends, overnight, remember_session, return_probability
+from sim.dynamics import churn_probability, drift_trends, overnight, remember_session, return_probability
 from sim.errors import InvalidInput
+from sim.feedback import Feedback, SessionState
+from sim.files import write_json
 from sim.items import ItemSource, ItemTruth, joined, permuted_labels
+from sim.personas import Swap, drift_links, follow
 from sim.population import Population, generate_population
 from sim.random import RandomStream
-from sim.response import DRAWS_PER_SLOT, Feedback, SessionState, SlateTruth, respond
-from sim.tree import load_tree
+from sim.response import SlateItems, respond
+from sim.tree import PersonaLinks, load_tree
+
+SAVED_FORMAT = 2
+"""Version of the saved world's layout; raised when an older one can no longer be read."""
 
 
 class World:
@@ -30,7 +39,15 @@ class World:
     Args:
         config: the world's constants.
         seed: names all of the world's randomness.
-        num_threads: threads that simulate users side by side; does not change any result.
+        num_threads: shards that users are simulated in, side by side; does not change any result.
+
+    Attributes:
+        day: days since the world began.
+        catalog: everything uploaded so far; public.
+        truth: the hidden side of the items.
+        population: the users' latent state; hidden.
+        links: the interests that each persona names today; hidden.
+        trend: (M,) float64, how much each interest is in fashion today; hidden.
     """
 
     def __init__(self, config: WorldConfig, seed: int, num_threads: int = 1) -> None:
@@ -40,7 +57,7 @@ class World:
             )
         self.config = config
         self.stream = RandomStream(seed, "world")
-        self.tree = load_tree(config.num_interests)
+        self.tree = load_tree(config.num_interests, config.taxonomy)
         self.labels = permuted_labels(self.tree, config.semantic_alignment, self.stream)
         self.population: Population = generate_population(config.population, config.num_users, self.tree, self.stream)
         self.day = 0
@@ -51,6 +68,7 @@ class World:
         self.catalog: Catalog
         self.truth, self.catalog = self._source.upload(0, 0, config.num_items)
         self.trend: FloatArray = self._trend_shock(0) * config.dynamics.trend_sd
+        self.links: PersonaLinks = self.tree.links
         self._session = SessionState.begin(config.num_users)
 
     def _trend_shock(self, day: int) -> FloatArray:
@@ -66,19 +84,26 @@ class World:
             (A,) int64, ascending: the users who come today.
         """
         if day != 0:
-            self._advance(day)
+            for swap in self._advance(day):
+                stream = self.stream.at("follow", day, swap.persona, swap.place)
+                follow(self.population, swap, self.links, self.config.population, stream)
         self._session = SessionState.begin(self.config.num_users)
         luck = self.stream.at("return", day).uniform(np.arange(self.config.num_users), 1)[:, 0]
-        return np.flatnonzero(luck < return_probability(self.population, self.config.dynamics))
+        return np.flatnonzero(luck < return_probability(self.population, day, self.config.dynamics))
 
-    def _advance(self, day: int) -> None:
-        """Uploads and trends of a new day."""
+    def _advance(self, day: int) -> list[Swap]:
+        """Uploads, trends and fashions of a new day, which do not depend on what users do."""
         assert day == self.day + 1, "days follow each other"
         num_new = round(self.config.items.uploads_per_day * self.config.num_items)
-        new = self._source.upload(day, self.catalog.num_items, num_new)
-        self.truth, self.catalog = joined((self.truth, self.catalog), new)
-        self.trend = drift_trends(self.trend, self._trend_shock(day), self.config.dynamics)
+        if num_new:
+            new = self._source.upload(day, self.catalog.num_items, num_new)
+            self.truth, self.catalog = joined((self.truth, self.catalog), new)
+        dynamics = self.config.dynamics
+        self.trend = drift_trends(self.trend, self._trend_shock(day), dynamics)
+        fashion = self.stream.at("persona drift", day)
+        self.links, swaps = drift_links(self.links, self.trend, dynamics.persona_drift_per_day, fashion)
         self.day = day
+        return swaps
 
     def respond(self, user: IntArray, items: IntArray, step: int) -> Feedback:
         """Show slates to users and let them (and their sessions) be changed by it.
@@ -89,56 +114,90 @@ class World:
             step: the users' request number today.
         """
         stream = self.stream.at("response", self.day, step)
-        if self._pool is None or len(user) < 2 * self._threads:
-            return self._respond(user, items, stream)
-        blocks = np.array_split(np.arange(len(user)), self._threads)
-        parts = self._pool.map(lambda rows: self._respond(user[rows], items[rows], stream), blocks)
-        return Feedback.concatenate(list(parts))
+        truth = self.truth
+        known = SlateItems(truth.interest, truth.latent, truth.quality, self.catalog.length)
+        feedback = Feedback.empty(*items.shape)
 
-    def _respond(self, user: IntArray, items: IntArray, stream: RandomStream) -> Feedback:
-        interest = self.truth.interest[items]  # (B, S)
-        slate = SlateTruth(
-            interest=interest,
-            latent=self.truth.latent[items],  # (B, S, 16)
-            quality=self.truth.quality[items],
-            length=self.catalog.length[items],
-            trend=self.trend[interest],
-        )
-        draws = stream.uniform(user, items.shape[1] * DRAWS_PER_SLOT)
-        config = self.config
-        return respond(self.population, self._session, user, slate, draws, config.response, config.dynamics)
+        def walk(start: int, stop: int) -> None:
+            respond(
+                self.population, self._session, user[start:stop], items[start:stop], known, self.trend, stream,
+                self.config.response, self.config.dynamics, feedback.rows(start, stop),
+            )  # fmt: skip
+
+        ends = np.linspace(0, len(user), self._threads + 1).astype(int).tolist()
+        shards = [(start, stop) for start, stop in pairwise(ends) if stop > start]
+        if self._pool is None:
+            for start, stop in shards:
+                walk(start, stop)
+        else:
+            list(self._pool.map(lambda shard: walk(*shard), shards))
+        return feedback
 
     def end_day(self, user: IntArray) -> None:
-        """Close a day for the users (A,) who came: memories of the session, then the night."""
+        """Close a day for the users (A,) who came: memories of the session, who leaves for good, the night."""
+        dynamics = self.config.dynamics
         came = user[self._session.num_examined[user] > 0]
         satisfaction = self._session.enjoyment[came] / self._session.num_examined[came]
-        remember_session(self.population, came, satisfaction, self.config.dynamics)
-        overnight(self.population, self.config.dynamics)
+        remember_session(self.population, came, satisfaction, dynamics)
+        if dynamics.churn_per_visit:
+            luck = self.stream.at("churn", self.day).uniform(came, 1)[:, 0]
+            self.population.churned[came] = luck < churn_probability(self.population, dynamics)[came]
+        overnight(self.population, dynamics)
 
     def minutes_today(self) -> FloatArray:
         """(N,) float32 minutes that each user has spent today."""
         return self._session.minutes.copy()
 
     def save(self, folder: Path) -> None:
-        """Write what changes (between days) into an existing folder."""
+        """Write what changes (between days), and what it belongs to, into an existing folder."""
         self.population.save(folder / "population.safetensors")
-        save_file({"day": np.array([self.day])}, folder / "world.safetensors")
+        write_json(folder / "world.json", {"day": self.day, **self._identity()})
+
+    def _identity(self) -> dict[str, Any]:
+        """What makes this world this world: a saved one of another identity is refused."""
+        return {
+            "format": SAVED_FORMAT,
+            "stream": list(self.stream.path),
+            "authored files": authored_digest(self.config.taxonomy),
+            "world": {**asdict(self.config), "taxonomy": ""},  # the files' content counts, not their place
+        }
 
     def load(self, folder: Path) -> None:
         """Take over what ``save`` wrote in a world of the same config and seed.
 
         Raises:
-            InvalidInput: a truncated or foreign file.
+            InvalidInput: a truncated or foreign file, another version, config or seed, or a day that
+                this world has already lived past.
         """
+        where = f"saved world {folder}"
         try:
+            saved = json.loads((folder / "world.json").read_text(encoding="utf-8"))
+            _check_identity(where, saved, json.loads(json.dumps(self._identity())))
             population = Population.load(folder / "population.safetensors")
-            day = int(load_file(folder / "world.safetensors")["day"][0])
-        except (OSError, SafetensorError, KeyError, TypeError) as error:
+            day = int(saved["day"])
+        except (OSError, SafetensorError, KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as error:
             raise InvalidInput("saved world", str(folder), f"must hold a whole saved world ({error})") from None
         for field in fields(Population):
             shape, expected = getattr(population, field.name).shape, getattr(self.population, field.name).shape
             if shape != expected:
-                raise InvalidInput(f"saved world: {field.name}", shape, f"must have shape {expected}: another config?")
+                raise InvalidInput(f"{where}: {field.name}", shape, f"must have shape {expected}")
+        if day < self.day:
+            raise InvalidInput(f"{where}: day", day, f"must not lie before this world's day {self.day}")
         self.population = population
         while self.day < day:
             self._advance(self.day + 1)
+
+
+def _check_identity(where: str, saved: Any, expected: Any) -> None:
+    """Compare two identities, entry by entry.
+
+    Raises:
+        InvalidInput: names the first entry that differs, with both values.
+    """
+    if not isinstance(saved, dict):
+        raise InvalidInput(where, saved, "must be a mapping")
+    for name, value in expected.items():
+        if isinstance(value, dict):
+            _check_identity(f"{where}: {name}", saved.get(name), value)
+        elif saved.get(name) != value:
+            raise InvalidInput(f"{where}: {name}", saved.get(name), f"must be {value!r}, as in this world")

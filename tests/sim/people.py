@@ -1,14 +1,15 @@
 """Worlds and users for tests: small, and with everything known."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from envs.config import world_config
 from sim.arrays import FloatArray, IntArray
-from sim.config import ResponseConfig, WorldConfig
+from sim.config import DynamicsConfig, ResponseConfig, WorldConfig
+from sim.feedback import Feedback, SessionState
 from sim.population import DISCOVERED, FREE, Population
-from sim.response import DRAWS_PER_SLOT, Feedback, SessionState, SlateTruth, respond
+from sim.response import DRAWS_PER_SLOT, SlateItems, respond
 
 TINY: WorldConfig = world_config("tiny")
 SMALL_TINY: WorldConfig = replace(TINY, num_users=40, num_items=200)
@@ -27,40 +28,67 @@ def people(num: int, slots: int = 4, status: int = DISCOVERED, affinity: float =
     """Users who all keep interest 0 in slot 0 and nothing else, untired, average in everything."""
     shape = (num, slots)
     population = Population(
+        persona=np.full((num, 3), -1, np.int16),
         taste=np.zeros((num, 16), np.float32),
         activity=np.zeros(num, np.float32),
         budget_minutes=np.full(num, 10, np.float32),
         novelty_appetite=np.zeros(num, np.float32),
-        interest=np.full(shape, -1, np.int32),
+        joins=np.zeros(num, np.int32),
+        interest=np.full(shape, -1, np.int16),
         affinity=np.zeros(shape, np.float32),
         status=np.full(shape, FREE, np.int8),
-        exposures=np.zeros(shape, np.float32),
-        positives=np.zeros(shape, np.int32),
+        exposures=np.zeros(shape, np.uint16),
+        positives=np.zeros(shape, np.uint8),
         satiation=np.zeros(shape, np.float32),
         satisfaction=np.full(num, np.nan, np.float32),
         norm=np.full(num, np.nan, np.float32),
+        churned=np.zeros(num, bool),
     )
     population.interest[:, 0], population.affinity[:, 0], population.status[:, 0] = 0, affinity, status
     return population
 
 
-def slate_of(interest: IntArray, length: float = 30.0) -> SlateTruth:
+@dataclass(frozen=True)
+class Slates:
+    """Slates (B, S) of items each of which is shown once, and the interests' trends."""
+
+    interest: IntArray  # (B, S)
+    latent: FloatArray  # (B, S, 16)
+    quality: FloatArray  # (B, S)
+    length: FloatArray  # (B, S)
+    trend: FloatArray  # (M,)
+
+
+def slate_of(interest: IntArray, length: float = 30.0) -> Slates:
     """Average items of the interests (B, S)."""
-    zero = np.zeros(interest.shape, np.float32)
-    return SlateTruth(
-        interest=interest,
+    return Slates(
+        interest=interest.astype(np.int32),
         latent=np.zeros((*interest.shape, 16), np.float32),
-        quality=zero,
+        quality=np.zeros(interest.shape, np.float32),
         length=np.full(interest.shape, length, np.float32),
-        trend=zero,
+        trend=np.zeros(int(interest.max()) + 1),
     )
 
 
 def show(
-    population: Population, slate: SlateTruth, response: ResponseConfig, draws: FloatArray | None = None
+    population: Population,
+    slates: Slates,
+    response: ResponseConfig,
+    draws: FloatArray | None = None,
+    session: SessionState | None = None,
+    dynamics: DynamicsConfig = TINY.dynamics,
 ) -> Feedback:
     """Everybody goes through their slate, in a fresh session."""
-    num, slots = slate.interest.shape
+    num, slots = slates.interest.shape
     if draws is None:
-        draws = np.random.default_rng(0).random((num, slots * DRAWS_PER_SLOT))
-    return respond(population, SessionState.begin(num), np.arange(num), slate, draws, response, TINY.dynamics)
+        draws = np.random.default_rng(0).random((num, slots, DRAWS_PER_SLOT))
+    items = SlateItems(
+        slates.interest.ravel(),
+        slates.latent.reshape(-1, 16),
+        slates.quality.ravel().astype(np.float32),
+        slates.length.ravel(),
+    )
+    return respond(
+        population, session or SessionState.begin(num), np.arange(num), np.arange(num * slots).reshape(num, slots),
+        items, slates.trend, draws, response, dynamics,
+    )  # fmt: skip

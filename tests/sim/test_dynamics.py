@@ -1,13 +1,21 @@
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.special import expit
+from scipy.special import expit, logit
 
-from sim.dynamics import consume, drift_trends, overnight, remember_session, return_probability
-from sim.population import ACQUIRED, DISCOVERED, DORMANT, FREE
+from sim.dynamics import (
+    DynamicsConstants,
+    churn_probability,
+    consume,
+    drift_trends,
+    overnight,
+    remember_session,
+    return_probability,
+)
+from sim.population import ACQUIRED, DISCOVERED, DORMANT, FREE, find
 from tests.sim.people import TINY, only_interest, people, show, slate_of
 
 DYNAMICS = TINY.dynamics
@@ -15,13 +23,14 @@ DYNAMICS = TINY.dynamics
 
 def eat(population, times=1, positive=True, fraction=1.0, interest=0, dynamics=DYNAMICS):
     """Everybody consumes items of an interest; the last answer of ``consume``."""
-    num = population.num_users
-    woke = np.zeros(num, bool)
+    people, constants = population.arrays(), DynamicsConstants(*astuple(dynamics))
+    woke = np.zeros(population.num_users, bool)
     for _ in range(times):
-        woke = consume(
-            population, np.arange(num), np.full(num, interest), np.full(num, fraction), np.full(num, positive),
-            dynamics, TINY.response,
-        )  # fmt: skip
+        for i in range(population.num_users):
+            slot = find(population.interest, i, interest)
+            woke[i] = consume(
+                people, i, slot, interest, float(fraction), positive, constants, TINY.response.base_affinity
+            )
     return woke
 
 
@@ -129,19 +138,30 @@ def test_a_new_interest_takes_a_free_slot_then_the_weakest_acquired_one_then_non
     assert full.exposures[0].tolist() == [0]
 
 
-def test_only_those_who_consumed_are_changed():
-    population = people(3)
-    consume(population, np.array([1]), np.array([0]), np.ones(1), np.ones(1, bool), DYNAMICS, TINY.response)
-    assert population.exposures[:, 0].tolist() == [0, 1, 0]
-
-
 def test_the_probability_of_return_is_the_formula():
     population = people(3)
     population.activity[:] = [0.0, 1.0, 1.0]
     population.satisfaction[1:] = [0.5, 0.5]
     population.norm[1:] = [0.5, 0.4]
     expected = expit([0.0, 1.0, 1.0 + DYNAMICS.return_slope * 0.1])
-    np.testing.assert_allclose(return_probability(population, DYNAMICS), expected, rtol=1e-6)
+    np.testing.assert_allclose(return_probability(population, 0, DYNAMICS), expected, rtol=1e-6)
+
+
+def test_nobody_comes_before_they_join_nor_after_they_left_for_good():
+    population = people(3)
+    population.joins[:] = [0, 5, 0]
+    population.churned[2] = True
+    assert (return_probability(population, 4, DYNAMICS) > 0).tolist() == [True, False, False]
+    assert (return_probability(population, 5, DYNAMICS) > 0).tolist() == [True, True, False]
+
+
+def test_the_probability_of_leaving_for_good_is_the_formula_and_0_switches_it_off():
+    population = people(2)
+    population.satisfaction[:], population.norm[:] = [0.5, 0.4], 0.5
+    dynamics = replace(DYNAMICS, churn_per_visit=0.01, churn_slope=5.0)
+    expected = [0.01, expit(logit(0.01) + 0.5)]
+    np.testing.assert_allclose(churn_probability(population, dynamics), expected, rtol=1e-5)
+    assert not churn_probability(population, replace(dynamics, churn_per_visit=0.0)).any()
 
 
 def test_the_first_session_sets_the_norm_and_later_ones_move_mean_and_norm_by_their_half_lives():

@@ -3,12 +3,13 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from sim.population import DISCOVERED, DORMANT, FREE, Population, generate_population
+from sim.population import DISCOVERED, DORMANT, FREE, Population, find, generate_population
 from sim.random import RandomStream
-from sim.tree import load_tree
+from sim.tree import PersonaLinks, load_tree
 from tests.sim.people import TINY
 
 TREE = load_tree(96)
+LINK = TREE.links.dense(96)
 STREAM = RandomStream(0, "world")
 MANY = generate_population(TINY.population, 3000, TREE, STREAM)
 
@@ -48,7 +49,7 @@ def test_the_discovered_share_is_the_constant_but_at_least_two():
 def test_without_idiosyncrasies_every_love_is_some_personas():
     config = replace(TINY.population, idiosyncratic_interests=0)
     population = generate_population(config, 300, TREE, STREAM)
-    linked = TREE.link > 0
+    linked = LINK > 0
     for row in population.interest:
         mine = row[row >= 0]
         # Up to three personas, so at least a third of the interests are one persona's.
@@ -57,14 +58,19 @@ def test_without_idiosyncrasies_every_love_is_some_personas():
 
 
 def test_full_adoption_of_one_persona_gives_all_of_its_interests():
-    one = replace(TREE, personas=TREE.personas[:1], persona_weight=np.ones(1), link=TREE.link[:1])
+    one = replace(
+        TREE,
+        personas=TREE.personas[:1],
+        persona_weight=np.ones(1),
+        links=PersonaLinks(TREE.links.interest[:1], TREE.links.strength[:1]),
+    )
     config = replace(TINY.population, adoption=1.0, idiosyncratic_interests=0, love_threshold=0.0)
     population = generate_population(config, 50, one, STREAM)
-    theirs = set(np.flatnonzero(TREE.link[0]).tolist())
+    theirs = set(np.flatnonzero(LINK[0]).tolist())
     for row, affinity in zip(population.interest, population.affinity, strict=True):
         kept = row >= 0
         assert set(row[kept].tolist()) == theirs
-        ratio = affinity[kept] / TREE.link[0][row[kept]]
+        ratio = affinity[kept] / LINK[0][row[kept]]
         assert ratio.min() >= 0.75
         assert ratio.max() <= 1.15 + 1e-6
 
@@ -84,6 +90,7 @@ def test_find_says_where_an_interest_is_kept_and_whether():
     user = np.array([0, 0, 1])
     interest = np.array([MANY.interest[0, 2], 999, MANY.interest[1, 0]])
     slot, kept = MANY.find(user, interest)
+    assert [find(MANY.interest, i, m) for i, m in zip(user, interest, strict=True)] == [2, -1, 0]
     assert kept.tolist() == [True, False, True]
     assert slot[[0, 2]].tolist() == [2, 0]
 

@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, logit, ndtr
 
+from sim.feedback import SessionState
 from sim.population import DISCOVERED, DORMANT
-from sim.response import SessionState, interest_strength, respond
+from sim.response import interest_strength
 from tests.sim.people import TINY, only_interest, people, show, slate_of
 
 NEVER_LEAVES = {"leave_intercept": -20.0, "leave_boredom": 0.0, "leave_minutes": 0.0}
@@ -27,9 +28,9 @@ def test_the_watch_probability_is_the_sigmoid_of_the_utility(affinity):
 
 def utility_of(population, slate, response, noise=0.5):
     """The exact utility of one item: a session's enjoyment is its sigmoid."""
-    session, draws = SessionState.begin(1), np.full((1, 5), 0.5)
-    draws[0, 0] = noise
-    respond(population, session, np.arange(1), slate, draws, response, TINY.dynamics)
+    session, draws = SessionState.begin(1), np.full((1, 1, 5), 0.5)
+    draws[0, 0, 0] = noise
+    show(population, slate, response, draws, session)
     return logit(session.enjoyment[0])
 
 
@@ -43,7 +44,7 @@ def test_each_term_of_the_utility_is_the_documented_one():
     assert utility_of(people(1), slate, replace(NO_TERM, interest_weight=2.0)) == pytest.approx(0.3 + 2 * 0.8)
     good = replace(slate, quality=np.full((1, 1), 1.5))
     assert utility_of(people(1), good, replace(NO_TERM, quality_weight=0.4)) == pytest.approx(0.3 + 0.4 * 1.5)
-    trendy = replace(slate, trend=np.full((1, 1), -2.0))
+    trendy = replace(slate, trend=np.array([-2.0]))
     assert utility_of(people(1), trendy, replace(NO_TERM, trend_weight=0.5)) == pytest.approx(0.3 - 0.5 * 2)
     matched, person = replace(slate, latent=np.full((1, 1, 16), 0.5, np.float32)), people(1)
     person.taste[:] = np.arange(16) / 10
@@ -97,9 +98,10 @@ def test_the_watched_fraction_is_the_documented_power_of_the_length():
 
 def test_unfamiliar_is_felt_at_a_share_that_grows_with_exposures():
     response = replace(TINY.response, first_impression=0.5)
-    at = lambda exposures, known: float(  # noqa: E731
-        interest_strength(np.array(0.8), np.array(exposures), np.array(known), response)
-    )
+
+    def at(exposures, known):
+        return interest_strength(0.8, exposures, known, response.first_impression)
+
     assert at(0.0, False) == pytest.approx(0.4)  # kappa a
     assert at(1.0, False) == pytest.approx(0.8 * 0.75)  # f' = 1
     assert at(7.0, False) == pytest.approx(0.8 * (0.5 + 0.5 * 3 / 4))  # f' = 3
@@ -109,9 +111,9 @@ def test_unfamiliar_is_felt_at_a_share_that_grows_with_exposures():
 def one_draw(**changes):
     """Draws of one slot: utility noise, regime, duration, like or dislike, leaving."""
     place = {"noise": 0, "regime": 1, "duration": 2, "like": 3, "leave": 4}
-    draws = np.full((1, 5), 0.5)
+    draws = np.full((1, 1, 5), 0.5)
     for name, value in changes.items():
-        draws[0, place[name]] = value
+        draws[0, 0, place[name]] = value
     return draws
 
 
@@ -158,7 +160,7 @@ def test_feedback_is_consistent_whatever_the_luck(seed):
     num, slots = 30, 6
     interest = generator.integers(0, 5, (num, slots)).astype(np.int32)
     population = people(num, affinity=float(generator.random()), status=int(generator.choice([DISCOVERED, DORMANT])))
-    feedback = show(population, slate_of(interest), TINY.response, generator.random((num, slots * 5)))
+    feedback = show(population, slate_of(interest), TINY.response, generator.random((num, slots, 5)))
     assert feedback.examined[:, 0].all()
     # Once a slot is not examined, none after it is.
     assert (np.diff(feedback.examined.astype(int), axis=1) <= 0).all()

@@ -6,9 +6,9 @@ from scipy.special import expit
 
 from sim.dynamics import return_probability
 from sim.errors import InvalidInput
+from sim.feedback import Feedback
 from sim.population import Population
-from sim.response import Feedback
-from sim.world import World
+from sim.world import SAVED_FORMAT, World
 from tests.sim.people import SMALL_TINY, TINY
 
 SLOTS = 6
@@ -100,7 +100,7 @@ def test_a_saved_world_goes_on_as_if_never_interrupted(tmp_path):
     np.testing.assert_array_equal(straight.catalog.embedding, resumed.catalog.embedding)
 
 
-@pytest.mark.parametrize("name", ["population.safetensors", "world.safetensors"])
+@pytest.mark.parametrize("name", ["population.safetensors", "world.json"])
 @pytest.mark.parametrize("keep", [None, 0.0, 0.6])
 def test_a_damaged_save_is_refused(tmp_path, name, keep):
     world = World(SMALL_TINY, 4)
@@ -111,10 +111,79 @@ def test_a_damaged_save_is_refused(tmp_path, name, keep):
         world.load(tmp_path)
 
 
-def test_a_save_of_another_config_is_refused(tmp_path):
-    World(replace(SMALL_TINY, num_users=41), 4).save(tmp_path)
-    with pytest.raises(InvalidInput, match=r"saved world: taste=\(41, 16\): must have shape \(40, 16\)"):
+@pytest.mark.parametrize(
+    ("saved", "message"),
+    [
+        (lambda: World(replace(SMALL_TINY, num_users=41), 4), "world: num_users=41: must be 40"),
+        (lambda: World(SMALL_TINY, 5), r"stream=\[5, 'world'\]: must be \[4, 'world'\]"),
+        (
+            lambda: World(replace(SMALL_TINY, dynamics=replace(TINY.dynamics, reinforcement=0.5)), 4),
+            "dynamics: reinforcement=0.5: must be 0.02",
+        ),
+    ],
+)
+def test_a_save_of_another_world_is_refused(tmp_path, saved, message):
+    saved().save(tmp_path)
+    with pytest.raises(InvalidInput, match=message):
         World(SMALL_TINY, 4).load(tmp_path)
+
+
+def test_a_save_of_another_version_is_refused(tmp_path):
+    world = World(SMALL_TINY, 4)
+    world.save(tmp_path)
+    text = (tmp_path / "world.json").read_text().replace(f'"format": {SAVED_FORMAT}', '"format": 1')
+    (tmp_path / "world.json").write_text(text)
+    with pytest.raises(InvalidInput, match=f"format=1: must be {SAVED_FORMAT}"):
+        world.load(tmp_path)
+
+
+def test_a_world_cannot_go_back_to_an_earlier_day(tmp_path):
+    World(SMALL_TINY, 4).save(tmp_path)
+    later = World(SMALL_TINY, 4)
+    live_days(later, 0, 2)
+    with pytest.raises(InvalidInput, match="day=0: must not lie before this world's day 1"):
+        later.load(tmp_path)
+
+
+@pytest.mark.parametrize("shards", [2, 7])
+def test_the_story_is_the_same_byte_for_byte_whatever_the_number_of_shards(shards):
+    assert_same_story(live_days(World(TINY, 3), 0, 4), live_days(World(TINY, 3, num_threads=shards), 0, 4))
+
+
+def test_users_who_join_late_come_only_then_and_all_have_joined_after_the_joining_days():
+    late = replace(TINY.population, late_share=0.5, joining_days=10, activity_mean=6.0, activity_sd=0.0)
+    world = World(replace(TINY, num_users=2000, population=late), 0)
+    joins = world.population.joins
+    for day in range(12):
+        came = world.begin_day(day)
+        assert (joins[came] <= day).all()
+        expected = 0.5 + 0.5 * min(day, 10) / 10
+        assert abs(len(came) / 2000 - expected * expit(6.0)) < 4 * (0.25 / 2000) ** 0.5
+    assert joins.max() == 10
+
+
+def test_who_has_left_for_good_never_comes_again_and_churn_has_its_rate():
+    certain = replace(TINY.dynamics, churn_per_visit=0.2, churn_slope=0.0)
+    world = World(replace(TINY, num_users=4000, dynamics=certain), 0)
+    came = world.begin_day(0)
+    world.respond(came, slates(world, came, 0), 0)
+    world.end_day(came)
+    gone = np.flatnonzero(world.population.churned)
+    assert np.isin(gone, came).all()
+    assert abs(len(gone) / len(came) - 0.2) < 4 * (0.16 / len(came)) ** 0.5
+    for day in range(1, 4):
+        assert not np.isin(gone, world.begin_day(day)).any()
+
+
+def test_nothing_but_language_depends_on_the_alpha_dial():
+    """The same people, uploads, responses and days; only words differ."""
+    truth_told, permuted = (World(replace(TINY, semantic_alignment=alpha), 5) for alpha in (1.0, 0.0))
+    assert_same_story(live_days(truth_told, 0, 4), live_days(permuted, 0, 4))
+    assert_same_people(truth_told.population, permuted.population)
+    for name in ("creator", "length", "upload_day", "expiry_day", "embedding"):
+        np.testing.assert_array_equal(getattr(truth_told.catalog, name), getattr(permuted.catalog, name))
+    np.testing.assert_array_equal(truth_told.truth.interest, permuted.truth.interest)
+    assert (truth_told.catalog.title_terms != permuted.catalog.title_terms).any(axis=1).mean() > 0.8
 
 
 def test_two_arms_share_their_luck():
@@ -125,7 +194,7 @@ def test_two_arms_share_their_luck():
     np.testing.assert_array_equal(one.catalog.embedding, other.catalog.embedding)
     np.testing.assert_array_equal(one.trend, other.trend)
     # Nobody who is as likely to come in both arms comes in one only.
-    probability = [return_probability(w.population, TINY.dynamics) for w in (one, other)]
+    probability = [return_probability(w.population, 5, TINY.dynamics) for w in (one, other)]
     came = [np.isin(np.arange(150), w.begin_day(5)) for w in (one, other)]
     differs = came[0] != came[1]
     assert (came[0] >= came[1])[probability[0] >= probability[1]].all()
@@ -136,7 +205,9 @@ def test_two_arms_share_their_luck():
 
 def test_people_come_as_often_as_their_probability_says():
     # With no slope, and nobody changed, it is a coin with the same bias each day.
-    config = replace(TINY, num_users=4000, population=replace(TINY.population, activity_sd=0.0, activity_mean=-0.5))
+    config = replace(
+        TINY, num_users=4000, population=replace(TINY.population, activity_sd=0.0, activity_mean=-0.5, late_share=0.0)
+    )
     world = World(config, 0)
     days = [np.isin(np.arange(4000), world.begin_day(day)) for day in range(3)]
     expected = expit(-0.5)

@@ -1,0 +1,74 @@
+"""What came of a slate, and how the day's session stands."""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from sim.arrays import BoolArray, FloatArray, IntArray
+
+LONG_VIEW_SECONDS = 18.0
+VALID_PLAY_SECONDS = 7.0
+FRESH_BOREDOM = 0.5  # boredom with which every day starts
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """What B users did with slates of S items. Rows after the user left are all False or 0.
+
+    Attributes:
+        examined, consumed, positive, liked, disliked: (B, S) bool.
+        watch_seconds, watch_fraction: (B, S) float32.
+        left: (B,) bool, whether the user left the platform for today.
+        dormant: (B, S) bool, hidden truth: the item's interest was dormant when it was shown.
+        discovered: (B, S) bool, hidden truth: this item turned it into a discovered one.
+    """
+
+    examined: BoolArray
+    consumed: BoolArray
+    positive: BoolArray
+    liked: BoolArray
+    disliked: BoolArray
+    watch_seconds: FloatArray
+    watch_fraction: FloatArray
+    left: BoolArray
+    dormant: BoolArray
+    discovered: BoolArray
+
+    @staticmethod
+    def empty(num_users: int, num_slots: int) -> "Feedback":
+        """Nothing examined yet."""
+        shape = (num_users, num_slots)
+        arrays = {f.name: np.zeros(shape, bool) for f in fields(Feedback)}
+        arrays |= {name: np.zeros(shape, np.float32) for name in ("watch_seconds", "watch_fraction")}
+        return Feedback(**{**arrays, "left": np.zeros(num_users, bool)})
+
+    def rows(self, start: int, stop: int) -> "Feedback":
+        """A view of some of the users: what is written into it is written here."""
+        return Feedback(**{f.name: getattr(self, f.name)[start:stop] for f in fields(Feedback)})
+
+
+@dataclass
+class SessionState:
+    """How today's session goes, for all N users.
+
+    Attributes:
+        minutes: (N,) float32 spent today.
+        boredom: (N,) float32 in [0, 1].
+        enjoyment: (N,) float64, sum of sigmoid(u) over examined items.
+        num_examined: (N,) int32.
+    """
+
+    minutes: FloatArray
+    boredom: FloatArray
+    enjoyment: FloatArray
+    num_examined: IntArray
+
+    @staticmethod
+    def begin(num_users: int) -> "SessionState":
+        """A fresh day."""
+        return SessionState(
+            minutes=np.zeros(num_users, np.float32),
+            boredom=np.full(num_users, FRESH_BOREDOM, np.float32),
+            enjoyment=np.zeros(num_users),
+            num_examined=np.zeros(num_users, np.int32),
+        )
