@@ -7,3 +7,4 @@ register(
     entry_point="envs.exploration:ExplorationEnv",
     vector_entry_point="envs.vector:ExplorationVectorEnv",
 )
+register(id="interestlab/ClusterPlanning-v0", entry_point="envs.planning:ClusterPlanningEnv")

@@ -5,6 +5,7 @@ seed. A *life* in it has its own luck, named by a life seed: candidates, respons
 trends. The same user can so be met again and again, each time with other luck.
 """
 
+import abc
 import copy
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,8 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from envs.observation import Observation, observe
-from envs.slates import draw_candidates, fill_slates
+from envs.observation import Observation
 from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.clustering import build_clusters
 from sim.clusters import InterestClusters
@@ -26,7 +26,10 @@ from sim.world import World
 PUBLIC_FEEDBACK = (
     "examined", "consumed", "positive", "liked", "disliked", "watch_seconds", "watch_fraction", "left",
 )  # fmt: skip
-"""The fields of ``sim.response.Feedback`` that a platform can see."""
+"""The fields of the world's feedback that a platform can see."""
+
+PublicFeedback = dict[str, npt.NDArray[Any]]
+"""Arrays by field name, a leading axis of users: ``PUBLIC_FEEDBACK``, ``items``, ``clusters``, and a life's own."""
 
 
 @lru_cache(maxsize=4)
@@ -46,23 +49,17 @@ class Setting:
         world_seed: names the world.
         days: how long a life lasts, T.
         num_slots: items a slate, S.
-        num_candidates: items to choose them from, C.
     """
 
     config: WorldConfig
     world_seed: int
     days: int
     num_slots: int
-    num_candidates: int
 
     def __post_init__(self) -> None:
         for name in ("days", "num_slots"):
             if getattr(self, name) < 1:
                 raise InvalidInput(name, getattr(self, name), "must be at least 1")
-        if self.num_candidates < self.num_slots:
-            raise InvalidInput(
-                "num_candidates", self.num_candidates, f"must be at least num_slots={self.num_slots}, one item a slot"
-            )
 
 
 @dataclass(frozen=True)
@@ -77,11 +74,22 @@ class Outcome:
 
     acted: BoolArray
     minutes: FloatArray
-    info: dict[str, npt.NDArray[Any]]
+    info: PublicFeedback
 
 
-class Life:
+class Life(abc.ABC):
     """B users' lives from day 0 until day T, in lock step.
+
+    What is asked of an agent, and how its answers become slates, is left to the kinds of life:
+    ``envs.candidates.CandidateLife`` and ``envs.planning.PlanLife``. They end their ``__init__``
+    with ``_begin``.
+
+    Args:
+        setting: the world and how long to live in it.
+        users: (B,) int64, ascending.
+        life_seed: names the luck.
+        action_shape: of one user's action.
+        num_choices: an action's entries are integers below it.
 
     Attributes:
         users: (B,) int64, ascending.
@@ -91,13 +99,14 @@ class Life:
             (or, before their first visit, those of day 0), and all are new when it is over.
     """
 
-    def __init__(self, setting: Setting, users: IntArray, life_seed: int) -> None:
+    def __init__(
+        self, setting: Setting, users: IntArray, life_seed: int, action_shape: tuple[int, ...], num_choices: int
+    ) -> None:
         standing, clusters = standing_world(setting.config, setting.world_seed)
         # Only the population is ever written to in place; the rest is replaced day by day, or shared.
         self._world = copy.copy(standing)
         self._world.population = standing.population.copy()
         self._world.stream = standing.stream.at("life", life_seed)
-        self._candidate_stream = self._world.stream.at("candidates")
         platform = setting.config.platform
         self._records = PlatformRecords(
             setting.config.num_users,
@@ -108,18 +117,32 @@ class Life:
             platform.seen_length,
         )
         self._setting = setting
+        self._action_shape = (len(users), *action_shape)
+        self._num_choices = num_choices
         self.users = users
-        self._candidates = np.zeros((len(users), setting.num_candidates), np.int64)
+
+    def _begin(self) -> None:
+        """Live until somebody is here for the first time."""
         self._begin_day(0)
-        self.observation: Observation = self._observe(np.arange(len(users)))
+        self.observation: Observation = self._observe(np.arange(len(self.users)))
         self._live_on()
+
+    @abc.abstractmethod
+    def _observe(self, rows: IntArray) -> Observation:
+        """What users in ``rows`` (b,) look like as they ask for a slate, a batch of b observations."""
+
+    @abc.abstractmethod
+    def _slates(self, rows: IntArray, action: IntArray) -> tuple[IntArray, PublicFeedback]:
+        """Slates (b, S) for the users in ``rows`` (b,), who get ``action`` (b, ...), and more for info (b, ...)."""
+
+    def _remember(self, rows: IntArray, seen: PublicFeedback) -> None:
+        """Take note of what users in ``rows`` (b,) did; ``seen`` has (b, S) or (b,) a field."""
 
     def step(self, action: IntArray) -> Outcome:
         """Show slates to those who are here, then live on until somebody asks again or it is over.
 
         Args:
-            action: (B, S) integers in [0, C), positions of candidates; rows of users who are not
-                here are ignored.
+            action: (B, ...) integers, of the kind of life; rows of users who are not here are ignored.
 
         Raises:
             InvalidInput: not of that shape or out of range.
@@ -132,25 +155,27 @@ class Life:
         return outcome
 
     def _checked(self, action: IntArray, rows: IntArray) -> IntArray:
-        shape = (len(self.users), self._setting.num_slots)
-        if action.shape != shape or not np.issubdtype(action.dtype, np.integer):
+        if action.shape != self._action_shape or not np.issubdtype(action.dtype, np.integer):
             raise InvalidInput(
-                "action", (action.shape, str(action.dtype)), f"must be integers of shape {shape}, a row a user"
+                "action",
+                (action.shape, str(action.dtype)),
+                f"must be integers of shape {self._action_shape}, a row a user",
             )
         mine = action[rows]
-        wrong = mine[(mine < 0) | (mine >= self._setting.num_candidates)]
+        wrong = mine[(mine < 0) | (mine >= self._num_choices)]
         if len(wrong):
-            raise InvalidInput("action", int(wrong[0]), f"must be from 0 to {self._setting.num_candidates - 1}")
+            raise InvalidInput("action", int(wrong[0]), f"must be from 0 to {self._num_choices - 1}")
         return action
 
     def _show(self, acted: BoolArray, rows: IntArray, action: IntArray) -> Outcome:
-        """Slates to the users in ``rows`` (b,), who chose ``action`` (b, S)."""
+        """Slates to the users in ``rows`` (b,), for ``action`` (b, ...)."""
         user, world, records = self.users[rows], self._world, self._records
-        items, repeated = fill_slates(self._candidates[rows], action)
+        items, more = self._slates(rows, action)
         feedback = world.respond(user, items, self._request)
         records.record(user, items, feedback.examined, feedback.consumed, feedback.watch_fraction, feedback.positive)
-        seen = {name: getattr(feedback, name) for name in PUBLIC_FEEDBACK}
-        seen |= {"items": items, "clusters": records.cluster_of_item[items], "repeated": repeated}
+        seen: PublicFeedback = {name: getattr(feedback, name) for name in PUBLIC_FEEDBACK}
+        seen |= {"items": items, "clusters": records.cluster_of_item[items], **more}
+        self._remember(rows, seen)
         info = {}
         for name, values in seen.items():
             info[name] = np.zeros((len(self.users), *values.shape[1:]), values.dtype)
@@ -178,11 +203,3 @@ class Life:
         self._live = np.flatnonzero(self._world.catalog.alive(day))
         self.over = day == self._setting.days
         self.here: BoolArray = np.isin(self.users, self._came) & (not self.over)
-
-    def _observe(self, rows: IntArray) -> Observation:
-        """New candidates for the users in ``rows`` (b,), and what they and their history look like."""
-        user = self.users[rows]
-        stream = self._candidate_stream.at(self._world.day, self._request)
-        exclude = self._records.requests(user, num_slots=1).exclude
-        self._candidates[rows] = draw_candidates(stream, user, self._live, exclude, self._setting.num_candidates)
-        return observe(self._records, user, self._world.minutes_today()[user], self._candidates[rows])

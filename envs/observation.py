@@ -32,21 +32,28 @@ def observation_space(config: WorldConfig, days: int, num_slots: int, num_candid
     ``candidate_length``: (C,) float32, seconds.
     ``candidate_embedding``: (C, 256) float32, content embedding, unit length up to float16.
     """
-    history, clusters = config.platform.history_length, config.clusters.level_2
+    clusters = config.clusters.level_2
     minutes = config.platform.max_requests_per_day * num_slots * MAX_FRACTION * MAX_LENGTH / 60
     embedding_shape = (num_candidates, EMBEDDING_SIZE)
     return spaces.Dict(
         {
-            "day": spaces.Box(0, days, (1,), np.int32),
-            "minutes_today": spaces.Box(0, minutes, (1,), np.float32),
-            "history_cluster": spaces.Box(-1, clusters - 1, (history,), np.int32),
-            "history_watch": spaces.Box(0, MAX_FRACTION, (history,), np.float32),
-            "history_positive": spaces.MultiBinary(history),
+            **history_fields(config.platform.history_length, clusters, days, minutes),
             "candidate_cluster": spaces.Box(0, clusters - 1, (num_candidates,), np.int32),
             "candidate_length": spaces.Box(0, MAX_LENGTH, (num_candidates,), np.float32),
             "candidate_embedding": spaces.Box(-1, 1, embedding_shape, np.float32),
         }
     )
+
+
+def history_fields(length: int, num_clusters: int, days: int, minutes: float) -> dict[str, spaces.Space[Any]]:
+    """The fields of ``observation_space`` that tell of the user, H = ``length``; at most ``minutes`` a day."""
+    return {
+        "day": spaces.Box(0, days, (1,), np.int32),
+        "minutes_today": spaces.Box(0, minutes, (1,), np.float32),
+        "history_cluster": spaces.Box(-1, num_clusters - 1, (length,), np.int32),
+        "history_watch": spaces.Box(0, MAX_FRACTION, (length,), np.float32),
+        "history_positive": spaces.MultiBinary(length),
+    }
 
 
 def observe(records: PlatformRecords, user: IntArray, minutes: FloatArray, candidates: IntArray) -> Observation:

@@ -10,8 +10,8 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
+from envs.candidates import CandidateLife, CandidateSetting
 from envs.config import world_config
-from envs.life import Life, Setting
 from envs.observation import Observation, observation_space
 from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.config import WorldConfig
@@ -64,8 +64,8 @@ class ExplorationVectorEnv(VectorEnv[Observation, IntArray, npt.NDArray[Any]]):
         if not 1 <= num_envs <= config.num_users:
             raise InvalidInput("num_envs", num_envs, f"must be from 1 to world.num_users = {config.num_users}")
         self.num_envs = num_envs
-        self._setting = Setting(config, world_seed, days, num_slots, num_candidates)
-        self._life: Life | None = None
+        self._setting = CandidateSetting(config, world_seed, days, num_slots, num_candidates)
+        self._life: CandidateLife | None = None
         self._ended = False  # whether the last step returned truncated: the next one resets
         self.single_observation_space = observation_space(config, days, num_slots, num_candidates)
         self.single_action_space = spaces.MultiDiscrete(np.full(num_slots, num_candidates))
@@ -78,7 +78,7 @@ class ExplorationVectorEnv(VectorEnv[Observation, IntArray, npt.NDArray[Any]]):
         """Begin a life of all users. ``options`` are not used."""
         super().reset(seed=seed)
         self._ended = False
-        self._life = Life(self._setting, np.arange(self.num_envs), int(self.np_random.integers(2**31)))
+        self._life = CandidateLife(self._setting, np.arange(self.num_envs), int(self.np_random.integers(2**31)))
         return self._observation(self._life), self._info(self._life)
 
     def step(self, actions: IntArray) -> tuple[Observation, FloatArray, BoolArray, BoolArray, dict[str, Any]]:
@@ -110,9 +110,9 @@ class ExplorationVectorEnv(VectorEnv[Observation, IntArray, npt.NDArray[Any]]):
             info[f"_{name}"] = outcome.acted.copy()
         return self._observation(life), outcome.minutes, never, np.full(self.num_envs, life.over), info
 
-    def _info(self, life: Life) -> dict[str, Any]:
+    def _info(self, life: CandidateLife) -> dict[str, Any]:
         return {"waiting": ~life.here, "_waiting": np.ones(self.num_envs, bool)}
 
     @staticmethod
-    def _observation(life: Life) -> Observation:
+    def _observation(life: CandidateLife) -> Observation:
         return {name: values.copy() for name, values in life.observation.items()}

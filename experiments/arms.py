@@ -15,11 +15,11 @@ from agents.base import Agent, Recommendations
 from agents.check import validate
 from sim.arrays import BoolArray, IntArray
 from sim.errors import InvalidInput
+from sim.feedback import Feedback
 from sim.files import replace_folder
 from sim.log import AGENT, PRODUCTION, InteractionLog
 from sim.platform import Platform, PlatformRecords, Requests
 from sim.random import RandomStream
-from sim.feedback import Feedback
 from sim.world import World
 
 

@@ -5,6 +5,7 @@ from importlib import import_module
 
 COMMANDS = {
     "compare": "an A/B comparison of recommenders, from burn-in to report.html",
+    "certify": "which of ten stylised facts of real platforms a world shows",
     "benchmark": "how fast the simulator is, as ratios measured side by side",
 }
 

@@ -1,13 +1,12 @@
 """How the platform makes its interest clusters, from embeddings and traffic alone (public data).
 
-After Wang et al. 2024, section 3.1 (and Chang et al. 2024): connect similar items in a graph,
-cut it into parts of equal traffic, repeat for a tree of four levels, and describe each level-2
-cluster by keywords of its titles and hashtags. The cut is METIS's balanced k-way partition
-(Karypis & Kumar 1998); the paper does not name its algorithm.
+After Wang et al. 2024, section 3.1 (and Chang et al. 2024): connect similar items in a graph
+(``sim.similarity``), cut it into parts of equal traffic (``sim.partition``), repeat for a tree of
+four levels, and describe each level-2 cluster by keywords of its titles and hashtags. The paper
+does not name its algorithm.
 """
 
 import numpy as np
-import pymetis
 import scipy.sparse as sparse
 
 from sim.arrays import FloatArray, IntArray
@@ -15,16 +14,18 @@ from sim.catalog import Catalog
 from sim.clusters import InterestClusters
 from sim.config import ClustersConfig
 from sim.errors import InvalidInput
+from sim.partition import fair_weights, partition, partition_each
+from sim.similarity import nearest, similarity_graph
 
-_BLOCK = 2048
-_METIS_SEED = 20240501
+_FILED_CAP = 1.1  # a cluster's traffic as filed, in fair shares, from which on its filing is hindered
+_GREATEST_OFFSET = 0.1  # of cosine: nothing is filed under a leaf that is less similar by more
+_TEMPERATURE = 0.01  # of cosine, within which an item counts in part for several clusters
+_ROUNDS = 100
+_NEAREST_LEAVES = 16
 
 
 def build_clusters(catalog: Catalog, items: IntArray, traffic: FloatArray, config: ClustersConfig) -> InterestClusters:
     """Cluster items into a four-level tree balanced by traffic.
-
-    Level 2 is cut from the items' graph; level 1 from the graph of level-2 clusters; levels 3 and
-    4 from the part of the items' graph within each cluster above.
 
     Args:
         catalog: the catalog.
@@ -35,90 +36,102 @@ def build_clusters(catalog: Catalog, items: IntArray, traffic: FloatArray, confi
     Raises:
         InvalidInput: fewer items than clusters.
     """
+    return describe_tree(catalog, items, traffic, cut_tree(catalog, items, traffic, config), config)
+
+
+def cut_tree(catalog: Catalog, items: IntArray, traffic: FloatArray, config: ClustersConfig) -> IntArray:
+    """Cut the items' similarity graph into four nested levels of equal traffic.
+
+    Level 2 is cut from the items' graph; level 1 from the graph of level-2 clusters; levels 3 and
+    4 from the part of the items' graph within each cluster above.
+
+    Returns:
+        (n, 4) int32, the cluster of each of ``items`` at levels 1 to 4, none empty.
+
+    Raises:
+        InvalidInput: fewer items than clusters.
+    """
     if config.level_2 > len(items) // 2:
         raise InvalidInput("world.clusters.level_2", config.level_2, f"must be at most half of the {len(items)} items")
-    embedding = catalog.embedding[items].astype(np.float32)
-    graph = similarity_graph(embedding, min(config.neighbours, len(items) - 1))
-    weight = np.maximum(1, np.rint(100 * traffic / max(traffic.mean(), 1e-12))).astype(np.int64)
+    graph = similarity_graph(catalog.embedding[items], min(config.neighbours, len(items) - 1))
+    weight = _whole_weights(traffic)
     level_2 = partition(graph, weight, config.level_2)
-    membership = sparse.csr_matrix((np.ones(len(items)), (np.arange(len(items)), level_2)))  # (n, M2)
-    above = partition(
-        (membership.T @ graph @ membership).tocsr(), np.bincount(level_2, weight).astype(np.int64), config.level_1
-    )
-    level_3 = _split_each(graph, weight, level_2, config.level_3_splits)
-    level_4 = _split_each(graph, weight, level_3, config.level_4_splits)
-    leaf, first = np.unique(level_4, return_index=True)
-    path = np.stack([above[level_2[first]], level_2[first], level_3[first], leaf], axis=1)
+    membership = sparse.csr_matrix((np.ones(len(items)), (np.arange(len(items)), level_2)))  # (n, M)
+    between = (membership.T @ graph @ membership).tocsr()  # (M, M)
+    level_1 = partition(between, np.bincount(level_2, weight).astype(np.int64), config.level_1)
+    level_3 = partition_each(graph, weight, level_2, config.level_3_splits)
+    level_4 = partition_each(graph, weight, level_3, config.level_4_splits)
+    return np.stack([level_1[level_2], level_2, level_3, level_4], axis=1).astype(np.int32)
+
+
+def describe_tree(
+    catalog: Catalog, items: IntArray, traffic: FloatArray, tree: IntArray, config: ClustersConfig
+) -> InterestClusters:
+    """Give a cut tree its leaves' centroids, filing offsets and keywords.
+
+    Args:
+        catalog: the catalog.
+        items: (n,) int64, the items that were clustered.
+        traffic: (n,) float, their weights.
+        tree: (n, 4) int32, what ``cut_tree`` made of them.
+        config: level sizes, neighbours, keywords.
+    """
+    embedding = catalog.embedding[items].astype(np.float32)
+    leaf, first = np.unique(tree[:, 3], return_index=True)
+    path = tree[first]  # (L, 4)
     centroid = np.zeros((len(leaf), embedding.shape[1]), np.float32)
-    np.add.at(centroid, level_4, embedding)
+    np.add.at(centroid, tree[:, 3], embedding)
     centroid /= np.linalg.norm(centroid, axis=1, keepdims=True)
-    keywords = unique_keywords(catalog, items, level_2, config.level_2, config.keywords)
-    return InterestClusters(path.astype(np.int32), centroid, keywords)
+    weight = fair_weights(_whole_weights(traffic), config.level_2)
+    offset = filing_offsets(embedding, weight, centroid, path[:, 1])
+    keywords = unique_keywords(catalog, items, tree[:, 1], config.level_2, config.keywords)
+    return InterestClusters(path, centroid, keywords, offset)
 
 
-def similarity_graph(embedding: FloatArray, neighbours: int) -> sparse.csr_matrix:
-    """Symmetric graph of each item's nearest neighbours in cosine; exact, by blocks.
+def _whole_weights(traffic: FloatArray) -> IntArray:
+    """Traffic in hundredths of its mean, at least 1: METIS wants whole numbers."""
+    hundredths = np.rint(100 * traffic / max(traffic.mean(), 1e-12))
+    return np.asarray(np.maximum(1, hundredths), np.int64)
+
+
+def filing_offsets(
+    embedding: FloatArray, weight: IntArray, centroid: FloatArray, cluster_of_leaf: IntArray
+) -> FloatArray:
+    """What to take from a leaf's similarity when filing, so that no level-2 cluster gets too much.
+
+    Filing by the nearest centroid undoes part of the cut's balance. Filing by the largest
+    cosine(i, l) - offset(c), c the level-2 cluster of leaf l, under a cap on every cluster's weight
+    is optimal transport with capacities. Its dual at temperature t (Peyre & Cuturi 2019, sections
+    4 and 5) is, over offsets of at least 0,
+
+        min  sum_i w(i) t log sum_l exp((cosine(i, l) - offset(c)) / t)  +  cap sum_c offset(c),
+
+    whose gradient in offset(c) is cap - load(c). Sinkhorn's step for it, with load(c) the weight
+    softly filed under c and the offsets kept in [0, 0.1], is offset(c) += t log(load(c) / cap).
+    Clusters within the cap keep offset 0, and one far from all others keeps its items.
 
     Args:
         embedding: (n, E) float32, unit length.
-        neighbours: k.
+        weight: (n,) int64, traffic of each item.
+        centroid: (L, E) float32, unit length.
+        cluster_of_leaf: (L,) int32, level-2 cluster of each leaf.
 
     Returns:
-        (n, n) sparse, non-negative cosine similarities, zero diagonal.
+        (L,) float32, the same for all leaves of a level-2 cluster.
     """
-    n = len(embedding)
-    columns, values = [], []
-    for start in range(0, n, _BLOCK):
-        similarity = embedding[start : start + _BLOCK] @ embedding.T  # (block, n)
-        rows = np.arange(len(similarity))
-        similarity[rows, start + rows] = -np.inf
-        nearest = np.argpartition(-similarity, neighbours - 1, axis=1)[:, :neighbours]
-        columns.append(nearest)
-        values.append(np.take_along_axis(similarity, nearest, axis=1))
-    row = np.repeat(np.arange(n), neighbours)
-    value = np.maximum(np.concatenate(values).ravel(), 1e-3)
-    graph = sparse.csr_matrix((value, (row, np.concatenate(columns).ravel())), shape=(n, n))
-    return graph.maximum(graph.T).tocsr()
-
-
-def partition(graph: sparse.csr_matrix, weight: IntArray, parts: int) -> IntArray:
-    """Cut a graph into ``parts`` non-empty parts of nearly equal weight; (n,) int32 part of each node."""
-    graph = graph.tocsr()
-    graph.setdiag(0)
-    graph.eliminate_zeros()
-    n = graph.shape[0]
-    if parts >= n:
-        return np.arange(n, dtype=np.int32)
-    if parts == 1:
-        return np.zeros(n, np.int32)
-    edge = np.maximum(1, np.rint(1000 * graph.data / graph.data.max(initial=1e-12))).astype(np.int64)
-    adjacency = pymetis.CSRAdjacency(graph.indptr.astype(np.int64), graph.indices.astype(np.int64))
-    _, part = pymetis.part_graph(
-        parts, adjacency=adjacency, vweights=weight, eweights=edge, options=pymetis.Options(seed=_METIS_SEED)
-    )
-    return _fill_empty(np.asarray(part, np.int32), weight, parts)
-
-
-def _fill_empty(part: IntArray, weight: IntArray, parts: int) -> IntArray:
-    """Give each empty part half of the nodes of the largest part (METIS may leave parts empty)."""
-    for empty in np.flatnonzero(np.bincount(part, minlength=parts) == 0):
-        largest = np.bincount(part, minlength=parts).argmax()
-        nodes = np.flatnonzero(part == largest)
-        nodes = nodes[np.argsort(-weight[nodes], kind="stable")]
-        part[nodes[::2]] = empty
-    return part
-
-
-def _split_each(graph: sparse.csr_matrix, weight: IntArray, above: IntArray, splits: int) -> IntArray:
-    """Cut every part of ``above`` (n,) into ``splits``; (n,) int32 numbered through."""
-    below = np.empty(len(above), np.int32)
-    count = 0
-    for part in range(int(above.max()) + 1):
-        nodes = np.flatnonzero(above == part)
-        inside = partition(graph[nodes][:, nodes], weight[nodes], splits)
-        below[nodes] = count + inside
-        count += int(inside.max()) + 1
-    return below
+    index, cosine = nearest(embedding, centroid, min(_NEAREST_LEAVES, len(centroid)))
+    cluster = cluster_of_leaf[index]  # (n, k)
+    count = int(cluster_of_leaf.max()) + 1
+    cap = _FILED_CAP * weight.sum() / count
+    offset = np.zeros(count, np.float32)
+    for _ in range(_ROUNDS):
+        score = (cosine - offset[cluster]) / np.float32(_TEMPERATURE)
+        share = np.exp(score - score.max(axis=1, keepdims=True))
+        share *= (weight / share.sum(axis=1))[:, None]
+        load = np.bincount(cluster.ravel(), share.ravel(), minlength=count)
+        step = _TEMPERATURE * np.log(np.maximum(load, 1e-9 * cap) / cap)
+        offset = np.clip(offset + step, 0, _GREATEST_OFFSET).astype(np.float32)
+    return offset[cluster_of_leaf]
 
 
 def unique_keywords(
@@ -131,8 +144,12 @@ def unique_keywords(
 
         f[c, t] / sum_t f[c, t] * log(1 + A / F[t])
 
-    The best ``num_keywords`` terms describe a cluster. Exact match needs descriptions that differ,
-    so a cluster whose description is taken already gets its next term too, and so on.
+    The best ``num_keywords`` terms describe a cluster, or all of its terms if they are fewer. Exact
+    match needs descriptions that differ, so a cluster whose description is taken already gets its
+    next term too, and so on (in the end terms that it does not contain, in the vocabulary's order).
+
+    Raises:
+        InvalidInput: a cluster without any term.
     """
     terms = np.concatenate([catalog.title_terms[items], catalog.hashtag_terms[items]], axis=1)  # (n, T + G)
     row = np.repeat(cluster, terms.shape[1])
@@ -144,12 +161,15 @@ def unique_keywords(
     share = frequency / np.maximum(frequency.sum(axis=1, keepdims=True), 1)
     score = share * np.log1p(frequency.sum() / num_clusters / np.maximum(total, 1))  # (M, V)
     ranked = np.argsort(-score, axis=1, kind="stable")
+    contained = (frequency > 0).sum(axis=1)
     taken: set[tuple[str, ...]] = set()
     keywords = []
     for c in range(num_clusters):
-        length = num_keywords
+        if contained[c] == 0:
+            raise InvalidInput("clusters.keywords", c, "this cluster's items have neither titles nor hashtags")
+        length = min(num_keywords, int(contained[c]))
         words = tuple(catalog.vocabulary[t] for t in ranked[c, :length])
-        while words in taken:
+        while words in taken and length < size[1]:
             length += 1
             words = tuple(catalog.vocabulary[t] for t in ranked[c, :length])
         taken.add(words)

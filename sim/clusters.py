@@ -8,7 +8,7 @@ clusters carry keywords.
 import hashlib
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -31,15 +31,20 @@ class InterestClusters:
             each level; column 3 is ``arange(L)``.
         centroid: (L, 256) float32, unit-length mean embedding of each leaf's items.
         keywords: one tuple of keywords a level-2 cluster; no two clusters have the same tuple.
+        offset: (L,) float32, what ``file`` takes from the cosine with each leaf, so that clusters stay
+            balanced; without it, 0.
     """
 
     path: IntArray
     centroid: FloatArray
     keywords: tuple[tuple[str, ...], ...]
+    offset: FloatArray = field(default_factory=lambda: np.zeros(1, np.float32))
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", readonly(np.ascontiguousarray(self.path, np.int32)))
         object.__setattr__(self, "centroid", readonly(np.ascontiguousarray(self.centroid, np.float32)))
+        offset = np.broadcast_to(np.asarray(self.offset, np.float32), (len(self.path),))
+        object.__setattr__(self, "offset", readonly(np.ascontiguousarray(offset)))
         descriptions = [self.description(c) for c in range(self.num_clusters)]
         if "" in descriptions:
             raise InvalidInput("clusters.keywords", descriptions.index(""), "this cluster has no keywords")
@@ -66,10 +71,11 @@ class InterestClusters:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of tree and keywords: tables made for other clusters are told apart by it."""
+        """SHA-256 of tree, centroids, offsets and keywords: tables made for other clusters are told apart by it."""
         content = hashlib.sha256(json.dumps(self.keywords).encode())
         content.update(self.path.tobytes())
         content.update(self.centroid.tobytes())
+        content.update(self.offset.tobytes())
         return content.hexdigest()
 
     def description(self, cluster: int) -> str:
@@ -77,7 +83,7 @@ class InterestClusters:
         return ", ".join(self.keywords[cluster])
 
     def file(self, embedding: FloatArray) -> IntArray:
-        """File items under the leaf whose centroid is nearest in cosine.
+        """File items under the leaf with the largest cosine between centroid and item, less the offset.
 
         Args:
             embedding: (n, 256) float.
@@ -88,14 +94,14 @@ class InterestClusters:
         leaf = np.empty(len(embedding), np.int64)
         for start in range(0, len(embedding), 4096):
             block = embedding[start : start + 4096].astype(np.float32)
-            leaf[start : start + 4096] = (block @ self.centroid.T).argmax(axis=1)  # (block, L)
+            leaf[start : start + 4096] = (block @ self.centroid.T - self.offset).argmax(axis=1)  # (block, L)
         return np.asarray(self.path[leaf])
 
     def save(self, path: Path) -> None:
         """Write safetensors, first under a temporary name, then renamed."""
         temporary = path.with_name(path.name + ".tmp")
         save_file(
-            {"path": np.array(self.path), "centroid": np.array(self.centroid)},
+            {name: np.array(getattr(self, name)) for name in ("path", "centroid", "offset")},
             temporary,
             metadata={"keywords": json.dumps(self.keywords)},
         )
@@ -113,6 +119,7 @@ class InterestClusters:
             header = path.read_bytes()
             metadata = json.loads(header[8 : 8 + int.from_bytes(header[:8], "little")])["__metadata__"]
             keywords = json.loads(metadata["keywords"])
-            return InterestClusters(arrays["path"], arrays["centroid"], tuple(tuple(k) for k in keywords))
+            unique = tuple(tuple(k) for k in keywords)
+            return InterestClusters(arrays["path"], arrays["centroid"], unique, arrays["offset"])
         except (OSError, SafetensorError, KeyError, ValueError) as error:
             raise InvalidInput("clusters file", str(path), f"must be a whole clusters file ({error})") from None

@@ -22,6 +22,7 @@ from sim.tree import InterestTree
 
 EMBEDDING_SIZE = 256
 LATENT_SIZE = 16
+_CHUNK = 16384  # items made at a time, so that their embeddings' noise stays small
 GENERIC_TERMS = (
     "my day", "vlog", "tips", "how to", "part one", "pov", "storytime", "for beginners", "things i love",
     "watch this", "honest", "unboxing", "top five", "what i learned", "live", "short", "new", "tutorial",
@@ -128,8 +129,12 @@ class ItemSource:
         On day 0 this is the standing stock, with the same remaining lifetimes as fresh items
         (lifetimes are exponential, hence memoryless).
         """
-        config = self.config
-        rows = np.arange(first_item, first_item + num)
+        starts = range(first_item, first_item + max(num, 1), _CHUNK)  # none are one empty part
+        return _in_one([self._upload(day, np.arange(s, min(s + _CHUNK, first_item + num))) for s in starts])
+
+    def _upload(self, day: int, rows: IntArray) -> tuple[ItemTruth, Catalog]:
+        """Items ``rows`` (num,), none of which depends on the others."""
+        config, num = self.config, len(rows)
         stream = self._stream.at("upload", day)
         u = stream.uniform(rows, 12)  # (num, 12)
         creator = np.minimum(np.searchsorted(self._creator_cdf, u[:, 0]), len(self._creator_cdf) - 1)
@@ -138,7 +143,7 @@ class ItemSource:
         keyword = (u[:, 3] * self._num_keywords[interest]).astype(np.int64)
         lifetime = np.ceil(-config.lifetime_days_mean * np.log(u[:, 4])).astype(np.int32)
         z = stream.at("traits").normal(rows, 2 + LATENT_SIZE).astype(np.float32)  # (num, 18)
-        latent = np.ascontiguousarray(z[:, 2:])
+        latent = z[:, 2:]
         embedding = (
             self._interest_position[interest]
             + self._facet_position[interest, facet]
@@ -186,15 +191,17 @@ class ItemSource:
 
 def joined(old: tuple[ItemTruth, Catalog], new: tuple[ItemTruth, Catalog]) -> tuple[ItemTruth, Catalog]:
     """Old items followed by new ones."""
+    return _in_one([old, new])
+
+
+def _in_one(parts: list[tuple[ItemTruth, Catalog]]) -> tuple[ItemTruth, Catalog]:
+    truths, catalogs = [truth for truth, _ in parts], [catalog for _, catalog in parts]
     truth = ItemTruth(
-        **{
-            name: np.concatenate([getattr(old[0], name), getattr(new[0], name)])
-            for name in ("interest", "latent", "quality")
-        }
+        **{name: np.concatenate([getattr(t, name) for t in truths]) for name in ("interest", "latent", "quality")}
     )
     columns = ("creator", "length", "upload_day", "expiry_day", "embedding", "title_terms", "hashtag_terms")
     catalog = Catalog(
-        **{name: np.concatenate([getattr(old[1], name), getattr(new[1], name)]) for name in columns},
-        vocabulary=old[1].vocabulary,
+        **{name: np.concatenate([getattr(c, name) for c in catalogs]) for name in columns},
+        vocabulary=catalogs[0].vocabulary,
     )
     return truth, catalog

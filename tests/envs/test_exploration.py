@@ -5,6 +5,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
+from gymnasium.wrappers import FlattenObservation, RecordEpisodeStatistics
 
 import envs  # noqa: F401 - registers the environment
 from envs.config import world_config
@@ -149,6 +150,21 @@ def test_the_world_seed_names_the_world():
     one, _ = ExplorationEnv(TINY, world_seed=0).reset(seed=1)
     other, _ = ExplorationEnv(TINY, world_seed=1).reset(seed=1)
     assert not np.array_equal(one["candidate_embedding"], other["candidate_embedding"])
+
+
+def test_gymnasiums_wrappers_fit():
+    env = FlattenObservation(RecordEpisodeStatistics(gym.make(ID, world=LIVELY, user=1, days=2)))
+    observation, _ = env.reset(seed=5)
+    plain, _ = ExplorationEnv(LIVELY, user=1, days=2).reset(seed=5)
+    assert observation.shape == (2 + 3 * 50 + 100 * (1 + 1 + 256),)
+    assert sorted(observation.tolist()) == sorted(np.concatenate([v.ravel() for v in plain.values()]).tolist())
+    total, truncated = 0.0, False
+    while not truncated:
+        observation, reward, _, truncated, info = env.step(np.arange(10))
+        assert env.observation_space.contains(observation)
+        total += reward
+    assert info["episode"]["r"] == pytest.approx(total)
+    assert total > 0
 
 
 def test_nothing_latent_is_in_info():

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
-from gymnasium.wrappers.vector import RecordEpisodeStatistics
+from gymnasium.wrappers.vector import FlattenObservation, RecordEpisodeStatistics
 
 import envs  # noqa: F401 - registers the environment
 from envs.exploration import ExplorationEnv
@@ -11,7 +11,7 @@ from envs.vector import ExplorationVectorEnv
 from sim.errors import InvalidInput
 
 ID = "interestlab/Exploration-v0"
-NUM, DAYS = 12, 5
+NUM, DAYS = 14, 5
 
 
 def policy(observation):
@@ -149,6 +149,23 @@ def test_episode_statistics_wrap_it():
         total += reward
     np.testing.assert_allclose(info["episode"]["r"], total, rtol=1e-6)
     assert total.sum() > 0
+
+
+def test_observations_can_be_flattened():
+    env = FlattenObservation(gym.make_vec(ID, num_envs=5, world="tiny", days=2))
+    observation, _ = env.reset(seed=4)
+    plain, _ = ExplorationVectorEnv(5, days=2).reset(seed=4)
+    assert observation.shape == (5, 2 + 3 * 50 + 100 * (1 + 1 + 256))
+    for i in range(5):
+        assert sorted(observation[i].tolist()) == sorted(
+            np.concatenate([v[i].ravel() for v in plain.values()]).tolist()
+        )
+    observation, *_ = env.step(env.action_space.sample())
+    assert env.observation_space.contains(observation)
+
+
+def test_the_autoreset_mode_reaches_those_who_make_it():
+    assert gym.make_vec(ID, num_envs=2).metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
 
 
 @pytest.mark.parametrize("num_envs", [0, 151])

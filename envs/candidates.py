@@ -1,0 +1,50 @@
+"""Lives in which an action picks a slate from candidates: what both faces of Exploration have in common."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from envs.life import Life, PublicFeedback, Setting
+from envs.observation import Observation, observe
+from envs.slates import draw_candidates, fill_slates
+from sim.arrays import IntArray
+from sim.errors import InvalidInput
+
+
+@dataclass(frozen=True)
+class CandidateSetting(Setting):
+    """What an Exploration environment is made of; checked.
+
+    Attributes:
+        num_candidates: items to choose a slate from, C.
+    """
+
+    num_candidates: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.num_candidates < self.num_slots:
+            raise InvalidInput(
+                "num_candidates", self.num_candidates, f"must be at least num_slots={self.num_slots}, one item a slot"
+            )
+
+
+class CandidateLife(Life):
+    """B users who are offered C candidates each at every request; an action is (B, S) positions among them."""
+
+    def __init__(self, setting: CandidateSetting, users: IntArray, life_seed: int) -> None:
+        super().__init__(setting, users, life_seed, (setting.num_slots,), setting.num_candidates)
+        self._candidates = np.zeros((len(users), setting.num_candidates), np.int64)
+        self._begin()
+
+    def _slates(self, rows: IntArray, action: IntArray) -> tuple[IntArray, PublicFeedback]:
+        items, repeated = fill_slates(self._candidates[rows], action)
+        return items, {"repeated": repeated}
+
+    def _observe(self, rows: IntArray) -> Observation:
+        """New candidates for the users in ``rows`` (b,), and what they and their history look like."""
+        user = self.users[rows]
+        stream = self._world.stream.at("candidates", self._world.day, self._request)
+        exclude = self._records.requests(user, num_slots=1).exclude
+        self._candidates[rows] = draw_candidates(stream, user, self._live, exclude, self._num_choices)
+        return observe(self._records, user, self._world.minutes_today()[user], self._candidates[rows])

@@ -1,0 +1,118 @@
+"""``certificate.html``: the ten facts with their intervals, targets, verdicts and figures, in one file."""
+
+import base64
+import os
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from matplotlib.figure import Figure
+
+from experiments.certificate.figures import captions
+from experiments.certificate.life import SLOTS, WARM_UP_DAYS
+from experiments.certificate.policies import EXPLORED_SLOTS, Exploring, Greedy, Informed, Random, WarmUp
+from experiments.figure_files import image_bytes
+
+_POLICIES = (WarmUp, Random, Greedy, Exploring, Informed)
+_LEVELS = (1, 2, 3, 4)
+_CLUSTERS = (
+    ("agreement", "agreement of level 2 with the true interests (adjusted mutual information; 1 = the same)"),
+    ("unique_keywords", "share of level-2 clusters whose keywords no other cluster has"),
+    *((f"imbalance_cut_{n}", f"traffic of the largest cluster over the mean, level {n}, as cut") for n in _LEVELS),
+    *((f"imbalance_filed_{n}", f"the same, level {n}, as filed") for n in _LEVELS),
+    *((f"imbalance_floor_{n}", f"the least possible, level {n}: the heaviest item has a cluster") for n in _LEVELS),
+)
+_VOLUMES = (
+    ("visits_per_user_day", "visits a user and day"),
+    ("impressions_per_visit", "items examined a visit"),
+    ("minutes_per_visit", "minutes watched a visit"),
+)
+
+
+def write_page(certificate: dict[str, Any], figures: dict[int, Figure], folder: Path) -> Path:
+    """Write ``folder/certificate.html``, first under a temporary name, then renamed.
+
+    Args:
+        certificate: what ``certificate.json`` holds.
+        figures: by the fact's number.
+
+    Returns:
+        The path written.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parents[1] / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template("certificate.html.j2").render(**_content(certificate, figures))
+    path = folder / "certificate.html"
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(page, encoding="utf-8")
+    os.replace(temporary, path)
+    return path
+
+
+def summary(certificate: dict[str, Any]) -> list[str]:
+    """What the certificate says, in sentences."""
+    facts = certificate["facts"]
+    failing = [row["fact"] for row in facts if row["verdict"] == "fail"]
+    lines = [f"{len(facts) - len(failing)} of {len(facts)} facts pass."]
+    if failing:
+        lines.append(f"Failing: {'; '.join(failing)}.")
+    for row in facts:
+        if row["must_fail"]:
+            ends = "and does" if row["verdict"] == "fail" else "and does not: something is wrong"
+            lines.append(f"Fact {row['fact'].split('.')[0]} must fail here, since {row['must_fail']}, {ends}.")
+    if len(certificate["seeds"]) < 2:
+        lines.append("One world gives no interval, so every target is missed: at least 2 seeds are needed.")
+    return lines
+
+
+def _content(certificate: dict[str, Any], figures: dict[int, Figure]) -> dict[str, Any]:
+    seeds = certificate["seeds"]
+    text = captions()
+    return {
+        "title": f"Certificate of world={certificate['world']}",
+        "setting": f"{len(seeds)} worlds (seeds {seeds[0]} to {seeds[-1]}), each with "
+        f"{certificate['config']['num_users']:,} users, {certificate['config']['num_items']:,} items and "
+        f"{certificate['config']['num_interests']:,} interests; {certificate['days']} days for each policy.",
+        "summary": summary(certificate),
+        "facts": [
+            {
+                **row,
+                "parts": [{**part, **_shown(part)} for part in row["parts"]],
+                "figure": _source(figures[number]) if number in figures else None,
+                "caption": text.get(number, ""),
+            }
+            for number, row in enumerate(certificate["facts"], start=1)
+        ],
+        "clusters": [(title, _shown(certificate["clusters"][name])) for name, title in _CLUSTERS],
+        "volumes": [(title, _shown(certificate["volumes"][name])) for name, title in _VOLUMES],
+        "policies": [(policy.name, (policy.__doc__ or "").split("\n")[0]) for policy in _POLICIES],
+        "slots": SLOTS,
+        "explored": EXPLORED_SLOTS,
+        "warm_up": WARM_UP_DAYS,
+        "config": _flat(certificate["config"]),
+    }
+
+
+def _source(figure: Figure) -> str:
+    # A data URI keeps the SVG's ids to itself: inlined, two figures' clip paths and glyphs would collide.
+    return "data:image/svg+xml;base64," + base64.b64encode(image_bytes(figure, "svg")).decode()
+
+
+def _shown(row: dict[str, Any]) -> dict[str, str]:
+    low, high = row["low"], row["high"]
+    between = "" if low is None or high is None else f"[{low:.3g}, {high:.3g}]"
+    value = "not defined" if row["value"] is None else f"{row['value']:.3g}"
+    return {"number": value.replace("-", "\N{MINUS SIGN}"), "between": between.replace("-", "\N{MINUS SIGN}")}
+
+
+def _flat(tree: dict[str, Any], path: str = "") -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    for key, value in tree.items():
+        name = f"{path}.{key}" if path else key
+        rows += _flat(value, name) if isinstance(value, dict) else [(name, str(value))]
+    return rows

@@ -1,0 +1,118 @@
+"""The facts in very small worlds: a mechanism that is switched off is missed."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from experiments.certificate.life import lived, warmed_up
+from experiments.certificate.measures import control_twin, measure
+from experiments.certificate.policies import Exploring, Greedy, Informed, Random
+from experiments.certificate.probes import satiation, satiation_probe, successor_stability
+from experiments.certificate.slates import RankedLists, fill_best, fill_next, nth_unmarked
+from sim.random import RandomStream
+from sim.world import World
+from tests.experiments.certified import changed, tiny
+
+STREAM = RandomStream(3, "test")
+
+
+@pytest.fixture(scope="module")
+def warm():
+    return warmed_up(World(tiny(), 3), STREAM)
+
+
+def test_7_satiation_is_seen_and_its_absence_too():
+    there = satiation(satiation_probe(World(tiny(), 0), STREAM))
+    assert there["drop"] > 0.1
+    assert there["recovery"] > 0.5
+    none = changed(tiny(), dynamics={"satiation_per_watch": 0.0, "reinforcement": 0.0})
+    curves = satiation_probe(World(none, 0), STREAM)
+    assert curves["repeats"] == pytest.approx([curves["repeats"][0]] * len(curves["repeats"]))
+    assert math.isnan(satiation(curves)["recovery"])
+
+
+def test_7_the_probe_leaves_the_world_as_it_was():
+    world = World(tiny(), 0)
+    before = world.population.copy()
+    satiation_probe(world, STREAM)
+    assert (world.population.satiation == before.satiation).all()
+    assert (world.population.affinity == before.affinity).all()
+
+
+def test_9_without_drift_nothing_changes_and_more_drift_changes_more():
+    stability = successor_stability(tiny(), 0)
+    assert stability[0] == 1
+    assert stability[0] > stability[2] > stability[-1]
+    assert math.isnan(successor_stability(control_twin(tiny()), 0)[0])
+
+
+def test_10_informed_exploration_without_dormant_interests_is_greedy():
+    warm = warmed_up(World(control_twin(tiny()), 3), STREAM)
+    greedy, informed = lived(warm, Greedy, 2, STREAM), lived(warm, Informed, 2, STREAM)
+    assert greedy.log.digest() == informed.log.digest()
+
+
+def test_10_informed_exploration_wakes_more_than_greedy(warm):
+    def novel(policy):
+        life = lived(warm, policy, 7, STREAM)
+        return np.unique(life.log.user[life.log.positive] * 1000 + life.interest[life.log.item[life.log.positive]])
+
+    assert len(novel(Informed)) > len(novel(Greedy))
+
+
+def test_policies_leave_the_warm_world_alone_and_repeat_themselves(warm):
+    one, two = lived(warm, Exploring, 2, STREAM), lived(warm, Exploring, 2, STREAM)
+    assert one.log.digest() == two.log.digest()
+    assert warm.world.day == 6
+    assert one.log.day.min() == 7
+
+
+def test_slates_are_distinct_alive_and_not_shown_lately(warm):
+    for policy in (Random, Greedy, Exploring, Informed):
+        life = lived(warm, policy, 3, STREAM)
+        key = ((life.log.user * 100 + life.log.day) * 100 + life.log.step) * 10_000 + life.log.item
+        assert len(np.unique(key)) == len(key), policy.name
+
+
+def test_greedy_is_better_than_random_and_exploring_meets_more_clusters(warm):
+    lives = {policy: lived(warm, policy, 7, STREAM) for policy in (Random, Greedy, Exploring)}
+    assert lives[Greedy].log.positive.mean() > 1.5 * lives[Random].log.positive.mean()
+
+    def met(life):
+        return len(np.unique(life.log.user * 1000 + life.log.cluster)) / len(np.unique(life.log.user))
+
+    assert met(lives[Exploring]) > met(lives[Greedy])
+
+
+def test_the_best_items_come_first_and_no_group_too_often():
+    group = np.array([0, 0, 0, 1, 1])
+    lists = RankedLists.of(np.arange(5), group, 2, np.array([1, 3, 2, 5, 4], np.float32))
+    assert lists.item.tolist() == [1, 2, 0, 3, 4]
+    slates, filled = np.full((1, 4), -1), np.array([1])
+    slates[0, 0] = 3
+    fill_best(slates, filled, np.array([[0, 1]]), np.ones((1, 2), np.float32), lists, np.array([[1]]), 1)
+    assert slates.tolist() == [[3, 4, 2, -1]]  # 1 is excluded, 3 is there, one of each group
+
+
+def test_fill_next_skips_rows_without_a_group():
+    lists = RankedLists.of(np.arange(2), np.array([0, 0]), 1, np.ones(2, np.float32))
+    slates, filled = np.full((2, 2), -1), np.zeros(2, np.int64)
+    fill_next(slates, filled, np.array([0, -1]), lists, np.array([[0], [0]]))
+    assert slates.tolist() == [[1, -1], [-1, -1]]
+    assert filled.tolist() == [1, 0]
+
+
+def test_a_draw_among_the_unmarked():
+    marked = np.array([[True, False, True, False], [True, True, True, True]])
+    assert nth_unmarked(marked, np.array([0.1, 0.9])).tolist() == [1, 3]
+    assert nth_unmarked(marked, np.array([0.9, 0.1])).tolist() == [3, 0]
+
+
+def test_a_measured_world_has_every_part_of_every_fact():
+    from experiments.certificate.facts import FACTS
+
+    told = measure(replace(tiny(), num_users=60, num_items=300), 1, 14)
+    assert set(told["parts"]) >= {f"{fact.number} {part.name}" for fact in FACTS for part in fact.parts}
+    assert 0 < told["clusters"]["agreement"] <= 1

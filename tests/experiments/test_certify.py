@@ -1,0 +1,100 @@
+"""The command, end to end, on very small worlds."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from experiments.certify import check_certification
+from sim.errors import InvalidInput
+
+SMALL = ["world.num_users=60", "world.num_items=300", "days=14", "seeds=2"]
+
+
+def run(cache, out, *overrides, check=True):
+    command = [
+        sys.executable,
+        "-m",
+        "experiments.main",
+        "certify",
+        *SMALL,
+        f"cache_dir={cache}",
+        f"hydra.run.dir={out}",
+    ]
+    return subprocess.run([*command, *overrides], capture_output=True, text=True, check=check)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    cache, out = tmp_path_factory.mktemp("cache"), tmp_path_factory.mktemp("out")
+    return cache, out, run(cache, out, "world=control")
+
+
+def test_the_certificate_has_ten_facts_and_names_what_must_fail(done):
+    _, out, said = done
+    certificate = json.loads((out / "certificate.json").read_text())
+    rows = certificate["facts"]
+    assert len(rows) == 10
+    assert all({"fact", "value", "low", "high", "target", "verdict"} <= set(row) for row in rows)
+    assert {row["verdict"] for row in rows} <= {"pass", "fail"}
+    assert [row["verdict"] for row in rows if row["must_fail"]] == ["fail"] * 3
+    assert [row["fact"].split(".")[0] for row in rows if row["must_fail"]] == ["7", "9", "10"]
+    assert certificate["seeds"] == [0, 1]
+    assert certificate["clusters"]["agreement"]["low"] < certificate["clusters"]["agreement"]["high"]
+    assert "must fail here" in said.stdout
+    assert said.stdout.strip().endswith("certificate.html")
+
+
+def test_the_page_stands_alone(done):
+    _, out, _ = done
+    page = (out / "certificate.html").read_text()
+    assert "Certificate of world=control" in page
+    assert page.count('<span class="fail">') >= 3
+    assert page.count("data:image/svg+xml;base64,") == 6
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert len(list((out / "figures").glob("fact_*.svg"))) == 6
+
+
+def test_workers_and_the_cache_change_no_byte(done, tmp_path):
+    cache, out, _ = done
+    run(tmp_path / "cache", tmp_path / "afresh", "world=control", "runtime.workers=1")
+    run(cache, tmp_path / "cached", "world=control")
+    for name in ("certificate.json", "certificate.html"):
+        assert (tmp_path / "afresh" / name).read_bytes() == (out / name).read_bytes()
+        assert (tmp_path / "cached" / name).read_bytes() == (out / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("seeds=0", "seeds=0: must be a whole number, at least 1"),
+        ("days=7", "days=7: must be a whole number, at least 14"),
+        ("runtime.workers=0", "runtime.workers=0: must be a whole number, at least 1"),
+        ("world.num_users=0", "world.num_users=0: must be at least 1"),
+        ("world=huge", "world='huge': unknown world; known are control, paper, small, tiny"),
+    ],
+)
+def test_a_mistake_gets_one_line(tmp_path, override, says):
+    said = run(tmp_path / "cache", tmp_path / "out", override, check=False)
+    assert said.returncode == 2
+    assert len(said.stderr.strip().splitlines()) == 1
+    assert says in said.stderr or "num_users=0: must be from 1" in said.stderr
+    assert not (tmp_path / "out" / "certificate.html").exists()
+
+
+def test_help_helps():
+    command = [sys.executable, "-m", "experiments.certify", "--help"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "usage: interestlab certify" in said
+    assert "seeds=20" in said
+
+
+def test_a_config_that_is_no_world_is_named(tmp_path):
+    from omegaconf import OmegaConf
+
+    config = OmegaConf.create(
+        {"seed": 0, "seeds": 2, "days": 14, "cache_dir": str(tmp_path), "runtime": {"workers": 1}, "world": {}}
+    )
+    with pytest.raises(InvalidInput, match="world"):
+        check_certification(config, "none")
