@@ -15,6 +15,7 @@ import envs  # registers the environments  # noqa: F401
 from sim.arrays import IntArray
 from sim.clusters import InterestClusters
 from sim.config import WorldConfig
+from sim.items import LATENT_SIZE
 from sim.philox import fill_uniforms
 from sim.platform import PlatformRecords
 from sim.random import RandomStream
@@ -103,8 +104,7 @@ class _Case:
     @property
     def bytes_touched(self) -> int:
         """Bytes of users, items, slates and feedback that a user-step reads or writes, each counted once."""
-        truth, population = self.world.truth, self.world.population
-        item = truth.interest.itemsize + truth.quality.itemsize + truth.latent[0].nbytes + 4
+        population, item = self.world.population, 4 * (LATENT_SIZE + 4)
         feedback, session, slate = 7 + 2 * 4, 3 * 4 + 8, 8
         return int(population.num_bytes // population.num_users + session + self.slots * (item + slate + feedback))
 

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import expit, logit
 
 from sim.arrays import FloatArray, IntArray
-from sim.compiled import compiled, compiled_fast
+from sim.compiled import compiled, compiled_fast, compiled_into
 from sim.config import DynamicsConfig
 from sim.population import ACQUIRED, DISCOVERED, DORMANT, FREE, Population
 
@@ -21,7 +21,7 @@ DynamicsConstants = namedtuple("DynamicsConstants", [f.name for f in fields(Dyna
 _MAX_EXPOSURES = np.uint16(65535)
 
 
-@compiled
+@compiled_into
 def consume(
     people: Any, i: int, slot: int, interest: int, fraction: float, positive: bool, c: Any, base_affinity: float
 ) -> bool:

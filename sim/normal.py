@@ -2,7 +2,7 @@
 
 import math
 
-from sim.compiled import compiled
+from sim.compiled import compiled, compiled_into
 
 # Wichura 1988, "Algorithm AS 241: The percentage points of the normal distribution", routine
 # PPND16: numerators and denominators of three rational approximations, lowest order first.
@@ -32,7 +32,7 @@ _FAR_BELOW = (
 )  # fmt: skip
 
 
-@compiled
+@compiled_into
 def _ratio(over: tuple[float, ...], under: tuple[float, ...], x: float) -> float:
     """A quotient of two polynomials of order 7, by Horner's rule."""
     a = ((((((over[7] * x + over[6]) * x + over[5]) * x + over[4]) * x + over[3]) * x + over[2]) * x + over[1]) * x

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numba import njit
 from safetensors.numpy import load_file, save_file
 
 from sim.arrays import BoolArray, FloatArray, IntArray
-from sim.compiled import compiled
+from sim.compiled import compiled, compiled_with_arrays
 from sim.config import PopulationConfig
 from sim.items import LATENT_SIZE
 from sim.random import RandomStream
@@ -215,7 +214,7 @@ def _loves(
     return np.where(felt >= config.love_threshold, place, -1), felt
 
 
-@njit(cache=True, nogil=True)
+@compiled_with_arrays
 def _strongest(place: IntArray, felt: FloatArray, most: int, interest: IntArray, affinity: FloatArray) -> None:
     """Write each user's ``most`` strongest of interests (n, C) into slots (n, K), strongest first, each once."""
     for i in range(len(place)):

@@ -29,12 +29,12 @@ but their own state, slate and luck, so that blocks of users may be walked side 
 import math
 from collections import namedtuple
 from dataclasses import astuple, fields
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from sim.arrays import FloatArray, IntArray
-from sim.compiled import compiled, compiled_fast
+from sim.compiled import compiled, compiled_fast, compiled_into
 from sim.config import DynamicsConfig, ResponseConfig
 from sim.dynamics import DynamicsConstants, consume
 from sim.feedback import LONG_VIEW_SECONDS, VALID_PLAY_SECONDS, Feedback, SessionState
@@ -47,6 +47,7 @@ from sim.random import RandomStream
 
 MAX_FRACTION = 3.0
 DRAWS_PER_SLOT = 5
+_QUALITY, _LENGTH, _LOG_LENGTH, _INTEREST = range(LATENT_SIZE, LATENT_SIZE + 4)  # columns of ``item_traits``
 _BLOCK = 256  # users whose luck is drawn at a time, so that it stays in the cache
 
 # What compiled code takes: the records of the same names, as tuples of numbers or arrays.
@@ -55,62 +56,70 @@ _Session = namedtuple("_Session", [f.name for f in fields(SessionState)])  # typ
 _Feedback = namedtuple("_Feedback", [f.name for f in fields(Feedback)])  # type: ignore[misc]
 
 
-class SlateItems(NamedTuple):
-    """What the response needs to know of all n items.
+def item_traits(interest: IntArray, latent: FloatArray, quality: FloatArray, length: FloatArray) -> FloatArray:
+    """What the response needs to know of n items, in one place: an item is then two cache lines.
 
-    Attributes:
+    Args:
         interest: (n,) int32.
         latent: (n, 16) float32.
         quality: (n,) float32, standardised.
         length: (n,) float32, seconds.
+
+    Returns:
+        (n, 20) float32: latent, quality, length, log(length / 30 s), interest.
     """
+    traits = np.empty((len(interest), LATENT_SIZE + 4), np.float32)
+    traits[:, :LATENT_SIZE] = latent
+    traits[:, _QUALITY], traits[:, _LENGTH], traits[:, _INTEREST] = quality, length, interest
+    traits[:, _LOG_LENGTH] = np.log(length / 30.0)
+    return traits
 
-    interest: IntArray
-    latent: FloatArray
-    quality: FloatArray
-    length: FloatArray
 
-
-@compiled
+@compiled_into
 def _sigmoid(x: float) -> float:
     return 1.0 / (1.0 + math.exp(-x))
 
 
-@compiled
+@compiled_into
+def _chance(x: float) -> float:
+    """sigmoid(x) in single precision, for probabilities that are only compared with luck."""
+    return float(1.0 / (1.0 + math.exp(np.float32(-x))))
+
+
+@compiled_into
 def interest_strength(affinity: float, exposures: float, discovered: bool, first_impression: float) -> float:
     """g of the module's docstring: how strongly an interest is felt."""
     if discovered:
         return affinity
-    familiarity = math.log2(1.0 + exposures)
+    familiarity = math.log2(np.float32(1.0 + exposures))
     return affinity * (first_impression + (1.0 - first_impression) * familiarity / (familiarity + 1.0))
 
 
 @compiled_fast
-def _match(taste: FloatArray, i: int, latent: FloatArray, j: int) -> float:
+def _match(taste: FloatArray, i: int, traits: FloatArray, j: int) -> float:
     """<taste_i, latent_j> / 4: the standard deviation is 1, as sqrt(16) = 4."""
     total: Any = np.float32(0.0)
     for d in range(LATENT_SIZE):
-        total += taste[i, d] * latent[j, d]
+        total += taste[i, d] * traits[j, d]
     return float(total / 4.0)
 
 
-@compiled
+@compiled_into
 def _watch(
-    utility: float, p_watch: float, length: float, draws: FloatArray, b: int, s: int, c: Any
+    utility: float, p_watch: float, length: float, log_length: float, draws: FloatArray, b: int, s: int, c: Any
 ) -> tuple[float, bool, bool, bool]:
     """Watched fraction of an item, whether it was skipped, liked, disliked."""
     if draws[b, s, 1] < p_watch:
         log_fraction = c.watch_log_mean + c.watch_utility_slope * utility
-        log_fraction += -c.watch_length_slope * math.log(length / 30.0) + c.watch_log_sd * normal_quantile(
-            draws[b, s, 2]
-        )
-        fraction = min(math.exp(log_fraction), MAX_FRACTION)
-        return fraction, False, draws[b, s, 3] < _sigmoid(c.like_intercept + c.like_slope * utility), False
-    fraction = min(-c.skip_seconds_mean * math.log(draws[b, s, 2]) / length, 1.0)
-    return fraction, True, False, draws[b, s, 3] < _sigmoid(c.dislike_intercept - c.dislike_slope * utility)
+        log_fraction -= c.watch_length_slope * log_length
+        log_fraction += c.watch_log_sd * normal_quantile(draws[b, s, 2])
+        fraction = min(math.exp(np.float32(log_fraction)), MAX_FRACTION)
+        return fraction, False, draws[b, s, 3] < _chance(c.like_intercept + c.like_slope * utility), False
+    fraction = min(-c.skip_seconds_mean * math.log(np.float32(draws[b, s, 2])) / length, 1.0)
+    return fraction, True, False, draws[b, s, 3] < _chance(c.dislike_intercept - c.dislike_slope * utility)
 
 
-@compiled
+@compiled_into
 def _strength(people: Any, i: int, slot: int, c: Any) -> tuple[float, bool, float]:
     """g of user i for the interest in a slot (-1: none), whether it is new to them, and satiation."""
     if slot < 0:
@@ -121,8 +130,8 @@ def _strength(people: Any, i: int, slot: int, c: Any) -> tuple[float, bool, floa
     return g, exposures == 0.0, people.satiation[i, slot]
 
 
-@compiled
-def _prefetch(people: Any, i: int, slates: IntArray, b: int, items: Any) -> None:
+@compiled_into
+def _prefetch(people: Any, i: int, slates: IntArray, b: int, traits: FloatArray) -> None:
     """Have the state of user i and the items of slate b fetched while another user walks."""
     prefetch_row(people.interest, i)
     prefetch_row(people.affinity, i)
@@ -131,56 +140,50 @@ def _prefetch(people: Any, i: int, slates: IntArray, b: int, items: Any) -> None
     prefetch_row(people.satiation, i)
     prefetch_row(people.taste, i)
     for s in range(slates.shape[1]):
-        j = slates[b, s]
-        prefetch_row(items.interest, j)
-        prefetch_row(items.quality, j)
-        prefetch_row(items.length, j)
-        prefetch_row(items.latent, j)
+        prefetch_row(traits, slates[b, s])
 
 
 @compiled
 def _walk(
-    people: Any, session: Any, user: IntArray, slates: IntArray, start: int, stop: int, items: Any, trend: FloatArray,
-    draws: FloatArray, c: Any, dynamics: Any, feedback: Any, tray: SlateItems,
+    people: Any, session: Any, user: IntArray, slates: IntArray, start: int, stop: int, traits: FloatArray,
+    trend: FloatArray, draws: FloatArray, c: Any, dynamics: Any, feedback: Any,
 ) -> None:  # fmt: skip
     """Let rows ``start`` to ``stop`` of users (B,) walk through their slates (B, S), one after another.
 
-    ``draws`` is (stop - start, S, 5), their luck; ``tray`` is where a slate's S items are laid out.
+    ``draws`` is (stop - start, S, 5), their luck.
     """
     num_slots = slates.shape[1]
-    interest, latent, quality, length = tray
     for b in range(start, stop):
         i = user[b]
         if b + 1 < stop:
-            _prefetch(people, user[b + 1], slates, b + 1, items)
-        for s in range(num_slots):  # all reads at once: each waits for memory, but not for the others
-            j = slates[b, s]
-            interest[s], quality[s], length[s] = items.interest[j], items.quality[j], items.length[j]
-            for d in range(LATENT_SIZE):
-                latent[s, d] = items.latent[j, d]
+            _prefetch(people, user[b + 1], slates, b + 1, traits)
         for s in range(num_slots):
+            j = slates[b, s]
+            interest, length = int(traits[j, _INTEREST]), traits[j, _LENGTH]
             row = b - start
-            slot = find(people.interest, i, interest[s])
+            slot = find(people.interest, i, interest)
             g, new, satiation = _strength(people, i, slot, c)
             utility = (
                 c.intercept
                 + c.interest_weight * g
-                + c.taste_weight * _match(people.taste, i, latent, s)
-                + c.quality_weight * quality[s]
+                + c.taste_weight * _match(people.taste, i, traits, j)
+                + c.quality_weight * traits[j, _QUALITY]
                 + (c.novelty_weight * people.novelty_appetite[i] if new else 0.0)
                 - c.satiation_weight * satiation
-                + c.trend_weight * trend[interest[s]]
+                + c.trend_weight * trend[interest]
                 + c.noise_sd * normal_quantile(draws[row, s, 0])
             )
             p_watch = _sigmoid(utility)
-            fraction, skipped, liked, disliked = _watch(utility, p_watch, length[s], draws, row, s, c)
-            seconds = fraction * length[s]
+            fraction, skipped, liked, disliked = _watch(
+                utility, p_watch, length, traits[j, _LOG_LENGTH], draws, row, s, c
+            )
+            seconds = fraction * length
             consumed = seconds > VALID_PLAY_SECONDS or fraction >= 1.0 or liked
             positive = (seconds >= LONG_VIEW_SECONDS or fraction >= 1.0 or liked) and not disliked
             feedback.dormant[b, s] = slot >= 0 and people.status[i, slot] == DORMANT
             if consumed:
                 feedback.discovered[b, s] = consume(
-                    people, i, slot, interest[s], fraction, positive, dynamics, c.base_affinity
+                    people, i, slot, interest, fraction, positive, dynamics, c.base_affinity
                 )
             feedback.examined[b, s], feedback.consumed[b, s], feedback.positive[b, s] = True, consumed, positive
             feedback.liked[b, s], feedback.disliked[b, s] = liked, disliked
@@ -190,7 +193,7 @@ def _walk(
                 break
 
 
-@compiled
+@compiled_into
 def _leaves(
     people: Any, session: Any, i: int, p_watch: float, skipped: bool, seconds: float, luck: float, c: Any
 ) -> bool:
@@ -200,20 +203,20 @@ def _leaves(
     session.enjoyment[i] += p_watch
     session.num_examined[i] += 1
     spent = session.minutes[i] / people.budget_minutes[i]
-    hazard = _sigmoid(c.leave_intercept + c.leave_boredom * session.boredom[i] + c.leave_minutes * spent)
+    hazard = _chance(c.leave_intercept + c.leave_boredom * session.boredom[i] + c.leave_minutes * spent)
     return bool(luck < hazard)
 
 
 @compiled
 def _walk_by_luck(
-    people: Any, session: Any, user: IntArray, slates: IntArray, items: Any, trend: FloatArray, key: IntArray,
-    draws: FloatArray, c: Any, dynamics: Any, feedback: Any, tray: SlateItems,
+    people: Any, session: Any, user: IntArray, slates: IntArray, traits: FloatArray, trend: FloatArray, key: IntArray,
+    draws: FloatArray, c: Any, dynamics: Any, feedback: Any,
 ) -> None:  # fmt: skip
     """``_walk`` with luck drawn from the stream of a key, block by block."""
     for start in range(0, len(user), len(draws)):
         stop = min(start + len(draws), len(user))
         fill_uniforms(key, user, start, stop, draws)
-        _walk(people, session, user, slates, start, stop, items, trend, draws, c, dynamics, feedback, tray)
+        _walk(people, session, user, slates, start, stop, traits, trend, draws, c, dynamics, feedback)
 
 
 def respond(
@@ -221,7 +224,7 @@ def respond(
     session: SessionState,
     user: IntArray,
     slates: IntArray,
-    items: SlateItems,
+    traits: FloatArray,
     trend: FloatArray,
     luck: RandomStream | FloatArray,
     response: ResponseConfig,
@@ -235,7 +238,7 @@ def respond(
         session: all users' day so far.
         user: (B,) int64, distinct.
         slates: (B, S) int64 item numbers.
-        items: what the world knows of all items.
+        traits: (n, 20) float32, ``item_traits`` of all items.
         trend: (M,) float64, today's trend of each interest.
         luck: the stream to draw from, or the (B, S, 5) uniforms themselves: utility noise, regime,
             duration, like or dislike, leaving.
@@ -248,15 +251,9 @@ def respond(
     told = _Feedback(*(getattr(feedback, f.name) for f in fields(feedback)))
     people = population.arrays()
     num_slots = slates.shape[1]
-    tray = SlateItems(
-        np.empty(num_slots, np.int32),
-        np.empty((num_slots, LATENT_SIZE), np.float32),
-        np.empty(num_slots),
-        np.empty(num_slots),
-    )
     if isinstance(luck, RandomStream):
         draws = np.empty((min(_BLOCK, max(len(user), 1)), num_slots, DRAWS_PER_SLOT))
-        _walk_by_luck(people, today, user, slates, items, trend, luck.key, draws, constants, changes, told, tray)
+        _walk_by_luck(people, today, user, slates, traits, trend, luck.key, draws, constants, changes, told)
     else:
-        _walk(people, today, user, slates, 0, len(user), items, trend, luck, constants, changes, told, tray)
+        _walk(people, today, user, slates, 0, len(user), traits, trend, luck, constants, changes, told)
     return feedback

@@ -26,7 +26,7 @@ from sim.items import ItemSource, ItemTruth, joined, permuted_labels
 from sim.personas import Swap, drift_links, follow
 from sim.population import Population, generate_population
 from sim.random import RandomStream
-from sim.response import SlateItems, respond
+from sim.response import item_traits, respond
 from sim.tree import PersonaLinks, load_tree
 
 SAVED_FORMAT = 2
@@ -69,7 +69,11 @@ class World:
         self.truth, self.catalog = self._source.upload(0, 0, config.num_items)
         self.trend: FloatArray = self._trend_shock(0) * config.dynamics.trend_sd
         self.links: PersonaLinks = self.tree.links
+        self._traits = self._item_traits()
         self._session = SessionState.begin(config.num_users)
+
+    def _item_traits(self) -> FloatArray:
+        return item_traits(self.truth.interest, self.truth.latent, self.truth.quality, self.catalog.length)
 
     def _trend_shock(self, day: int) -> FloatArray:
         return self.stream.at("trend", day).normal(np.arange(self.config.num_interests), 1)[:, 0]
@@ -98,6 +102,7 @@ class World:
         if num_new:
             new = self._source.upload(day, self.catalog.num_items, num_new)
             self.truth, self.catalog = joined((self.truth, self.catalog), new)
+            self._traits = self._item_traits()
         dynamics = self.config.dynamics
         self.trend = drift_trends(self.trend, self._trend_shock(day), dynamics)
         fashion = self.stream.at("persona drift", day)
@@ -114,13 +119,11 @@ class World:
             step: the users' request number today.
         """
         stream = self.stream.at("response", self.day, step)
-        truth = self.truth
-        known = SlateItems(truth.interest, truth.latent, truth.quality, self.catalog.length)
         feedback = Feedback.empty(*items.shape)
 
         def walk(start: int, stop: int) -> None:
             respond(
-                self.population, self._session, user[start:stop], items[start:stop], known, self.trend, stream,
+                self.population, self._session, user[start:stop], items[start:stop], self._traits, self.trend, stream,
                 self.config.response, self.config.dynamics, feedback.rows(start, stop),
             )  # fmt: skip
 

@@ -10,7 +10,7 @@ from sim.dynamics import overnight
 from sim.feedback import SessionState
 from sim.population import DISCOVERED, DORMANT, Population
 from sim.random import RandomStream
-from sim.response import DRAWS_PER_SLOT, SlateItems, respond
+from sim.response import DRAWS_PER_SLOT, item_traits, respond
 from sim.world import World
 
 REPEATS = 12
@@ -49,10 +49,10 @@ def satiation_probe(world: World, stream: RandomStream) -> dict[str, list[float]
     def show(people: Population, times: int) -> FloatArray:
         session = SessionState.begin(people.num_users)
         truth = world.truth
-        items = SlateItems(truth.interest, truth.latent, truth.quality, world.catalog.length)
+        traits = item_traits(truth.interest, truth.latent, truth.quality, world.catalog.length)
         slates, draws = np.repeat(item[:, None], times, axis=1), np.repeat(luck[:, None], times, axis=1)
         config = world.config
-        told = respond(people, session, user, slates, items, world.trend, draws, config.response, config.dynamics)
+        told = respond(people, session, user, slates, traits, world.trend, draws, config.response, config.dynamics)
         return np.asarray(told.watch_seconds.mean(axis=0, dtype=np.float64))
 
     repeats = show(population, REPEATS)

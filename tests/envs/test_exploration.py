@@ -102,7 +102,7 @@ def test_what_was_shown_recently_is_no_candidate():
     env = ExplorationEnv(LIVELY, user=1)
     steps, _ = play(env, seed=5)
     shown = np.concatenate([s[5]["items"][s[5]["examined"]] for s in steps])
-    assert len(shown) > 200
+    assert len(shown) > 100
     for end in range(100, len(shown) + 1):  # world.platform.seen_length is 100
         assert len(set(shown[end - 100 : end].tolist())) == 100
 

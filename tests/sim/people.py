@@ -9,7 +9,7 @@ from sim.arrays import FloatArray, IntArray
 from sim.config import DynamicsConfig, ResponseConfig, WorldConfig
 from sim.feedback import Feedback, SessionState
 from sim.population import DISCOVERED, FREE, Population
-from sim.response import DRAWS_PER_SLOT, SlateItems, respond
+from sim.response import DRAWS_PER_SLOT, item_traits, respond
 
 TINY: WorldConfig = world_config("tiny")
 SMALL_TINY: WorldConfig = replace(TINY, num_users=40, num_items=200)
@@ -82,7 +82,7 @@ def show(
     num, slots = slates.interest.shape
     if draws is None:
         draws = np.random.default_rng(0).random((num, slots, DRAWS_PER_SLOT))
-    items = SlateItems(
+    traits = item_traits(
         slates.interest.ravel(),
         slates.latent.reshape(-1, 16),
         slates.quality.ravel().astype(np.float32),
@@ -90,5 +90,5 @@ def show(
     )
     return respond(
         population, session or SessionState.begin(num), np.arange(num), np.arange(num * slots).reshape(num, slots),
-        items, slates.trend, draws, response, dynamics,
+        traits, slates.trend, draws, response, dynamics,
     )  # fmt: skip
