@@ -27,7 +27,7 @@ def study(tmp_path: Path, *overrides: str):
     [
         ("world.num_users=0", "world.num_users=0: must be from 1"),
         ("world.num_users=many", "world.num_users='many': must be a whole number"),
-        ("world.num_interests=400", "world.num_interests=400: must be at most 96"),
+        ("world.num_interests=790", "world.num_interests=790: must be at most 761"),
         ("world.semantic_alignment=2", "world.semantic_alignment=2.0: must be from 0 to 1"),
         ("world.response.noise_sd=-1", "world.response.noise_sd=-1.0: must be from 0"),
         ("+world.colour=blue", "world.colour='blue': unknown entry"),

@@ -1,52 +1,81 @@
+import re
+from itertools import combinations
+
 import numpy as np
 import pytest
 
 from sim.errors import InvalidInput
 from sim.tree import MIN_PERSONA_INTERESTS, load_tree
 
-WHOLE = load_tree(96)
+WHOLE = load_tree(761)
+LINK = WHOLE.links.dense(761)
+
+
+def folded(words):
+    """Words without plural s, hyphens and order: what a reader would take for the same."""
+    return " ".join(sorted(w[:-1] if w.endswith("s") and len(w) > 3 else w for w in re.split("[ -]", words)))
 
 
 def test_as_many_are_written_as_documented():
-    assert len(WHOLE.themes) == 12
-    assert WHOLE.num_interests == len(set(WHOLE.interests)) == 96
-    assert len(WHOLE.personas) == len(set(WHOLE.personas)) == 48
-    assert np.bincount(WHOLE.theme_of_interest).tolist() == [8] * 12
+    assert len(WHOLE.themes) == len(set(WHOLE.themes)) == 32
+    assert WHOLE.num_interests == len(set(WHOLE.interests)) == 761
+    assert len(WHOLE.personas) == len(set(WHOLE.personas)) == 233
+    assert set(np.bincount(WHOLE.theme_of_interest).tolist()) == {23, 24}
 
 
-def test_no_two_interests_share_a_keyword():
-    keywords = [k for words in WHOLE.keywords for k in words]
+def test_no_keyword_stands_twice_not_even_in_another_form():
+    keywords = [folded(k) for words in WHOLE.keywords for k in words]
     assert len(set(keywords)) == len(keywords)
     assert all(5 <= len(words) <= 8 for words in WHOLE.keywords)
 
 
+def test_no_two_interests_are_near_duplicates_by_name():
+    little = {"and", "in", "for", "at", "the", "of", "with", "every", "on", "to", "from", "a", "or", "home", "small"}
+    names = [set(folded(name).split()) - little for name in WHOLE.interests]
+    alike = [(a, b) for (a, one), (b, other) in combinations(enumerate(names), 2) if len(one & other) > 1]
+    assert [(WHOLE.interests[a], WHOLE.interests[b]) for a, b in alike] == []
+
+
 def test_every_theme_has_facets():
-    assert all(len(facets) >= 4 for facets in WHOLE.facets)
+    assert all(len(set(facets)) == len(facets) >= 4 for facets in WHOLE.facets)
 
 
 def test_personas_span_themes_and_every_interest_is_in_two():
-    linked = WHOLE.link > 0
+    linked = LINK > 0
     assert linked.sum(axis=0).min() >= 2
     assert linked.sum(axis=1).min() >= 8
+    assert linked.sum(axis=1).max() <= 20
     for row in linked:
         assert len(set(WHOLE.theme_of_interest[row].tolist())) >= 3
-    assert WHOLE.link.max() <= 1
+    assert LINK.max() <= 1
     assert WHOLE.persona_weight.sum() == pytest.approx(1)
     assert WHOLE.persona_weight.min() > 0
 
 
-def test_a_part_of_the_tree_keeps_the_first_interests_and_the_personas_with_enough_of_them():
-    part = load_tree(24)
-    assert part.interests == WHOLE.interests[:24]
-    assert len(part.themes) == 3
-    assert len(part.personas) >= 12
+def test_most_of_what_goes_together_crosses_themes():
+    theme = WHOLE.theme_of_interest
+    pairs = [(a, b) for row in LINK > 0 for a, b in combinations(np.flatnonzero(row), 2)]
+    assert np.mean([theme[a] != theme[b] for a, b in pairs]) > 0.7
+
+
+@pytest.mark.parametrize(("num", "themes", "personas"), [(24, 3, 20), (96, 12, 40), (256, 32, 150)])
+def test_a_part_of_the_tree_is_coherent(num, themes, personas):
+    part = load_tree(num)
+    assert len(part.themes) == themes
+    assert np.bincount(part.theme_of_interest).tolist() == [8] * themes
+    kept = [WHOLE.interests.index(name) for name in part.interests]
+    assert kept == sorted(kept)
+    assert [WHOLE.keywords[m] for m in kept] == list(part.keywords)
     assert part.persona_weight.sum() == pytest.approx(1)
-    in_part = (WHOLE.link[:, :24] > 0).sum(axis=1) >= MIN_PERSONA_INTERESTS
+    in_part = (LINK[:, kept] > 0).sum(axis=1) >= MIN_PERSONA_INTERESTS
     assert part.personas == tuple(np.array(WHOLE.personas)[in_part].tolist())
-    np.testing.assert_array_equal(part.link, WHOLE.link[in_part, :24])
+    assert len(part.personas) >= personas
+    np.testing.assert_array_equal(part.links.dense(num), LINK[in_part][:, kept])
+    # An interest that no persona of the part names is loved idiosyncratically only.
+    assert (part.links.dense(num) > 0).any(axis=0).mean() > 0.98
 
 
-@pytest.mark.parametrize(("num", "message"), [(100_000, "at most 96"), (2, "too few")])
+@pytest.mark.parametrize(("num", "message"), [(30_000, "at most 761"), (2, "too few")])
 def test_impossible_sizes_are_refused(num, message):
     with pytest.raises(InvalidInput, match=f"world.num_interests={num}: .*{message}"):
         load_tree(num)
