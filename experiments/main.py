@@ -7,6 +7,7 @@ COMMANDS = {
     "compare": "an A/B comparison of recommenders, from burn-in to report.html",
     "certify": "which of ten stylised facts of real platforms a world shows",
     "benchmark": "how fast the simulator is, as ratios measured side by side",
+    "portrait": "one simulated person's interest tree over time, and the population, as figures",
 }
 
 
