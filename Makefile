@@ -31,7 +31,7 @@ check: setup  ## lint, types, import contracts
 	$(BIN)/lint-imports
 
 bench: setup  ## speed of the simulator, as ratios measured side by side
-	$(BIN)/interestlab benchmark
+	$(BIN)/interestlab benchmark simulator
 
 clean:  ## remove what setup and runs left in this folder (the cache of stages stays)
 	rm -rf .venv outputs multirun build *.egg-info

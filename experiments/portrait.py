@@ -76,7 +76,7 @@ def live_and_watch(config: WorldConfig, seed: int, user: int | None, days: int) 
     Args:
         config: the world's constants.
         seed: of the world.
-        user: whose tree is followed; None for one who comes as often as the median of those present.
+        user: whose tree is followed; None for a user like the median one.
         days: T.
     """
     warm = warmed_up(World(config, seed), RandomStream(seed, "portrait"))
@@ -85,8 +85,8 @@ def live_and_watch(config: WorldConfig, seed: int, user: int | None, days: int) 
     policy.count(warm.log.user, warm.log.item, warm.log.positive)
     people, first = world.population, world.day + 1
     returning = return_probability(people, first, config.dynamics)
-    user = _typical(returning) if user is None else user
     loved = np.isin(people.status, [DORMANT, DISCOVERED])
+    user = _typical(returning, loved.sum(axis=1)) if user is None else user
     story = {
         "loved": loved.sum(axis=1),
         "known": (people.status == DISCOVERED).sum(axis=1),
@@ -139,8 +139,9 @@ def live_and_watch(config: WorldConfig, seed: int, user: int | None, days: int) 
     return person, population
 
 
-def _typical(returning: FloatArray) -> int:
-    here = np.flatnonzero(returning > 0)
+def _typical(returning: FloatArray, num_loved: IntArray) -> int:
+    """Who loves as many interests as the median user, and of these comes as often as the median user."""
+    here = np.flatnonzero((returning > 0) & (num_loved == int(np.median(num_loved))))
     return int(here[np.abs(returning[here] - np.median(returning[here])).argmin()])
 
 

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import kstest
 
 from sim.arrays import readonly
 from sim.items import ItemSource, joined, permuted_labels
@@ -132,3 +133,37 @@ def test_joining_appends_and_catalogs_cannot_be_written_to():
 def test_a_day_without_uploads_is_possible():
     truth, catalog = source().upload(4, 20, 0)
     assert len(truth.interest) == catalog.num_items == 0
+
+
+def association(tree, labels, generator, shuffles=199):
+    """Permutation p-value: do interests that share personas carry words of the same theme more often than by chance?"""
+    together = (tree.links.dense(tree.num_interests) > 0).T.astype(float)
+    together = together @ together.T  # (M, M) personas in common
+    np.fill_diagonal(together, 0)
+
+    def statistic(label):
+        theme = tree.theme_of_interest[label]
+        return together[theme[:, None] == theme].sum()
+
+    observed = statistic(labels)
+    by_chance = [statistic(generator.permutation(labels)) for _ in range(shuffles)]
+    return (1 + sum(value >= observed for value in by_chance)) / (1 + shuffles)
+
+
+def test_at_alpha_0_language_and_the_persona_graph_are_independent_and_at_1_they_are_not():
+    tree, generator = load_tree(256), np.random.default_rng(0)
+    assert association(tree, permuted_labels(tree, 1.0, STREAM), generator) == pytest.approx(1 / 200)
+    p_values = [
+        association(tree, permuted_labels(tree, 0.0, RandomStream(seed, "world")), generator) for seed in range(60)
+    ]
+    # Independence makes p-values uniform; a Kolmogorov-Smirnov test would see a leak of 0.21.
+    assert kstest(p_values, "uniform").pvalue > 0.01
+    assert np.mean(np.array(p_values) < 0.05) < 0.15
+
+
+def test_the_dial_permutes_its_share_of_the_labels_among_themselves():
+    tree = load_tree(256)
+    for alpha in (0.0, 0.25, 0.5, 1.0):
+        labels = permuted_labels(tree, alpha, STREAM)
+        assert sorted(labels.tolist()) == list(range(256))
+        assert (labels != np.arange(256)).sum() == pytest.approx((1 - alpha) * 256, abs=6)

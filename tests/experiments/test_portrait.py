@@ -1,0 +1,68 @@
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from experiments.portrait import live_and_watch
+from sim.population import DISCOVERED, DORMANT
+from tests.sim.people import TINY
+
+DAYS = 8
+
+
+@pytest.fixture(scope="module")
+def story():
+    return live_and_watch(TINY, 0, None, DAYS)
+
+
+def test_what_is_discovered_stays_known_and_what_is_drawn_was_loved_or_picked_up(story):
+    person, _ = story
+    assert person.status.shape == person.satiation.shape == (DAYS, len(person.interests)) == person.consumed.shape
+    for row in person.status.T:
+        known = np.flatnonzero(row == DISCOVERED)
+        assert not len(known) or (row[known[0] :] == DISCOVERED).all()
+    assert (person.minutes[person.consumed.any(axis=1)] > 0).all()
+
+
+def test_the_population_adds_up(story):
+    _, population = story
+    assert (population.known <= population.loved).all()
+    assert (np.diff(population.discovered.astype(int), axis=0) >= 0).all()
+    assert (np.diff(population.joined) >= 0).all()
+    assert (np.diff(population.churned) >= 0).all()
+    assert (population.active <= population.joined - np.concatenate([[0], population.churned[:-1]])).all()
+
+
+def test_where_everything_is_known_nothing_is_discovered():
+    config = replace(
+        TINY,
+        population=replace(TINY.population, discovered_share=1.0),
+        dynamics=replace(TINY.dynamics, persona_drift_per_day=0.0),
+    )
+    person, population = live_and_watch(config, 0, 3, 4)
+    assert person.user == 3
+    assert population.discovered.sum() == 0
+    assert not (person.status == DORMANT).any()
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [("user=150", "user=150: must be null or from 0 to"), ("days=1", "days=1: must be a whole number, at least 2")],
+)
+def test_bad_input_is_one_line(argument, message, tmp_path):
+    command = [sys.executable, "-m", "experiments.main", "portrait", "world=tiny", argument]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_the_command_writes_the_same_figures_again(tmp_path):
+    for folder in ("one", "two"):
+        command = [sys.executable, "-m", "experiments.main", "portrait", "world=tiny", "days=3"]
+        command.append(f"hydra.run.dir={tmp_path / folder}")
+        subprocess.run(command, cwd=tmp_path, capture_output=True, check=True)
+    for name in ("person.svg", "population.svg"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
