@@ -90,7 +90,10 @@ def _content(certificate: dict[str, Any], figures: dict[int, Figure]) -> dict[st
         ],
         "clusters": [(title, _shown(certificate["clusters"][name])) for name, title in _CLUSTERS],
         "volumes": [(title, _shown(certificate["volumes"][name])) for name, title in _VOLUMES],
-        "policies": [(policy.name, (policy.__doc__ or "").split("\n")[0]) for policy in _POLICIES],
+        "policies": [
+            (policy.name, (policy.__doc__ or "").split("\n")[0].replace("``EXPLORED_SLOTS``", str(EXPLORED_SLOTS)))
+            for policy in _POLICIES
+        ],
         "slots": SLOTS,
         "explored": EXPLORED_SLOTS,
         "warm_up": WARM_UP_DAYS,

@@ -86,7 +86,7 @@ def test_threads_and_workers_change_no_byte_of_the_logs(whole, tmp_path, weights
         cache_with_weights(tmp_path / "cache", weights_cache),
         tmp_path / "out",
         "experiment.arms=[control,counts]",
-        "runtime.world_threads=2",
+        "runtime.world_threads=7",
         "runtime.workers=1",
     )
     for arm in ("control", "counts"):
