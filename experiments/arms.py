@@ -13,9 +13,9 @@ from safetensors.numpy import load_file, save_file
 
 from agents.base import Agent, Recommendations
 from agents.check import validate
+from experiments.impressions import examined_rows
 from sim.arrays import BoolArray, IntArray
 from sim.errors import InvalidInput
-from sim.feedback import Feedback
 from sim.files import replace_folder
 from sim.log import AGENT, PRODUCTION, InteractionLog
 from sim.platform import Platform, PlatformRecords, Requests
@@ -85,7 +85,9 @@ def run_day(arm: Arm, day: int) -> DayRecord:
             break
         slate, source = compose_slates(arm, here, day, step)
         feedback = world.respond(here, slate.items, step)
-        parts.append(_record(arm, here, day, step, slate, source, feedback))
+        filed = records.cluster_of_item
+        log = examined_rows(here, day, step, slate.items, feedback, filed, slate.propensity, source, slate.cluster)
+        parts.append(DayRecord(log, feedback.dormant[feedback.examined], feedback.discovered[feedback.examined]))
         records.record(
             here, slate.items, feedback.examined, feedback.consumed, feedback.watch_fraction, feedback.positive
         )
@@ -156,40 +158,6 @@ def _checked(agent: Agent, requests: Requests, rng: RandomStream, arm: Arm, name
     propensity = np.full(shape, np.nan, np.float32) if answer.propensity is None else answer.propensity
     cluster = np.full(shape, -1, np.int32) if answer.cluster is None else answer.cluster
     return Recommendations(answer.items, propensity, cluster)
-
-
-def _record(
-    arm: Arm,
-    user: IntArray,
-    day: int,
-    step: int,
-    slate: Recommendations,
-    source: IntArray,
-    feedback: Feedback,
-) -> DayRecord:
-    """The examined impressions of one request of B users as log rows, by user and slot."""
-    row, slot = np.nonzero(feedback.examined)
-    assert slate.propensity is not None
-    assert slate.cluster is not None
-    items = slate.items[row, slot]
-    log = InteractionLog(
-        user=user[row],
-        day=np.full(len(row), day),
-        step=np.full(len(row), step),
-        slot=slot,
-        item=items,
-        cluster=arm.records.cluster_of_item[items],
-        watch_seconds=feedback.watch_seconds[row, slot],
-        watch_fraction=feedback.watch_fraction[row, slot],
-        liked=feedback.liked[row, slot],
-        disliked=feedback.disliked[row, slot],
-        positive=feedback.positive[row, slot],
-        consumed=feedback.consumed[row, slot],
-        propensity=slate.propensity[row, slot],
-        source=source[row, slot],
-        planned=slate.cluster[row, slot],
-    )
-    return DayRecord(log, feedback.dormant[row, slot], feedback.discovered[row, slot])
 
 
 def _joined(parts: list[DayRecord]) -> DayRecord:

@@ -16,7 +16,7 @@ from experiments.certificate.facts import interval, judge
 from experiments.certificate.figures import figures_of
 from experiments.certificate.life import WARM_UP_DAYS
 from experiments.certificate.measures import Measures, measure
-from experiments.certificate.page import summary, write_page
+from experiments.certificate.page import summary, write_certificate
 from experiments.command import clear_errors, run_command
 from experiments.figure_files import save_figure
 from experiments.stages import check_cache_dir, run_stage
@@ -28,7 +28,12 @@ from sim.files import write_json
 
 _LEAST_DAYS = 14
 _MEASURES = ("slates", "policies", "life", "consumption", "behaviour", "probes", "measures")
-_CODE = ("sim", "experiments/metrics.py", *(f"experiments/certificate/{name}.py" for name in _MEASURES))
+_CODE = (
+    "sim",
+    "experiments/metrics.py",
+    "experiments/impressions.py",
+    *(f"experiments/certificate/{name}.py" for name in _MEASURES),
+)
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,7 @@ def certify(certification: Certification, folder: Path) -> Path:
     figures = figures_of([world["curves"] for world in worlds])
     for number, figure in figures.items():
         save_figure(figure, folder / "figures", f"fact_{number}")
-    page = write_page(certificate, figures, folder)
+    page = write_certificate(certificate, figures, folder)
     write_json(folder / "certificate.json", certificate)
     for line in summary(certificate):
         print(line)

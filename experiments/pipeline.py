@@ -25,7 +25,14 @@ from sim.log import InteractionLog
 from sim.platform import Platform
 from sim.random import RandomStream
 
-_RECOMMENDERS = ("sim", "agents", "experiments/arms.py", "experiments/pipeline.py", "experiments/study.py")
+_RECOMMENDERS = (
+    "sim",
+    "agents",
+    "experiments/arms.py",
+    "experiments/impressions.py",
+    "experiments/pipeline.py",
+    "experiments/study.py",
+)
 
 TRAFFIC_PRIOR = 3.0
 """Traffic that every item starts with before clustering, in items of average traffic. Without it the

@@ -1,7 +1,5 @@
 """Figures of one simulated person and of the population."""
 
-from typing import TYPE_CHECKING
-
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
@@ -10,16 +8,14 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
 from experiments.figure_files import STYLE
+from experiments.portrait_story import Person, PopulationStory
 from sim.population import ACQUIRED, DISCOVERED, DORMANT
-
-if TYPE_CHECKING:
-    from experiments.portrait import Person, PopulationStory
 
 _KNOWN, _DORMANT, _PICKED_UP, _TIRED = "#4477AA", "#E6E2D6", "#BBCCEE", "#CC3311"
 _TIRED_FROM = 0.4  # satiation from which an evening is marked
 
 
-def person_figure(person: "Person") -> Figure:
+def person_figure(person: Person) -> Figure:
     """A person's interests over time: what they knew, discovered, picked up and tired of; minutes below."""
     days, rows = person.status.shape
     with matplotlib.rc_context(STYLE):
@@ -69,7 +65,7 @@ def _legend() -> list[Patch | Line2D]:
     ]
 
 
-def population_figure(story: "PopulationStory") -> Figure:
+def population_figure(story: PopulationStory) -> Figure:
     """Who lives in the world, and what becomes of them: interests, visits, discoveries, comings and goings."""
     days = np.arange(len(story.active))
     with matplotlib.rc_context(STYLE):

@@ -7,14 +7,13 @@ its 95 % interval leaves zero out.
 
 import base64
 import math
-import os
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from matplotlib.figure import Figure
 
 from experiments.figure_files import image_bytes
+from experiments.html_page import write_page
 from experiments.metrics import METRICS, RAREFIED_WATCHES, TRAILING_DAYS, Metric
 from experiments.plots import arm_styles, baselines, curve_rows, figure_4a, missing
 from experiments.statistics import MIN_ARM_USERS, MIN_REFERENCE_USERS
@@ -46,20 +45,7 @@ def write_report(results: dict[str, Any], timings: dict[str, float], figures: di
     Returns:
         The path written.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("report.html.j2").render(**_content(results, timings, figures))
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "report.html"
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(page, encoding="utf-8")
-    os.replace(temporary, path)
-    return path
+    return write_page("report.html.j2", _content(results, timings, figures), folder / "report.html")
 
 
 def summary(results: dict[str, Any]) -> list[str]:

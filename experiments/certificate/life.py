@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from experiments.certificate.policies import Greedy, Random, WarmUp
+from experiments.impressions import examined_rows
 from experiments.pipeline import TRAFFIC_PRIOR
 from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.clustering import cut_tree, describe_tree
-from sim.feedback import Feedback
 from sim.log import PRODUCTION, InteractionLog
 from sim.platform import PlatformRecords
 from sim.random import RandomStream
@@ -99,7 +99,9 @@ def _serve(world: World, records: PlatformRecords | None, policy: Random, first_
                 break
             slates = policy.slates(here, step, SLOTS)
             feedback = world.respond(here, slates, step)
-            parts.append(_rows(here, slates, feedback, day, step, records))
+            filed = None if records is None else records.cluster_of_item
+            source = np.full(slates.shape, PRODUCTION)
+            parts.append(examined_rows(here, day, step, slates, feedback, filed, None, source, None))
             if records is not None:
                 records.record(
                     here, slates, feedback.examined, feedback.consumed, feedback.watch_fraction, feedback.positive
@@ -108,28 +110,3 @@ def _serve(world: World, records: PlatformRecords | None, policy: Random, first_
             here = here[~feedback.left]
         world.end_day(came)
     return InteractionLog.concatenate(parts)
-
-
-def _rows(
-    user: IntArray, slates: IntArray, feedback: Feedback, day: int, step: int, records: PlatformRecords | None
-) -> InteractionLog:
-    row, slot = np.nonzero(feedback.examined)
-    item = slates[row, slot]
-    num = len(row)
-    return InteractionLog(
-        user=user[row],
-        day=np.full(num, day),
-        step=np.full(num, step),
-        slot=slot,
-        item=item,
-        cluster=np.full(num, -1) if records is None else records.cluster_of_item[item],
-        watch_seconds=feedback.watch_seconds[row, slot],
-        watch_fraction=feedback.watch_fraction[row, slot],
-        liked=feedback.liked[row, slot],
-        disliked=feedback.disliked[row, slot],
-        positive=feedback.positive[row, slot],
-        consumed=feedback.consumed[row, slot],
-        propensity=np.full(num, np.nan),
-        source=np.full(num, PRODUCTION),
-        planned=np.full(num, -1),
-    )

@@ -1,17 +1,16 @@
 """``certificate.html``: the ten facts with their intervals, targets, verdicts and figures, in one file."""
 
 import base64
-import os
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from matplotlib.figure import Figure
 
 from experiments.certificate.figures import captions
 from experiments.certificate.life import SLOTS, WARM_UP_DAYS
 from experiments.certificate.policies import EXPLORED_SLOTS, Exploring, Greedy, Informed, Random, WarmUp
 from experiments.figure_files import image_bytes
+from experiments.html_page import write_page
 
 _POLICIES = (WarmUp, Random, Greedy, Exploring, Informed)
 _LEVELS = (1, 2, 3, 4)
@@ -29,7 +28,7 @@ _VOLUMES = (
 )
 
 
-def write_page(certificate: dict[str, Any], figures: dict[int, Figure], folder: Path) -> Path:
+def write_certificate(certificate: dict[str, Any], figures: dict[int, Figure], folder: Path) -> Path:
     """Write ``folder/certificate.html``, first under a temporary name, then renamed.
 
     Args:
@@ -39,19 +38,7 @@ def write_page(certificate: dict[str, Any], figures: dict[int, Figure], folder: 
     Returns:
         The path written.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parents[1] / "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("certificate.html.j2").render(**_content(certificate, figures))
-    path = folder / "certificate.html"
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(page, encoding="utf-8")
-    os.replace(temporary, path)
-    return path
+    return write_page("certificate.html.j2", _content(certificate, figures), folder / "certificate.html")
 
 
 def summary(certificate: dict[str, Any]) -> list[str]:
