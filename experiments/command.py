@@ -8,7 +8,7 @@ from typing import Any
 
 from sim.errors import InvalidInput
 
-GROUPS = ("world", "llm", "experiment", "agent")
+GROUPS = ("world", "llm", "experiment", "agent", "ranker")
 
 
 def check_choices(arguments: Sequence[str]) -> None:
