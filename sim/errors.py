@@ -18,4 +18,19 @@ class InvalidInput(ValueError):
     def __reduce__(self) -> tuple[type["InvalidInput"], tuple[str, Any, str]]:
         # ValueError's own pickling would call __init__ with the joined message only,
         # which would lose the error on its way back from a worker process.
-        return (InvalidInput, (self.field, self.value, self.expected))
+        return (type(self), (self.field, self.value, self.expected))
+
+
+class WallBreach(InvalidInput):
+    """A recommender reached for what is hidden from it, or tried to change what it may only read.
+
+    ``breaches`` keeps every one that was raised, so that a recommender that catches its own is found out.
+    """
+
+    def __init__(self, field: str, value: Any, expected: str) -> None:
+        super().__init__(field, value, expected)
+        breaches.append(self)
+
+
+breaches: list[WallBreach] = []
+"""What was raised since the list was last cleared, by whoever guards a recommender (``experiments.wall``)."""

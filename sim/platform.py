@@ -6,6 +6,8 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
@@ -13,6 +15,7 @@ from safetensors.numpy import load_file, save_file
 from sim.arrays import BoolArray, FloatArray, IntArray, readonly
 from sim.catalog import Catalog
 from sim.clusters import InterestClusters
+from sim.errors import WallBreach
 
 
 @dataclass(frozen=True)
@@ -175,41 +178,79 @@ class PlatformRecords:
 _STATE = ("_items", "_watch", "_positive", "_item_day", "_written", "_seen", "_num_seen", "consumed")
 
 
-class Platform:
-    """All that a recommender may see: a live, read-only front of ``PlatformRecords``."""
+class _Unchangeable(type):
+    """The type of classes whose methods nobody replaces."""
+
+    def __setattr__(cls, name: str, value: object) -> None:
+        raise WallBreach(cls.__name__, name, "cannot be set: what the platform shows is read-only")
+
+    def __delattr__(cls, name: str) -> None:
+        raise WallBreach(cls.__name__, name, "cannot be deleted: what the platform shows is read-only")
+
+
+class Platform(metaclass=_Unchangeable):
+    """All that a recommender may see: a live, read-only front of ``PlatformRecords``.
+
+    Raises:
+        WallBreach: on any attempt to read something else from it, or to set anything.
+    """
+
+    __slots__ = ("__weakref__",)
 
     def __init__(self, records: PlatformRecords) -> None:
-        self.__records = records
+        _RECORDS[self] = records
+
+    def __getattr__(self, name: str) -> Any:
+        """Reached only where there is no such attribute."""
+        if name.startswith("__") and name.endswith("__"):  # protocols (copying, numpy) ask whether they are there
+            raise AttributeError(name)
+        raise WallBreach(
+            "platform", name, f"is none of what a recommender may see, which is {', '.join(_seen_of_platform())}"
+        )
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise WallBreach("platform", name, "cannot be set: what the platform shows is read-only")
+
+    def __delattr__(self, name: str) -> None:
+        raise WallBreach("platform", name, "cannot be deleted: what the platform shows is read-only")
 
     @property
     def day(self) -> int:
         """Days since the world began."""
-        return self.__records.day
+        return _RECORDS[self].day
 
     @property
     def num_users(self) -> int:
         """Number of users, N; users are 0 .. N-1."""
-        return self.__records.num_users
+        return _RECORDS[self].num_users
 
     @property
     def catalog(self) -> Catalog:
         """The items uploaded so far."""
-        return self.__records.catalog
+        return _RECORDS[self].catalog
 
     @property
     def clusters(self) -> InterestClusters:
         """The interest clusters in force."""
-        return self.__records.clusters
+        return _RECORDS[self].clusters
 
     @property
     def cluster_of_item(self) -> IntArray:
         """(n,) int32, the level-2 cluster of every item uploaded so far."""
-        return readonly(self.__records.cluster_of_item)
+        return readonly(_RECORDS[self].cluster_of_item)
 
     def live_items(self) -> IntArray:
         """(n_live,) int64, ascending: the items that can be shown today."""
         return np.flatnonzero(self.catalog.alive(self.day))
 
     def consumed_clusters(self, user: IntArray) -> BoolArray:
-        """(B, M) bool: which level-2 clusters each user has ever consumed from."""
-        return np.asarray(self.__records.consumed[user])
+        """(B, M) bool, a copy: which level-2 clusters each user has ever consumed from."""
+        return _RECORDS[self].consumed.take(user, axis=0)
+
+
+_RECORDS: "WeakKeyDictionary[Platform, PlatformRecords]" = WeakKeyDictionary()
+"""The records behind each platform. Kept here, since whatever a platform's attributes lead to, its readers get."""
+
+
+def _seen_of_platform() -> list[str]:
+    return [name for name in vars(Platform) if not name.startswith("_")]

@@ -1,9 +1,11 @@
+import pickle
 from functools import cache
 
 import numpy as np
 import pytest
 
 from sim.clustering import build_clusters
+from sim.errors import WallBreach, breaches
 from sim.items import ItemTruth
 from sim.platform import Platform, PlatformRecords
 from sim.population import Population
@@ -174,7 +176,11 @@ def test_nothing_that_a_recommender_gets_can_be_written_to():
     for array in arrays:
         with pytest.raises(ValueError, match="read-only"):
             array.flat[0] = 0
-    with pytest.raises(AttributeError):
+        while isinstance(array, np.ndarray):  # nor can what it is a view of, nor be made to
+            with pytest.raises(ValueError, match="WRITEABLE"):
+                array.setflags(write=True)
+            array = array.base
+    with pytest.raises(WallBreach, match="platform='day': cannot be set"):
         platform.day = 3
 
 
@@ -185,6 +191,40 @@ def test_what_a_recommender_does_to_its_copies_does_not_reach_the_books():
     platform.live_items()[:] = 0
     assert not platform.consumed_clusters(ALL).any()
     assert len(set(platform.live_items().tolist())) == 800
+
+
+@pytest.mark.parametrize(
+    "route", ["records", "_records", "_Platform__records", "world", "truth", "population", "__dict__", "_consumed"]
+)
+def test_nothing_else_is_found_on_a_platform(route):
+    platform = Platform(records())
+    with pytest.raises((WallBreach, AttributeError)) as caught:
+        getattr(platform, route)
+    if not route.startswith("__"):
+        assert str(caught.value).startswith(f"platform={route!r}: is none of what a recommender may see, which is day,")
+        assert isinstance(breaches.pop(), WallBreach)  # kept, for those who look after the recommender
+
+
+@pytest.mark.parametrize("change", [setattr, lambda thing, name, _: delattr(thing, name)])
+def test_what_a_platform_does_cannot_be_replaced(change):
+    platform = Platform(records())
+    for thing in (platform, Platform):
+        for name in ("day", "live_items", "mine"):
+            with pytest.raises(WallBreach, match=f"='{name}': cannot be"):
+                change(thing, name, lambda: np.arange(3))
+    with pytest.raises(AttributeError):
+        object.__setattr__(platform, "live_items", None)
+    assert len(platform.live_items()) == 800
+    breaches.clear()
+
+
+def test_a_breach_crosses_from_a_worker_process_as_what_it_is():
+    breach = WallBreach("platform", "records", "hidden")
+    breaches.clear()
+    again = pickle.loads(pickle.dumps(breach))
+    assert type(again) is WallBreach
+    assert str(again) == str(breach) == "platform='records': hidden"
+    breaches.clear()
 
 
 HIDDEN = (World, Population, ItemTruth, InterestTree, RandomStream, PlatformRecords)
