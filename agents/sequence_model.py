@@ -5,19 +5,22 @@ sequence model with a softmax over the catalog: pi(j | history) ~ exp(h . v_j + 
 vectors have a fixed length, so that h . v_j = cos(h, v_j) / 0.05: a popular item can then not win by
 a long vector, only by its bias, and what is left for the vectors is taste. The encoder
 here is a pre-norm transformer (Vaswani et al. 2017; Kang and McAuley 2018 for recommendation)
-whose attention adds a learned bias by distance (Raffel et al. 2020, section 2.1), so that position
-counts from the position that asks, in training and serving alike.
+with the relative positions of Shaw et al. 2018, so that position counts from the position that
+asks, in training and serving alike.
 """
 
 import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import normalize
+from torch.nn.functional import embedding, normalize
 
 CONTENT_WIDTH = 256
 SOFTMAX_TEMPERATURE = 0.05
 """Of the cosines, as in the two-tower model (Yi et al. 2019, "Sampling-bias-corrected neural modeling")."""
+
+MAX_OFFSET = 16
+"""k of Shaw et al. 2018: keys further back than this count as this far back."""
 
 NUM_FEEDBACKS = 8
 """Kinds of feedback told apart: four buckets of watched fraction, times positive or not."""
@@ -48,7 +51,7 @@ class SequenceModel(nn.Module):
         self.projection = _normal(generator, CONTENT_WIDTH, width + 1)
         self.feedback = _normal(generator, NUM_FEEDBACKS, width)
         self.start = _normal(generator, width)  # stands before the first item
-        self.layers = nn.ModuleList(_Layer(width, num_heads, history + 1, generator) for _ in range(num_layers))
+        self.layers = nn.ModuleList(_Layer(width, num_heads, generator) for _ in range(num_layers))
         self.output = _Norm(width)
 
     def item_rows(self, content: Tensor, learned: Tensor) -> Tensor:
@@ -80,10 +83,33 @@ class SequenceModel(nn.Module):
         return _of_fixed_length(self.output(tokens))
 
 
+def relative_attention(
+    query: Tensor, key: Tensor, value: Tensor, key_offset: Tensor, value_offset: Tensor, hidden: Tensor
+) -> Tensor:
+    """Attention that knows how far back a key is (Shaw et al. 2018, "Self-attention with relative position
+    representations", equations 3 and 4).
+
+    e_ij = q_i . (k_j + aK_ij) / sqrt(d_head),  z_i = sum over j of softmax(e_i)_j (v_j + aV_ij).
+
+    Args:
+        query: (B, heads, Q, d_head).
+        key, value: (B, heads, T, d_head).
+        key_offset, value_offset: (Q, T, d_head), aK_ij and aV_ij, the same in all heads.
+        hidden: (B, Q, T) bool, keys that a query must not see; each sees at least one.
+
+    Returns:
+        (B, heads, Q, d_head), the z_i.
+    """
+    logit = query @ key.transpose(2, 3) + torch.einsum("bhqd,qtd->bhqt", query, key_offset)
+    logit = (logit / math.sqrt(query.shape[-1])).masked_fill(hidden[:, None], -torch.inf)
+    weight = logit.softmax(dim=-1)  # (B, heads, Q, T)
+    return weight @ value + torch.einsum("bhqt,qtd->bhqd", weight, value_offset)
+
+
 class _Layer(nn.Module):
     """Pre-norm attention, then a feed-forward block of twice the width."""
 
-    def __init__(self, width: int, num_heads: int, size: int, generator: torch.Generator) -> None:
+    def __init__(self, width: int, num_heads: int, generator: torch.Generator) -> None:
         super().__init__()
         self.num_heads = num_heads
         self.attention_norm, self.forward_norm = _Norm(width), _Norm(width)
@@ -92,33 +118,36 @@ class _Layer(nn.Module):
         self.merge = _normal(generator, width, width)
         self.expand = _normal(generator, width, 2 * width)
         self.contract = _normal(generator, 2 * width, width)
-        self.distance = nn.Parameter(torch.zeros(num_heads, size))  # bias by distance from query back to key
-        # The start is as far from everyone: its own column of ``distance``, the last, is never a distance
-        # between two items, since those are at most size - 2 apart.
+        # aK and aV, rows 0 .. k by steps back from query to key, which beyond k count as k; the last row
+        # is the start's. Nobody is a number of steps away from the start: pads may stand between.
+        self.key_offset, self.value_offset = (
+            nn.Parameter(torch.zeros(MAX_OFFSET + 2, width // num_heads)) for _ in range(2)
+        )
 
     def forward(self, tokens: Tensor, hidden: Tensor, last_only: bool) -> Tensor:
         """(B, T, d) and (B, T, T) to (B, T, d), or to (B, 1, d) for the last position."""
         normed = self.attention_norm(tokens)
+        size = tokens.shape[1]
         if last_only:
             tokens, hidden = tokens[:, -1:], hidden[:, -1:]
-        query = self._heads(normed[:, -tokens.shape[1] :] @ self.query)  # (B, heads, Q, d / heads)
+        query = self._heads(normed[:, -tokens.shape[1] :] @ self.query)  # (B, heads, Q, d_head)
         key, value = (self._heads(part) for part in (normed @ self.key_value).chunk(2, dim=-1))
-        weight = query @ key.transpose(2, 3) / math.sqrt(key.shape[-1]) + self._bias(query.shape[2])
-        weight = weight.masked_fill(hidden[:, None], -torch.inf).softmax(dim=-1)  # (B, heads, Q, T)
-        attended = (weight @ value).transpose(1, 2).flatten(2)  # (B, Q, d)
-        tokens = tokens + attended @ self.merge
+        row = _offset_rows(tokens.shape[1], size)
+        key_offset, value_offset = embedding(row, self.key_offset), embedding(row, self.value_offset)
+        attended = relative_attention(query, key, value, key_offset, value_offset, hidden)
+        tokens = tokens + attended.transpose(1, 2).flatten(2) @ self.merge
         return torch.relu(self.forward_norm(tokens) @ self.expand) @ self.contract + tokens
 
     def _heads(self, part: Tensor) -> Tensor:
         return part.reshape(*part.shape[:2], self.num_heads, -1).transpose(1, 2)
 
-    def _bias(self, num_queries: int) -> Tensor:
-        """(heads, Q, T) bias by distance for the last Q positions."""
-        size = self.distance.shape[1]
-        place = torch.arange(size)
-        back = (place[-num_queries:, None] - place).clamp(min=0)  # (Q, T); the future is hidden anyway
-        back[:, 0] = size - 1
-        return self.distance[:, back]
+
+def _offset_rows(num_queries: int, size: int) -> Tensor:
+    """(Q, T) int64 rows of the offset tables, for the last Q of T positions, of which the first is the start."""
+    place = torch.arange(size)
+    row = (place[-num_queries:, None] - place).clamp(0, MAX_OFFSET)  # the future is hidden anyway
+    row[:, 0] = MAX_OFFSET + 1
+    return row
 
 
 class _Norm(nn.Module):

@@ -104,20 +104,6 @@ def test_scores_agree_with_live_scores(world, agent):
     assert torch.allclose(agent.scores(state, np.tile(live[:7], (len(state), 1))), full[:, :7], atol=1e-5)
 
 
-def test_the_last_state_alone_is_the_last_of_all_states(agent):
-    generator = torch.Generator().manual_seed(0)
-    vectors = torch.randn(5, agent.history, agent.width, generator=generator)
-    feedback = torch.randint(8, (5, agent.history), generator=generator)
-    valid = torch.arange(agent.history) >= torch.tensor([[0], [3], [20], [31], [32]])
-    with torch.no_grad():
-        every = agent._model(vectors, feedback, valid, last_only=False)
-        last = agent._model(vectors, feedback, valid, last_only=True)
-        assert torch.allclose(every[:, -1:], last, atol=1e-5)
-        # State k knows the first k positions only.
-        vectors[:, 20:] = 0
-        assert torch.equal(agent._model(vectors, feedback, valid, last_only=False)[:, :21], every[:, :21])
-
-
 def test_training_sees_what_serving_sees(agent):
     """The state before the first real item is the one that serves a user without a history."""
     vectors, feedback = torch.ones(1, agent.history, agent.width), torch.zeros(1, agent.history, dtype=torch.long)
