@@ -3,9 +3,9 @@
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib.resources import files
 from typing import Any
 
+from experiments.plugins import choices, with_plugins
 from sim.errors import InvalidInput
 
 GROUPS = ("world", "llm", "experiment", "agent", "ranker")
@@ -17,18 +17,14 @@ def check_choices(arguments: Sequence[str]) -> None:
     Raises:
         InvalidInput: a group has no such choice.
     """
-    if any(a.startswith("hydra.searchpath") for a in arguments):
-        return  # plugins may bring choices of their own
+    if any(a.startswith(("hydra.searchpath", "--config-dir", "-cd")) for a in arguments):
+        return  # the user's own folders may bring choices of their own
     for argument in arguments:
         key, _, value = argument.partition("=")
         group = key.lstrip("+").split("@")[0]
         if group not in GROUPS or not value:
             continue
-        known = sorted(
-            entry.name.removesuffix(".yaml")
-            for entry in files("conf").joinpath(group).iterdir()
-            if entry.name.endswith(".yaml") and entry.name != "base.yaml"
-        )
+        known = choices(group)
         for choice in value.split(","):
             if choice not in known:
                 raise InvalidInput(group, choice, f"unknown {group}; known are {', '.join(known)}")
@@ -52,7 +48,9 @@ def clear_errors(command: str) -> Iterator[None]:
 
 
 def run_command(command: str, task: Callable[[], Any]) -> None:
-    """Run a command's Hydra task after a look at its arguments."""
+    """Run a command's Hydra task after a look at its arguments; installed agents join in."""
     with clear_errors(command):
-        check_choices(sys.argv[1:])
+        arguments = with_plugins(command, sys.argv[1:])
+        check_choices(arguments)
+        sys.argv[1:] = arguments
         task()

@@ -18,7 +18,7 @@ from experiments.protocol import CONTROL, check_experiment
 from experiments.report_page import write_report
 from experiments.results import assemble
 from experiments.stages import Stage, check_cache_dir
-from experiments.study import Runtime, Study
+from experiments.study import Runtime, Study, check_agents
 from sim.clusters import InterestClusters
 from sim.config import WorldConfig, from_mapping
 from sim.errors import InvalidInput
@@ -63,6 +63,7 @@ def compare(config: DictConfig, folder: Path) -> Path:
         The path of report.html.
     """
     study = check_study(config)
+    check_agents(study)
     llm = llm_stages.check_llm(config) if llm_stages.needed(study) else None
     if llm is not None:
         llm_stages.find_weights(llm, study.cache_dir)  # a missing model should be known before the burn-in

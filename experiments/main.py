@@ -5,6 +5,8 @@ from importlib import import_module
 
 COMMANDS = {
     "compare": "an A/B comparison of recommenders, from burn-in to report.html",
+    "new-agent": "a package with an agent of your own, which works and waits to be changed",
+    "check-agent": "whether an agent keeps the contract: what is wrong, and how to mend it",
     "certify": "which of ten stylised facts of real platforms a world shows",
     "benchmark": "how fast the simulator is, as ratios measured side by side",
     "portrait": "one simulated person's interest tree over time, and the population, as figures",
@@ -24,7 +26,7 @@ def main() -> None:
         print(f"interestlab: unknown command {command!r}; known are {', '.join(COMMANDS)}", file=sys.stderr)
         raise SystemExit(2)
     sys.argv = [f"interestlab {command}", *arguments[1:]]
-    import_module(f"experiments.{command}").main()
+    import_module(f"experiments.{command.replace('-', '_')}").main()
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from safetensors.numpy import load_file, save_file
 from tqdm import tqdm
 
 from experiments.arms import Arm, DayRecord, live, save_state
+from experiments.plugins import outside_digests
 from experiments.protocol import ExperimentConfig
 from experiments.stages import Stage, run_stage
 from experiments.study import Study, build_agent
@@ -32,6 +33,7 @@ _RECOMMENDERS = (
     "experiments/impressions.py",
     "experiments/pipeline.py",
     "experiments/study.py",
+    "experiments/wall.py",
 )
 
 TRAFFIC_PRIOR = 3.0
@@ -74,6 +76,7 @@ def burn_in(study: Study) -> Stage:
         # The authored files' content counts, not where they are.
         "world": {**asdict(study.world), "taxonomy": authored_digest(study.world.taxonomy)},
         "production": study.production,
+        "plugins": outside_digests(study.production),
         "days": days,
         "slots": study.experiment.slots,
     }
@@ -140,6 +143,7 @@ def arm_stage(
     config = {
         "name": name,
         "agent": _portable(study.agents.get(name)),
+        "plugins": outside_digests(study.agents.get(name)),
         "experiment": {**asdict(experiment), "arms": _arms_that_matter(experiment), "reference": "", "control": ""},
     }
     digests = [before.digest, clustered.digest, *inputs]

@@ -10,9 +10,10 @@ from omegaconf import OmegaConf
 
 from agents.base import Agent
 from experiments.protocol import ExperimentConfig
+from experiments.wall import Walled, wall
 from sim.clusters import InterestClusters
 from sim.config import WorldConfig
-from sim.errors import InvalidInput
+from sim.errors import InvalidInput, WallBreach
 from sim.platform import PlatformRecords
 from sim.random import RandomStream
 from sim.world import World
@@ -75,19 +76,38 @@ class Study:
         )
 
 
-def build_agent(config: dict[str, Any], name: str) -> Agent:
-    """Make an agent from its Hydra config.
+def build_agent(config: dict[str, Any], name: str) -> Walled:
+    """Make an agent from its Hydra config, behind the wall (``experiments.wall``).
 
     Raises:
-        InvalidInput: the config names no class, or arguments that the class doesn't take.
+        InvalidInput: the config names no class, or arguments that the class doesn't take; or the
+            agent's module, or its constructor, reaches for what is hidden.
     """
+    whole = OmegaConf.create({**config, "_partial_": True})
     try:
-        agent = instantiate(OmegaConf.create(config))()
-    except InvalidInput:
+        with wall(name, "construction"):
+            agent = instantiate(whole)()
+    except WallBreach:
         raise
-    except Exception as error:  # whatever a plugin's constructor may raise
-        reason = str(error.__cause__ or error).splitlines()[0]
+    except InvalidInput as error:
+        raise InvalidInput(f"agent {name}: {error.field}", error.value, error.expected) from None
+    except Exception as error:  # whatever a plugin's module or constructor may raise
+        cause = error.__cause__ or error
+        reason = " ".join(f"{type(cause).__name__}: {cause}".split())
         raise InvalidInput(f"agent {name}", config.get("_target_"), f"could not be made: {reason}") from None
     if not isinstance(agent, Agent):
         raise InvalidInput(f"agent {name}", config.get("_target_"), "must be a subclass of agents.base.Agent")
-    return agent
+    return Walled(agent, name)
+
+
+def check_agents(study: Study) -> None:
+    """Make every agent once and drop it: one that cannot be made should be known before the burn-in.
+
+    Agents with entries that a later stage fills in (``???``) are left out.
+
+    Raises:
+        InvalidInput: see ``build_agent``.
+    """
+    for name, config in {"production": study.production, **study.agents}.items():
+        if not OmegaConf.missing_keys(OmegaConf.create(config)):
+            build_agent(config, name)

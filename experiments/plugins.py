@@ -1,0 +1,260 @@
+"""Agents that other distributions bring: found, put on Hydra's search path, and told apart if broken.
+
+A distribution announces an agent by an entry point of the group ``interestlab.agents``, whose name is
+the agent's and whose value is the package that holds ``conf/agent/NAME.yaml``:
+
+    [project.entry-points."interestlab.agents"]
+    shelf = "shelf"
+
+Nothing of a plugin is imported until one of its agents is built, so that a broken one disturbs no run
+that does without it.
+"""
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.machinery import PathFinder
+from importlib.metadata import EntryPoint, entry_points
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra import compose, initialize_config_module
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.plugins import Plugins
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+from omegaconf import OmegaConf
+
+from sim.errors import InvalidInput
+
+GROUP = "interestlab.agents"
+"""The entry points' group."""
+
+RESERVED = ("control", "production")
+"""Names that mean something else among arms and agents."""
+
+OURS = ("sim", "agents", "envs", "conf", "experiments")
+"""Our own packages, whose source the stages' digests know already."""
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """An agent that an installed distribution announces.
+
+    Attributes:
+        name: the agent's name.
+        package: the package that the entry point names.
+        conf: the package's folder of configs; None if it has none, or not this agent's.
+        fault: why the agent cannot be chosen; empty if nothing speaks against it.
+    """
+
+    name: str
+    package: str
+    conf: Path | None
+    fault: str = ""
+
+    def error(self) -> InvalidInput:
+        """What to tell a user who wants this agent."""
+        return InvalidInput(f"agent plugin {self.name}", self.package, self.fault)
+
+
+def choices(group: str) -> list[str]:
+    """All choices of a config group, ours and those of installed plugins, in alphabetical order."""
+    folders = [plugin.conf for plugin in installed().values() if plugin.conf is not None]
+    of_plugins = {path.stem for folder in folders for path in (folder / group).glob("*.yaml")}
+    return sorted({*built_in(group), *of_plugins})
+
+
+def built_in(group: str) -> list[str]:
+    """The choices of a config group that come with interestlab, in alphabetical order."""
+    names = (entry.name for entry in files("conf").joinpath(group).iterdir())
+    return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml") and name != "base.yaml")
+
+
+def installed() -> dict[str, Plugin]:
+    """All announced agents by name, the faulty ones included."""
+    found: dict[str, list[EntryPoint]] = {}
+    for entry in entry_points(group=GROUP):
+        found.setdefault(entry.name, []).append(entry)
+    return {name: _plugin(name, entries) for name, entries in sorted(found.items())}
+
+
+def _plugin(name: str, entries: list[EntryPoint]) -> Plugin:
+    package = entries[0].value
+    packages = sorted({entry.value for entry in entries})
+    if not name.isidentifier():
+        return Plugin(name, package, None, "the entry point's name must be a Python name, such as my_agent")
+    if len(packages) > 1:
+        return Plugin(
+            name, ", ".join(packages), None, "several packages bring an agent of this name; uninstall all but one"
+        )
+    if name in built_in("agent") or name in RESERVED:
+        return Plugin(
+            name, package, None, "interestlab has an agent or arm of this name itself; rename the entry point"
+        )
+    folder = package_folder(package)
+    if folder is None:
+        return Plugin(name, package, None, "the entry point's value must be an importable package; install it again")
+    if not (folder / "conf" / "agent" / f"{name}.yaml").is_file():
+        return Plugin(name, package, None, f"the package must hold conf/agent/{name}.yaml (as package data)")
+    return Plugin(name, package, folder / "conf")
+
+
+def package_folder(package: str) -> Path | None:
+    """A package's folder, found without importing it; None if there is no such package."""
+    first, *rest = package.split(".")
+    try:
+        spec = find_spec(first)
+        for depth in range(len(rest)):
+            if spec is None or spec.submodule_search_locations is None:
+                return None
+            whole = ".".join([first, *rest[: depth + 1]])
+            spec = PathFinder.find_spec(whole, list(spec.submodule_search_locations))
+    except (ImportError, ValueError):
+        return None
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+class AgentSearchPath(SearchPathPlugin):
+    """Lets Hydra find the configs of installed agents; ours come first, so none can be replaced."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        """Append the plugins' folders."""
+        for plugin in installed().values():
+            if plugin.conf is not None:
+                search_path.append(f"agent plugin {plugin.name}", f"file://{plugin.conf}")
+
+
+def with_plugins(command: str, arguments: Sequence[str]) -> list[str]:
+    """Make installed agents known to a command, as if they stood in its own config.
+
+    Args:
+        command: the command, whose config is ``conf/COMMAND.yaml``.
+        arguments: what was typed after it.
+
+    Returns:
+        The arguments, and one ``+agent@agents.NAME=NAME`` for every plugin, where the command has
+        ``agents`` and the user did not say so already.
+
+    Raises:
+        InvalidInput: an argument wants an agent of a faulty plugin.
+    """
+    Plugins.instance().register(AgentSearchPath)
+    plugins = installed()
+    wanted = [name for name in plugins if any(_wants(argument, name) for argument in arguments)]
+    has_agents = _has_agents(command)
+    checked = _checked(command, {name: plugins[name] for name in (plugins if has_agents else wanted)}, has_agents)
+    for name in wanted:
+        if checked[name].fault:
+            raise checked[name].error()
+    if not has_agents:
+        return list(arguments)
+    given = {argument.partition("=")[0].lstrip("+") for argument in arguments}
+    whole = [name for name, plugin in checked.items() if not plugin.fault and f"agent@agents.{name}" not in given]
+    # Among the other overrides: the command line may go on with flags, after which none may follow.
+    place = next((i for i, a in enumerate(arguments) if "=" in a and not a.startswith("-")), len(arguments))
+    return [*arguments[:place], *(f"+agent@agents.{name}={name}" for name in whole), *arguments[place:]]
+
+
+def _wants(argument: str, name: str) -> bool:
+    """Whether an override asks for an agent: chooses it, makes it an arm, or sets one of its entries."""
+    key, _, value = argument.lstrip("+~").partition("=")
+    asks = key.partition("@")[0] == "agent" or key.startswith("experiment.")
+    return (asks and name in re.findall(r"\w+", value)) or f"{key}.".startswith(f"agents.{name}.")
+
+
+def _has_agents(command: str) -> bool:
+    """Whether a command's config chooses agents by name, itself or through another that it builds on."""
+    path = files("conf").joinpath(f"{command}.yaml")
+    if not path.is_file():
+        return False
+    defaults = yaml.safe_load(path.read_text(encoding="utf-8")).get("defaults", [])
+    groups = [next(iter(entry)) for entry in defaults if isinstance(entry, dict)]
+    others = [entry for entry in defaults if isinstance(entry, str) and entry not in ("_self_", command)]
+    return any(group.startswith("agent@agents.") for group in groups) or any(map(_has_agents, others))
+
+
+def _checked(command: str, plugins: dict[str, Plugin], has_agents: bool) -> dict[str, Plugin]:
+    """The plugins, faulty also those whose config cannot be composed: all at once, or else one by one."""
+    whole = [name for name, plugin in plugins.items() if not plugin.fault]
+    if not whole or not _compose_fault(command, whole, has_agents):
+        return plugins
+    faults = {name: _compose_fault(command, [name], has_agents) for name in whole}
+    return {name: Plugin(name, p.package, p.conf, p.fault or faults[name]) for name, p in plugins.items()}
+
+
+def _compose_fault(command: str, names: list[str], has_agents: bool) -> str:
+    """Why some agents' configs cannot be part of a command's; empty if they can."""
+    overrides = [f"+agent@agents.{name}={name}" for name in names]
+    try:
+        with initialize_config_module("conf", version_base="1.3"):
+            config = compose(command if has_agents else None, overrides)
+        for name in names:
+            agent: Any = OmegaConf.to_container(config.agents[name], resolve=has_agents)
+            if not isinstance(agent, dict) or not isinstance(agent.get("_target_"), str):
+                return f"conf/agent/{name}.yaml must name the agent's class as _target_"
+    except Exception as error:  # Hydra's, OmegaConf's and YAML's own errors are of many kinds
+        reason = " ".join(str(error).split())
+        return f"its config cannot be composed: {reason[:200]}"
+    return ""
+
+
+def targets(config: Any) -> Iterator[str]:
+    """Every ``_target_`` of a (nested) config."""
+    if isinstance(config, dict):
+        if isinstance(config.get("_target_"), str):
+            yield config["_target_"]
+        config = list(config.values())
+    if isinstance(config, list):
+        for value in config:
+            yield from targets(value)
+
+
+def outside_digests(agent: dict[str, Any] | None) -> dict[str, str]:
+    """What an agent rests on that is none of our own source: a changed plugin must not find its old results.
+
+    Returns:
+        SHA-256 of the whole top-level package (or module) of every ``_target_`` outside ours, and of
+        every file that the config names; by package and by path.
+    """
+    tops = {target.partition(".")[0] for target in targets(agent)} - set(OURS)
+    found = {top: _digest_of_package(top) for top in sorted(tops)}
+    return found | {path: _digest([Path(path)]) for path in sorted(set(_named_files(agent)))}
+
+
+def _named_files(config: Any) -> Iterator[str]:
+    if isinstance(config, (dict, list)):
+        for value in config.values() if isinstance(config, dict) else config:
+            yield from _named_files(value)
+    elif isinstance(config, str) and os.path.isfile(config):
+        yield config
+
+
+def sources(package: str) -> dict[str, Path]:
+    """Every file of a top-level package or module but compiled ones, by its name within."""
+    folder = package_folder(package)
+    if folder is None:
+        spec = find_spec(package)
+        return {f"{package}.py": Path(spec.origin)} if spec is not None and spec.has_location and spec.origin else {}
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and "__pycache__" not in path.parts]
+    return {f"{package}/{path.relative_to(folder).as_posix()}": path for path in paths}
+
+
+@cache
+def _digest_of_package(package: str) -> str:
+    return _digest(list(sources(package).values()))
+
+
+def _digest(paths: list[Path]) -> str:
+    content = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            content.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
+    return content.hexdigest()
