@@ -182,10 +182,10 @@ class _Unchangeable(type):
     """The type of classes whose methods nobody replaces."""
 
     def __setattr__(cls, name: str, value: object) -> None:
-        raise WallBreach(cls.__name__, name, "cannot be set: what the platform shows is read-only")
+        raise WallBreach(cls.__name__, name, "cannot be set: recommenders may only read")
 
     def __delattr__(cls, name: str) -> None:
-        raise WallBreach(cls.__name__, name, "cannot be deleted: what the platform shows is read-only")
+        raise WallBreach(cls.__name__, name, "cannot be deleted: recommenders may only read")
 
 
 class Platform(metaclass=_Unchangeable):
@@ -209,10 +209,10 @@ class Platform(metaclass=_Unchangeable):
         )
 
     def __setattr__(self, name: str, value: object) -> None:
-        raise WallBreach("platform", name, "cannot be set: what the platform shows is read-only")
+        raise WallBreach("platform", name, "cannot be set: recommenders may only read")
 
     def __delattr__(self, name: str) -> None:
-        raise WallBreach("platform", name, "cannot be deleted: what the platform shows is read-only")
+        raise WallBreach("platform", name, "cannot be deleted: recommenders may only read")
 
     @property
     def day(self) -> int:
