@@ -1,20 +1,19 @@
-import random
-from pathlib import Path
+"""Each fault of an agent is found by the check that is meant to find it, and by no other."""
 
-import hydra
+import random
+
 import numpy as np
 import pytest
 import torch
-from omegaconf import OmegaConf
+from hydra.utils import instantiate
 
 from agents.base import Agent, Recommendations
-from agents.check import check_agent, validate
+from agents.check import CHECKS, check_agent, examine, validate
 from agents.random import RandomAgent, uniform_slate
 from agents.sequence import SequenceAgent
 from sim.errors import InvalidInput
+from tests.agents.built_in import built_in_agents
 from tests.agents.planted import STREAM, planted, successor
-
-CONFIGS = sorted(Path("conf/agent").resolve().glob("*.yaml"))
 
 
 @pytest.fixture(scope="module")
@@ -29,23 +28,57 @@ def production(world):
     return agent
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_every_agent_that_is_configured_keeps_the_contract(path, world, production):
-    config = OmegaConf.load(path)
-    if OmegaConf.missing_keys(config):
-        pytest.skip("needs what only an experiment can fill in")
-    assert check_agent(lambda: hydra.utils.instantiate(config)(), world.platform, world.log, STREAM, production) == []
+@pytest.mark.parametrize("name", built_in_agents())
+def test_every_agent_that_is_configured_keeps_the_contract(name, world, production):
+    config = built_in_agents()[name]
+    found = examine(lambda: instantiate(config)(), world.platform, world.log, STREAM, production)
+    assert [finding for finding in found if finding.verdict == "fail"] == []
+    assert [finding.check for finding in found] == list(CHECKS)
+    assert all(finding.verdict == "pass" for finding in found if finding.check != "propensities")
 
 
 def test_a_ranker_may_have_to_train_its_own_model(world):
-    config = OmegaConf.load(Path("conf/agent/random_novel.yaml").resolve())
-    assert check_agent(lambda: hydra.utils.instantiate(config)(), world.platform, world.log, STREAM) == []
+    config = built_in_agents()["random_novel"]
+    assert check_agent(lambda: instantiate(config)(), world.platform, world.log, STREAM) == []
+
+
+class NoFit(RandomAgent):
+    def fit(self, platform, log, rng):
+        raise KeyError("no such column")
+
+
+class NoSlates(RandomAgent):
+    def recommend(self, requests, rng):
+        return super().recommend(requests, rng).items
+
+
+class Repeats(RandomAgent):
+    def recommend(self, requests, rng):
+        good = super().recommend(requests, rng)
+        return Recommendations(np.repeat(good.items[:, :1], requests.num_slots, axis=1))
+
+
+class DeadAfterUpdate(RandomAgent):
+    def update(self, log, rng):
+        self.late = True
+
+    def recommend(self, requests, rng):
+        good = super().recommend(requests, rng)
+        return Recommendations(good.items * 0 + 10**6) if hasattr(self, "late") else good
 
 
 class Mutating(RandomAgent):
     def recommend(self, requests, rng):
         requests.exclude[:] = -1
         return super().recommend(requests, rng)
+
+
+class MutatingByTorch(RandomAgent):
+    @pytest.mark.filterwarnings("ignore")
+    def recommend(self, requests, rng):
+        slates = super().recommend(requests, rng)
+        torch.from_numpy(requests.watch).add_(1)
+        return slates
 
 
 class GlobalNumpy(RandomAgent):
@@ -55,9 +88,9 @@ class GlobalNumpy(RandomAgent):
 
 
 class GlobalTorch(RandomAgent):
-    def recommend(self, requests, rng):
-        torch.rand(1)
-        return super().recommend(requests, rng)
+    def load(self, folder, platform):
+        super().load(folder, platform)
+        torch.nn.Linear(2, 2)
 
 
 class GlobalPython(RandomAgent):
@@ -106,23 +139,79 @@ class BadlyTrained(Forgetful):
         self.fitted = True
 
 
-@pytest.mark.parametrize(
-    ("agent", "message"),
-    [
-        (Mutating, "array.copy()"),
-        (GlobalNumpy, "global random generator"),
-        (GlobalTorch, "global random generator"),
-        (GlobalPython, "global random generator"),
-        (Moody, "same seed, other slates"),
-        (BatchBound, "one by one"),
-        (Forgetful, "save and load all that recommend uses"),
-        (BadlyTrained, "save and load all that update uses"),
-    ],
-)
-def test_faults_are_found_and_named(agent, message, world):
-    faults = check_agent(agent, world.platform, world.log, STREAM)
-    assert any(message in fault for fault in faults)
-    assert all("\n" not in fault for fault in faults)
+class Overconfident(RandomAgent):
+    """Says that a thirtieth of what it says is certain."""
+
+    def recommend(self, requests, rng):
+        good = super().recommend(requests, rng)
+        return Recommendations(good.items, np.minimum(good.propensity * 30, 1).astype(np.float32))
+
+
+class Reaching(RandomAgent):
+    def recommend(self, requests, rng):
+        return Recommendations(self.platform.records.best_items(requests))
+
+
+class ReachingInSecret(RandomAgent):
+    def recommend(self, requests, rng):
+        try:
+            return self.platform.population
+        except Exception:
+            return super().recommend(requests, rng)
+
+
+FAULTY = {
+    NoFit: ("trains", "KeyError: 'no such column' (test_check.py, line "),
+    NoSlates: ("slates", "must return an agents.base.Recommendations"),
+    Repeats: ("slates", "draw without replacement"),
+    DeadAfterUpdate: ("slates", "items must be in 0 .. 239"),
+    Mutating: ("inputs", "array.copy()"),
+    MutatingByTorch: ("inputs", "torch.from_numpy"),
+    GlobalNumpy: ("generators", "global random generator"),
+    GlobalTorch: ("generators", "global random generator"),
+    GlobalPython: ("generators", "global random generator"),
+    Moody: ("seed", "same seed, other slates"),
+    BatchBound: ("batch", "one by one"),
+    Forgetful: ("storage", "save and load all that recommend uses"),
+    BadlyTrained: ("learning", "save and load all that update uses"),
+    Overconfident: ("propensities", "give the probability of the item that was drawn"),
+    Reaching: ("wall", "platform='records': is none of what a recommender may see"),
+    ReachingInSecret: ("wall", "platform='population': is none of what"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:The given NumPy array is not writable")
+@pytest.mark.parametrize("agent", FAULTY, ids=lambda agent: agent.__name__)
+def test_a_fault_is_found_by_its_check_and_by_no_other(agent, world):
+    check, message = FAULTY[agent]
+    found = examine(agent, world.platform, world.log, STREAM)
+    (fault,) = [finding for finding in found if finding.verdict == "fail"]
+    assert fault.check == check
+    assert message in fault.message
+    assert "\n" not in fault.message
+    skipped = [finding.message for finding in found if finding.verdict == "skip"]
+    assert all(text == f"cannot tell before {check} is mended" for text in skipped)
+    assert check_agent(agent, world.platform, world.log, STREAM) == [f"{check}: {fault.message}"]
+
+
+def test_several_faults_are_told_at_once(world):
+    class Both(BatchBound):
+        def recommend(self, requests, rng):
+            good = super().recommend(requests, rng)
+            return Recommendations(good.items, np.ones(good.items.shape, np.float32))
+
+    faults = check_agent(Both, world.platform, world.log, STREAM)
+    assert [fault.partition(":")[0] for fault in faults] == ["batch", "propensities"]
+
+
+def test_without_propensities_that_check_is_left_out(world):
+    class Silent(RandomAgent):
+        def recommend(self, requests, rng):
+            return Recommendations(super().recommend(requests, rng).items)
+
+    found = {finding.check: finding for finding in examine(Silent, world.platform, world.log, STREAM)}
+    assert found.pop("propensities").verdict == "skip"
+    assert {finding.verdict for finding in found.values()} == {"pass"}
 
 
 class Spoiled(Agent):

@@ -1,0 +1,154 @@
+"""The checks that an agent goes through before a run, one by one; ``agents.check`` runs them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from agents.base import Agent, InteractionLog, Platform, RandomStream
+from agents.check_inputs import chosen_rows, digest_of_inputs, global_generators, joined, requests_from, same
+from agents.check_propensity import NUM_SLOTS, NUM_USERS, compare_propensities, draw
+from agents.check_slates import validate
+from agents.random import RandomAgent
+from sim.errors import breaches
+
+_NUM_USERS, _NUM_SLOTS = 24, 5  # of the requests that most checks make
+
+
+class Fault(Exception):
+    """A check's own finding; the argument is the message."""
+
+
+class CannotTell(Exception):
+    """Nothing to check; the argument says why."""
+
+
+class Exam:
+    """One agent's examination: the checks, each of which returns what it saw or raises ``Fault``."""
+
+    def __init__(
+        self,
+        factory: Callable[[], Agent],
+        platform: Platform,
+        log: InteractionLog,
+        rng: RandomStream,
+        production: Agent | None,
+        num_draws: int,
+    ) -> None:
+        self.factory: Callable[[], Agent] = factory
+        self.platform, self.rng, self.num_draws = platform, rng, num_draws
+        if production is None:
+            production = RandomAgent()
+            production.fit(platform, log, rng)
+        self.production = production
+        last_day = int(log.day.max(initial=0))
+        self.past, self.day = log.where(log.day < last_day), log.where(log.day == last_day)
+        users = np.unique(log.user)
+        self.requests = requests_from(log, users[:_NUM_USERS], platform.day, _NUM_SLOTS)
+        self.repeated = requests_from(log, users[:NUM_USERS], platform.day, NUM_SLOTS)
+        self._generators = global_generators()
+        self._inputs = self._digest()
+
+    def _digest(self) -> str:
+        return digest_of_inputs([self.requests, self.repeated, self.past, self.day, self.platform.catalog])
+
+    def _trained(self) -> Agent:
+        agent = self.factory()
+        agent.bind(self.production)
+        agent.fit(self.platform, self.past, self.rng.at("fit"))
+        return agent
+
+    def trains(self) -> str:
+        """Is it made, bound and fitted?"""
+        self.agent = self._trained()
+        self.name = type(getattr(self.agent, "inner", self.agent)).__name__  # ``experiments.wall`` has agents within
+        return f"on {len(self.past)} impressions of {len(np.unique(self.past.user))} users"
+
+    def slates(self) -> str:
+        """Are slates valid, before and after an update?"""
+        self.first = self.agent.recommend(self.requests, self.rng.at("first"))
+        validate(self.first, self.requests, self.platform, self.name)
+        older = self._trained()
+        older.update(self.day, self.rng.at("update"))
+        validate(older.recommend(self.requests, self.rng.at("second")), self.requests, self.platform, self.name)
+        return f"{_NUM_USERS} users, {_NUM_SLOTS} slots: distinct, alive, none excluded, also after a day's update"
+
+    def inputs(self) -> str:
+        """Is the input what it was?"""
+        if self._digest() != self._inputs:
+            raise Fault(
+                "an input array was changed past its write protection, as torch.from_numpy(...).add_() does: "
+                "work on a copy, array.copy()"
+            )
+        return "requests, log and catalog are what they were"
+
+    def generators(self) -> str:
+        """Are the global generators where they were?"""
+        if global_generators() != self._generators:
+            raise Fault(
+                "a global random generator (random, numpy.random or torch) was used: draw from the rng that the call "
+                "brings, rng.uniform, rng.generator() or torch.Generator().manual_seed(rng.integer_seed())"
+            )
+        return "random, numpy.random and torch were left alone"
+
+    def seed(self) -> str:
+        """Does the same seed give the same slates?"""
+        for agent in (self.agent, self._trained()):
+            if not same(self.first, agent.recommend(self.requests, self.rng.at("first"))):
+                raise Fault("same seed, other slates: draw everything from the rng that the call brings")
+        return "same seed, same slates, asked again and trained again"
+
+    def batch(self) -> str:
+        """Do users get the same slates alone as in a batch?"""
+        for size in (1, 7):
+            parts = [
+                self.agent.recommend(chosen_rows(self.requests, slice(start, start + size)), self.rng.at("first"))
+                for start in range(0, len(self.requests), size)
+            ]
+            if not same(self.first, joined(parts)):
+                raise Fault(
+                    "users asked one by one get other slates than in a batch: draw with rng.uniform(requests.user, k)"
+                )
+        return f"the same slates one by one, by sevens, and {len(self.requests)} at once"
+
+    def storage(self) -> str:
+        """Is a loaded agent the saved one?"""
+        self.saved, self.loaded = self._trained(), self.factory()
+        self.loaded.bind(self.production)
+        with TemporaryDirectory() as folder:
+            self.saved.save(Path(folder))
+            self.loaded.load(Path(folder), self.platform)
+        if not self._agree():
+            raise Fault("a loaded agent gives other slates than the saved one: save and load all that recommend uses")
+        return "saved and loaded, the same slates"
+
+    def learning(self) -> str:
+        """Does a loaded agent learn on like the saved one?"""
+        for agent in (self.saved, self.loaded):
+            agent.update(self.day, self.rng.at("update"))
+        if not self._agree():
+            raise Fault(
+                "a loaded agent learns otherwise than the saved one: save and load all that update uses (moments too)"
+            )
+        return "the loaded agent learns on like the saved one"
+
+    def _agree(self) -> bool:
+        one, other = (agent.recommend(self.requests, self.rng.at("third")) for agent in (self.saved, self.loaded))
+        return same(one, other, exact=True)
+
+    def propensities(self) -> str:
+        """Are propensities the frequencies of what is drawn?"""
+        draws = draw(self.agent.recommend, self.repeated, self.rng, self.num_draws)
+        if draws is None:
+            raise CannotTell("recommend returns no propensities; off-policy estimators cannot use its log")
+        found = compare_propensities(draws)
+        if found.faults:
+            raise Fault("; ".join(found.faults))
+        return f"agree with {draws.items.size} draws ({found.cells} cells compared)"
+
+    def wall(self) -> str:
+        """Did nothing reach for what is hidden, not even behind a caught error?"""
+        if breaches:
+            raise Fault(f"{breaches[0]} (and the error was caught)")
+        return "asked for nothing that is hidden"

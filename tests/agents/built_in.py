@@ -1,0 +1,21 @@
+"""The agents of ``conf/agent`` that anybody can build: the others need a stage of an experiment, or the truth."""
+
+from functools import cache
+from pathlib import Path
+
+from hydra import compose, initialize_config_module
+from omegaconf import DictConfig, OmegaConf
+
+import conf
+
+
+@cache
+def built_in_agents() -> dict[str, DictConfig]:
+    """Composed configs by name."""
+    found = {}
+    with initialize_config_module("conf", version_base="1.3"):
+        for path in sorted(Path(conf.__path__[0]).glob("agent/*.yaml")):
+            agent = compose(overrides=[f"+agent={path.stem}"]).agent
+            if agent._target_.startswith("agents.") and not OmegaConf.missing_keys(agent):
+                found[path.stem] = agent
+    return found
