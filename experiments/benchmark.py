@@ -9,48 +9,63 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from experiments.benchmark_agents import agent_rows
 from experiments.benchmark_simulator import simulator_rows
 from experiments.command import clear_errors, run_command
 from sim.config import WorldConfig, from_mapping
 from sim.errors import InvalidInput
 from sim.files import write_json
 
-PARTS = ("simulator",)
+PARTS = ("simulator", "agents")
 
 
-def benchmark(config: DictConfig, folder: Path) -> Path:
-    """Measure, write ``benchmark.json`` into ``folder``, and print a line a row.
+def benchmark_simulator(config: DictConfig) -> list[dict[str, Any]]:
+    """The rows of ``benchmark simulator``.
 
     Raises:
-        InvalidInput: an unknown part, or constants of the world out of range.
+        InvalidInput: constants of the world out of range.
     """
     plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-    if plain["part"] not in PARTS:
-        raise InvalidInput("part", plain["part"], f"must be one of {', '.join(PARTS)}")
     world = from_mapping(WorldConfig, plain["world"], "world")
     sizes = (plain["users"], plain["items"], plain["interests"])
-    rows = simulator_rows(world, plain["seed"], *sizes, plain["slots"], plain["seconds"])
+    return simulator_rows(world, plain["seed"], *sizes, plain["slots"], plain["seconds"])
+
+
+def write_rows(rows: list[dict[str, Any]], folder: Path) -> None:
+    """Write ``benchmark.json`` into ``folder``, and print a line a row."""
     path = folder / "benchmark.json"
     write_json(path, {"machine": f"{platform.machine()}, Python {platform.python_version()}", "rows": rows})
     for row in rows:
         against = f", {row['ratio']:.2f}x {row['against']}" if row["against"] else ""
         bound = f", {row['of_bound']:.0%} of what memory allows" if row["bound"] else ""
-        print(f"{row['case']}: {row['value']:,.0f} {row['unit']}{against}{bound}")
-    return path
-
-
-@hydra.main(version_base="1.3", config_path="pkg://conf", config_name="benchmark")
-def _task(config: DictConfig) -> None:
-    with clear_errors("benchmark"):
-        path = benchmark(config, Path(HydraConfig.get().runtime.output_dir))
+        slowest = f", p99 {row['p99']:.3g}" if "p99" in row else ""
+        value = f"{row['value']:,.0f}" if row["value"] >= 100 else f"{row['value']:.3g}"
+        print(f"{row['case']}: {value} {row['unit']}{slowest}{against}{bound}")
     print(f"benchmark: {path.resolve()}")
 
 
+@hydra.main(version_base="1.3", config_path="pkg://conf", config_name="benchmark_simulator")
+def _simulator(config: DictConfig) -> None:
+    with clear_errors("benchmark"):
+        write_rows(benchmark_simulator(config), Path(HydraConfig.get().runtime.output_dir))
+
+
+@hydra.main(version_base="1.3", config_path="pkg://conf", config_name="benchmark_agents")
+def _agents(config: DictConfig) -> None:
+    with clear_errors("benchmark"):
+        write_rows(agent_rows(config), Path(HydraConfig.get().runtime.output_dir))
+
+
 def main() -> None:
-    """Entry point of the command; a bare word names the part: ``benchmark simulator``."""
-    if len(sys.argv) > 1 and sys.argv[1] in PARTS:
-        sys.argv[1] = f"part={sys.argv[1]}"
-    run_command("benchmark", _task)
+    """Entry point of the command; its first word names the part: ``benchmark simulator``."""
+    part = sys.argv.pop(1) if len(sys.argv) > 1 and not sys.argv[1].startswith("-") else None
+    if part is None and {"-h", "--help"} & set(sys.argv):
+        print("usage: interestlab benchmark simulator|agents [overrides]; interestlab benchmark agents --help")
+        return
+    if part not in PARTS:
+        with clear_errors("benchmark"):
+            raise InvalidInput("part", part, f"must be one of {', '.join(PARTS)}: interestlab benchmark agents")
+    run_command("benchmark", _agents if part == "agents" else _simulator)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ Row = dict[str, Any]
 def simulator_rows(
     config: WorldConfig, seed: int, users: list[int], items: list[int], interests: list[int], slots: int, seconds: float
 ) -> list[Row]:
-    """Measure the simulator; see ``conf/benchmark.yaml`` for the arguments.
+    """Measure the simulator; see ``conf/benchmark_simulator.yaml`` for the arguments.
 
     A *user-step* is one user who goes through one slate of ``slots`` random items, in the first
     session of their day. Each sweep varies one size and leaves the other two at the world's. The

@@ -8,7 +8,7 @@ from typing import Any
 from experiments.plugins import choices, with_plugins
 from sim.errors import InvalidInput
 
-GROUPS = ("world", "llm", "experiment", "agent", "ranker")
+GROUPS = ("world", "llm", "experiment", "agent", "ranker", "sweep")
 
 
 def check_choices(arguments: Sequence[str]) -> None:

@@ -136,7 +136,7 @@ def arm_stage(
 
     def make(folder: Path) -> None:
         torch.set_num_threads(1)
-        arm, log = _prepare_arm(study, name, before, clustered)
+        arm, log = prepare_arm(study, name, before, clustered)
         record = live(arm, experiment.burn_in_days, experiment.days, folder / "days", lambda: report(name), burn_in=log)
         _write_arm(arm, record, folder)
 
@@ -164,7 +164,7 @@ def _portable(agent: dict[str, Any] | None) -> dict[str, Any] | None:
     }
 
 
-def _prepare_arm(study: Study, name: str, before: Stage, clustered: Stage) -> tuple[Arm, InteractionLog]:
+def prepare_arm(study: Study, name: str, before: Stage, clustered: Stage) -> tuple[Arm, InteractionLog]:
     """The arm as it is on the eve of the A/B, and the burn-in log."""
     world = study.build_world()
     world.load(before.folder / "state")

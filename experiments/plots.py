@@ -15,6 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from experiments.figure_files import STYLE
+from experiments.plot_axes import floats, signed, zero_lines
+from experiments.plot_grids import Curve, grid_figure
 from sim.arrays import FloatArray
 
 NOVELTY, FEEDBACK = "novel_impression_ratio_agent_slots", "positive_rate_agent_slots"
@@ -24,6 +26,9 @@ _COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _MARKERS = ("o", "^", "s", "v", "P", "X", "<", ">")
 _WIDTH = 5.2  # inches: one column of a paper, and still legible at the width of a phone
 _NEAR = 0.3  # relative difference up to which Figure 4b's second panel reaches
+CROWD = 8
+"""With more curves than this, each gets a panel of its own."""
+
 _BAND_DAYS = 10  # with more days than this, Figure 5 draws intervals as bands instead of bars
 
 
@@ -97,7 +102,7 @@ def figure_4a(results: dict[str, Any]) -> Figure:
         steps = [row["step"] for row in rows]
         columns = [key for key in rows[0] if "match rate" in key or "recall" in key]
         for key, colour, marker in zip(columns, ("#000000", *_COLOURS), ("D", *_MARKERS), strict=False):
-            axes.plot(steps, 100 * _floats([row.get(key) for row in rows]), color=colour, marker=marker, label=key)
+            axes.plot(steps, 100 * floats([row.get(key) for row in rows]), color=colour, marker=marker, label=key)
         axes.set(xlabel="fine-tuning step", ylabel="share (%)", ylim=(-3, 103))
         _legend(figure, axes)
     return figure
@@ -128,7 +133,7 @@ def figure_4b(results: dict[str, Any]) -> Figure:
 def _draw_4b(axes: Axes, results: dict[str, Any], points: dict[str, tuple[dict[str, Any], dict[str, Any]]]) -> None:
     _, reference = baselines(results)
     styles = arm_styles(results)
-    _zero_lines(axes, vertical=True)
+    zero_lines(axes, vertical=True)
     axes.plot([0], [0], linestyle="none", label=f"{reference} (reference)", zorder=4, **styles[str(reference)])
     for name, (x, y) in points.items():
         axes.errorbar(
@@ -145,33 +150,35 @@ def _draw_4b(axes: Axes, results: dict[str, Any], points: dict[str, tuple[dict[s
         )
     axes.set_ylabel(_difference("positive feedback rate", reference))
     axes.margins(0.12)
-    _signed(axes, "xy")
+    signed(axes, "xy")
 
 
 def figure_4c(results: dict[str, Any]) -> Figure:
     """UCI@N: lift in users with at least N clusters in seven days, with simultaneous bands."""
+    if missing(results, "figure_4c") is None and sum(bool(c["n"]) for c in results["uci"].values()) > CROWD:
+        return crowded_4c(results)
     styles = arm_styles(results)
     with matplotlib.rc_context(STYLE):
         figure, (axes,) = _panels(1, 3.7)
         if _drawn_missing(axes, missing(results, "figure_4c")):
             return figure
-        _zero_lines(axes)
+        zero_lines(axes)
         last = 1
         for name, curve in results["uci"].items():
             n = np.asarray(curve["n"], dtype=float)
             if not len(n):
                 continue
             last = max(last, int(n[-1]))
-            low, high = 100 * _floats(curve["low"]), 100 * _floats(curve["high"])
+            low, high = 100 * floats(curve["low"]), 100 * floats(curve["high"])
             axes.fill_between(n, low, high, color=styles[name]["color"], alpha=0.16, linewidth=0)
             every = max(1, len(n) // 8)
-            axes.plot(n, 100 * _floats(curve["lift"]), label=name, markevery=every, **styles[name])
+            axes.plot(n, 100 * floats(curve["lift"]), label=name, markevery=every, **styles[name])
         reference = next(curve["vs"] for curve in results["uci"].values())
         axes.set_xlabel("N, distinct interest clusters in 7 days")
         axes.set_ylabel(_difference("users with at least N clusters", reference))
         axes.set_xlim(1, max(2, last))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        _signed(axes, "y")
+        signed(axes, "y")
         _legend(figure, axes)
     return figure
 
@@ -179,6 +186,8 @@ def figure_4c(results: dict[str, Any]) -> Figure:
 def figure_5(results: dict[str, Any]) -> Figure:
     """Daily watch time and active users, relative to the control arm, with 95 % intervals."""
     daily = results["daily"]
+    if len(daily["arms"]) > CROWD:
+        return crowded_5(results)
     styles = arm_styles(results)
     with matplotlib.rc_context(STYLE):
         figure, panels = _panels(2, 5.6)
@@ -190,7 +199,7 @@ def figure_5(results: dict[str, Any]) -> Figure:
         for axes, series, title in zip(
             panels, ("watch_minutes", "active_users"), ("watch time per user", "users with 10 min or more"), strict=True
         ):
-            _zero_lines(axes)
+            zero_lines(axes)
             for place, (name, of_arm) in enumerate(arms.items()):
                 # Side by side, so that the arms' bars do not hide each other.
                 aside = 0.09 * (place - (len(arms) - 1) / 2) if len(days) <= _BAND_DAYS else 0.0
@@ -198,11 +207,37 @@ def figure_5(results: dict[str, Any]) -> Figure:
             axes.set_ylabel(_difference(title, daily["vs"]))
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.set_xlim(days[0] - 0.5, days[-1] + 0.5)
-            _signed(axes, "y")
+            signed(axes, "y")
         panels[0].tick_params(labelbottom=False)
         panels[1].set_xlabel("day of the experiment")
         _legend(figure, panels[0])
     return figure
+
+
+def crowded_4c(results: dict[str, Any]) -> Figure:
+    """Figure 4c for many arms."""
+    curves = {
+        name: Curve(np.asarray(c["n"], dtype=float), c["lift"], c["low"], c["high"])
+        for name, c in results["uci"].items()
+        if c["n"]
+    }
+    reference = next(curve["vs"] for curve in results["uci"].values())
+    title = f"users with at least N clusters, relative difference to {reference} (%)"
+    return grid_figure({title: curves}, "N, distinct interest clusters in 7 days")
+
+
+def crowded_5(results: dict[str, Any]) -> Figure:
+    """Figure 5 for many arms."""
+    daily = results["daily"]
+    days = np.asarray(daily["day"], dtype=float)
+
+    def curves(series: str) -> dict[str, Curve]:
+        parts = {name: of_arm[series] for name, of_arm in daily["arms"].items()}
+        return {name: Curve(days, part["relative"], part["low"], part["high"]) for name, part in parts.items()}
+
+    titles = {"watch time per user": "watch_minutes", "users with 10 min or more": "active_users"}
+    sets = {f"{title},\nrelative difference to {daily['vs']} (%)": curves(key) for title, key in titles.items()}
+    return grid_figure(sets, "day of the experiment")
 
 
 def _points(results: dict[str, Any]) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
@@ -230,22 +265,6 @@ def _difference(what: str, other: str | None) -> str:
     return f"{what},\nrelative difference\nto {other} (%)"
 
 
-def _zero_lines(axes: Axes, vertical: bool = False) -> None:
-    axes.axhline(0, color="#555555", linewidth=0.9, zorder=1)
-    if vertical:
-        axes.axvline(0, color="#555555", linewidth=0.9, zorder=1)
-
-
-def _signed(axes: Axes, which: str) -> None:
-    """Ticks as +5 and -5: they are differences."""
-
-    def label(value: float, _: float) -> str:
-        return f"{value:+g}".replace("-", "\N{MINUS SIGN}") if abs(value) > 1e-9 else "0"
-
-    for axis in ([axes.xaxis] if "x" in which else []) + ([axes.yaxis] if "y" in which else []):
-        axis.set_major_formatter(label)
-
-
 def _legend(figure: Figure, axes: Axes) -> None:
     """Below the axes, where it can never cover a point; narrow enough for three columns."""
     handles, labels = axes.get_legend_handles_labels()
@@ -256,17 +275,12 @@ def _legend(figure: Figure, axes: Axes) -> None:
 def _series(
     axes: Axes, x: FloatArray, series: dict[str, list[float | None]], name: str, style: dict[str, Any], bars: bool
 ) -> None:
-    y, low, high = (100 * _floats(series[part]) for part in ("relative", "low", "high"))
+    y, low, high = (100 * floats(series[part]) for part in ("relative", "low", "high"))
     if bars:
         axes.errorbar(x, y, yerr=[y - low, high - y], label=name, elinewidth=0.9, capsize=0, **style)
     else:
         axes.fill_between(x, low, high, color=style["color"], alpha=0.1, linewidth=0)
         axes.plot(x, y, label=name, markevery=max(1, len(x) // 10), **style)
-
-
-def _floats(values: list[float | None]) -> FloatArray:
-    """(n,) float64, NaN (which matplotlib leaves out) for ``None``."""
-    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
 
 
 def _reach(value: float, low: float | None, high: float | None) -> list[list[float]] | None:

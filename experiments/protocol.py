@@ -11,6 +11,9 @@ CONTROL = "control"
 
 DIVERSIONS = ("twins", "split")
 
+ALL = "all"
+"""In place of a list of arms: production alone, and every agent of the config."""
+
 
 @dataclass(frozen=True)
 class ExperimentConfig:
@@ -61,9 +64,9 @@ def check_experiment(mapping: Mapping[str, Any], known_agents: Sequence[str], nu
         )
     if mapping["diversion"] not in DIVERSIONS:
         raise InvalidInput("experiment.diversion", mapping["diversion"], f"must be one of {', '.join(DIVERSIONS)}")
-    arms = mapping["arms"]
+    arms = [CONTROL, *known_agents] if mapping["arms"] == ALL else mapping["arms"]
     if isinstance(arms, str) or not isinstance(arms, Sequence) or not arms:
-        raise InvalidInput("experiment.arms", arms, "must be a list such as [control,counts,llm]")
+        raise InvalidInput("experiment.arms", arms, "must be a list such as [control,counts,llm], or all")
     known = (CONTROL, *known_agents)
     for arm in arms:
         if arm not in known:

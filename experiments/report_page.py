@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from experiments.figure_files import image_bytes
 from experiments.html_page import write_page
 from experiments.metrics import METRICS, RAREFIED_WATCHES, TRAILING_DAYS, Metric
-from experiments.plots import arm_styles, baselines, curve_rows, figure_4a, missing
+from experiments.plots import CROWD, arm_styles, baselines, curve_rows, figure_4a, missing
 from experiments.statistics import MIN_ARM_USERS, MIN_REFERENCE_USERS
 
 HEADLINES = (
@@ -26,6 +26,9 @@ HEADLINES = (
     ("discoveries_per_user", "Discoveries of dormant interests", "more", "fewer"),
 )
 """What the summary speaks of: metric, subject of the sentence, words for a rise and for a fall."""
+
+BROAD = 6.0
+"""Inches from which a figure takes the page's whole width."""
 
 _SPACE = "\N{NO-BREAK SPACE}"  # an interval is not broken over two lines
 _EXPECTED = ("figure_4b", "figure_4c", "figure_5")
@@ -102,10 +105,10 @@ def _content(results: dict[str, Any], timings: dict[str, float], figures: dict[s
     if llm.get("curve") and "figure_4a" not in figures:
         figures = {"figure_4a": figure_4a(results), **figures}
     named = sorted({*figures, *_EXPECTED})
-    config = results["config"]
+    config, arms = results["config"], list(results["arms"])
     curve = curve_rows(results)
     return {
-        "title": "A/B comparison of " + _listed(list(results["arms"])),
+        "title": "A/B comparison of " + (f"{len(arms)} arms" if len(arms) > CROWD else _listed(arms)),
         "setting": _users(results),
         "summary": summary(results),
         "figures": [_figure(results, name, figures) for name in named if name not in _OF_THE_LLM],
@@ -144,7 +147,9 @@ def _figure(results: dict[str, Any], name: str, figures: dict[str, Figure]) -> d
     if reason is None:
         source = "data:image/svg+xml;base64," + base64.b64encode(image_bytes(figures[name], "svg")).decode()
     title = name.replace("_", " ").capitalize()
-    return {"title": title, "caption": captions(results).get(name, ""), "source": source, "reason": reason}
+    broad = "yes" if name in figures and figures[name].get_figwidth() > BROAD else None
+    caption = captions(results).get(name, "")
+    return {"title": title, "caption": caption, "source": source, "reason": reason, "broad": broad}
 
 
 def _users(results: dict[str, Any]) -> str:

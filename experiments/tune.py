@@ -1,0 +1,129 @@
+"""``interestlab tune``: what one setting of an agent is worth on worlds that are never reported on."""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import hydra
+import numpy as np
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from experiments import llm_stages, pipeline
+from experiments.command import clear_errors, run_command
+from experiments.compare import check_study
+from experiments.metrics import novel_rows
+from experiments.study import Study
+from experiments.workers import pool_of
+from sim.arrays import BoolArray
+from sim.errors import InvalidInput
+from sim.files import write_json
+from sim.log import AGENT, InteractionLog
+
+ARM = "tuned"
+"""The arm that the agent under test serves."""
+
+OBJECTIVES = ("novel_positives", "positives")
+
+
+def objective_of(log: InteractionLog, consumed_before: BoolArray, objective: str) -> float:
+    """What an agent's slots achieved.
+
+    Args:
+        log: the A/B of its arm.
+        consumed_before: (N, M) clusters that each user had consumed from before.
+        objective: ``positives``: positive impressions / impressions; ``novel_positives``: positive
+            impressions from clusters that the user had never consumed from / impressions. Both over
+            the agent's own slots.
+    """
+    own = log.source == AGENT
+    counted = log.positive & own
+    if objective == "novel_positives":
+        counted = counted & novel_rows(log, consumed_before)
+    return float(counted.sum() / max(own.sum(), 1))
+
+
+def check_tuning(config: DictConfig) -> list[Study]:
+    """The study of every tuning world.
+
+    Raises:
+        InvalidInput: names the entry, the value and what would be right.
+    """
+    if config.objective not in OBJECTIVES:
+        raise InvalidInput("objective", config.objective, f"must be one of {', '.join(OBJECTIVES)}")
+    seeds = OmegaConf.to_container(config.seeds)
+    if not isinstance(seeds, list) or not seeds or len(set(map(str, seeds))) < len(seeds):
+        raise InvalidInput("seeds", seeds, "must be a list of different whole numbers such as [1000,1001]")
+    with open_dict(config):
+        config.agents = {ARM: config.agent}
+        config.experiment.arms = ["control", ARM]
+        config.experiment.control, config.experiment.reference = "control", ARM
+        config.seed = seeds[0]
+    study = check_study(config)
+    for seed in seeds:
+        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+            raise InvalidInput("seeds", seed, "must be whole numbers, at least 0")
+    return [replace(study, seed=seed) for seed in seeds]
+
+
+def worth(study: Study, config: DictConfig) -> float:
+    """The objective in one tuning world; every stage is cached, so that trials share what they can."""
+    before = pipeline.burn_in(study)
+    clustered = pipeline.cluster(study, before)
+    inputs: list[str] = []
+    if llm_stages.needed(study):
+        made = llm_stages.make_table(study, llm_stages.check_llm(config), clustered)
+        study, inputs = llm_stages.with_table(study, made), [made.table.digest]
+    stage = pipeline.arm_stage(study, ARM, before, clustered, inputs, _silent)
+    log, _ = pipeline.read_arm(stage)
+    return objective_of(log, pipeline.consumed_before(clustered), str(config.objective))
+
+
+def _silent(name: str) -> None:
+    """A trial's days are not reported one by one."""
+
+
+def tune(config: DictConfig, folder: Path, overrides: list[str]) -> float:
+    """Run one setting in all tuning worlds and write ``trial.json``.
+
+    Returns:
+        The mean objective over the worlds, for the sweeper to maximise.
+    """
+    started = time.monotonic()
+    studies = check_tuning(config)
+    workers = min(studies[0].runtime.workers, len(studies))
+    if workers == 1:
+        values = [worth(study, config) for study in studies]
+    else:
+        alone = [replace(study, runtime=replace(study.runtime, workers=1)) for study in studies]
+        with pool_of(workers) as pool:
+            values = list(pool.map(worth, alone, [config] * len(alone)))
+    trial: dict[str, Any] = {
+        "overrides": overrides,
+        "objective": str(config.objective),
+        "value": float(np.mean(values)),
+        "by_seed": dict(zip((str(study.seed) for study in studies), values, strict=True)),
+        "seconds": round(time.monotonic() - started, 1),
+    }
+    write_json(folder / "trial.json", trial)
+    worlds = ", ".join(f"{value:.4f}" for value in values)
+    print(f"{config.objective} {trial['value']:.4f} ({worlds}): {' '.join(overrides) or 'as configured'}")
+    return float(trial["value"])
+
+
+@hydra.main(version_base="1.3", config_path="pkg://conf", config_name="tune")
+def _task(config: DictConfig) -> float:
+    with clear_errors("tune"):
+        runtime = HydraConfig.get()
+        return tune(config, Path(runtime.runtime.output_dir), list(runtime.overrides.task))
+    raise AssertionError("clear_errors never swallows")
+
+
+def main() -> None:
+    """Entry point of the command."""
+    run_command("tune", _task)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""Tuning: the objective from the agent's own slots, worlds apart from those reported on, one clear line."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from experiments.tune import objective_of
+from sim.log import AGENT, PRODUCTION
+from tests.experiments.synthetic import log_of
+
+TINY = ["world=tiny", "experiment.burn_in_days=2", "experiment.days=2", "world.num_users=60"]
+
+
+def test_the_objective_counts_the_agents_own_slots_alone():
+    log = log_of(
+        user=np.array([0, 0, 0, 0, 1]),
+        cluster=np.array([2, 2, 1, 0, 2]),
+        source=np.array([AGENT, AGENT, AGENT, PRODUCTION, AGENT]),
+        positive=np.array([True, True, True, True, False]),
+        consumed=np.array([True, True, True, True, False]),
+    )
+    before = np.zeros((2, 3), bool)
+    before[0, 1] = True  # known to user 0
+    assert objective_of(log, before, "positives") == 3 / 4
+    assert objective_of(log, before, "novel_positives") == 1 / 4  # the first; the second is no longer new
+
+
+def run(cache, tmp_path, *words):
+    command = [sys.executable, "-m", "experiments.main", "tune", *words, *TINY, f"cache_dir={cache}"]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+
+
+def test_one_setting_is_the_mean_over_worlds(shared_cache, tmp_path):
+    done = run(shared_cache, tmp_path, "agent=popular", "objective=positives", f"hydra.run.dir={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    trial = json.loads((tmp_path / "trial.json").read_text())
+    assert set(trial["by_seed"]) == {"1000", "1001"}
+    assert trial["value"] == pytest.approx(np.mean(list(trial["by_seed"].values())))
+    assert len(set(trial["by_seed"].values())) == 2  # two worlds
+
+
+def test_a_search_tries_different_settings_and_names_the_best(shared_cache, tmp_path):
+    words = ("-m", "+sweep=popular", "hydra.sweeper.n_trials=3", "seeds=[1000]", f"hydra.sweep.dir={tmp_path}")
+    done = run(shared_cache, tmp_path, *words)
+    assert done.returncode == 0, done.stderr
+    trials = [json.loads(path.read_text()) for path in sorted(tmp_path.glob("*/trial.json"))]
+    assert len(trials) == 3
+    best = (tmp_path / "optimization_results.yaml").read_text()
+    assert f"best_value: {max(trial['value'] for trial in trials)}" in best
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("objective=joy", "objective"),
+        ("seeds=[]", "seeds"),
+        ("seeds=[1,1]", "seeds"),
+        ("agent=nobody", "agent"),
+        ("+sweep=nobody", "sweep"),
+    ],
+)
+def test_a_mistake_gets_one_line(word, said, shared_cache, tmp_path):
+    done = run(shared_cache, tmp_path, word)
+    assert done.returncode == 2
+    assert done.stderr.strip().splitlines()[-1].startswith(f"interestlab tune: {said}")
+    assert "Traceback" not in done.stderr
