@@ -6,13 +6,18 @@ learns theta by ridge regression, and chooses the largest upper confidence bound
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from sim.arrays import FloatArray, IntArray
 from sim.errors import InvalidInput
+
+State = dict[str, npt.NDArray[Any]]
+"""The arrays that a bandit is saved as, by name."""
 
 _BLOCK = 65_536  # observations whose outer products are summed at a time
 
@@ -93,11 +98,11 @@ class RidgeRegressions:
         variance = ((features @ self.inverse[which]) * features).sum(axis=2)  # (B, C)
         return np.asarray(mean[:, :, 0] + alpha * np.sqrt(np.maximum(variance, 0)))
 
-    def state(self, name: str) -> dict[str, FloatArray]:
+    def state(self, name: str) -> State:
         """The arrays that ``restore`` needs, under ``name``."""
         return {f"{name}.inverse": self.inverse, f"{name}.moment": self.moment}
 
-    def restore(self, state: dict[str, FloatArray], name: str) -> None:
+    def restore(self, state: State, name: str) -> None:
         """Become the regressions of the same sizes whose ``state`` this is."""
         self.inverse, self.moment = state[f"{name}.inverse"], state[f"{name}.moment"]
 
@@ -126,7 +131,7 @@ def check_alpha(alpha: float) -> None:
         raise InvalidInput("alpha", alpha, "must be at least 0")
 
 
-def read_state(path: Path, shapes: dict[str, tuple[int, ...]]) -> dict[str, FloatArray]:
+def read_state(path: Path, shapes: dict[str, tuple[int, ...]]) -> State:
     """Read the arrays of a saved bandit.
 
     Args:
@@ -137,7 +142,7 @@ def read_state(path: Path, shapes: dict[str, tuple[int, ...]]) -> dict[str, Floa
         InvalidInput: not such a file, or other shapes.
     """
     try:
-        state: dict[str, FloatArray] = load_file(path)
+        state: State = load_file(path)
     except (OSError, SafetensorError) as error:
         raise InvalidInput("checkpoint", str(path), f"must be a whole safetensors file ({error})") from None
     found = {name: array.shape for name, array in state.items()}

@@ -1,0 +1,277 @@
+"""Hierarchical contextual bandits as planners: HCB and pHCB (Song et al. 2022).
+
+Song et al. (2022), "Show me the whole world: towards entire item space exploration for interactive
+personalized recommendations". Here they stop at level 2, where planners plan, and a ranker takes the
+place of their item bandit. What the paper leaves open follows the authors' code.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from agents.cluster_tree import ClusterTree
+from agents.linucb import RidgeRegressions, State, check_alpha, read_state, rounds
+from agents.planner import Planner
+from sim.arrays import BoolArray, FloatArray, IntArray
+from sim.errors import InvalidInput
+from sim.log import InteractionLog
+from sim.platform import Platform, Requests
+from sim.random import RandomStream
+
+PROFILE_HALF_LIFE_DAYS = 7.0
+"""After how many days a positive counts half in a user's profile (chosen)."""
+
+_CHUNK = 512  # users whose bounds of all clusters are held at a time: 60 MB at 800 clusters and width 16
+_FILE = "bandit.safetensors"
+
+
+class HierarchicalBanditPlanner(Planner):
+    """HCB: from the root down, the child of largest upper confidence bound (Song et al. 2022).
+
+    A LinUCB of its own at each level chooses first a level-1 cluster, then a level-2 cluster below it.
+    A cluster's features are its mean embedding z, reduced to ``width`` principal components, and a
+    constant. The reward is positive feedback; it teaches both levels on the path of the item's cluster,
+    for every impression, whoever chose it. Each slot takes the best path that is left, so the plan is
+    distinct. As in the paper, clusters need not be new to the user: the bandit itself weighs what it
+    knows against what it does not.
+
+    With ``parameters="user"`` (the paper's), every user has parameters of their own: x = (z, 1), which
+    take 8 * 2 * d (d + 1) bytes a user, d = width + 1: 4,896 at width 16. With ``"shared"``, all users
+    teach the same parameters, and features tell users apart by their profile u, the mean z of their
+    recent positives: x = (z, u * z, 1), as the shared features of Li et al. (2010, section 3.2), at
+    8 * (width + 1) bytes a user. Profiles are as of the morning.
+
+    Args:
+        alpha: standard errors that the bound lies above the estimate (0.5 in the authors' code).
+        width: principal components of the clusters' embeddings.
+        parameters: ``user`` or ``shared``.
+    """
+
+    def __init__(self, alpha: float = 0.5, width: int = 16, parameters: str = "user") -> None:
+        check_alpha(alpha)
+        _check_width(width)
+        if parameters not in ("user", "shared"):
+            raise InvalidInput("parameters", parameters, "must be user or shared")
+        self.alpha = alpha
+        self.width = width
+        self.parameters = parameters
+
+    def _begin(self, platform: Platform) -> None:
+        self._tree = ClusterTree.of(platform.clusters, self.width)
+        width = self._tree.fine.shape[1]
+        own = self.parameters == "user"
+        num, columns = (platform.num_users, width + 1) if own else (1, 2 * width + 1)
+        self._broad, self._fine = RidgeRegressions(num, columns), RidgeRegressions(num, columns)
+        # Discounted sums of users' positives, and how many they are: (N, k), (N,)
+        self._liked: FloatArray = np.zeros((0 if own else platform.num_users, width))
+        self._num_liked: FloatArray = np.zeros(len(self._liked))
+        self._day: IntArray = np.zeros(1, np.int64)  # as of which they are discounted
+
+    def fit(self, platform: Platform, log: InteractionLog, rng: RandomStream) -> None:
+        """Learn from every impression of the burn-in log."""
+        self._begin(platform)
+        for day in np.unique(log.day):
+            self.update(log.where(log.day == day), rng)
+
+    def update(self, log: InteractionLog, rng: RandomStream) -> None:
+        """Learn from every impression of a day."""
+        tree, reward = self._tree, log.positive.astype(np.float64)
+        levels = ((self._broad, tree.broad[tree.parent[log.cluster]]), (self._fine, tree.fine[log.cluster]))
+        if self.parameters == "shared":
+            for model, vector in levels:
+                model.observe_block(0, self._with_profile(log.user, vector), reward)
+            self._remember(log)
+            return
+        for rows in rounds(log.user):
+            for model, vector in levels:
+                model.observe(log.user[rows], _with_constant(vector[rows]), reward[rows])
+
+    def _remember(self, log: InteractionLog) -> None:
+        """Add a day's positives to the profiles."""
+        if len(log) == 0:
+            return
+        day = int(log.day.max())
+        discount = 0.5 ** ((day - int(self._day[0])) / PROFILE_HALF_LIFE_DAYS)
+        self._liked *= discount
+        self._num_liked *= discount
+        self._day[0] = day
+        user, cluster = log.user[log.positive], log.cluster[log.positive]
+        np.add.at(self._liked, user, self._tree.fine[cluster])
+        np.add.at(self._num_liked, user, 1.0)
+
+    def _with_profile(self, user: IntArray, vector: FloatArray) -> FloatArray:
+        """(..., 2k + 1) features (z, u * z, 1) of users (B,) and vectors z (..., k), the first axis B or 1."""
+        profile = self._liked[user] / np.maximum(self._num_liked[user], 1e-9)[:, None]  # (B, k)
+        if vector.ndim == 3:
+            profile = profile[:, None]
+        matched = profile * vector
+        return _with_constant(np.concatenate([np.broadcast_to(vector, matched.shape), matched], axis=-1))
+
+    def _bounds(self, user: IntArray, model: RidgeRegressions, vector: FloatArray) -> FloatArray:
+        """(B, C) upper confidence bounds of clusters with vectors (C, k) for users (B,)."""
+        if self.parameters == "shared":
+            return model.bounds(np.zeros_like(user), self._with_profile(user, vector[None]), self.alpha)
+        return model.bounds(user, _with_constant(vector), self.alpha)
+
+    def propose(self, requests: Requests, rng: RandomStream) -> IntArray:
+        """Walk down S times, each time to another cluster; ties go to the lower number."""
+        tree, num_slots = self._tree, requests.num_slots
+        _check_slots(num_slots, tree)
+        plan = np.empty((len(requests), num_slots), np.int32)
+        for start in range(0, len(requests), _CHUNK):
+            user = requests.user[start : start + _CHUNK]
+            broad, fine = self._bounds(user, self._broad, tree.broad), self._bounds(user, self._fine, tree.fine)
+            free = np.ones(fine.shape, bool)
+            for slot in range(num_slots):
+                parent = np.where(tree.with_free_child(free), broad, -np.inf).argmax(axis=1)
+                chosen = tree.best_children(fine, parent, free)
+                free[np.arange(len(user)), chosen] = False
+                plan[start : start + len(user), slot] = chosen
+        return plan
+
+    def _state(self) -> State:
+        profiles = {"liked": self._liked, "num_liked": self._num_liked, "day": self._day}
+        return self._broad.state("broad") | self._fine.state("fine") | profiles
+
+    def save(self, folder: Path) -> None:
+        """Write all parameters and profiles."""
+        save_file(self._state(), folder / _FILE)
+
+    def load(self, folder: Path, platform: Platform) -> None:
+        """Read what ``save`` wrote.
+
+        Raises:
+            InvalidInput: not such a file, or one of another configuration or platform.
+        """
+        self._begin(platform)
+        state = read_state(folder / _FILE, {name: array.shape for name, array in self._state().items()})
+        self._broad.restore(state, "broad")
+        self._fine.restore(state, "fine")
+        self._liked, self._num_liked, self._day = state["liked"], state["num_liked"], state["day"]
+
+
+class ProgressiveBanditPlanner(Planner):
+    """pHCB: one LinUCB a user over a receptive field that grows finer where it pays (Song et al. 2022).
+
+    A user's field holds at first the root's children, the level-1 clusters, at depth 2. A slot takes the
+    node of largest depth * bound; the multiplier stands in the authors' code, we could not confirm it in
+    the paper. From a level-1 cluster the same LinUCB chooses the level-2 cluster below. A level-1 cluster
+    leaves the field for its children, at depth 3, once
+
+        visits >= p ln(depth)   and   positives / visits >= q ln(depth),   depth = 2;
+
+    level-2 clusters are the leaves here. Features, reward and what is learned from are those of
+    ``HierarchicalBanditPlanner``, but both choices teach the same parameters. As there, clusters need
+    not be new to the user. A user takes 8 d (d + 1) + 9 V bytes, d = width + 1 and V level-1 clusters:
+    2,736 at width 16 and 32 of them.
+
+    Args:
+        alpha: standard errors that the bound lies above the estimate.
+        width: principal components of the clusters' embeddings.
+        visits: p.
+        reward: q.
+    """
+
+    def __init__(self, alpha: float = 0.5, width: int = 16, visits: float = 10.0, reward: float = 0.1) -> None:
+        check_alpha(alpha)
+        _check_width(width)
+        for name, value in (("visits", visits), ("reward", reward)):
+            if not (np.isfinite(value) and value >= 0):
+                raise InvalidInput(name, value, "must be at least 0")
+        self.alpha = alpha
+        self.width = width
+        self.visits, self.reward = visits, reward
+
+    def _begin(self, platform: Platform) -> None:
+        self._tree = ClusterTree.of(platform.clusters, self.width)
+        self._model = RidgeRegressions(platform.num_users, self._tree.fine.shape[1] + 1)
+        shape = (platform.num_users, len(self._tree.broad))
+        self._expanded: BoolArray = np.zeros(shape, bool)  # (N, V) level-1 clusters that left the field
+        self._num_visits: IntArray = np.zeros(shape, np.int32)  # ... while they were in it
+        self._num_positive: IntArray = np.zeros(shape, np.int32)
+
+    def fit(self, platform: Platform, log: InteractionLog, rng: RandomStream) -> None:
+        """Learn from every impression of the burn-in log."""
+        self._begin(platform)
+        self.update(log, rng)
+
+    def update(self, log: InteractionLog, rng: RandomStream) -> None:
+        """Learn from every impression of a day, in the order in which they happened."""
+        tree, reward = self._tree, log.positive.astype(np.float64)
+        fine, broad = _with_constant(tree.fine), _with_constant(tree.broad)
+        for rows in rounds(log.user):
+            user, cluster = log.user[rows], log.cluster[rows]
+            parent = tree.parent[cluster]
+            whole = ~self._expanded[user, parent]
+            self._model.observe(user[whole], broad[parent[whole]], reward[rows][whole])
+            self._model.observe(user, fine[cluster], reward[rows])
+            self._visit(user[whole], parent[whole], log.positive[rows][whole])
+
+    def _visit(self, user: IntArray, node: IntArray, positive: BoolArray) -> None:
+        """Count one visit of distinct users (B,) to level-1 clusters (B,), and expand those that are due."""
+        self._num_visits[user, node] += 1
+        self._num_positive[user, node] += positive
+        visits, positives = self._num_visits[user, node], self._num_positive[user, node]
+        depth = np.log(2)
+        self._expanded[user, node] = (visits >= self.visits * depth) & (positives >= self.reward * depth * visits)
+
+    def propose(self, requests: Requests, rng: RandomStream) -> IntArray:
+        """Take the best of the field S times, each time another cluster; ties go to the broader, lower one."""
+        tree, num_slots = self._tree, requests.num_slots
+        _check_slots(num_slots, tree)
+        num_broad = len(tree.broad)
+        nodes = _with_constant(np.concatenate([tree.broad, tree.fine]))  # (V + M, d)
+        depth = np.repeat([2.0, 3.0], [num_broad, len(tree.fine)])
+        plan = np.empty((len(requests), num_slots), np.int32)
+        for start in range(0, len(requests), _CHUNK):
+            user = requests.user[start : start + _CHUNK]
+            bound = self._model.bounds(user, nodes, self.alpha)  # (b, V + M)
+            fine = bound[:, num_broad:]
+            expanded = self._expanded[user]
+            free = np.ones(fine.shape, bool)
+            for slot in range(num_slots):
+                field = np.concatenate(
+                    [~expanded & tree.with_free_child(free), expanded[:, tree.parent] & free], axis=1
+                )
+                node = np.where(field, depth * bound, -np.inf).argmax(axis=1)
+                below = tree.best_children(fine, node, free)
+                chosen = np.where(node < num_broad, below, node - num_broad)
+                free[np.arange(len(user)), chosen] = False
+                plan[start : start + len(user), slot] = chosen
+        return plan
+
+    def _state(self) -> State:
+        field = {"expanded": self._expanded, "visits": self._num_visits, "positives": self._num_positive}
+        return self._model.state("users") | field
+
+    def save(self, folder: Path) -> None:
+        """Write all parameters and receptive fields."""
+        save_file(self._state(), folder / _FILE)
+
+    def load(self, folder: Path, platform: Platform) -> None:
+        """Read what ``save`` wrote.
+
+        Raises:
+            InvalidInput: not such a file, or one of another configuration or platform.
+        """
+        self._begin(platform)
+        state = read_state(folder / _FILE, {name: array.shape for name, array in self._state().items()})
+        self._model.restore(state, "users")
+        self._expanded, self._num_visits = state["expanded"], state["visits"]
+        self._num_positive = state["positives"]
+
+
+def _with_constant(vector: FloatArray) -> FloatArray:
+    """Vectors (..., k) with a last column of ones."""
+    return np.concatenate([vector, np.ones((*vector.shape[:-1], 1))], axis=-1)
+
+
+def _check_width(width: int) -> None:
+    if width < 1:
+        raise InvalidInput("width", width, "must be a whole number, at least 1")
+
+
+def _check_slots(num_slots: int, tree: ClusterTree) -> None:
+    if num_slots > len(tree.fine):
+        raise InvalidInput("num_slots", num_slots, f"must be at most the number of clusters, {len(tree.fine)}")
