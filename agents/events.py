@@ -1,6 +1,6 @@
 """What users consumed, kept compactly by agents that learn from sequences."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -19,22 +19,31 @@ class Events:
         item: (R,) int64.
         watch: (R,) float32, watched fraction.
         positive: (R,) bool.
+        surprising: (R,) bool, positives on a cluster that was new to the user of late
+            (``agents.novelty``); False where nobody asked.
     """
 
     user: IntArray
     item: IntArray
     watch: FloatArray
     positive: BoolArray
+    surprising: BoolArray
 
     def __len__(self) -> int:
         return len(self.user)
 
     @staticmethod
-    def of(log: InteractionLog) -> "Events":
-        """The log's consumed rows; the log is in order of time, as always."""
+    def of(log: InteractionLog, surprising: BoolArray | None = None) -> "Events":
+        """The log's consumed rows; the log is in order of time, as always.
+
+        Args:
+            log: R' impressions.
+            surprising: (R',) bool; None for none.
+        """
         rows = np.flatnonzero(log.consumed)
         rows = rows[np.argsort(log.user[rows], kind="stable")]
-        return Events(log.user[rows], log.item[rows], log.watch_fraction[rows], log.positive[rows])
+        bits = np.zeros(len(rows), bool) if surprising is None else surprising[rows]
+        return Events(log.user[rows], log.item[rows], log.watch_fraction[rows], log.positive[rows], bits)
 
     def followed_by(self, later: "Events") -> tuple["Events", BoolArray]:
         """Merge with what happened afterwards.
@@ -42,21 +51,16 @@ class Events:
         Returns:
             Both together, and (R,) bool: which rows are from ``later``.
         """
-        user = np.concatenate([self.user, later.user])
-        order = np.argsort(user, kind="stable")  # keeps the earlier rows of a user before the later ones
-        merged = Events(
-            user[order],
-            np.concatenate([self.item, later.item])[order],
-            np.concatenate([self.watch, later.watch])[order],
-            np.concatenate([self.positive, later.positive])[order],
-        )
-        return merged, order >= len(self)
+        # A stable order keeps the earlier rows of a user before the later ones.
+        order = np.argsort(np.concatenate([self.user, later.user]), kind="stable")
+        columns = {name: np.concatenate([getattr(self, name), getattr(later, name)])[order] for name in _COLUMNS}
+        return Events(**columns), order >= len(self)
 
     def last(self, num: int) -> "Events":
         """The ``num`` most recent events of each user."""
         end = np.searchsorted(self.user, self.user, side="right")
         kept = end - np.arange(len(self)) <= num
-        return Events(self.user[kept], self.item[kept], self.watch[kept], self.positive[kept])
+        return Events(**{name: getattr(self, name)[kept] for name in _COLUMNS})
 
     def windows(self, user: IntArray, end: IntArray, length: int) -> IntArray:
         """The events of users (W,) just before rows ``end`` (W,).
@@ -67,11 +71,43 @@ class Events:
         rows: IntArray = end[:, None] + np.arange(-length, 0)
         return np.where(rows >= np.searchsorted(self.user, user)[:, None], rows, -1)
 
+    def at_request(self, log: InteractionLog, is_new: BoolArray) -> IntArray:
+        """Where the past of each impression ends: at the request that it answers.
+
+        Slates are chosen as a whole, so that nothing that a user did on the same slate is known to
+        who chose it.
+
+        Args:
+            log: R' impressions, the consumed ones among which are the new events.
+            is_new: (R,) bool, from ``followed_by``.
+
+        Returns:
+            (R',) int64 rows ``end``: the user's events before that row are those before the
+            request; one past the user's last event where all are.
+        """
+        order = np.argsort(log.user, kind="stable")
+        user, consumed = log.user[order], log.consumed[order]
+        asks = np.ones(len(order), bool)  # the first impression of a request
+        for column in (user, log.day[order], log.step[order]):
+            asks[1:] &= column[1:] == column[:-1]
+        asks[1:] = ~asks[1:]
+        request = np.maximum.accumulate(np.where(asks, np.arange(len(order)), 0))  # (R',) its first row
+        before: IntArray = np.cumsum(consumed) - consumed  # consumed by anyone, earlier in this order
+        within: IntArray = before[request] - before[np.searchsorted(user, user)]  # ... by the user before the request
+        old = self.user[~is_new]
+        num_old = np.searchsorted(old, user, side="right") - np.searchsorted(old, user)
+        end = np.empty(len(order), np.int64)
+        end[order] = np.searchsorted(self.user, user) + num_old + within
+        return end
+
     def save(self, path: Path) -> None:
         """Write safetensors."""
-        save_file({"user": self.user, "item": self.item, "watch": self.watch, "positive": self.positive}, path)
+        save_file({name: getattr(self, name) for name in _COLUMNS}, path)
 
     @staticmethod
     def load(path: Path) -> "Events":
         """Read what ``save`` wrote."""
         return Events(**load_file(path))
+
+
+_COLUMNS = tuple(column.name for column in fields(Events))

@@ -8,49 +8,54 @@ from sim.arrays import BoolArray, FloatArray, IntArray
 
 
 class NegativeSampler:
-    """Mixed negative sampling (Yang et al. 2020): some from the batch, some uniform over the catalog.
+    """Mixed negative sampling (Yang et al. 2020): some as the log has them, some uniform over the catalog.
 
-    The B negatives from the batch are distributed as the training targets, the B' others
-    uniformly, so one negative is item j with probability
-    Q(j) = (B * freq(j) + B' / N * 1[j is live]) / (B + B').
+    B negatives are distributed as the items of a log (the training targets, where they are drawn
+    from the batch as in the paper, or all that was shown), the B' others uniformly, so one negative
+    is item j with probability Q(j) = (B * freq(j) + B' / N * 1[j is live]) / (B + B').
 
     Args:
-        targets: (T,) int64, every positive item of this training call.
+        logged: (R,) int64, the items that freq counts.
         live_items: (N,) int64, the catalog.
         num_items: items uploaded so far, at least 1 + the largest id in either.
-        from_batch: B.
+        from_log: B.
         uniform: B'.
     """
 
-    def __init__(self, targets: IntArray, live_items: IntArray, num_items: int, from_batch: int, uniform: int) -> None:
+    def __init__(self, logged: IntArray, live_items: IntArray, num_items: int, from_log: int, uniform: int) -> None:
         self.live_items = live_items
-        self.from_batch, self.uniform = from_batch, uniform
-        expected = from_batch * np.bincount(targets, minlength=num_items) / max(len(targets), 1)
+        self.from_log, self.uniform = from_log, uniform
+        expected = from_log * np.bincount(logged, minlength=num_items) / max(len(logged), 1)
         expected[live_items] += uniform / max(len(live_items), 1)
         with np.errstate(divide="ignore"):
             self._log_expected: FloatArray = np.log(expected).astype(np.float32)  # (n,) log((B + B') Q(j))
 
-    def draw(self, batch_targets: IntArray, generator: np.random.Generator) -> tuple[IntArray, FloatArray]:
+    def draw(self, logged: IntArray, generator: np.random.Generator) -> tuple[IntArray, FloatArray]:
         """Draw the negatives that a batch shares.
+
+        Args:
+            logged: items to draw the first B from, distributed as those of the log: a random batch
+                of them, or all.
+            generator: the training's randomness.
 
         Returns:
             (B + B',) int64 items, and (B + B',) float32, the log of how often each is expected
             among them, log((B + B') Q(j)).
         """
         negatives = np.concatenate(
-            [generator.choice(batch_targets, self.from_batch), generator.choice(self.live_items, self.uniform)]
+            [generator.choice(logged, self.from_log), generator.choice(self.live_items, self.uniform)]
         )
         return negatives, self._log_expected[negatives]
 
 
-def sampled_softmax_loss(positive: Tensor, negative: Tensor, log_expected: Tensor, hits: Tensor) -> Tensor:
-    """Cross-entropy with the partition function estimated from negatives (Bengio and Senecal 2008).
+def sampled_log_probability(positive: Tensor, negative: Tensor, log_expected: Tensor, hits: Tensor) -> Tensor:
+    """Log-probability with the partition function estimated from negatives (Bengio and Senecal 2008).
 
-    Z = exp(s_y) + sum over negatives j != y of exp(s_j - log E[count_j]): each negative stands for
-    as many items as its expected count falls short of one ("logQ correction"). Negatives that are
-    the positive itself ("accidental hits") are left out, because the positive is already counted,
-    with certainty, and therefore uncorrected. The estimate of Z is unbiased, so with enough
-    negatives the minimum is the true distribution.
+    log p(y) = s_y - log Z,  Z = exp(s_y) + sum over negatives j != y of exp(s_j - log E[count_j]):
+    each negative stands for as many items as its expected count falls short of one ("logQ
+    correction"). Negatives that are the positive itself ("accidental hits") are left out, because
+    the positive is already counted, with certainty, and therefore uncorrected. The estimate of Z is
+    unbiased, so with enough negatives the cross-entropy's minimum is the true distribution.
 
     Args:
         positive: (T,) logits of the targets.
@@ -59,11 +64,11 @@ def sampled_softmax_loss(positive: Tensor, negative: Tensor, log_expected: Tenso
         hits: (T, K) bool, where the negative is the target.
 
     Returns:
-        The mean loss, a scalar, in nats.
+        (T,), at most 0, in nats.
     """
     corrected = (negative - log_expected).masked_fill(hits, -torch.inf)  # (T, K)
     partition = torch.logsumexp(torch.cat([positive[:, None], corrected], dim=1), dim=1)
-    return (partition - positive).mean()
+    return positive - partition
 
 
 def accidental_hits(targets: IntArray, negatives: IntArray) -> BoolArray:

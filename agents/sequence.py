@@ -12,19 +12,17 @@ from torch import Tensor
 from torch.nn.functional import embedding
 
 from agents.base import Agent, InteractionLog, Platform, RandomStream, Recommendations, Requests
-from agents.checkpoint import load_training, save_training
 from agents.events import Events
-from agents.item_table import ItemTable
+from agents.novelty import NoveltyBoost, RecentPositives, history_bits
+from agents.off_policy import CrossEntropy, Objective
 from agents.random import uniform_slate
-from agents.sampled_softmax import NegativeSampler, accidental_hits, sampled_softmax_loss
-from agents.sequence_model import SequenceModel, feedback_of
+from agents.sequence_model import feedback_of
+from agents.sequence_training import SequenceTraining
+from agents.sequence_windows import Targets
 from agents.slate import check_sampling, sample_slate, top_in_chunks
 from sim.arrays import BoolArray, IntArray
 from sim.errors import InvalidInput
 
-_BATCH = 16  # windows a training step: many small steps learn more from a day than few large ones
-_NEGATIVES_FROM_BATCH, _NEGATIVES_UNIFORM = 256, 256
-_TABLE_LEARNING_RATE = 0.02
 _ENCODE_CHUNK = 256  # users encoded at a time, for the cache's sake
 
 
@@ -41,13 +39,19 @@ class SequenceAgent(Agent):
         history: consumed items that the model looks at.
         epochs: passes over the log in ``fit``.
         update_epochs: passes over a day's rows in ``update``.
-        logq_correction: in [0, 1], how much of the negatives' sampling probability is corrected for.
-            At 1 the model learns p(next positive | history), which holds what production itself
-            chose to show: a feedback loop through popularity. At 0 it learns that probability over
-            the negatives' own, so that being shown often is no merit.
         learning_rate: Adam's.
+        logq_correction: in [0, 1], how much of the negatives' sampling probability is corrected for.
+            Half of the negatives are drawn from what was shown. At 1 the model learns p(next
+            positive | history), which holds what production itself chose to show: a feedback loop
+            through popularity. At 0 it learns that probability over how often the item was shown,
+            so that being shown often is no merit.
+        objective: what the softmax is trained for; imitating positives (``CrossEntropy``) if None.
+        novelty: what novel positives count more; nothing if None.
         temperature: of the exploring softmax.
         exploration: probability that a slot explores, over the user's 100 best items.
+
+    Raises:
+        InvalidInput: an argument makes no sense.
     """
 
     def __init__(
@@ -60,6 +64,8 @@ class SequenceAgent(Agent):
         update_epochs: int = 2,
         learning_rate: float = 0.002,
         logq_correction: float = 0.25,
+        objective: Objective | None = None,
+        novelty: NoveltyBoost | None = None,
         temperature: float = 1.0,
         exploration: float = 0.1,
     ) -> None:
@@ -67,10 +73,13 @@ class SequenceAgent(Agent):
             raise InvalidInput("num_heads", num_heads, f"must divide width, {width}")
         if history < 2:
             raise InvalidInput("history", history, "must be at least 2 items")
+        self.objective = CrossEntropy() if objective is None else objective
         if not 0 <= logq_correction <= 1:
             raise InvalidInput("logq_correction", logq_correction, "must be from 0 to 1")
+        if self.objective.behaviour is not None and logq_correction < 1:
+            raise InvalidInput("logq_correction", logq_correction, "must be 1: this objective needs probabilities")
         check_sampling(temperature, exploration)
-        self.logq_correction = logq_correction
+        self.logq_correction, self.novelty = logq_correction, novelty
         self.width, self.num_layers, self.num_heads, self.history = width, num_layers, num_heads, history
         self.epochs, self.update_epochs, self.learning_rate = epochs, update_epochs, learning_rate
         self.temperature, self.exploration = temperature, exploration
@@ -81,16 +90,24 @@ class SequenceAgent(Agent):
         self._learn(log, self.epochs, rng)
 
     def update(self, log: InteractionLog, rng: RandomStream) -> None:
-        """Train on the day's positives, each given all that the user consumed before it."""
+        """Train on the day's positives, each given all that the user consumed before the request it answers."""
         self._learn(log, self.update_epochs, rng)
 
     def _begin(self, platform: Platform, generator: torch.Generator) -> None:
         self.platform = platform
         self.trained = False
-        self._model = SequenceModel(self.width, self.num_layers, self.num_heads, self.history, generator)
-        self._optimizer = torch.optim.Adam(self._model.parameters(), lr=self.learning_rate)
-        self._table = ItemTable(self.width + 1, _TABLE_LEARNING_RATE)
+        self._training = SequenceTraining(
+            self.width,
+            self.num_layers,
+            self.num_heads,
+            self.history,
+            self.learning_rate,
+            self.logq_correction,
+            self.objective,
+            generator,
+        )
         self._events = Events.of(InteractionLog.concatenate([]))  # the last ``history`` of each user
+        self._recent = None if self.novelty is None else RecentPositives(self.novelty.window_days)
         self._forget()
 
     def _forget(self) -> None:
@@ -99,62 +116,22 @@ class SequenceAgent(Agent):
         self._live: tuple[int, IntArray, Tensor] | None = None  # day, live items, their rows
         self._encoded: tuple[IntArray, Tensor] | None = None  # requests.items, states
 
-    # Training
-
     def _learn(self, log: InteractionLog, epochs: int, rng: RandomStream) -> None:
-        events, is_new = self._events.followed_by(Events.of(log))
-        windows, wanted = training_windows(events, is_new, self.history)
-        if len(windows):
-            num_items = self.platform.catalog.num_items
-            self._table.grow(num_items)
-            targets = events.item[windows[wanted]]
-            sampler = NegativeSampler(
-                targets, self.platform.live_items(), num_items, _NEGATIVES_FROM_BATCH, _NEGATIVES_UNIFORM
-            )
-            generator = rng.at("training").generator()
-            for _ in range(epochs):
-                order = generator.permutation(len(windows))
-                for start in range(0, len(order), _BATCH):
-                    batch = order[start : start + _BATCH]
-                    self._step(events, windows[batch], wanted[batch], sampler, generator)
-                    self.trained = True
+        platform = self.platform
+        reward = self.objective.rewards(log)
+        bits = None
+        if self.novelty is not None and self._recent is not None:
+            surprising = self._recent.surprising(log, platform.cluster_of_item)
+            self._recent.remember(log)
+            reward = np.where(surprising, np.float32(self.novelty.factor), np.float32(1)) * reward
+            bits = surprising & log.positive if self.novelty.history_bit else None
+        events, is_new = self._events.followed_by(Events.of(log, bits))
+        targets = Targets.of(log, events.at_request(log, is_new), reward, self.objective)
+        generator = rng.at("training").generator()
+        if self._training.learn(events, targets, log.item, platform.catalog, platform.live_items(), epochs, generator):
+            self.trained = True
         self._events = events.last(self.history)
         self._forget()
-
-    def _step(
-        self,
-        events: Events,
-        windows: IntArray,
-        wanted: BoolArray,
-        sampler: NegativeSampler,
-        generator: np.random.Generator,
-    ) -> None:
-        """One step of Adam and Adagrad on windows (W, L + 1) of event rows; ``wanted`` marks the targets."""
-        targets = events.item[windows[wanted]]  # (T,)
-        negatives, log_expected = sampler.draw(targets, generator)  # (K,)
-        inputs = windows[:, :-1]  # (W, L)
-        # Every item of the batch is projected once; pads read row 0 and are hidden by the model.
-        items, place = np.unique(np.concatenate([events.item[inputs].ravel(), targets, negatives]), return_inverse=True)
-        learned = self._table.rows(items)
-        content = torch.from_numpy(self.platform.catalog.embedding[items].astype(np.float32))
-        rows = embedding(torch.from_numpy(place), self._model.item_rows(content, learned))
-        consumed, target, negative = torch.split(rows, [inputs.size, len(targets), len(negatives)])
-        states = self._model(
-            consumed[:, : self.width].reshape(*inputs.shape, self.width),
-            feedback_of(torch.from_numpy(events.watch[inputs]), torch.from_numpy(events.positive[inputs])),
-            torch.from_numpy(inputs >= 0),
-            last_only=False,
-        )[torch.from_numpy(wanted)]  # (T, d): the state that knows all events before the target
-        loss = sampled_softmax_loss(
-            (states * target[:, : self.width]).sum(dim=1) + target[:, self.width],
-            states @ negative[:, : self.width].T + negative[:, self.width],
-            torch.from_numpy(np.float32(self.logq_correction) * log_expected),
-            torch.from_numpy(accidental_hits(targets, negatives)),
-        )
-        self._optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        self._optimizer.step()
-        self._table.step(items, learned)
 
     # Serving
 
@@ -176,21 +153,27 @@ class SequenceAgent(Agent):
         """
         if self._encoded is not None and self._encoded[0] is requests.items:
             return self._encoded[1]
-        width = min(self.history, requests.items.shape[1])
-        pads = ((0, 0), (self.history - width, 0))
-        recent = slice(requests.items.shape[1] - width, None)
+        length = min(self.history, requests.items.shape[1])
+        pads = ((0, 0), (self.history - length, 0))
+        recent = slice(requests.items.shape[1] - length, None)
         items = np.pad(requests.items[:, recent], pads, constant_values=-1)  # (B, L)
-        watch = torch.from_numpy(np.pad(requests.watch[:, recent], pads))
-        feedback = feedback_of(watch, torch.from_numpy(np.pad(requests.positive[:, recent], pads)))
+        columns = (requests.watch[:, recent], requests.positive[:, recent], self._history_bits(requests, length))
+        feedback = feedback_of(*(torch.from_numpy(np.pad(column, pads)) for column in columns))
         valid = torch.from_numpy(items >= 0)
         place = torch.from_numpy(np.maximum(items, 0))
         vectors = self._all_rows()[:, : self.width]
         states = [
-            self._model(embedding(place[rows], vectors), feedback[rows], valid[rows], last_only=True)[:, 0]
+            self._training.model(embedding(place[rows], vectors), feedback[rows], valid[rows], last_only=True)[:, 0]
             for rows in torch.split(torch.arange(len(items)), _ENCODE_CHUNK)
         ]
         self._encoded = (requests.items, torch.cat(states))
         return self._encoded[1]
+
+    def _history_bits(self, requests: Requests, length: int) -> BoolArray:
+        """(B, length) bool, what ``Events.surprising`` says of the last items of the requests' histories."""
+        if self.novelty is None or self._recent is None or not self.novelty.history_bit:
+            return np.zeros((len(requests), length), bool)
+        return history_bits(requests, length, self._events, self._recent, self.platform.cluster_of_item)
 
     @torch.no_grad()
     def scores(self, state: Tensor, items: IntArray) -> Tensor:
@@ -219,7 +202,7 @@ class SequenceAgent(Agent):
         """(n, d + 1) vectors and biases of every item uploaded so far, computed once a day."""
         content = self.platform.catalog.embedding
         if self._rows is None or len(self._rows) < len(content):
-            self._rows = self._table.with_content(content, self._model.item_rows)
+            self._rows = self._training.table.with_content(content, self._training.model.item_rows)
             self._live, self._encoded = None, None
         return self._rows
 
@@ -235,40 +218,16 @@ class SequenceAgent(Agent):
 
     def save(self, folder: Path) -> None:
         """Write parameters, moments, item table and the users' recent events."""
-        save_training(folder / "model.safetensors", self._model, self._optimizer, self._table)
+        self._training.save(folder)
         self._events.save(folder / "events.safetensors")
+        if self._recent is not None:
+            self._recent.save(folder / "recent.safetensors")
 
     def load(self, folder: Path, platform: Platform) -> None:
         """Read what ``save`` wrote; training then goes on as if it had not stopped."""
         self._begin(platform, torch.Generator())
-        load_training(folder / "model.safetensors", self._model, self._optimizer, self._table)
+        self._training.load(folder)
         self._events = Events.load(folder / "events.safetensors")
-        self.trained = bool(self._optimizer.state)
-
-
-def training_windows(events: Events, is_new: BoolArray, history: int) -> tuple[IntArray, BoolArray]:
-    """Cover every new positive event by a window of what its user consumed around it.
-
-    Windows of L + 1 events end at a user's last event and every L / 2 events before it. A target
-    belongs to the window in whose later half it lies, so it is seen with at least L / 2 events of
-    context where the user has as many.
-
-    Args:
-        events: R events.
-        is_new: (R,) bool; each user's new events are their last ones.
-        history: L.
-
-    Returns:
-        (W, L + 1) int64 rows of ``events``, -1 pads on the left; (W, L + 1) bool, the targets.
-    """
-    user, num_new = np.unique(events.user[is_new], return_counts=True)
-    end = np.searchsorted(events.user, user, side="right")
-    stride = history // 2
-    num_windows = -(-num_new // stride)
-    number = np.arange(num_windows.sum()) - np.repeat(np.cumsum(num_windows) - num_windows, num_windows)
-    window_end = np.repeat(end, num_windows) - number * stride
-    windows = events.windows(np.repeat(user, num_windows), window_end, history + 1)
-    first = np.maximum(np.repeat(end - num_new, num_windows), window_end - stride)
-    wanted = (windows >= first[:, None]) & events.positive[windows]
-    kept = wanted.any(axis=1)
-    return windows[kept], wanted[kept]
+        if self._recent is not None:
+            self._recent.load(folder / "recent.safetensors")
+        self.trained = bool(self._training.optimizer.state)

@@ -22,13 +22,18 @@ SOFTMAX_TEMPERATURE = 0.05
 MAX_OFFSET = 16
 """k of Shaw et al. 2018: keys further back than this count as this far back."""
 
-NUM_FEEDBACKS = 8
-"""Kinds of feedback told apart: four buckets of watched fraction, times positive or not."""
+NUM_FEEDBACKS = 12
+"""Kinds of feedback told apart: four buckets of watched fraction, times not positive, positive, surprising."""
 
 
-def feedback_of(watch: Tensor, positive: Tensor) -> Tensor:
-    """Bucket watched fractions (...) at 1/4, 1/2 and 1, apart for positives; int64 in [0, 8)."""
-    return torch.bucketize(watch, torch.tensor([0.25, 0.5, 1.0]), right=True) + 4 * positive.long()
+def feedback_of(watch: Tensor, positive: Tensor, surprising: Tensor) -> Tensor:
+    """Bucket watched fractions (...) at 1/4, 1/2 and 1, apart for positives and for surprising positives.
+
+    Returns:
+        (...) int64 in [0, 12).
+    """
+    bucket = torch.bucketize(watch.contiguous(), torch.tensor([0.25, 0.5, 1.0]), right=True)
+    return bucket + 4 * positive.long() + 4 * (positive & surprising).long()
 
 
 class SequenceModel(nn.Module):

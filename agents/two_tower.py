@@ -12,7 +12,7 @@ from agents.checkpoint import load_training, save_training
 from agents.events import Events
 from agents.item_table import ItemTable
 from agents.random import uniform_slate
-from agents.sampled_softmax import NegativeSampler, accidental_hits, sampled_softmax_loss
+from agents.sampled_softmax import NegativeSampler, accidental_hits, sampled_log_probability
 from agents.slate import check_sampling, sample_slate, top_in_chunks
 from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.errors import InvalidInput
@@ -159,12 +159,12 @@ class TwoTowerAgent(Agent):
         weights = torch.from_numpy(pool_weights(window >= 0, events.positive[window]))
         users = self._model.users(history.reshape(*window.shape, self.width), weights)  # (T, d)
         target, negative = torch.split(self._model.items(candidates), [len(targets), len(negatives)])
-        loss = sampled_softmax_loss(
+        loss = -sampled_log_probability(
             (users * target).sum(dim=1),
             users @ negative.T,
             torch.from_numpy(log_expected),
             torch.from_numpy(accidental_hits(targets, negatives)),
-        )
+        ).mean()
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()

@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from agents.sampled_softmax import NegativeSampler, accidental_hits, sampled_softmax_loss
+from agents.sampled_softmax import NegativeSampler, accidental_hits, sampled_log_probability
 
 NUM = 20
 TRUTH = np.arange(1, NUM + 1) ** 1.5 / (np.arange(1, NUM + 1) ** 1.5).sum()
@@ -11,7 +11,7 @@ def fitted(corrected):
     """Distribution learned from draws of TRUTH by the sampled loss, with or without correction."""
     rng = np.random.default_rng(0)
     targets = rng.choice(NUM, 20_000, p=TRUTH)
-    sampler = NegativeSampler(targets, np.arange(NUM), NUM, from_batch=192, uniform=64)
+    sampler = NegativeSampler(targets, np.arange(NUM), NUM, from_log=192, uniform=64)
     logits = torch.zeros(NUM, requires_grad=True)
     optimizer = torch.optim.Adam([logits], lr=0.05)
     for _ in range(400):
@@ -19,12 +19,12 @@ def fitted(corrected):
         negatives, log_expected = sampler.draw(batch, rng)
         if not corrected:
             log_expected = np.zeros_like(log_expected)
-        loss = sampled_softmax_loss(
+        loss = -sampled_log_probability(
             logits[batch],
             logits[negatives].expand(128, -1),
             torch.from_numpy(log_expected),
             torch.from_numpy(accidental_hits(batch, negatives)),
-        )
+        ).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -45,7 +45,7 @@ def test_the_uncorrected_loss_does_not():
 
 def test_expected_counts_are_those_of_the_mixture():
     targets = np.array([0, 0, 0, 1])
-    sampler = NegativeSampler(targets, np.array([1, 2]), 4, from_batch=8, uniform=4)
+    sampler = NegativeSampler(targets, np.array([1, 2]), 4, from_log=8, uniform=4)
     rng = np.random.default_rng(0)
     counts = np.zeros(4)
     for _ in range(2000):

@@ -69,9 +69,9 @@ def test_untrained_it_is_uniform_and_then_learns_from_days_alone(world):
 
 def test_a_log_without_positives_changes_nothing(world, agent):
     log = world.log.where(world.log.day == 0)
-    before = agent._table.value.clone()
+    before = agent._training.table.value.clone()
     agent.update(make_log(log.user, log.item, log.cluster, log.day, positive=np.zeros(len(log), bool)), STREAM)
-    assert torch.equal(before, agent._table.value)
+    assert torch.equal(before, agent._training.table.value)
 
 
 def test_stopping_and_going_on_is_as_not_having_stopped(world, tmp_path):
@@ -108,8 +108,8 @@ def test_training_sees_what_serving_sees(agent):
     """The state before the first real item is the one that serves a user without a history."""
     vectors, feedback = torch.ones(1, agent.history, agent.width), torch.zeros(1, agent.history, dtype=torch.long)
     with torch.no_grad():
-        some = agent._model(vectors, feedback, torch.arange(agent.history)[None] >= 30, last_only=False)
-        none = agent._model(vectors, feedback, torch.zeros(1, agent.history, dtype=torch.bool), last_only=True)
+        some = agent._training.model(vectors, feedback, torch.arange(agent.history)[None] >= 30, last_only=False)
+        none = agent._training.model(vectors, feedback, torch.zeros(1, agent.history, dtype=torch.bool), last_only=True)
     assert torch.allclose(some[:, 30], none[:, 0], atol=1e-6)
 
 

@@ -87,7 +87,9 @@ def test_the_last_state_alone_is_the_last_of_all_states():
 
 
 @pytest.mark.parametrize(
-    ("watch", "positive", "kind"), [(0.0, False, 0), (0.25, False, 1), (0.6, True, 6), (1.0, True, 7)]
+    ("watch", "positive", "surprising", "kind"),
+    [(0.0, False, False, 0), (0.25, False, True, 1), (0.6, True, False, 6), (1.0, True, True, 11)],
 )
-def test_kinds_of_feedback(watch, positive, kind):
-    assert feedback_of(torch.tensor([watch]), torch.tensor([positive])).tolist() == [kind]
+def test_kinds_of_feedback(watch, positive, surprising, kind):
+    columns = torch.tensor([watch]), torch.tensor([positive]), torch.tensor([surprising])
+    assert feedback_of(*columns).tolist() == [kind]
