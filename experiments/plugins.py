@@ -178,7 +178,7 @@ def _has_agents(command: str) -> bool:
     defaults = yaml.safe_load(path.read_text(encoding="utf-8")).get("defaults", [])
     groups = [next(iter(entry)) for entry in defaults if isinstance(entry, dict)]
     others = [entry for entry in defaults if isinstance(entry, str) and entry not in ("_self_", command)]
-    return any(group.startswith("agent@agents.") for group in groups) or any(map(_has_agents, others))
+    return any(g == "agents" or g.startswith("agent@agents.") for g in groups) or any(map(_has_agents, others))
 
 
 def _checked(command: str, plugins: dict[str, Plugin], has_agents: bool) -> dict[str, Plugin]:
