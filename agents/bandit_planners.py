@@ -11,7 +11,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from agents.cluster_tree import ClusterTree
-from agents.linucb import RidgeRegressions, State, check_alpha, read_state, rounds
+from agents.linucb import RidgeRegressions, State, check_alpha, read_state, rounds, upper_bounds
 from agents.planner import Planner
 from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.errors import InvalidInput
@@ -39,7 +39,7 @@ class HierarchicalBanditPlanner(Planner):
     With ``parameters="user"`` (the paper's), every user has parameters of their own: x = (z, 1), which
     take 8 * 2 * d (d + 1) bytes a user, d = width + 1: 4,896 at width 16. With ``"shared"``, all users
     teach the same parameters, and features tell users apart by their profile u, the mean z of their
-    recent positives: x = (z, u * z, 1), as the shared features of Li et al. (2010, section 3.2), at
+    recent positives: x = (z, 1, u * z), as the shared features of Li et al. (2010, section 3.2), at
     8 * (width + 1) bytes a user. Profiles are as of the morning.
 
     Args:
@@ -61,7 +61,7 @@ class HierarchicalBanditPlanner(Planner):
         self._tree = ClusterTree.of(platform.clusters, self.width)
         width = self._tree.fine.shape[1]
         own = self.parameters == "user"
-        num, columns = (platform.num_users, width + 1) if own else (1, 2 * width + 1)
+        num, columns = (platform.num_users, width + 1) if own else (1, 2 * width + 2)
         self._broad, self._fine = RidgeRegressions(num, columns), RidgeRegressions(num, columns)
         # Discounted sums of users' positives, and how many they are: (N, k), (N,)
         self._liked: FloatArray = np.zeros((0 if own else platform.num_users, width))
@@ -77,15 +77,17 @@ class HierarchicalBanditPlanner(Planner):
     def update(self, log: InteractionLog, rng: RandomStream) -> None:
         """Learn from every impression of a day."""
         tree, reward = self._tree, log.positive.astype(np.float64)
-        levels = ((self._broad, tree.broad[tree.parent[log.cluster]]), (self._fine, tree.fine[log.cluster]))
+        broad, fine = _with_constant(tree.broad), _with_constant(tree.fine)
+        levels = ((self._broad, broad[tree.parent[log.cluster]]), (self._fine, fine[log.cluster]))
         if self.parameters == "shared":
-            for model, vector in levels:
-                model.observe_block(0, self._with_profile(log.user, vector), reward)
+            profile = self._profile(log.user)
+            for model, node in levels:
+                model.observe_block(0, np.concatenate([node, profile * node], axis=1), reward)
             self._remember(log)
             return
         for rows in rounds(log.user):
-            for model, vector in levels:
-                model.observe(log.user[rows], _with_constant(vector[rows]), reward[rows])
+            for model, node in levels:
+                model.observe(log.user[rows], node[rows], reward[rows])
 
     def _remember(self, log: InteractionLog) -> None:
         """Add a day's positives to the profiles."""
@@ -100,19 +102,22 @@ class HierarchicalBanditPlanner(Planner):
         np.add.at(self._liked, user, self._tree.fine[cluster])
         np.add.at(self._num_liked, user, 1.0)
 
-    def _with_profile(self, user: IntArray, vector: FloatArray) -> FloatArray:
-        """(..., 2k + 1) features (z, u * z, 1) of users (B,) and vectors z (..., k), the first axis B or 1."""
-        profile = self._liked[user] / np.maximum(self._num_liked[user], 1e-9)[:, None]  # (B, k)
-        if vector.ndim == 3:
-            profile = profile[:, None]
-        matched = profile * vector
-        return _with_constant(np.concatenate([np.broadcast_to(vector, matched.shape), matched], axis=-1))
+    def _profile(self, user: IntArray) -> FloatArray:
+        """(B, k + 1) u of users (B,), and 0 for the constant."""
+        mean = self._liked[user] / np.maximum(self._num_liked[user], 1e-9)[:, None]
+        return np.concatenate([mean, np.zeros((len(user), 1))], axis=1)
 
     def _bounds(self, user: IntArray, model: RidgeRegressions, vector: FloatArray) -> FloatArray:
         """(B, C) upper confidence bounds of clusters with vectors (C, k) for users (B,)."""
-        if self.parameters == "shared":
-            return model.bounds(np.zeros_like(user), self._with_profile(user, vector[None]), self.alpha)
-        return model.bounds(user, _with_constant(vector), self.alpha)
+        node = _with_constant(vector)
+        if self.parameters == "user":
+            return model.bounds(user, node, self.alpha)
+        # x = (w, u * w) is linear in w = (z, 1), so each user has a regression on w that is as good.
+        d, u = node.shape[1], self._profile(user)
+        theta, inverse = model.weights(np.zeros(1, np.int64))[0], model.inverse[0]
+        crossed = inverse[:d, d:] * u[:, None, :]  # (B, d, d)
+        folded = inverse[:d, :d] + crossed + crossed.swapaxes(1, 2) + u[:, :, None] * inverse[d:, d:] * u[:, None, :]
+        return upper_bounds(theta[:d] + u * theta[d:], folded, node, self.alpha)
 
     def propose(self, requests: Requests, rng: RandomStream) -> IntArray:
         """Walk down S times, each time to another cluster; ties go to the lower number."""
@@ -263,8 +268,8 @@ class ProgressiveBanditPlanner(Planner):
 
 
 def _with_constant(vector: FloatArray) -> FloatArray:
-    """Vectors (..., k) with a last column of ones."""
-    return np.concatenate([vector, np.ones((*vector.shape[:-1], 1))], axis=-1)
+    """Vectors (C, k) with a last column of ones."""
+    return np.concatenate([vector, np.ones((len(vector), 1))], axis=1)
 
 
 def _check_width(width: int) -> None:

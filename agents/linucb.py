@@ -25,8 +25,7 @@ _BLOCK = 65_536  # observations whose outer products are summed at a time
 class RidgeRegressions:
     """P ridge regressions of rewards on d features, kept ready for LinUCB.
 
-        A = I + sum x x',   b = sum r x,   theta = A^-1 b,
-        bound(x) = theta . x + alpha sqrt(x' A^-1 x)
+        A = I + sum x x',   b = sum r x,   theta = A^-1 b
 
     Only A^-1 is kept, in float64: a regression takes 8 d (d + 1) bytes. Each update of A^-1 takes away
     an outer product of one vector, so it stays exactly symmetric, and since A only grows, rounding does
@@ -83,20 +82,8 @@ class RidgeRegressions:
         return np.asarray((self.inverse[which] @ self.moment[which][:, :, None])[:, :, 0])
 
     def bounds(self, which: IntArray, features: FloatArray, alpha: float) -> FloatArray:
-        """Upper confidence bounds (Li et al. 2010, equation 5).
-
-        Args:
-            which: (B,) int64, the regression of each row; repeats allowed.
-            features: (C, d), or (B, C, d) where rows differ: what can be chosen.
-            alpha: how many standard errors the bound lies above the estimate.
-
-        Returns:
-            (B, C) float64. A row's values do not depend on the other rows, to the last bit.
-        """
-        # One product a row, always of the same shape: another batch must not round otherwise.
-        mean = features @ self.weights(which)[:, :, None]  # (B, C, 1)
-        variance = ((features @ self.inverse[which]) * features).sum(axis=2)  # (B, C)
-        return np.asarray(mean[:, :, 0] + alpha * np.sqrt(np.maximum(variance, 0)))
+        """``upper_bounds`` of features (C, d) by some regressions (B,), repeats allowed."""
+        return upper_bounds(self.weights(which), self.inverse[which], features, alpha)
 
     def state(self, name: str) -> State:
         """The arrays that ``restore`` needs, under ``name``."""
@@ -105,6 +92,24 @@ class RidgeRegressions:
     def restore(self, state: State, name: str) -> None:
         """Become the regressions of the same sizes whose ``state`` this is."""
         self.inverse, self.moment = state[f"{name}.inverse"], state[f"{name}.moment"]
+
+
+def upper_bounds(weights: FloatArray, inverse: FloatArray, features: FloatArray, alpha: float) -> FloatArray:
+    """theta . x + alpha sqrt(x' A^-1 x), upper confidence bounds (Li et al. 2010, equation 5).
+
+    Args:
+        weights: (B, d) float64, theta of each row.
+        inverse: (B, d, d) float64, A^-1 of each row.
+        features: (C, d) float64, x of what can be chosen.
+        alpha: how many standard errors the bound lies above the estimate.
+
+    Returns:
+        (B, C) float64. A row's values do not depend on the other rows, to the last bit.
+    """
+    # One product a row, always of the same shape: another batch must not round otherwise.
+    mean = (features @ weights[:, :, None])[:, :, 0]
+    variance = ((features @ inverse) * features).sum(axis=2)
+    return np.asarray(mean + alpha * np.sqrt(np.maximum(variance, 0)))
 
 
 def rounds(which: IntArray) -> Iterator[IntArray]:

@@ -255,6 +255,33 @@ def test_shared_parameters_tell_users_apart_by_their_profile():
     assert (plan // GROUP).tolist() == [[0] * 3, [1] * 3, [1] * 3]
 
 
+def test_shared_bounds_are_those_of_the_features_with_profile():
+    planner = HierarchicalBanditPlanner(parameters="shared", alpha=0.7, width=5)
+    planner.fit(platform_of(3), NOTHING, STREAM)
+    tree, rng = planner._tree, np.random.default_rng(10)
+    user, cluster, positive = rng.integers(0, 3, 60), rng.integers(0, NUM, 60), rng.random(60) < 0.5
+    for day in range(3):
+        rows = slice(20 * day, 20 * day + 20)
+        planner.update(impressions(user[rows], cluster[rows], positive[rows], day), STREAM)
+    on_day = np.arange(60) // 20
+
+    def features(who, what, day):
+        """(z, 1, u * z), u the discounted mean of what was liked on earlier days."""
+        mine = (on_day < day) & (user == who) & positive
+        weight = 0.5 ** (-on_day[mine] / 7)
+        profile = weight @ tree.fine[cluster[mine]] / weight.sum() if mine.any() else np.zeros(5)
+        return np.r_[tree.fine[what], 1, profile * tree.fine[what]]
+
+    x = np.array([features(*row) for row in zip(user, cluster, on_day, strict=True)])
+    inverse = np.linalg.inv(np.eye(11) + x.T @ x)
+    ours = planner._bounds(np.arange(3), planner._fine, tree.fine)
+    for u in range(3):
+        for c in range(NUM):
+            v = features(u, c, 3)
+            stated = v @ inverse @ x.T @ positive + 0.7 * np.sqrt(v @ inverse @ v)
+            assert ours[u, c] == pytest.approx(stated, abs=1e-9)
+
+
 def test_bytes_a_user_are_as_stated():
     for planner, stated in ((HierarchicalBanditPlanner(), 4896), (ProgressiveBanditPlanner(), 2448 + 9 * NUM_GROUPS)):
         sizes = []
