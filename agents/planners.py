@@ -33,6 +33,53 @@ class RandomNovelPlanner(Planner):
         self.platform = platform
 
 
+class PopularNovelPlanner(Planner):
+    """Plans the clusters that most people liked lately among those that the user never consumed from.
+
+    A cluster's popularity is the sum over its positives of 2^(-age / half-life); the same order for
+    everyone, ties by number.
+
+    Args:
+        half_life_days: after how many days a positive counts half.
+    """
+
+    def __init__(self, half_life_days: float = 7.0) -> None:
+        if not half_life_days > 0:
+            raise InvalidInput("half_life_days", half_life_days, "must be positive")
+        self.half_life_days = half_life_days
+
+    def fit(self, platform: Platform, log: InteractionLog, rng: RandomStream) -> None:
+        """Count the positives of the burn-in log."""
+        self.platform = platform
+        self._day, self._popularity = 0, np.zeros(platform.clusters.num_clusters)  # (M,) as of that day
+        self.update(log, rng)
+
+    def update(self, log: InteractionLog, rng: RandomStream) -> None:
+        """Discount the past and count the new rows' positives."""
+        today = self.platform.day
+        self._popularity *= 0.5 ** ((today - self._day) / self.half_life_days)
+        self._day = today
+        liked = log.where(log.positive)
+        np.add.at(self._popularity, liked.cluster, 0.5 ** ((today - liked.day) / self.half_life_days))
+
+    def propose(self, requests: Requests, rng: RandomStream) -> IntArray:
+        """Take the most popular novel clusters; see ``choose_novel`` for users who have none left."""
+        consumed = self.platform.consumed_clusters(requests.user)  # (B, M)
+        ranked = np.argsort(-self._popularity, kind="stable").astype(np.int32)
+        ranked = np.broadcast_to(ranked, consumed.shape)
+        return choose_novel(ranked, consumed, requests.num_slots, rng, requests.user)
+
+    def save(self, folder: Path) -> None:
+        """Write the discounted counts and their day."""
+        save_file({"popularity": self._popularity, "day": np.array([self._day])}, folder / "popular.safetensors")
+
+    def load(self, folder: Path, platform: Platform) -> None:
+        """Read what ``save`` wrote."""
+        state = load_file(folder / "popular.safetensors")
+        self.platform = platform
+        self._popularity, self._day = state["popularity"], int(state["day"][0])
+
+
 class TransitionCountPlanner(Planner):
     """Plans what most often followed: counts of novel transitions [(C1, C2) -> CL], smoothed.
 

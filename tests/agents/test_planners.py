@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
-from agents.planners import RandomNovelPlanner, TransitionCountPlanner
+from agents.planners import PopularNovelPlanner, RandomNovelPlanner, TransitionCountPlanner
 from sim.errors import InvalidInput
 from sim.log import InteractionLog
 from tests.agents.planted import STREAM, loyal, make_log, planted, request
@@ -36,6 +36,31 @@ def test_random_novel_plans_are_novel_distinct_and_uniform():
         counts = np.bincount(plan[:, slot], minlength=8)
         assert counts[[2, 5]].tolist() == [0, 0]
         assert chisquare(np.delete(counts, [2, 5])).pvalue > 1e-3
+
+
+def test_popular_novel_plans_follow_discounted_positives_and_skip_what_is_known(tmp_path):
+    world = planted(loyal(), num_users=3, days=0)
+    planner = PopularNovelPlanner(half_life_days=2)
+    # On day 8 with a half-life of 2: cluster 5 has 4 * 2^-3 = 0.5, 2 has 2^-0.5, 7 has 3 rows but no positive.
+    cluster, day = np.array([5, 5, 5, 5, 2, 7, 7, 7]), np.array([2, 2, 2, 2, 7, 7, 7, 7])
+    log = make_log(np.arange(8), cluster + 8, cluster, day, positive=cluster != 7)
+    world.records.begin_day(8, world.platform.catalog)
+    planner.fit(world.platform, log, STREAM)
+    assert planner._popularity[[5, 2, 7]] == pytest.approx([0.5, 2**-0.5, 0])
+    for user, known in ((1, 2), (2, 0)):
+        world.records.mark_consumed(np.array([user]), np.array([known]))
+    plan = planner.propose(world.requests(3), STREAM)
+    assert plan.tolist() == [[2, 5, 0], [5, 0, 1], [2, 5, 1]]
+    planner.save(tmp_path)
+    loaded = PopularNovelPlanner(half_life_days=2)
+    loaded.load(tmp_path, world.platform)
+    world.records.begin_day(12, world.platform.catalog)
+    for each in (planner, loaded):
+        each.update(make_log(np.zeros(1), np.array([9]), np.array([1]), np.array([12])), STREAM)
+        assert each._popularity[[5, 2, 1]] == pytest.approx([0.125, 2**-2.5, 1])
+        assert each.propose(world.requests(2), STREAM)[0].tolist() == [1, 2]
+    with pytest.raises(InvalidInput, match="half_life_days"):
+        PopularNovelPlanner(half_life_days=0)
 
 
 def test_counts_and_their_smoothing_are_the_textbook_ones():
