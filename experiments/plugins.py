@@ -16,7 +16,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.machinery import PathFinder
 from importlib.metadata import EntryPoint, entry_points
 from importlib.resources import files
 from importlib.util import find_spec
@@ -110,16 +109,12 @@ def package_folder(package: str) -> Path | None:
     first, *rest = package.split(".")
     try:
         spec = find_spec(first)
-        for depth in range(len(rest)):
-            if spec is None or spec.submodule_search_locations is None:
-                return None
-            whole = ".".join([first, *rest[: depth + 1]])
-            spec = PathFinder.find_spec(whole, list(spec.submodule_search_locations))
     except (ImportError, ValueError):
         return None
     if spec is None or not spec.submodule_search_locations:
         return None
-    return Path(next(iter(spec.submodule_search_locations)))
+    folder = Path(next(iter(spec.submodule_search_locations))).joinpath(*rest)
+    return folder if folder.is_dir() else None
 
 
 class AgentSearchPath(SearchPathPlugin):

@@ -1,0 +1,291 @@
+"""Agents of installed distributions: found without flags, hashed, and told apart if they are broken."""
+
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_module
+from omegaconf import OmegaConf
+
+from experiments.command import check_choices
+from experiments.plugins import (
+    GROUP,
+    AgentSearchPath,
+    choices,
+    installed,
+    outside_digests,
+    package_folder,
+    sources,
+    targets,
+    with_plugins,
+)
+from experiments.stages import stage_digest
+from experiments.study import build_agent
+from sim.errors import InvalidInput
+from tests.experiments.installed import AGENT, install, interestlab
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    """Where a test installs what it needs; as if it had always been on Python's path."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(folder)
+    before = set(sys.modules)
+    yield folder
+    for name in set(sys.modules) - before:
+        if str(folder) in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]
+
+
+def composed(command: str, *arguments: str):
+    whole = with_plugins(command, ["world=tiny", *arguments])
+    with initialize_config_module("conf", version_base="1.3"):
+        return compose(command, whole)
+
+
+def test_an_installed_agent_is_an_arm_without_further_flags(site):
+    install(site, "mine")
+    config = composed("compare", "experiment.arms=[control,mine]", "agents.mine.start=3")
+    assert OmegaConf.to_container(config.agents.mine) == {"_target_": "mine.Mine", "_partial_": True, "start": 3}
+    assert "random" in config.agents
+    assert composed("check_agent", "agent=mine").agent._target_ == "mine.Mine"
+    assert composed("compare", "agent@production=mine").production._target_ == "mine.Mine"
+
+
+def test_an_agent_can_be_had_twice_under_other_names(site):
+    install(site, "mine")
+    config = composed("compare", "+agent@agents.other=mine", "agents.other.start=2", "+agent@agents.mine=mine")
+    assert (config.agents.other.start, config.agents.mine.start) == (2, 0)
+
+
+def test_the_name_and_the_package_may_differ(site):
+    install(site, "mine", package="their_package")
+    agent = build_agent(OmegaConf.to_container(composed("compare").agents.mine), "mine")
+    assert type(agent.inner).__module__ == "their_package"
+
+
+def test_without_plugins_nothing_changes():
+    assert not entry_points(group=GROUP)
+    arguments = ["world=tiny", "--cfg", "job"]
+    assert with_plugins("compare", arguments) == arguments
+
+
+def test_overrides_stand_before_flags_and_only_where_there_are_agents(site):
+    install(site, "mine")
+    extra = "+agent@agents.mine=mine"
+    assert with_plugins("compare", ["-m", "seed=0,1", "--cfg", "job"]) == ["-m", extra, "seed=0,1", "--cfg", "job"]
+    assert with_plugins("compare", ["--help"]) == ["--help", extra]
+    assert with_plugins("certify", ["world=tiny"]) == ["world=tiny"]
+    assert with_plugins("check-agent", ["agent=mine"]) == ["agent=mine"]
+
+
+def test_choices_of_plugins_are_known(site):
+    folder = install(site, "mine")
+    (folder / "conf" / "ranker").mkdir()
+    (folder / "conf" / "ranker" / "by_hand.yaml").write_text("_target_: mine.Ranker\n")
+    check_choices(["agent=mine", "agent@agents.x=mine", "ranker=by_hand"])
+    assert "mine" in choices("agent")
+    with pytest.raises(InvalidInput, match=r"agent='nobody': unknown agent; known are counts, .*mine"):
+        check_choices(["agent=nobody"])
+    check_choices(["hydra.searchpath=[file:///my/conf]", "agent=nobody"])
+    check_choices(["--config-dir=/my/conf", "agent=nobody"])
+
+
+def test_a_plugin_cannot_stand_in_for_one_of_ours(site):
+    folder = install(site, "mine")
+    (folder / "conf" / "agent" / "random.yaml").write_text("_target_: mine.Mine\n")
+    (folder / "conf" / "compare.yaml").write_text("mine: true\n")
+    config = composed("compare")
+    assert config.agents.random._target_ == "agents.random.RandomAgent"
+    assert "seed" in config
+
+
+BROKEN = {
+    "no config": ({"config": ""}, "the package must hold conf/agent/mine.yaml"),
+    "no YAML": ({"config": "_target_: [mine\n"}, "its config cannot be composed: "),
+    "a missing default": ({"config": "defaults:\n  - /ranker@ranker: nobody\n_target_: m.M\n"}, "cannot be composed"),
+    "an entry nobody knows": ({"config": "_target_: mine.Mine\nstart: ${nothing.here}\n"}, "cannot be composed"),
+    "no class": ({"config": "start: 3\n"}, "conf/agent/mine.yaml must name the agent's class as _target_"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_broken_config_is_told_to_those_who_want_the_agent_only(case, site):
+    parts, says = BROKEN[case]
+    install(site, "mine", **parts)
+    install(site, "fine")
+    for wish in ("experiment.arms=[control,mine]", "agents.mine.start=1", "+agent@agents.x=mine", "agent=mine"):
+        with pytest.raises(InvalidInput) as error:
+            with_plugins("compare", ["world=tiny", wish])
+        assert str(error.value).startswith("agent plugin mine='mine': ")
+        assert says in str(error.value)
+        assert "\n" not in str(error.value)
+    config = composed("compare", "experiment.arms=[control,fine]")
+    assert "mine" not in config.agents
+    assert "fine" in config.agents
+
+
+BAD_CODE = {
+    "an import error": ("import no_such_module", [], "No module named"),
+    "a syntax error": ("def f(:", [], "SyntaxError"),
+    "an error at import": ("1 / 0", [], "ZeroDivisionError"),
+    "no agent": ("class Mine:\n    def __init__(self, start): pass", [], "must be a subclass of agents.base.Agent"),
+    "an abstract agent": ("from agents.base import Agent as Mine", [], "could not be made: TypeError: "),
+    "no such class": ("Other = 1", [], "could not be made: "),
+    "a constructor error": (AGENT, ["agents.mine.start=-1"], "could not be made: ValueError: start must not be"),
+    "an argument nobody takes": (AGENT, ["+agents.mine.stop=3"], "could not be made: TypeError: "),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD_CODE)
+def test_broken_code_is_told_when_the_agent_is_made(case, site):
+    code, overrides, says = BAD_CODE[case]
+    install(site, "mine", code=code)
+    config = OmegaConf.to_container(composed("compare", *overrides).agents.mine)
+    with pytest.raises(InvalidInput) as error:
+        build_agent(config, "mine")
+    assert str(error.value).startswith("agent mine='mine.Mine': ")
+    assert says in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_broken_distributions_are_told_apart(site):
+    install(site, "counts", package="copycat")
+    install(site, "control", package="controller")
+    install(site, "twice", package="one")
+    install(site, "twice", package="two")
+    install(site, "not-a-name", package="odd")
+    folder = install(site, "gone")
+    for path in sorted(folder.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    folder.rmdir()
+    faults = {name: plugin.fault for name, plugin in installed().items()}
+    assert "interestlab has an agent or arm of this name itself" in faults["counts"]
+    assert "interestlab has an agent or arm of this name itself" in faults["control"]
+    assert "several packages bring an agent of this name" in faults["twice"]
+    assert "must be a Python name" in faults["not-a-name"]
+    assert "must be an importable package" in faults["gone"]
+    assert composed("compare").agents.counts._target_ == "agents.hierarchical.HierarchicalAgent"
+
+
+def test_finding_plugins_runs_nothing_of_theirs(site):
+    install(site, "mine", code="raise SystemExit('imported')")
+    assert "mine" in composed("compare").agents
+    assert "mine" not in sys.modules
+    assert package_folder("mine") == site / "mine"
+    assert package_folder("mine.conf") == site / "mine" / "conf"
+    assert package_folder("mine.nothing") is None
+    assert package_folder("json.decoder") is None  # a module, no package
+
+
+def test_a_changed_plugin_finds_no_old_results(site):
+    folder = install(site, "mine")
+    config = {"_target_": "agents.hierarchical.HierarchicalAgent", "planner": [{"_target_": "mine.Mine"}]}
+
+    def digest() -> str:
+        outside_digests.__globals__["_digest_of_package"].cache_clear()  # a new process begins without
+        return stage_digest("arm-mine", {"plugins": outside_digests(config)}, [], ())
+
+    first = digest()
+    assert digest() == first
+    (folder / "helper.py").write_text("x = 1\n")
+    second = digest()
+    (folder / "weights.bin").write_bytes(b"\x00")
+    third = digest()
+    (folder / "__pycache__").mkdir()
+    (folder / "__pycache__" / "helper.pyc").write_bytes(b"compiled")
+    assert digest() == third
+    assert len({first, second, third}) == 3
+
+
+def test_files_that_a_config_names_are_hashed_too(tmp_path):
+    weights = tmp_path / "policy.safetensors"
+    config = {"_target_": "agents.random.RandomAgent", "policy": str(weights)}
+    assert outside_digests(config) == {}
+    found = []
+    for content in (b"one", b"two"):
+        weights.write_bytes(content)
+        found.append(outside_digests(config)[str(weights)])
+    assert found[0] != found[1]
+
+
+def test_our_own_agents_need_no_digest_of_their_own():
+    config = {"_target_": "agents.hierarchical.HierarchicalAgent", "ranker": {"_target_": "agents.x.Y"}}
+    assert list(targets(config)) == ["agents.hierarchical.HierarchicalAgent", "agents.x.Y"]
+    assert outside_digests(config) == {}
+    assert outside_digests(None) == {}
+
+
+def test_a_single_module_is_a_source(site):
+    (site / "lone.py").write_text("x = 1\n")
+    assert sources("lone") == {"lone.py": site / "lone.py"}
+    assert sources("no_such_module") == {}
+
+
+def test_configs_are_searched_after_ours(site):
+    install(site, "mine")
+
+    class Recorded:
+        def __init__(self):
+            self.paths = []
+
+        def append(self, provider, path):
+            self.paths.append((provider, path))
+
+    recorded = Recorded()
+    AgentSearchPath().manipulate_search_path(recorded)
+    assert recorded.paths == [("agent plugin mine", f"file://{site / 'mine' / 'conf'}")]
+
+
+# Whole commands
+
+
+def test_a_comparison_runs_with_an_installed_agent(tmp_path):
+    site = tmp_path / "site"
+    install(site, "mine")
+    install(site, "broken", code="raise SystemExit('imported')", config="_target_: [")
+    arguments = ["compare", "world=tiny", "experiment.arms=[control,mine]", "experiment.reference=mine"]
+    arguments += ["experiment.burn_in_days=1", "experiment.days=1", "world.num_users=60", "hydra.run.dir=out"]
+    done = interestlab(*arguments, site=site, cwd=tmp_path, cache=tmp_path / "cache")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "log_mine.parquet").is_file()
+
+    def arms() -> set[Path]:
+        return {path for path in (tmp_path / "cache" / "stages").glob("arm-*") if path.is_dir()}
+
+    before = arms()
+    (site / "mine" / "helper.py").write_text("x = 1\n")  # the plugin changes: its arm is made anew, no other
+    assert interestlab(*arguments, site=site, cwd=tmp_path, cache=tmp_path / "cache").returncode == 0
+    assert [path.name.partition("-")[2].partition("-")[0] for path in arms() - before] == ["mine"]
+    done = interestlab("compare", "world=tiny", "experiment.arms=[control,broken]", site=site, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("interestlab compare: agent plugin broken='broken': its config cannot be composed")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_agent_that_cannot_be_made_is_told_before_the_burn_in(tmp_path):
+    install(tmp_path / "site", "mine", code="import no_such_module")
+    arguments = ["compare", "world=tiny", "experiment.arms=[control,mine]", "hydra.run.dir=out"]
+    done = interestlab(*arguments, site=tmp_path / "site", cwd=tmp_path, cache=tmp_path / "cache")
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith("interestlab compare: agent mine='mine.Mine': could not be made: ")
+    assert "No module named 'no_such_module'" in done.stderr
+    assert not (tmp_path / "cache" / "stages").exists()
+
+
+def test_an_agent_that_is_not_installed_needs_a_search_path(tmp_path):
+    (tmp_path / "loose.py").write_text(AGENT)
+    (tmp_path / "settings" / "agent").mkdir(parents=True)
+    (tmp_path / "settings" / "agent" / "mine.yaml").write_text("_target_: loose.Mine\n")
+    path = f"hydra.searchpath=[file://{tmp_path / 'settings'}]"
+    done = interestlab("check-agent", "agent=mine", path, "world.num_users=100", site=tmp_path, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith("mine (loose.Mine)\n")
+    arguments = ["compare", "world=tiny", path, "+agent@agents.mine=mine", "experiment.arms=[control,mine]"]
+    arguments += ["agents.mine.colour=blue", "hydra.run.dir=out"]
+    done = interestlab(*arguments, site=tmp_path, cwd=tmp_path, cache=tmp_path / "cache")
+    assert done.returncode != 0
+    assert "colour" in done.stderr
