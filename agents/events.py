@@ -71,11 +71,8 @@ class Events:
         rows: IntArray = end[:, None] + np.arange(-length, 0)
         return np.where(rows >= np.searchsorted(self.user, user)[:, None], rows, -1)
 
-    def at_request(self, log: InteractionLog, is_new: BoolArray) -> IntArray:
-        """Where the past of each impression ends: at the request that it answers.
-
-        Slates are chosen as a whole, so that nothing that a user did on the same slate is known to
-        who chose it.
+    def pasts(self, log: InteractionLog, is_new: BoolArray) -> IntArray:
+        """Where the past of each impression ends: at the events that the user had before it.
 
         Args:
             log: R' impressions, the consumed ones among which are the new events.
@@ -83,17 +80,13 @@ class Events:
 
         Returns:
             (R',) int64 rows ``end``: the user's events before that row are those before the
-            request; one past the user's last event where all are.
+            impression. It is the impression's own row if it was consumed, else the user's next
+            event's; one past the user's last event where there is none.
         """
         order = np.argsort(log.user, kind="stable")
         user, consumed = log.user[order], log.consumed[order]
-        asks = np.ones(len(order), bool)  # the first impression of a request
-        for column in (user, log.day[order], log.step[order]):
-            asks[1:] &= column[1:] == column[:-1]
-        asks[1:] = ~asks[1:]
-        request = np.maximum.accumulate(np.where(asks, np.arange(len(order)), 0))  # (R',) its first row
         before: IntArray = np.cumsum(consumed) - consumed  # consumed by anyone, earlier in this order
-        within: IntArray = before[request] - before[np.searchsorted(user, user)]  # ... by the user before the request
+        within: IntArray = before - before[np.searchsorted(user, user)]  # ... by the user
         old = self.user[~is_new]
         num_old = np.searchsorted(old, user, side="right") - np.searchsorted(old, user)
         end = np.empty(len(order), np.int64)

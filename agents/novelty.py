@@ -114,26 +114,28 @@ def history_bits(
 ) -> BoolArray:
     """Which of the last items of users' histories were surprising and rewarded when they were watched.
 
-    What is among ``events`` has its bit there. The rest was watched since the last training, hence
-    today; its bit follows from what was remembered and from what comes before it today.
+    What is among ``events`` has its bit there. What comes after was watched since the last training,
+    hence today; its bit follows from what was remembered and from what comes before it today.
 
     Args:
         requests: B users with histories (B, H).
         length: L, at most H.
-        events: at least the last L events of each user up to yesterday.
+        events: at least the last L events of each user up to yesterday, if there are as many.
         recent: the users' positives up to yesterday.
         cluster_of_item: (n,), of every item uploaded so far.
 
     Returns:
         (B, L) bool.
     """
-    columns = slice(requests.items.shape[1] - length, None)
-    items, cluster = requests.items[:, columns], requests.clusters[:, columns]
-    past, bits = _looked_up(requests.user, items, events, len(cluster_of_item))
-    today = requests.positive[:, columns] & ~past  # (B, L); pads are not positive
+    cluster = requests.clusters
+    past, bits = _looked_up(requests.user, requests.items, events, len(cluster_of_item))  # (B, H)
+    # What is not found before anything is found is older than the events that are kept.
+    older = ~np.logical_or.accumulate(past, axis=1) & past.any(axis=1, keepdims=True)
+    today = requests.positive & ~past & ~older  # pads are not positive
     new = today & recent.surprising_now(requests.user, cluster, requests.day, cluster_of_item)
-    same = (cluster[:, :, None] == cluster[:, None, :]) & today[:, None, :]  # (B, L, L)
-    return np.asarray(bits | (new & ~(same & np.tri(length, k=-1, dtype=bool)).any(axis=2)))
+    same = (cluster[:, :, None] == cluster[:, None, :]) & today[:, None, :]  # (B, H, H)
+    repeated = (same & np.tri(cluster.shape[1], k=-1, dtype=bool)).any(axis=2)
+    return np.asarray(bits | (new & ~repeated))[:, cluster.shape[1] - length :]
 
 
 def _looked_up(user: IntArray, items: IntArray, events: Events, num_items: int) -> tuple[BoolArray, BoolArray]:

@@ -90,7 +90,7 @@ class SequenceAgent(Agent):
         self._learn(log, self.epochs, rng)
 
     def update(self, log: InteractionLog, rng: RandomStream) -> None:
-        """Train on the day's positives, each given all that the user consumed before the request it answers."""
+        """Train on the day's positives, each given all that the user consumed before it."""
         self._learn(log, self.update_epochs, rng)
 
     def _begin(self, platform: Platform, generator: torch.Generator) -> None:
@@ -126,7 +126,7 @@ class SequenceAgent(Agent):
             reward = np.where(surprising, np.float32(self.novelty.factor), np.float32(1)) * reward
             bits = surprising & log.positive if self.novelty.history_bit else None
         events, is_new = self._events.followed_by(Events.of(log, bits))
-        targets = Targets.of(log, events.at_request(log, is_new), reward, self.objective)
+        targets = Targets.of(log, events.pasts(log, is_new), reward, self.objective)
         generator = rng.at("training").generator()
         if self._training.learn(events, targets, log.item, platform.catalog, platform.live_items(), epochs, generator):
             self.trained = True

@@ -31,7 +31,7 @@ class Targets:
 
     @staticmethod
     def of(log: InteractionLog, end: IntArray, reward: FloatArray, objective: Objective) -> "Targets":
-        """What a log's R impressions teach, given ``Events.at_request`` and rewards, both (R,).
+        """What a log's R impressions teach, given ``Events.pasts`` and rewards, both (R,).
 
         Raises:
             InvalidInput: the objective needs a propensity that the log does not have.

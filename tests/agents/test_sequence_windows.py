@@ -17,7 +17,7 @@ def test_each_target_is_in_one_window_with_its_true_past(seed, history):
     rng = np.random.default_rng(seed)
     old, new = random_log(rng, rng.integers(0, 60), 0), random_log(rng, rng.integers(0, 60), 1)
     events, is_new = Events.of(old).followed_by(Events.of(new))
-    end = events.at_request(new, is_new)
+    end = events.pasts(new, is_new)
     targets = Targets.of(new, end, new.positive.astype(np.float32), CrossEntropy())
     assert sorted(targets.item) == sorted(new.item[new.positive])
     windows = Windows.of(events, targets, history)
