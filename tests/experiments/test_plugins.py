@@ -247,7 +247,13 @@ def test_a_comparison_runs_with_an_installed_agent(tmp_path):
     install(site, "mine")
     install(site, "broken", code="raise SystemExit('imported')", config="_target_: [")
     arguments = ["compare", "world=tiny", "experiment.arms=[control,mine]", "experiment.reference=mine"]
-    arguments += ["experiment.burn_in_days=1", "experiment.days=1", "world.num_users=60", "hydra.run.dir=out"]
+    arguments += [
+        "experiment.burn_in_days=1",
+        "experiment.days=1",
+        "world.num_users=60",
+        "hydra.run.dir=out",
+        "runtime.workers=1",
+    ]
     done = interestlab(*arguments, site=site, cwd=tmp_path, cache=tmp_path / "cache")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / "log_mine.parquet").is_file()
