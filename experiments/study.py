@@ -13,7 +13,7 @@ from experiments.protocol import ExperimentConfig
 from experiments.wall import Walled, wall
 from sim.clusters import InterestClusters
 from sim.config import WorldConfig
-from sim.errors import InvalidInput, WallBreach
+from sim.errors import InvalidInput
 from sim.platform import PlatformRecords
 from sim.random import RandomStream
 from sim.world import World
@@ -87,12 +87,12 @@ def build_agent(config: dict[str, Any], name: str) -> Walled:
     try:
         with wall(name, "construction"):
             agent = instantiate(whole)()
-    except WallBreach:
+    except InvalidInput:
         raise
-    except InvalidInput as error:
-        raise InvalidInput(f"agent {name}: {error.field}", error.value, error.expected) from None
     except Exception as error:  # whatever a plugin's module or constructor may raise
         cause = error.__cause__ or error
+        if isinstance(cause, InvalidInput):  # of a planner or ranker within
+            raise InvalidInput(f"agent {name}: {cause.field}", cause.value, cause.expected) from None
         reason = " ".join(f"{type(cause).__name__}: {cause}".split())
         raise InvalidInput(f"agent {name}", config.get("_target_"), f"could not be made: {reason}") from None
     if not isinstance(agent, Agent):

@@ -42,15 +42,19 @@ def wall(agent: str, doing: str) -> Iterator[None]:
 
     Raises:
         WallBreach: the code reached for something hidden; also if it caught that error itself.
-        InvalidInput: the code tried to write to what it was given.
+        InvalidInput: the code tried to write to what it was given; or raised one, now with its name.
     """
     real = builtins.__import__
     builtins.__import__ = _guarded(real)
     breaches.clear()
     try:
         yield
+    except InvalidInput as error:
+        if error.field.startswith("agent "):
+            raise
+        raise InvalidInput(f"agent {agent}: {error.field}", error.value, error.expected) from error
     except ValueError as error:
-        if isinstance(error, InvalidInput) or not any(word in str(error) for word in ("read-only", "WRITEABLE")):
+        if not any(word in str(error) for word in ("read-only", "WRITEABLE")):
             raise
         raise InvalidInput(f"agent {agent}", doing, "must not change its input; copy the array first") from error
     finally:

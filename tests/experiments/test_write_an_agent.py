@@ -6,11 +6,11 @@ import re
 from agents.check import CHECKS
 from agents.check_source import CLOSED_PACKAGES, PUBLIC_SIM
 from sim.platform import Platform
-from tests.experiments.walk_through import DOCS, WalkThrough
+from tests.experiments.walk_through import DOCS, SMALLER, WalkThrough
 
 
 def test_from_nothing_to_an_arm(tmp_path):
-    reader = WalkThrough(tmp_path, tmp_path / "cache")
+    reader = WalkThrough(tmp_path, tmp_path / "cache", SMALLER)
     reader.do("write-an-agent.md")
     commands = list(reader.outputs)
     assert [command.split()[0] for command in commands] == ["interestlab", commands[1].split()[0], *["interestlab"] * 2]

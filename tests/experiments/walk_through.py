@@ -7,6 +7,9 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+SMALLER = {"burn_in_days=2 experiment.days=2": "burn_in_days=1 experiment.days=1 world.num_users=60 runtime.workers=1"}
+"""The same comparison in less time."""
+
 DOCS = Path(__file__).parents[2] / "docs"
 BIN = Path(sys.executable).parent
 
@@ -21,6 +24,7 @@ class WalkThrough:
 
     folder: Path
     cache: Path
+    instead: dict[str, str] = field(default_factory=dict)  # what a test must say otherwise, such as a free port
     outputs: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -28,9 +32,14 @@ class WalkThrough:
         """Where packages are installed."""
         return self.folder / "site-packages"
 
-    def do(self, document: str) -> None:
-        """Go through a document of ``docs``."""
+    def do(self, document: str, section: str = "") -> None:
+        """Go through a document of ``docs``, or one section of it."""
         text = (DOCS / document).read_text(encoding="utf-8")
+        if section:
+            text = text.split(f"\n## {section}\n")[1].split("\n## ")[0]
+        for said, instead in self.instead.items():
+            assert said in text
+            text = text.replace(said, instead)
         for language, block in re.findall(r"^```(\w*)\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE):
             named = re.match(r"# (\S+\.\w+)\n", block)
             if named:
