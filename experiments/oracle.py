@@ -1,0 +1,136 @@
+"""The oracle: a planner that knows what each user would love. The bound that exploration is measured against.
+
+Privileged: it reads the users' latent state and the items' true interests, which no recommender may.
+The experiment hands it the world (``reveal``); it finds no way there by itself, and refuses to plan
+until then.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from agents.base import Agent
+from agents.hierarchical import HierarchicalAgent
+from agents.planner import Planner
+from experiments.wall import Walled
+from sim.arrays import FloatArray, IntArray
+from sim.errors import InvalidInput
+from sim.log import InteractionLog
+from sim.platform import Platform, Requests
+from sim.population import DISCOVERED, DORMANT, FREE
+from sim.random import RandomStream
+from sim.world import World
+
+KNOWN_WEIGHT = 1e-3
+"""What an interest that is not dormant counts: it decides only where nothing dormant is to be found (chosen)."""
+
+_CHUNK = 2048  # users whose value of every cluster is held at a time
+
+
+class OraclePlanner(Planner):
+    """Plans the clusters from which a random live item is most likely to meet a dormant interest and be watched.
+
+        value(i, c) = sum_m share(m | c) w(i, m) sigmoid(u(i, m)),   w = 1 if m is dormant for user i,
+                                                                     ``KNOWN_WEIGHT`` if i has it otherwise
+
+    with share(m | c) the part of the live items of level-2 cluster c that belong to interest m, and u the
+    utility of ``expected_utility``. So the dormant interests of best prospects come first, each in the
+    clusters that it makes up most of; then what else the user would love. Ties go to the lower number.
+    It is an oracle of the plan alone: the ranker beside it knows no more than elsewhere.
+    """
+
+    def __init__(self) -> None:
+        self._world: World | None = None
+
+    def reveal(self, world: World) -> None:
+        """Let the oracle see the world; it reads the state of the day on which it is asked."""
+        self._world = world
+
+    def fit(self, platform: Platform, log: InteractionLog, rng: RandomStream) -> None:
+        """Keep the platform; there is nothing to learn."""
+        self._begin(platform)
+
+    def load(self, folder: Path, platform: Platform) -> None:
+        """Keep the platform; nothing was saved, the world least of all."""
+        self._begin(platform)
+
+    def _begin(self, platform: Platform) -> None:
+        self.platform = platform
+        self._of_day: tuple[int, FloatArray] | None = None  # see ``_share``
+
+    def propose(self, requests: Requests, rng: RandomStream) -> IntArray:
+        """Take the S clusters of largest value.
+
+        Raises:
+            InvalidInput: nobody has revealed the world, or there are fewer clusters than slots.
+        """
+        self._revealed()
+        num_clusters = self.platform.clusters.num_clusters
+        if requests.num_slots > num_clusters:
+            raise InvalidInput("num_slots", requests.num_slots, f"must be at most the {num_clusters} clusters")
+        plan = np.empty((len(requests), requests.num_slots), np.int32)
+        for start in range(0, len(requests), _CHUNK):
+            rows = slice(start, start + _CHUNK)
+            value = self._value(requests.user[rows])
+            plan[rows] = np.argsort(-value, axis=1, kind="stable")[:, : requests.num_slots]
+        return plan
+
+    def _value(self, user: IntArray) -> FloatArray:
+        """(B, C) float64 value of every level-2 cluster for users (B,)."""
+        world, share = self._revealed(), self._share()
+        status, interest = world.population.status[user], world.population.interest[user]  # (B, K)
+        watched = 1 / (1 + np.exp(-expected_utility(world, user)))
+        weight = np.where(status == DORMANT, 1.0, np.where(status == FREE, 0.0, KNOWN_WEIGHT)) * watched
+        value = np.zeros((len(user), share.shape[1]))
+        for slot in range(interest.shape[1]):  # one by one: a matrix product would round by the batch
+            here = np.flatnonzero(status[:, slot] != FREE)
+            value[here] += weight[here, slot, None] * share[interest[here, slot]]
+        return value
+
+    def _share(self) -> FloatArray:
+        """(M, C) float64 what part of each cluster's live items belongs to each interest; found once a day."""
+        world, platform = self._revealed(), self.platform
+        if self._of_day is None or self._of_day[0] != platform.day:
+            live = platform.live_items()
+            shape = (world.config.num_interests, platform.clusters.num_clusters)
+            count = np.zeros(shape)
+            np.add.at(count, (world.truth.interest[live], platform.cluster_of_item[live]), 1)
+            self._of_day = (platform.day, count / np.maximum(count.sum(axis=0), 1))
+        return self._of_day[1]
+
+    def _revealed(self) -> World:
+        if self._world is None:
+            raise InvalidInput("agent oracle", None, "must be shown the world before it plans; call reveal(world)")
+        return self._world
+
+
+def expected_utility(world: World, user: IntArray) -> FloatArray:
+    """What an item of average taste match and quality is worth today; see ``sim.response``.
+
+        u = b0 + ba g + bn appetite 1[new] - bs s + bt trend
+
+    Args:
+        world: the world, of which users' and interests' latent state is read.
+        user: (B,) int64.
+
+    Returns:
+        (B, K) float64 by interest slot, in logits of watching; -inf where a slot is free.
+    """
+    people, c = world.population, world.config.response
+    status, interest = people.status[user], people.interest[user]
+    exposures = people.exposures[user].astype(np.float64)
+    familiarity = np.log2(1 + exposures)
+    felt = c.first_impression + (1 - c.first_impression) * familiarity / (familiarity + 1)
+    strength = people.affinity[user] * np.where(status == DISCOVERED, 1.0, felt)  # g
+    appetite = c.novelty_weight * people.novelty_appetite[user, None] * (exposures == 0)
+    trend = c.trend_weight * world.trend[interest]
+    satiation = c.satiation_weight * people.satiation[user]
+    utility = c.intercept + c.interest_weight * strength + appetite - satiation + trend
+    return np.where(status == FREE, -np.inf, utility)
+
+
+def reveal(agent: Agent | None, world: World) -> None:
+    """Show the world to an agent whose planner is an oracle; nothing happens to any other."""
+    inner = agent.inner if isinstance(agent, Walled) else agent
+    if isinstance(inner, HierarchicalAgent) and isinstance(inner.planner, OraclePlanner):
+        inner.planner.reveal(world)
