@@ -1,7 +1,7 @@
-"""What a policy over items is trained for: imitating positives, or being worth most as a slate.
+"""What the sequence model is trained for: pleasing, imitating what pleased, or being worth most as a slate.
 
-An objective says what each impression is worth, whether it needs to know the behaviour policy beta
-that chose the impressions, and what weight the gradient of log pi of each gets.
+An objective says which impressions it learns from, what each is worth, against which other items it is
+held, and the loss of a batch.
 """
 
 import abc
@@ -11,7 +11,9 @@ from typing import Literal
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import softplus
 
+from agents.sampled_softmax import sampled_log_probability
 from sim.arrays import FloatArray, IntArray
 from sim.errors import InvalidInput
 from sim.log import InteractionLog
@@ -19,32 +21,119 @@ from sim.log import InteractionLog
 Behaviour = Literal["logged", "estimated"]
 
 
+@dataclass(frozen=True)
+class Scores:
+    """A batch's scores h . v_j + b_j and what an objective needs to know about them.
+
+    Attributes:
+        target: (T,) of the items shown.
+        negative: (T, K) of items drawn for the whole batch.
+        log_expected: (K,) from ``NegativeSampler.draw``.
+        hits: (T, K) bool, where the negative is the target.
+        reward: (T,) of the impressions.
+        log_beta: (T,) log beta(a | s), NaN where unknown.
+    """
+
+    target: Tensor
+    negative: Tensor
+    log_expected: Tensor
+    hits: Tensor
+    reward: Tensor
+    log_beta: Tensor
+
+
 class Objective(abc.ABC):
-    """Weights w of training: the gradient is that of the mean of -w log pi(a | s) over rewarded impressions."""
+    """What an impression is worth, and the loss of a batch of them."""
 
     behaviour: Behaviour | None = None
     """Where beta(a | s) comes from: the log's propensities, a model trained along, or not needed."""
 
-    @abc.abstractmethod
+    every_impression: bool = False
+    """Whether impressions that earned nothing teach something."""
+
+    largest_score: float = 20.0
+    """Product of a state and an item vector that point the same way."""
+
+    negatives: tuple[int, int] = (256, 256)
+    """Negatives a batch: drawn from all that was shown, and uniformly from the live catalog."""
+
     def rewards(self, log: InteractionLog) -> FloatArray:
-        """(R,) float32, what each impression is worth; the policy learns from those worth more than 0."""
+        """(R,) float32, what each impression is worth: 1 for positives."""
+        return log.positive.astype(np.float32)
 
     @abc.abstractmethod
-    def weights(self, log_pi: Tensor, log_beta: Tensor, reward: Tensor) -> Tensor:
-        """Weights (T,) from log pi(a | s) (T,), log beta(a | s) (T,) and rewards (T,); without a gradient."""
+    def loss(self, scores: Scores) -> Tensor:
+        """The scalar to descend on."""
+
+
+@dataclass(frozen=True)
+class ImpressionLogistic(Objective):
+    """P(positive | history, shown) = sigmoid(h . v_j + b_j), learned from all that the user examined.
+
+    loss = mean over impressions of  -w log sigmoid(s) if positive, else -log sigmoid(-s),
+           + unseen * mean over items drawn uniformly of -log sigmoid(-s),
+
+    w being the reward (1, or more for what is new; ``agents.novelty``). What was skipped counts as much
+    as what pleased, so the model cannot take for taste what production merely chose to show: the
+    softmax over positives does, and reinforces itself. (Pointwise logistic ranking as in Covington et
+    al. 2016, "Deep neural networks for YouTube recommendations", section 4; docs/decisions.md has the
+    comparison.)
+
+    Args:
+        unseen: weight of the items drawn at random, most of which nobody has tried: caution about them.
+
+    Raises:
+        InvalidInput: an argument makes no sense.
+    """
+
+    unseen: float = 0.1
+
+    every_impression = True
+    largest_score = 5.0  # logits beyond +-5 say nothing that a platform could act on
+    negatives = (0, 64)
+
+    def __post_init__(self) -> None:
+        if not self.unseen >= 0:
+            raise InvalidInput("objective.unseen", self.unseen, "must be at least 0")
+
+    def loss(self, scores: Scores) -> Tensor:
+        """See the class."""
+        pleased = scores.reward > 0
+        each = torch.where(pleased, scores.reward * softplus(-scores.target), softplus(scores.target))  # (T,)
+        return torch.as_tensor(each.mean() + self.unseen * softplus(scores.negative).mean())
 
 
 @dataclass(frozen=True)
 class CrossEntropy(Objective):
-    """Every positive impression weighs the same: pi learns the distribution of positives."""
+    """Softmax over the catalog: the policy learns the distribution of positives, each weighed by its reward.
 
-    def rewards(self, log: InteractionLog) -> FloatArray:
-        """1 for positives."""
-        return log.positive.astype(np.float32)
+    Args:
+        logq_correction: in [0, 1], how much of the negatives' sampling probability is corrected for.
+            Half of the negatives are drawn from what was shown. At 1 the model learns p(next
+            positive | history), which holds what production itself chose to show: a feedback loop
+            through popularity. At 0 it learns that probability over how often the item was shown,
+            so that being shown often is no merit.
 
-    def weights(self, log_pi: Tensor, log_beta: Tensor, reward: Tensor) -> Tensor:
-        """The rewards."""
-        return reward
+    Raises:
+        InvalidInput: an argument makes no sense.
+    """
+
+    logq_correction: float = 0.25
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.logq_correction <= 1:
+            raise InvalidInput("objective.logq_correction", self.logq_correction, "must be from 0 to 1")
+
+    def loss(self, scores: Scores) -> Tensor:
+        """Mean over rewarded impressions of -R log pi(a | s)."""
+        log_pi = _log_policy(scores, self.logq_correction)
+        return -(scores.reward[scores.reward > 0] * log_pi).sum() / max(len(log_pi), 1)
+
+
+def _log_policy(scores: Scores, logq_correction: float) -> Tensor:
+    """Log pi(a | s) of the rewarded impressions."""
+    log_pi = sampled_log_probability(scores.target, scores.negative, logq_correction * scores.log_expected, scores.hits)
+    return log_pi[scores.reward > 0]
 
 
 @dataclass(frozen=True)
@@ -86,6 +175,12 @@ class TopKReinforce(Objective):
         """
         reward = log.positive.astype(np.float32)
         return np.where(log.positive, discounted_returns(log.user, reward, self.discount), 0).astype(np.float32)
+
+    def loss(self, scores: Scores) -> Tensor:
+        """Mean over rewarded impressions of -w log pi(a | s); see ``weights``."""
+        log_pi, kept = _log_policy(scores, 1.0), scores.reward > 0
+        weight = self.weights(log_pi.detach(), scores.log_beta[kept], scores.reward[kept])
+        return -(weight * log_pi).sum() / max(len(log_pi), 1)
 
     def weights(self, log_pi: Tensor, log_beta: Tensor, reward: Tensor) -> Tensor:
         """w = min(pi / beta, c) * lambda_K * R,  lambda_K = K (1 - pi)^(K - 1) (equations 5 to 7)."""

@@ -14,7 +14,7 @@ from torch.nn.functional import embedding
 from agents.base import Agent, InteractionLog, Platform, RandomStream, Recommendations, Requests
 from agents.events import Events
 from agents.novelty import NoveltyBoost, RecentPositives, history_bits
-from agents.off_policy import CrossEntropy, Objective
+from agents.off_policy import ImpressionLogistic, Objective
 from agents.random import uniform_slate
 from agents.sequence_model import feedback_of
 from agents.sequence_training import SequenceTraining
@@ -27,7 +27,7 @@ _ENCODE_CHUNK = 256  # users encoded at a time, for the cache's sake
 
 
 class SequenceAgent(Agent):
-    """Ranks live items by pi(j | history) ~ exp(h . v_j + b_j); learns the next positive item.
+    """Ranks live items by s_j = h . v_j + b_j, and draws slates from pi(j | history) ~ exp(s_j).
 
     Until it has seen a positive it recommends uniformly at random, so that a platform can start
     with it: call ``fit`` with an empty log to give it the platform, then ``update`` daily.
@@ -40,12 +40,7 @@ class SequenceAgent(Agent):
         epochs: passes over the log in ``fit``.
         update_epochs: passes over a day's rows in ``update``.
         learning_rate: Adam's.
-        logq_correction: in [0, 1], how much of the negatives' sampling probability is corrected for.
-            Half of the negatives are drawn from what was shown. At 1 the model learns p(next
-            positive | history), which holds what production itself chose to show: a feedback loop
-            through popularity. At 0 it learns that probability over how often the item was shown,
-            so that being shown often is no merit.
-        objective: what the softmax is trained for; imitating positives (``CrossEntropy``) if None.
+        objective: what is learned (``agents.off_policy``); ``ImpressionLogistic`` if None.
         novelty: what novel positives count more; nothing if None.
         temperature: of the exploring softmax.
         exploration: probability that a slot explores, over the user's 100 best items.
@@ -63,7 +58,6 @@ class SequenceAgent(Agent):
         epochs: int = 3,
         update_epochs: int = 2,
         learning_rate: float = 0.002,
-        logq_correction: float = 0.25,
         objective: Objective | None = None,
         novelty: NoveltyBoost | None = None,
         temperature: float = 1.0,
@@ -73,13 +67,9 @@ class SequenceAgent(Agent):
             raise InvalidInput("num_heads", num_heads, f"must divide width, {width}")
         if history < 2:
             raise InvalidInput("history", history, "must be at least 2 items")
-        self.objective = CrossEntropy() if objective is None else objective
-        if not 0 <= logq_correction <= 1:
-            raise InvalidInput("logq_correction", logq_correction, "must be from 0 to 1")
-        if self.objective.behaviour is not None and logq_correction < 1:
-            raise InvalidInput("logq_correction", logq_correction, "must be 1: this objective needs probabilities")
+        self.objective = ImpressionLogistic() if objective is None else objective
         check_sampling(temperature, exploration)
-        self.logq_correction, self.novelty = logq_correction, novelty
+        self.novelty = novelty
         self.width, self.num_layers, self.num_heads, self.history = width, num_layers, num_heads, history
         self.epochs, self.update_epochs, self.learning_rate = epochs, update_epochs, learning_rate
         self.temperature, self.exploration = temperature, exploration
@@ -102,7 +92,6 @@ class SequenceAgent(Agent):
             self.num_heads,
             self.history,
             self.learning_rate,
-            self.logq_correction,
             self.objective,
             generator,
         )

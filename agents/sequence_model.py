@@ -2,8 +2,8 @@
 
 The exploitation-oriented recommender on which Wang et al. (2024, sections 2 and 3.2) build is a
 sequence model with a softmax over the catalog: pi(j | history) ~ exp(h . v_j + b_j). States and item
-vectors have a fixed length, so that h . v_j = cos(h, v_j) / 0.05: a popular item can then not win by
-a long vector, only by its bias, and what is left for the vectors is taste. The encoder
+vectors have a fixed length, so that h . v_j is a multiple of their cosine: a popular item can then
+not win by a long vector, only by its bias, and what is left for the vectors is taste. The encoder
 here is a pre-norm transformer (Vaswani et al. 2017; Kang and McAuley 2018 for recommendation)
 with the relative positions of Shaw et al. 2018, so that position counts from the position that
 asks, in training and serving alike.
@@ -16,8 +16,6 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding, normalize
 
 CONTENT_WIDTH = 256
-SOFTMAX_TEMPERATURE = 0.05
-"""Of the cosines, as in the two-tower model (Yi et al. 2019, "Sampling-bias-corrected neural modeling")."""
 
 MAX_OFFSET = 16
 """k of Shaw et al. 2018: keys further back than this count as this far back."""
@@ -47,14 +45,25 @@ class SequenceModel(nn.Module):
         num_layers: transformer layers.
         num_heads: attention heads; must divide ``width``.
         history: L, consumed items that the model looks at.
+        largest_score: h . v_j of a state and an item vector that point the same way.
         generator: draws the initial parameters.
     """
 
-    def __init__(self, width: int, num_layers: int, num_heads: int, history: int, generator: torch.Generator) -> None:
+    def __init__(
+        self,
+        width: int,
+        num_layers: int,
+        num_heads: int,
+        history: int,
+        largest_score: float,
+        generator: torch.Generator,
+    ) -> None:
         super().__init__()
         self.width, self.history = width, history
+        self._length = largest_score**0.5
         self.projection = _normal(generator, CONTENT_WIDTH, width + 1)
         self.feedback = _normal(generator, NUM_FEEDBACKS, width)
+        self.base = nn.Parameter(torch.zeros(1))  # part of every item's bias; a softmax does not notice it
         self.start = _normal(generator, width)  # stands before the first item
         self.layers = nn.ModuleList(_Layer(width, num_heads, generator) for _ in range(num_layers))
         self.output = _Norm(width)
@@ -62,7 +71,8 @@ class SequenceModel(nn.Module):
     def item_rows(self, content: Tensor, learned: Tensor) -> Tensor:
         """Vectors and biases of items, (U, d + 1), from content (U, 256) and table rows (U, d + 1)."""
         rows = content @ self.projection + learned
-        return torch.cat([_of_fixed_length(rows[:, : self.width]), rows[:, self.width :]], dim=1)
+        vectors, bias = self._of_fixed_length(rows[:, : self.width]), rows[:, self.width :] + self.base
+        return torch.cat([vectors, bias], dim=1)
 
     def forward(self, vectors: Tensor, feedback: Tensor, valid: Tensor, last_only: bool) -> Tensor:
         """Encode histories.
@@ -85,7 +95,10 @@ class SequenceModel(nn.Module):
         hidden = ~(visible[:, None, :] & causal)  # (B, L + 1 queries, L + 1 keys); the start is always seen
         for number, layer in enumerate(self.layers):
             tokens = layer(tokens, hidden, last_only and number == len(self.layers) - 1)
-        return _of_fixed_length(self.output(tokens))
+        return self._of_fixed_length(self.output(tokens))
+
+    def _of_fixed_length(self, vectors: Tensor) -> Tensor:
+        return torch.as_tensor(normalize(vectors, dim=-1) * self._length)
 
 
 def relative_attention(
@@ -165,11 +178,6 @@ class _Norm(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         return nn.functional.layer_norm(tokens, self.scale.shape, self.scale, self.shift)
-
-
-def _of_fixed_length(vectors: Tensor) -> Tensor:
-    """(..., d) scaled so that the product of two is their cosine over the temperature."""
-    return torch.as_tensor(normalize(vectors, dim=-1) * SOFTMAX_TEMPERATURE**-0.5)
 
 
 def _normal(generator: torch.Generator, *shape: int) -> nn.Parameter:

@@ -10,7 +10,7 @@ from torch.nn.functional import embedding
 from agents.checkpoint import load_training, save_training
 from agents.events import Events
 from agents.item_table import ItemTable
-from agents.off_policy import Objective
+from agents.off_policy import Objective, Scores
 from agents.sampled_softmax import NegativeSampler, accidental_hits, sampled_log_probability
 from agents.sequence_model import CONTENT_WIDTH, SequenceModel, feedback_of
 from agents.sequence_windows import Targets, Windows
@@ -18,7 +18,6 @@ from sim.arrays import IntArray
 from sim.catalog import Catalog
 
 _BATCH = 16  # windows a training step: many small steps learn more from a day than few large ones
-_NEGATIVES_SHOWN, _NEGATIVES_UNIFORM = 256, 256
 _TABLE_LEARNING_RATE = 0.02
 
 
@@ -28,7 +27,6 @@ class SequenceTraining:
     Args:
         width, num_layers, num_heads, history: see ``SequenceModel``.
         learning_rate: Adam's.
-        logq_correction: see ``SequenceAgent``.
         objective: what is learned.
         generator: draws the initial parameters.
     """
@@ -40,12 +38,11 @@ class SequenceTraining:
         num_heads: int,
         history: int,
         learning_rate: float,
-        logq_correction: float,
         objective: Objective,
         generator: torch.Generator,
     ) -> None:
-        self.objective, self.logq_correction = objective, logq_correction
-        self.model = SequenceModel(width, num_layers, num_heads, history, generator)
+        self.objective = objective
+        self.model = SequenceModel(width, num_layers, num_heads, history, objective.largest_score, generator)
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=learning_rate)
         self.table = ItemTable(width + 1, _TABLE_LEARNING_RATE)
         self.behaviour = None
@@ -77,7 +74,7 @@ class SequenceTraining:
         """
         windows = Windows.of(events, targets, self.model.history)
         self.table.grow(catalog.num_items)
-        sampler = NegativeSampler(shown, live_items, catalog.num_items, _NEGATIVES_SHOWN, _NEGATIVES_UNIFORM)
+        sampler = NegativeSampler(shown, live_items, catalog.num_items, *self.objective.negatives)
         num_steps = 0
         for _ in range(epochs):
             order = generator.permutation(len(windows))
@@ -120,15 +117,14 @@ class SequenceTraining:
         if self.behaviour is not None:
             candidates = (items, content, target_row, negative_row)
             log_beta = self.behaviour.step(state.detach(), *candidates, log_expected, hits)
-        reward = torch.from_numpy(targets.reward[number])
-        kept = reward > 0
-        log_pi = sampled_log_probability(
+        scores = Scores(
             *logits(state, embedding(target_row, rows), embedding(negative_row, rows)),
-            self.logq_correction * log_expected,
+            log_expected,
             hits,
-        )[kept]
-        weight = self.objective.weights(log_pi.detach(), log_beta[kept], reward[kept])
-        loss = -(weight * log_pi).sum() / max(len(log_pi), 1)
+            torch.from_numpy(targets.reward[number]),
+            log_beta,
+        )
+        loss = self.objective.loss(scores)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()

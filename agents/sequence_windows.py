@@ -19,7 +19,7 @@ class Targets:
         user: (P,) int64.
         item: (P,) int64.
         end: (P,) int64 rows of events; the user's events before that row are the state's past.
-        reward: (P,) float32; the policy learns from those above 0, the behaviour model from all.
+        reward: (P,) float32, what each was worth.
         log_propensity: (P,) float32, as logged; NaN where unknown.
     """
 
@@ -36,7 +36,8 @@ class Targets:
         Raises:
             InvalidInput: the objective needs a propensity that the log does not have.
         """
-        rows = np.arange(len(log)) if objective.behaviour == "estimated" else np.flatnonzero(reward > 0)
+        every = objective.every_impression or objective.behaviour == "estimated"
+        rows = np.arange(len(log)) if every else np.flatnonzero(reward > 0)
         with np.errstate(invalid="ignore"):
             log_propensity = np.log(log.propensity[rows])
         if objective.behaviour == "logged" and np.isnan(log_propensity).any():

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from agents.events import Events
 from agents.novelty import NoveltyBoost, RecentPositives, history_bits
+from agents.off_policy import CrossEntropy
 from agents.sequence import SequenceAgent
 from sim.errors import InvalidInput
 from tests.agents.planted import STREAM, loyal, make_log, planted, request
@@ -119,7 +120,7 @@ def odds_of_surprise(agent, world):
 
 def test_the_boost_multiplies_the_odds_of_surprise(world):
     """Weighted cross-entropy learns w * p, normalised: with c = 4 the odds of surprise are four times as high."""
-    options = {"epochs": 4, "logq_correction": 1, "history": 20}
+    options = {"epochs": 4, "objective": CrossEntropy(logq_correction=1), "history": 20}
     plain, boosted = SequenceAgent(**options), SequenceAgent(**options, novelty=NoveltyBoost(4, window_days=2))
     for agent in (plain, boosted):
         agent.fit(world.platform, world.log, STREAM)

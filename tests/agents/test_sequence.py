@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from agents.off_policy import CrossEntropy
 from agents.sequence import SequenceAgent
 from sim.errors import InvalidInput
 from tests.agents.planted import STREAM, make_catalog, make_log, planted, request, successor
@@ -16,7 +17,7 @@ def world():
 
 @pytest.fixture(scope="module")
 def agent(world):
-    agent = SequenceAgent(epochs=6, exploration=0)
+    agent = SequenceAgent(epochs=6, objective=CrossEntropy(), exploration=0)
     agent.fit(world.platform, world.log, STREAM)
     return agent
 
@@ -44,7 +45,7 @@ def test_new_items_are_served_by_their_content(world, agent):
     rng = np.random.default_rng(5)
     grown = planted(successor())
     both = make_catalog(np.arange(248) % 8, grown.records.clusters.centroid, rng, np.full(248, 10_000))
-    before, fresh = SequenceAgent(epochs=6), np.arange(catalog.num_items, 248)
+    before, fresh = SequenceAgent(epochs=6, objective=CrossEntropy()), np.arange(catalog.num_items, 248)
     before.fit(grown.platform, grown.log, STREAM)
     grown.records.begin_day(7, both)
     state = before.encode(grown.requests())
@@ -53,7 +54,7 @@ def test_new_items_are_served_by_their_content(world, agent):
 
 
 def test_untrained_it_is_uniform_and_then_learns_from_days_alone(world):
-    agent = SequenceAgent(exploration=0)
+    agent = SequenceAgent(objective=CrossEntropy(), exploration=0)
     agent.fit(world.platform, world.log.where(np.zeros(len(world.log), bool)), STREAM)
     slates = agent.recommend(world.requests(2), STREAM)
     excluded = world.requests().exclude

@@ -36,7 +36,7 @@ def test_relative_attention_is_that_of_the_equations_written_out():
 
 def model_and_history(length=40, width=16, seed=0):
     generator = torch.Generator().manual_seed(seed)
-    model = SequenceModel(width, 2, 2, length, generator)
+    model = SequenceModel(width, 2, 2, length, 20.0, generator)
     with torch.no_grad():
         for layer in model.layers:  # they start at zero
             layer.key_offset.normal_(generator=generator)
