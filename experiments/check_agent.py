@@ -75,7 +75,7 @@ def prepare(world_config: WorldConfig, production: dict[str, Any], seed: int, da
 
 def check_source(config: dict[str, Any]) -> Finding:
     """Read the source of every package that an agent's config names, and run nothing of it."""
-    packages = sorted({target.partition(".")[0] for target in targets(config)} - set(TRUSTED))
+    packages = sorted({target.partition(".")[0] for target in targets(config)})
     files = {name: path for package in packages for name, path in sources(package).items() if name.endswith(".py")}
     faults = source_faults(files)
     if faults:
@@ -120,6 +120,11 @@ def check(config: DictConfig, name: str) -> list[Finding]:
             f"`interestlab compare experiment.arms=[control,{name}]` check every slate as it runs",
         )
     agent = plain["agent"]
+    for target in targets(agent):
+        if target.partition(".")[0] in TRUSTED:
+            raise InvalidInput(
+                "agent", name, f"is allowed to see the truth ({target}), which the contract forbids others"
+            )
     torch.set_num_threads(1)
     with tqdm(total=len(CHECKS) + 2, desc="log", unit="check", leave=False, dynamic_ncols=True) as bar:
 

@@ -7,6 +7,7 @@ from hydra import compose, initialize_config_module
 from omegaconf import DictConfig, OmegaConf
 
 import conf
+from experiments.plugins import targets
 
 
 @cache
@@ -16,6 +17,7 @@ def built_in_agents() -> dict[str, DictConfig]:
     with initialize_config_module("conf", version_base="1.3"):
         for path in sorted(Path(conf.__path__[0]).glob("agent/*.yaml")):
             agent = compose(overrides=[f"+agent={path.stem}"]).agent
-            if agent._target_.startswith("agents.") and not OmegaConf.missing_keys(agent):
+            classes = targets(OmegaConf.to_container(agent))
+            if all(name.startswith("agents.") for name in classes) and not OmegaConf.missing_keys(agent):
                 found[path.stem] = agent
     return found

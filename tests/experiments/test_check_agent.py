@@ -1,0 +1,112 @@
+"""``interestlab check-agent`` as a plugin's author meets it."""
+
+import re
+
+import pytest
+
+from agents.check import CHECKS, Finding
+from experiments.check_agent import table
+from tests.experiments.installed import AGENT, install, interestlab
+
+QUICK = ("world.num_users=100", "days=2")
+
+SPY = """
+from agents.random import RandomAgent
+
+
+class Mine(RandomAgent):
+    def fit(self, platform, log, rng):
+        super().fit(platform, log, rng)
+        from sim.world import World
+"""
+
+CARELESS = (
+    AGENT
+    + """
+
+
+    def update(self, log, rng):
+        log.positive[:] = True
+"""
+)
+
+
+def verdicts(output: str) -> dict[str, str]:
+    return dict(re.findall(r"^  (\w+) +(ok|FAULT|skipped|info) ", output, flags=re.MULTILINE))
+
+
+def test_an_agent_that_keeps_the_contract(tmp_path):
+    done = interestlab("check-agent", "agent=popular", *QUICK, site=tmp_path, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert list(verdicts(done.stdout)) == ["source", *CHECKS, "latency"]
+    assert set(verdicts(done.stdout).values()) == {"ok", "info"}
+    assert done.stdout.splitlines()[0] == "popular (agents.popular.PopularAgent)"
+    assert done.stdout.splitlines()[-1] == "popular: 11 checks ok, 0 faults, 0 skipped"
+    assert re.search(r"1 at once: median [\d.]+ ms, p99 [\d.]+ ms; 100 at once: median", done.stdout)
+    assert list(tmp_path.iterdir()) == []  # nothing is left behind
+
+
+def test_an_agent_that_reads_the_truth(tmp_path):
+    install(tmp_path, "mine", code=SPY, config="_target_: mine.Mine\n")
+    done = interestlab("check-agent", "agent=mine", *QUICK, site=tmp_path, cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    found = verdicts(done.stdout)
+    assert {name for name, verdict in found.items() if verdict == "FAULT"} == {"source", "wall"}
+    assert "mine/__init__.py, line 8: sim.world is hidden from recommenders" in done.stdout
+    assert "agent mine: import='sim.world': is hidden from recommenders" in done.stdout
+    assert "cannot tell before wall is mended" in done.stdout
+
+
+def test_an_agent_that_changes_the_log(tmp_path):
+    install(tmp_path, "mine", code=CARELESS)
+    done = interestlab("check-agent", "agent=mine", *QUICK, site=tmp_path, cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert {name for name, verdict in verdicts(done.stdout).items() if verdict == "FAULT"} == {"inputs"}
+    assert "work on a copy, array.copy()" in done.stdout
+
+
+def test_an_agent_that_cannot_be_made(tmp_path):
+    install(tmp_path, "mine")
+    done = interestlab("check-agent", "agent=mine", "agent.start=-1", *QUICK, site=tmp_path, cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert verdicts(done.stdout)["trains"] == "FAULT"
+    assert "could not be made: ValueError: start must not be negative" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("argument", "says"),
+    [
+        ("seed=0", "agent=None: say which, as in agent=counts; known are counts, "),
+        ("agent=nobody", "agent='nobody': unknown agent; known are counts, "),
+        ("agent=llm", "agent.planner.table='???': only an experiment fills this in: give agent.planner.table=..., or"),
+        ("days=1", "days=1: must be a whole number, at least 2"),
+        ("slots=0", "slots=0: must be a whole number, at least 1"),
+        ("world.num_users=0", "world.num_users=0: must be from 1"),
+    ],
+)
+def test_what_cannot_be_checked_gets_one_clear_line(argument, says, tmp_path):
+    arguments = [argument] if argument.startswith(("agent", "seed")) else ["agent=random", argument]
+    done = interestlab("check-agent", *arguments, site=tmp_path, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"interestlab check-agent: {says}")
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stdout == ""
+
+
+def test_help_tells_what_can_be_said(tmp_path):
+    install(tmp_path, "mine")
+    done = interestlab("check-agent", "--help", site=tmp_path, cwd=tmp_path)
+    assert done.returncode == 0
+    assert re.search(r"^agent: .*\bmine\b", done.stdout, flags=re.MULTILINE)
+    assert "Exit status: 0 if nothing is wrong" in done.stdout
+
+
+def test_the_table_counts():
+    found = [Finding("seed", "fail", "bad"), Finding("batch", "skip", "later"), Finding("wall", "pass", "good")]
+    assert table("mine", "x.Mine", found).splitlines() == [
+        "mine (x.Mine)",
+        "  seed         FAULT     bad",
+        "  batch        skipped   later",
+        "  wall         ok        good",
+        "mine: 1 checks ok, 1 faults, 1 skipped",
+    ]
