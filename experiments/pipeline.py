@@ -13,6 +13,7 @@ from safetensors.numpy import load_file, save_file
 from tqdm import tqdm
 
 from experiments.arms import Arm, DayRecord, live, save_state
+from experiments.oracle import reveal
 from experiments.plugins import outside_digests
 from experiments.protocol import ExperimentConfig
 from experiments.stages import Stage, run_stage
@@ -31,6 +32,7 @@ _RECOMMENDERS = (
     "agents",
     "experiments/arms.py",
     "experiments/impressions.py",
+    "experiments/oracle.py",
     "experiments/pipeline.py",
     "experiments/study.py",
     "experiments/wall.py",
@@ -191,6 +193,7 @@ def prepare_arm(study: Study, name: str, before: Stage, clustered: Stage) -> tup
         stream=RandomStream(study.seed, "arm", name),
         luck=study.luck,
     )
+    reveal(arm.agent, arm.world)
     return arm, InteractionLog.read(clustered.folder / "log.parquet")
 
 
