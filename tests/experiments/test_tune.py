@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from experiments.tune import objective_of
+from experiments.tuning_record import record, trials_of
+from sim.errors import InvalidInput
 from sim.log import AGENT, PRODUCTION
 from tests.experiments.synthetic import log_of
 
@@ -67,3 +69,19 @@ def test_a_mistake_gets_one_line(word, said, shared_cache, tmp_path):
     assert done.returncode == 2
     assert done.stderr.strip().splitlines()[-1].startswith(f"interestlab tune: {said}")
     assert "Traceback" not in done.stderr
+
+
+def test_a_record_lists_settings_best_first(tmp_path):
+    for number, value in enumerate([0.1, 0.3, 0.2]):
+        (tmp_path / str(number)).mkdir()
+        trial = {
+            "overrides": [f"agent.alpha={number}", "+sweep=hcb"], "objective": "novel_positives", "value": value,
+            "by_seed": {"1000": value - 0.01, "1001": value + 0.01}, "seconds": 12.3,
+        }  # fmt: skip
+        (tmp_path / str(number) / "trial.json").write_text(json.dumps(trial))
+    rows = record("hcb", trials_of(tmp_path)).splitlines()
+    assert rows[2] == "| setting | novel positives, mean | world 1000 | world 1001 | s |"
+    assert [row.split(" | ")[0] for row in rows[4:]] == ["| agent.alpha=1", "| agent.alpha=2", "| agent.alpha=0"]
+    assert rows[4] == "| agent.alpha=1 | 0.3000 | 0.2900 | 0.3100 | 12 |"
+    with pytest.raises(InvalidInput, match="folder"):
+        trials_of(tmp_path / "nothing")

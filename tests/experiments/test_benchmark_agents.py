@@ -1,0 +1,36 @@
+"""The cost of agents: rows for training and serving, on a world that takes seconds."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+
+def run(cache, *words):
+    command = [sys.executable, "-m", "experiments.main", "benchmark", *words, f"cache_dir={cache}"]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_every_agent_is_timed_beside_production(shared_cache, tmp_path):
+    words = ["world=tiny", "experiment.arms=[control,random,two_tower]", "experiment.reference=random"]
+    words += ["experiment.burn_in_days=2", "calls=10", "batches=[1,40]", f"hydra.run.dir={tmp_path}"]
+    done = run(shared_cache, "agents", *words)
+    assert done.returncode == 0, done.stderr
+    rows = {row["case"]: row for row in json.loads((tmp_path / "benchmark.json").read_text())["rows"]}
+    for name in ("random", "two_tower"):
+        assert rows[f"{name}: training on the burn-in"]["value"] > 0
+        for batch in (1, 40):
+            row, production = rows[f"{name}: serving {batch} at once"], rows[f"production: serving {batch} at once"]
+            assert row["low"] <= row["value"] <= row["p99"] <= row["high"]
+            assert row["ratio"] == pytest.approx(row["value"] / production["value"])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(["nothing"], "part"), (["agents", "batches=[0]"], "batches"), (["agents", "calls=1"], "calls")],
+)
+def test_a_mistake_gets_one_line(words, said, shared_cache):
+    done = run(shared_cache, *words)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"interestlab benchmark: {said}")
