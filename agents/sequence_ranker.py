@@ -10,20 +10,18 @@ from agents.base import Agent, Recommendations
 from agents.random import uniform_slate
 from agents.ranker import Ranker
 from agents.sequence import SequenceAgent
-from agents.slate import check_sampling, excluded_positions, sample_slate, top_in_chunks
+from agents.slate import check_sampling, sample_slate, top_in_chunks
 from sim.arrays import FloatArray, IntArray
 from sim.log import InteractionLog
 from sim.platform import Platform, Requests
 from sim.random import RandomStream
-
-_CHUNK_CELLS = 4_000_000  # (users, live items) looked up at a time: 4 MB
 
 
 class SequenceRanker(Ranker):
     """Ranks by the production model masked to the allowed clusters (Wang et al. 2024, section 3.2).
 
     pi(j | history, clusters) ~ exp(h . v_j + b_j) for live items j of the clusters, and 0 for all
-    others: exact, and at a cost linear in the clusters' items. Where production is no
+    others: exact, and at a cost linear in the clusters' items and the exclusions. Where production is no
     ``SequenceAgent``, the ranker trains one of its own.
 
     Args:
@@ -55,7 +53,7 @@ class SequenceRanker(Ranker):
 
     def _begin(self, platform: Platform) -> None:
         self.platform = platform
-        self._filed: tuple[int, IntArray, IntArray] | None = None  # see ``_items_by_cluster``
+        self._filed: tuple[int, IntArray, IntArray, IntArray] | None = None  # see ``_items_by_cluster``
 
     def rank(self, requests: Requests, allowed: IntArray | None, rng: RandomStream) -> Recommendations:
         """See ``Ranker.rank``. Propensities are given ``allowed``.
@@ -106,32 +104,43 @@ class SequenceRanker(Ranker):
         Returns:
             Rows and items, (total,) int64 each, sorted by row; a cluster named twice counts once.
         """
-        items, begin = self._items_by_cluster()
+        items, begin, place_of = self._items_by_cluster()
         cluster = np.sort(allowed, axis=1)
         named = cluster >= 0
         named[:, 1:] &= cluster[:, 1:] != cluster[:, :-1]
         row, column = np.nonzero(named)
         first = begin[cluster[row, column]]
         length = begin[cluster[row, column] + 1] - first
+        start = np.zeros(named.shape, np.int64)  # where the items of each named cluster begin among all candidates
+        start[row, column] = np.cumsum(length) - length
         row = np.repeat(row, length)
         place = np.repeat(first - (np.cumsum(length) - length), length) + np.arange(len(row))  # into ``items``
         kept = np.ones(len(row), bool)
-        chunk = max(1, _CHUNK_CELLS // max(len(items), 1))
-        for start in range(0, len(exclude), chunk):  # (chunk, n_live) at a time
-            excluded = excluded_positions(items, exclude[start : start + chunk])
-            part = slice(*np.searchsorted(row, [start, start + chunk]))
-            kept[part] = ~excluded[row[part] - start, place[part]]
+        excluded = np.where(exclude >= 0, place_of[exclude], -1)  # (B, X) places, -1 where not alive
+        for n in range(cluster.shape[1]):
+            begins = np.where(named[:, n], begin[cluster[:, n]], len(items))[:, None]
+            ends = np.where(named[:, n], begin[cluster[:, n] + 1], len(items))[:, None]
+            user, which = np.nonzero((excluded >= begins) & (excluded < ends))
+            kept[start[user, n] + excluded[user, which] - begins[user, 0]] = False
         return row[kept], items[place[kept]]
 
-    def _items_by_cluster(self) -> tuple[IntArray, IntArray]:
-        """Today's live items sorted by cluster, and where each cluster begins (M + 1,); found once a day."""
+    def _items_by_cluster(self) -> tuple[IntArray, IntArray, IntArray]:
+        """How today's live items are filed; found once a day.
+
+        Returns:
+            The items sorted by cluster; where each cluster begins, (M + 1,); and the place of every
+            uploaded item among them, -1 if it is not alive.
+        """
         platform = self.platform
         if self._filed is None or self._filed[0] != platform.day:
             live = platform.live_items()
             cluster = platform.cluster_of_item[live]
             begin = np.searchsorted(np.sort(cluster), np.arange(platform.clusters.num_clusters + 1))
-            self._filed = (platform.day, live[np.argsort(cluster, kind="stable")], begin)
-        return self._filed[1], self._filed[2]
+            items = live[np.argsort(cluster, kind="stable")]
+            place_of = np.full(platform.catalog.num_items, -1)
+            place_of[items] = np.arange(len(items))
+            self._filed = (platform.day, items, begin, place_of)
+        return self._filed[1], self._filed[2], self._filed[3]
 
     def save(self, folder: Path) -> None:
         """Write the model, unless it is production's."""

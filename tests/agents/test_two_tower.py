@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from agents.two_tower import TwoTowerAgent, pool_weights
-from tests.agents.planted import STREAM, loyal, planted
+from tests.agents.planted import STREAM, loyal, make_log, planted, request
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +21,20 @@ def test_planted_preferences_are_learned_to_near_the_optimum(world):
     settled = (recent == favourite[:, None]).mean(axis=1) > 0.7  # the others are just moving on
     assert settled.mean() > 0.8
     assert (shown == favourite[:, None])[settled].mean() > 0.9
+
+
+def test_two_groups_of_users_get_their_two_groups_of_items():
+    """Even users are shown and like the even items, odd users the odd ones, with one slip in twenty."""
+    world = planted(loyal(num_clusters=2, strength=0.9), num_users=40)
+    user, item = world.log.user, world.log.item
+    own = user % 2
+    item = np.where(np.random.default_rng(0).random(len(user)) < 0.95, item - item % 2 + own, item)
+    log = make_log(user, item, item % 2, world.log.day, step=world.log.step)
+    agent = TwoTowerAgent(epochs=10, exploration=0)
+    agent.fit(world.platform, log, STREAM)
+    last = np.arange(len(item)).reshape(-1, 40)[-20:].T  # (users, 20)
+    shown = agent.recommend(request(item[last], item[last] % 2, num_slots=5), STREAM).items
+    assert (shown % 2 == np.arange(40)[:, None] % 2).mean() > 0.97
 
 
 def test_pools_are_means():
