@@ -118,7 +118,7 @@ class CrossEntropy(Objective):
         InvalidInput: an argument makes no sense.
     """
 
-    logq_correction: float = 0.25
+    logq_correction: float = 0.75
 
     def __post_init__(self) -> None:
         if not 0 <= self.logq_correction <= 1:
