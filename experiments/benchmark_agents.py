@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 
 from agents.base import Agent
-from experiments import llm_stages, pipeline
+from experiments import llm_arms, pipeline
 from experiments.arms import Arm
 from experiments.compare import check_study
 from sim.arrays import IntArray
@@ -41,9 +41,8 @@ def agent_rows(config: DictConfig) -> list[Row]:
     study = check_study(config)
     before = pipeline.burn_in(study)
     clustered = pipeline.cluster(study, before)
-    if llm_stages.needed(study):
-        made = llm_stages.make_table(study, llm_stages.check_llm(config), clustered)
-        study = llm_stages.with_table(study, made)
+    made = llm_arms.make_tables(study, llm_arms.settings_by_arm(study, config), clustered)
+    study = llm_arms.with_tables(study, made)
     torch.set_num_threads(1)
     rows: list[Row] = []
     arms: dict[str, Arm] = {}

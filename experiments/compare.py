@@ -9,7 +9,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from experiments import llm_stages, pipeline
+from experiments import llm_arms, pipeline
 from experiments.command import clear_errors, run_command
 from experiments.figure_files import save_figure
 from experiments.metrics import ArmRun, Setting
@@ -64,23 +64,17 @@ def compare(config: DictConfig, folder: Path) -> Path:
     """
     study = check_study(config)
     check_agents(study)
-    llm = llm_stages.check_llm(config) if llm_stages.needed(study) else None
-    if llm is not None:
-        llm_stages.find_weights(llm, study.cache_dir)  # a missing model should be known before the burn-in
+    settings = llm_arms.settings_by_arm(study, config)
+    llm_arms.find_all_weights(study, settings)  # a missing model should be known before the burn-in
     before = pipeline.burn_in(study)
     clustered = pipeline.cluster(study, before)
-    stages = {"burn-in": before, "clusters": clustered}
-    inputs: dict[str, list[str]] = {}
-    extra: dict[str, Any] = {}
-    if llm is not None:
-        made = llm_stages.make_table(study, llm, clustered)
-        stages |= made.stages
-        study = llm_stages.with_table(study, made)
-        inputs = {name: [made.table.digest] for name in llm_stages.arms_with_table(study)}
-        extra = made.summary()
+    made = llm_arms.make_tables(study, settings, clustered)
+    stages = {"burn-in": before, "clusters": clustered, **llm_arms.stages_of(made)}
+    study = llm_arms.with_tables(study, made)
+    inputs = {name: [each.table.digest] for name, each in made.items()}
     arms = pipeline.run_arms(study, before, clustered, inputs)
     stages |= {f"arm {name}": stage for name, stage in arms.items()}
-    results = _results(study, config, clustered, arms, extra)
+    results = _results(study, config, clustered, arms, llm_arms.results_of(made))
     return _write(folder, results, stages, arms)
 
 

@@ -1,13 +1,12 @@
 """The language model's stages: transitions, curation, fine-tuning, and the table of all pairs."""
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 
 from agents.llm.bulk import fill_table
@@ -25,8 +24,7 @@ from sim.files import write_json
 from sim.log import InteractionLog
 from sim.random import RandomStream
 
-_CODE = ("sim", "agents/llm", "agents/transitions.py", "experiments/llm_stages.py")
-_PLANNER = "agents.llm.planner.LLMTablePlanner"
+_CODE = ("sim", "agents/llm", "agents/transitions.py", "agents/text_encoder.py", "experiments/llm_stages.py")
 
 
 @dataclass(frozen=True)
@@ -41,63 +39,24 @@ class TableMade:
     tuned: Stage
     table: Stage
 
-    @property
-    def stages(self) -> dict[str, Stage]:
-        """By name."""
-        return {"finetune": self.tuned, "table": self.table}
-
-    def summary(self) -> dict[str, Any]:
-        """What results.json and the report say of the model: curve, label skew, costs."""
+    def described(self) -> dict[str, Any]:
+        """What results.json and the report say of the model: curve, label skew, curation."""
         curve = json.loads((self.tuned.folder / "run" / "curve.json").read_text())
         manifest = TransitionTable.open(self.table.folder / "table").manifest
         curation = json.loads((self.tuned.folder / "curation.json").read_text())
-        skew = manifest["labels"]
-        size = sum(file.stat().st_size for file in (self.table.folder / "table").iterdir())
-        costs = manifest["cost"] | {"table_bytes": size, "fine_tuning_samples": curation["samples"]}
         return {
-            "llm": {"best_step": curve["best_step"], "curve": curve["steps"], "label_skew": skew, "curation": curation},
-            "costs": {"llm": costs},
+            "best_step": curve["best_step"],
+            "curve": curve["steps"],
+            "label_skew": manifest["labels"],
+            "curation": curation,
         }
 
-
-def needed(study: Study) -> bool:
-    """Whether some arm reads a language model's table."""
-    return bool(arms_with_table(study))
-
-
-def arms_with_table(study: Study) -> list[str]:
-    """The arms whose planner is a ``LLMTablePlanner``."""
-    return [name for name, agent in study.agents.items() if _planner(agent).get("_target_") == _PLANNER]
-
-
-def _planner(agent: dict[str, Any]) -> dict[str, Any]:
-    planner = agent.get("planner")
-    return planner if isinstance(planner, dict) else {}
-
-
-def check_llm(config: DictConfig) -> LLMSettings:
-    """The settings of ``conf/llm``, checked.
-
-    Raises:
-        InvalidInput: names the entry, the value and what would be right.
-    """
-    plain: dict[str, Any] = OmegaConf.to_container(config.llm, resolve=True)  # type: ignore[assignment]
-    known = set(LLMSettings.__dataclass_fields__)
-    for name in plain:
-        if name not in known:
-            raise InvalidInput(f"llm.{name}", plain[name], f"unknown entry; known are {', '.join(sorted(known))}")
-    for name in sorted(known - set(plain)):
-        raise InvalidInput(f"llm.{name}", None, "is missing")
-    return LLMSettings(**plain)
-
-
-def with_table(study: Study, made: TableMade) -> Study:
-    """The study with the table's folder filled in where agents want one."""
-    agents = dict(study.agents)
-    for name in arms_with_table(study):
-        table = str(made.table.folder / "table")
-        agents[name] = {**agents[name], "planner": {**_planner(agents[name]), "table": table}}
-    return replace(study, agents=agents)
+    def costs(self) -> dict[str, Any]:
+        """Tokens, bytes and samples."""
+        manifest = TransitionTable.open(self.table.folder / "table").manifest
+        curation = json.loads((self.tuned.folder / "curation.json").read_text())
+        size = sum(file.stat().st_size for file in (self.table.folder / "table").iterdir())
+        return {**manifest["cost"], "table_bytes": size, "fine_tuning_samples": curation["samples"]}
 
 
 def make_table(study: Study, settings: LLMSettings, clustered: Stage) -> TableMade:
@@ -139,7 +98,7 @@ def make_table(study: Study, settings: LLMSettings, clustered: Stage) -> TableMa
     return TableMade(tuned, table)
 
 
-_TABLE_ONLY = ("pmi_coefficient", "top_n", "pairs_per_shard")
+_TABLE_ONLY = ("pmi_coefficient", "encoder_weight", "top_n", "pairs_per_shard")
 """Settings that bulk inference reads and fine-tuning does not."""
 
 

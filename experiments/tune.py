@@ -10,7 +10,7 @@ import numpy as np
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from experiments import llm_stages, pipeline
+from experiments import llm_arms, pipeline
 from experiments.command import clear_errors, run_command
 from experiments.compare import check_study
 from experiments.metrics import novel_rows
@@ -71,10 +71,8 @@ def worth(study: Study, config: DictConfig) -> float:
     """The objective in one tuning world; every stage is cached, so that trials share what they can."""
     before = pipeline.burn_in(study)
     clustered = pipeline.cluster(study, before)
-    inputs: list[str] = []
-    if llm_stages.needed(study):
-        made = llm_stages.make_table(study, llm_stages.check_llm(config), clustered)
-        study, inputs = llm_stages.with_table(study, made), [made.table.digest]
+    made = llm_arms.make_tables(study, llm_arms.settings_by_arm(study, config), clustered)
+    study, inputs = llm_arms.with_tables(study, made), [each.table.digest for each in made.values()]
     stage = pipeline.arm_stage(study, ARM, before, clustered, inputs, _silent)
     log, _ = pipeline.read_arm(stage)
     return objective_of(log, pipeline.consumed_before(clustered), str(config.objective))

@@ -24,12 +24,13 @@ from tqdm import tqdm
 
 from agents.llm.files import check_tensors
 from agents.llm.model import compute_dtype, load_model, load_tokenizer
-from agents.llm.prompt import PromptTokens, tokenise_prompts
-from agents.llm.scoring import PrefixCache, label_log_probabilities, label_prior, mask_inputs, random_pairs
+from agents.llm.prompt import PromptTokens, cluster_texts, tokenise_prompts
+from agents.llm.scoring import PrefixCache, label_log_probabilities, label_prior, mask_inputs, mixed, random_pairs
 from agents.llm.settings import LLMSettings
 from agents.llm.table import TransitionTable, label_skew
 from agents.llm.trie import LabelTrie
 from agents.llm.weights import weights_digest
+from agents.text_encoder import embed_texts, encoder_digest, label_similarity
 from sim.arrays import FloatArray, IntArray
 from sim.clusters import InterestClusters
 from sim.errors import InvalidInput
@@ -50,6 +51,8 @@ class _Task:
     precision: str
     prompts: PromptTokens
     pmi_coefficient: float
+    encoder_weight: float
+    similarity: FloatArray | None  # (M, M) of clusters (rows) and labels, by the sentence encoder
     top_n: int
     folder: Path
 
@@ -74,13 +77,14 @@ def fill_table(
     """Compute the table for all M^2 ordered pairs, (c, c) included, or go on with it.
 
     A label's score is log P(label | pair) - ``pmi_coefficient`` x log of its mean probability
-    over ``PRIOR_PAIRS`` random pairs: what the pair adds to the label's general appeal. The
-    pair's own clusters are never labels.
+    over ``PRIOR_PAIRS`` random pairs: what the pair adds to the label's general appeal. With
+    ``encoder_weight`` above 0 a sentence encoder has a say too; see ``mixed``. The pair's own
+    clusters are never labels.
 
     Args:
         weights: folder of the (fine-tuned) model.
         clusters: the interest clusters.
-        settings: ``num_keywords``, ``precision``, ``pmi_coefficient``, ``top_n``,
+        settings: ``num_keywords``, ``precision``, ``pmi_coefficient``, ``encoder_weight``, ``top_n``,
             ``pairs_per_shard`` are used.
         folder: of the table; an existing one is opened, not overwritten. Unfinished work is kept
             next to it.
@@ -103,6 +107,8 @@ def fill_table(
         "pairs_per_shard": settings.pairs_per_shard,
         "prior_pairs": list(rng.path),
     }
+    if settings.encoder_weight:
+        inputs |= {"encoder_weight": settings.encoder_weight, "encoder_digest": encoder_digest()}
     top_n = min(settings.top_n, num - 2)
     if folder.is_dir():
         table = TransitionTable.open(folder)
@@ -112,7 +118,19 @@ def fill_table(
     name = hashlib.sha256(json.dumps([inputs, top_n]).encode()).hexdigest()[:16]
     unfinished = folder.with_name(f"{folder.name}.shards-{name}")
     unfinished.mkdir(parents=True, exist_ok=True)
-    task = _Task(weights, settings.precision, prompts, settings.pmi_coefficient, top_n, unfinished)
+    similarity = None
+    if settings.encoder_weight:
+        similarity = label_similarity(embed_texts(cluster_texts(clusters, settings.num_keywords)))
+    task = _Task(
+        weights,
+        settings.precision,
+        prompts,
+        settings.pmi_coefficient,
+        settings.encoder_weight,
+        similarity,
+        top_n,
+        unfinished,
+    )
     files = _fill_shards(task, _shards(num, settings.pairs_per_shard), rng, workers)
     _assemble(folder, files, inputs, prompts)
     shutil.rmtree(unfinished)
@@ -195,7 +213,11 @@ class _Scorer:
         log_probability = np.empty((len(block), num, task.top_n), np.float32)
         for i, first in enumerate(block):
             scores = self._scores(first)
-            corrected = mask_inputs(scores - prior, np.full(num, first), np.arange(num))
+            corrected: FloatArray = scores - prior  # (M, M)
+            if task.similarity is not None:
+                near = (task.similarity[first] + task.similarity) / 2  # (M, M)
+                corrected = mixed(corrected, near, task.encoder_weight)
+            corrected = mask_inputs(corrected, np.full(num, first), np.arange(num))
             best[i] = np.argsort(-corrected, axis=1, kind="stable")[:, : task.top_n]
             log_probability[i] = np.take_along_axis(scores, best[i], axis=1)
         _write_arrays(task.shard_file(block), {"clusters": best, "log_probability": log_probability})

@@ -181,3 +181,21 @@ def random_pairs(num_clusters: int, num: int, rng: RandomStream) -> tuple[IntArr
         return first, second
     pairs = rng.generator().integers(0, num_clusters, (2, num))
     return pairs[0], pairs[1]
+
+
+def mixed(score: FloatArray, similarity: FloatArray, encoder_weight: float) -> FloatArray:
+    """What two scorers who use different units say of labels, together.
+
+        z(score) + encoder_weight * z(similarity),   z(x) = (x - mean x) / sd x  over a pair's labels
+
+    Args:
+        score: (P, M) the language model's corrected scores, pairs in rows, labels in columns.
+        similarity: (P, M) the sentence encoder's.
+        encoder_weight: 0 leaves the language model's ranking as it is.
+    """
+
+    def standardised(x: FloatArray) -> FloatArray:
+        centred = x - x.mean(axis=1, keepdims=True)
+        return np.asarray(centred / np.maximum(centred.std(axis=1, keepdims=True), 1e-9))
+
+    return np.asarray(standardised(score) + encoder_weight * standardised(similarity), np.float32)

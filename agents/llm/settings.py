@@ -35,6 +35,7 @@ class LLMSettings:
     eval_pairs: int
     checkpoint_every: int
     pmi_coefficient: float
+    encoder_weight: float
     top_n: int
     pairs_per_shard: int
 
@@ -82,6 +83,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "eval_pairs": (1, math.inf),
     "checkpoint_every": (1, math.inf),
     "pmi_coefficient": (0, 10),
+    "encoder_weight": (0, 1000),
     "top_n": (1, math.inf),
     "pairs_per_shard": (1, math.inf),
 }

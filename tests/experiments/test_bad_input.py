@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_module
+from omegaconf import OmegaConf
 
 from agents.llm.weights import BUNDLED_MODEL, prepare_weights
 from experiments.command import check_choices
 from experiments.compare import check_study
-from experiments.llm_stages import check_llm
+from experiments.llm_arms import check_llm, settings_by_arm
 from experiments.study import build_agent
 from sim.errors import InvalidInput
 
@@ -53,7 +54,7 @@ def test_llm_settings_are_named(tmp_path):
     with initialize_config_module("conf", version_base="1.3"):
         config = compose("compare", ["llm.steps=-1"])
     with pytest.raises(InvalidInput, match=r"llm.steps=-1: must be at least 0"):
-        check_llm(config)
+        check_llm(OmegaConf.to_container(config.llm))
 
 
 def test_an_agent_that_cannot_be_made_is_named():
@@ -110,3 +111,33 @@ def test_a_missing_wheel_says_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.metadata.files", absent)
     with pytest.raises(InvalidInput, match="make setup"):
         prepare_weights(BUNDLED_MODEL, tmp_path)
+
+
+def llm_settings(tmp_path: Path, *overrides: str):
+    with initialize_config_module("conf", version_base="1.3"):
+        config = compose("compare", ["world=tiny", "llm=tiny", f"cache_dir={tmp_path}", *overrides])
+    return settings_by_arm(check_study(config), config)
+
+
+def test_arms_have_language_models_of_their_own(tmp_path):
+    arms = "experiment.arms=[control,hcb,llm,llm_random_weights,llm_zero_shot,llm_text]"
+    settings = llm_settings(tmp_path, arms, "llm.top_n=7")
+    assert set(settings) == {"llm", "llm_random_weights", "llm_zero_shot", "llm_text"}
+    assert {each.top_n for each in settings.values()} == {7}
+    assert [settings["llm"].random_weights, settings["llm_random_weights"].random_weights] == [False, True]
+    assert settings["llm_zero_shot"].steps == 0
+    assert (settings["llm"].encoder_weight, settings["llm_text"].encoder_weight) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("+agents.llm.llm.steps=-1", "agents.llm.llm.steps=-1: must be at least 0"),
+        ("+agents.llm.llm.colour=red", "agents.llm.llm.colour='red': unknown entry"),
+        ("+agents.counts.llm.steps=3", "agents.counts.llm={'steps': 3}: is for agents whose planner is"),
+    ],
+)
+def test_settings_of_one_arm_are_checked_under_its_name(override, says, tmp_path):
+    with pytest.raises(InvalidInput) as caught:
+        llm_settings(tmp_path, override)
+    assert str(caught.value).startswith(says)

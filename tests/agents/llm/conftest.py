@@ -98,6 +98,7 @@ def make_settings():
             "eval_pairs": 4,
             "checkpoint_every": 1,
             "pmi_coefficient": 1.0,
+            "encoder_weight": 0.0,
             "top_n": 4,
             "pairs_per_shard": 30,
         }

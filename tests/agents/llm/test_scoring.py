@@ -4,7 +4,7 @@ import torch
 
 from agents.llm.model import load_model, load_tokenizer
 from agents.llm.prompt import cluster_texts, tokenise_prompts
-from agents.llm.scoring import PrefixCache, label_log_probabilities, mask_inputs, plain_scores, score_pairs
+from agents.llm.scoring import PrefixCache, label_log_probabilities, mask_inputs, mixed, plain_scores, score_pairs
 from agents.llm.trie import LabelTrie
 
 
@@ -56,3 +56,18 @@ def test_shared_tree_and_plain_sequences_agree(model, prompts):
 def test_inputs_are_no_labels():
     masked = mask_inputs(np.zeros((2, 4)), np.array([0, 2]), np.array([3, 2]))
     assert np.isneginf(masked).tolist() == [[True, False, False, True], [False, False, True, False]]
+
+
+def test_mixed_without_weight_keeps_the_models_ranking():
+    score, near = (np.random.default_rng(n).normal(size=(5, 7)).astype(np.float32) for n in range(2))
+    assert (np.argsort(mixed(score, near, 0.0), axis=1) == np.argsort(score, axis=1)).all()
+
+
+def test_mixed_with_much_weight_ranks_as_the_encoder():
+    score, near = (np.random.default_rng(n).normal(size=(5, 7)).astype(np.float32) for n in range(2))
+    assert (np.argsort(mixed(score, near, 1000.0), axis=1) == np.argsort(near, axis=1)).all()
+
+
+def test_mixed_does_not_notice_the_units():
+    score, near = (np.random.default_rng(n).normal(size=(5, 7)) for n in range(2))
+    assert np.allclose(mixed(score, near, 1.5), mixed(3 * score - 2, 0.1 * near + 5, 1.5), atol=1e-5)

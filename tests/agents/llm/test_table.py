@@ -4,9 +4,10 @@ import pytest
 import agents.llm.bulk
 from agents.llm.bulk import fill_table
 from agents.llm.model import load_model, load_tokenizer
-from agents.llm.prompt import tokenise_prompts
+from agents.llm.prompt import cluster_texts, tokenise_prompts
 from agents.llm.scoring import mask_inputs, plain_scores
 from agents.llm.table import TransitionTable, label_skew
+from agents.text_encoder import embed_texts, label_similarity
 from sim.errors import InvalidInput
 from sim.random import RandomStream
 
@@ -107,3 +108,15 @@ def test_label_skew_of_known_counts():
     assert one["coverage"] == 0.25
     assert one["top_1_percent_share"] == 1
     assert one["never_generated"] == 3
+
+
+def test_with_an_overwhelming_encoder_the_table_is_the_encoders(small_weights, clusters, make_settings, tmp_path):
+    settings = make_settings(encoder_weight=1000.0)
+    table = fill_table(small_weights, clusters, settings, tmp_path / "table", RNG)
+    similarity = label_similarity(embed_texts(cluster_texts(clusters, settings.num_keywords)))
+    num = clusters.num_clusters
+    for first in range(num):
+        second = np.arange(num)
+        near = mask_inputs((similarity[first] + similarity) / 2, np.full(num, first), second)
+        assert (table.lookup(np.full(num, first), second)[0][:, 0] == near.argmax(axis=1)).mean() > 0.95
+    assert table.manifest["inputs"]["encoder_weight"] == 1000.0

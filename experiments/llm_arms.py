@@ -1,0 +1,114 @@
+"""Which arms read a language model's table, with which settings; equal settings share their stages.
+
+An agent's config may carry ``llm``, entries of the config's own ``llm`` that are different for its arm:
+``agents.llm_random_weights.llm.random_weights=true``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from agents.llm.settings import LLMSettings
+from experiments.llm_stages import TableMade, find_weights, make_table
+from experiments.stages import Stage
+from experiments.study import Study
+from sim.errors import InvalidInput
+
+_PLANNER = "agents.llm.planner.LLMTablePlanner"
+
+
+def check_llm(mapping: Mapping[str, Any], name: str = "llm") -> LLMSettings:
+    """The settings of ``conf/llm``, checked.
+
+    Args:
+        mapping: the entries.
+        name: what messages call them.
+
+    Raises:
+        InvalidInput: names the entry, the value and what would be right.
+    """
+    known = set(LLMSettings.__dataclass_fields__)
+    for key in mapping:
+        if key not in known:
+            raise InvalidInput(f"{name}.{key}", mapping[key], f"unknown entry; known are {', '.join(sorted(known))}")
+    for key in sorted(known - set(mapping)):
+        raise InvalidInput(f"{name}.{key}", None, "is missing")
+    try:
+        return LLMSettings(**mapping)
+    except InvalidInput as error:
+        raise InvalidInput(error.field.replace("llm", name, 1), error.value, error.expected) from None
+
+
+def settings_by_arm(study: Study, config: DictConfig) -> dict[str, LLMSettings]:
+    """The settings of every arm whose planner is a ``LLMTablePlanner``.
+
+    Raises:
+        InvalidInput: names the entry, the value and what would be right; also where an agent
+            without such a planner has settings for it.
+    """
+    settings = {}
+    common: dict[str, Any] | None = None
+    for name, agent in study.agents.items():
+        own = agent.get("llm", {})
+        if _planner(agent).get("_target_") != _PLANNER:
+            if own:
+                raise InvalidInput(f"agents.{name}.llm", own, f"is for agents whose planner is {_PLANNER}")
+            continue
+        if common is None:
+            common = OmegaConf.to_container(config.llm, resolve=True)  # type: ignore[assignment]
+            check_llm(common or {})
+        settings[name] = check_llm({**(common or {}), **own}, f"agents.{name}.llm" if own else "llm")
+    return settings
+
+
+def find_all_weights(study: Study, settings: dict[str, LLMSettings]) -> None:
+    """Find every model before the burn-in.
+
+    Raises:
+        InvalidInput: one is missing; says how to get it.
+    """
+    for model in {each.model: each for each in settings.values()}.values():
+        find_weights(model, study.cache_dir)
+
+
+def make_tables(study: Study, settings: dict[str, LLMSettings], clustered: Stage) -> dict[str, TableMade]:
+    """Fine-tune and fill a table for every arm; equal settings do so once."""
+    made = {each: make_table(study, each, clustered) for each in dict.fromkeys(settings.values())}
+    return {name: made[each] for name, each in settings.items()}
+
+
+def with_tables(study: Study, made: dict[str, TableMade]) -> Study:
+    """The study with each table's folder filled in, and without the settings that made it."""
+    agents = dict(study.agents)
+    for name, each in made.items():
+        agent = {key: value for key, value in agents[name].items() if key != "llm"}
+        agents[name] = {**agent, "planner": {**_planner(agent), "table": str(each.table.folder / "table")}}
+    return replace(study, agents=agents)
+
+
+def stages_of(made: dict[str, TableMade]) -> dict[str, Stage]:
+    """Every stage by a name that tells its arm, but for the arm ``llm``."""
+    stages: dict[str, Stage] = {}
+    for name, each in made.items():
+        suffix = "" if name == "llm" or len(made) == 1 else f" {name}"
+        stages |= {f"finetune{suffix}": each.tuned, f"table{suffix}": each.table}
+    return stages
+
+
+def results_of(made: dict[str, TableMade]) -> dict[str, Any]:
+    """``llm`` of the arm of that name, or of the first; ``llm_arms`` of each; ``costs``."""
+    if not made:
+        return {}
+    described = {name: each.described() for name, each in made.items()}
+    return {
+        "llm": described.get("llm", next(iter(described.values()))),
+        "llm_arms": described,
+        "costs": {name: each.costs() for name, each in made.items()},
+    }
+
+
+def _planner(agent: dict[str, Any]) -> dict[str, Any]:
+    planner = agent.get("planner")
+    return planner if isinstance(planner, dict) else {}
