@@ -1,4 +1,4 @@
-"""RecTools' SASRec on a split that ``offline_check`` wrote: ``PYTHON library_sasrec.py FOLDER``.
+"""RecTools' SASRec on a split that ``offline_check`` wrote: ``PYTHON -P library_sasrec.py FOLDER``.
 
 Runs in an environment of its own: ``pip install "torch==2.13.0" "rectools[torch]==0.19.0" safetensors``.
 Full softmax cross-entropy, inverse learnable positions, two blocks, as the library has them by default;

@@ -129,7 +129,8 @@ def top_of_library(python: str, parts: Split, platform: Platform, folder: Path) 
         folder / "split.safetensors",
     )
     script = Path(__file__).with_name("library_sasrec.py")
-    subprocess.run([python, str(script), str(folder)], check=True)
+    # -P keeps this folder, whose module names shadow the standard library's, off the import path.
+    subprocess.run([python, "-P", str(script), str(folder)], check=True)
     return np.asarray(load_file(folder / "library.safetensors")["top"])
 
 
@@ -156,17 +157,16 @@ def check(overrides: list[str], folder: Path, library_python: str | None) -> dic
         agents = {name: compose(overrides=[f"+agent={agent}"]).agent for name, (agent, _) in _CONTESTANTS.items()}
     platform, log = on_first_held_out_day(study)
     parts = split(log, platform, study.world.platform.history_length)
-    recalls = {}
+    user, recalls, library = parts.requests.user, {}, None
+    if library_python is not None:  # first, since it is what may be missing
+        library = recall(top_of_library(library_python, parts, platform, folder), user, parts.liked)
     for name, (_, options) in _CONTESTANTS.items():
         plain: dict[str, Any] = OmegaConf.to_container(agents[name], resolve=True)  # type: ignore[assignment]
-        recalls[name] = recall(top_of({**plain, **options}, parts, platform), parts.requests.user, parts.liked)
-    if library_python is not None:
-        top = top_of_library(library_python, parts, platform, folder)
-        recalls["SASRec of RecTools"] = recall(top, parts.requests.user, parts.liked)
+        recalls[name] = recall(top_of({**plain, **options}, parts, platform), user, parts.liked)
     generator = RandomStream(study.seed, "offline", "bootstrap").generator()
     results: dict[str, Any] = {"recall@10": {name: interval(values, generator) for name, values in recalls.items()}}
-    if library_python is not None:
-        library = recalls.pop("SASRec of RecTools")
+    if library is not None:
+        results["recall@10"]["SASRec of RecTools"] = interval(library, generator)
         results["above the library"] = {name: interval(each - library, generator) for name, each in recalls.items()}
     write_json(folder / "offline_check.json", results)
     return results
