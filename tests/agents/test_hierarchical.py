@@ -104,11 +104,11 @@ def test_all_clusters_are_what_production_would_explore(world, production, ranke
 def test_production_is_shared_not_trained(world, production):
     ranker = SequenceRanker()
     ranker.bind(production)
-    before = production._table.value.clone()
+    before = production._training.table.value.clone()
     ranker.fit(world.platform, world.log, STREAM)
     ranker.update(world.log, STREAM)
     assert ranker.model is production
-    assert torch.equal(before, production._table.value)
+    assert torch.equal(before, production._training.table.value)
 
 
 def test_with_another_production_the_ranker_trains_its_own(world):

@@ -13,7 +13,7 @@ import pytest
 from sim.log import InteractionLog
 from tests.conftest import cache_with_weights
 
-ARMS = ["control", "popular", "two_tower", "random_novel", "counts", "llm"]
+ARMS = ["control", "two_tower", "hcb", "random_novel", "counts", "llm"]
 COMMAND = (sys.executable, "-m", "experiments.compare", "world=tiny", "llm=tiny")
 
 
@@ -47,7 +47,7 @@ def test_the_run_leaves_report_results_logs_and_figures(whole):
 
 def test_results_have_the_documented_shape(whole):
     _, results = whole
-    assert {"config", "arms", "lifts", "daily", "uci", "llm", "costs", "claims", "log_sha256"} == set(results)
+    assert {"config", "arms", "lifts", "daily", "uci", "llm", "llm_arms", "costs", "claims", "log_sha256"} == set(results)
     for metrics in results["arms"].values():
         for value in metrics.values():
             assert set(value) == {"value", "low", "high", "n"}
@@ -95,7 +95,7 @@ def test_threads_and_workers_change_no_byte_of_the_logs(whole, tmp_path, weights
 
 def test_another_seed_is_another_world(whole, shared_cache, tmp_path):
     _, results = whole
-    other = compare(shared_cache, tmp_path / "out", "seed=1", "experiment.arms=[control,popular]")
+    other = compare(shared_cache, tmp_path / "out", "seed=1", "experiment.arms=[control,hcb]")
     assert other["log_sha256"]["control"] != results["log_sha256"]["control"]
 
 
