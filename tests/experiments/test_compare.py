@@ -47,7 +47,8 @@ def test_the_run_leaves_report_results_logs_and_figures(whole):
 
 def test_results_have_the_documented_shape(whole):
     _, results = whole
-    assert {"config", "arms", "lifts", "daily", "uci", "llm", "llm_arms", "costs", "claims", "log_sha256"} == set(results)
+    parts = {"config", "arms", "lifts", "daily", "uci", "llm", "llm_arms", "costs", "claims", "log_sha256"}
+    assert set(results) == parts
     for metrics in results["arms"].values():
         for value in metrics.values():
             assert set(value) == {"value", "low", "high", "n"}
