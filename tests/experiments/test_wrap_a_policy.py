@@ -19,6 +19,7 @@ from tests.experiments.walk_through import BIN, DOCS, SMALLER, WalkThrough
 SECTIONS = ("A policy of stable-baselines3", "A service over HTTP")
 
 
+@pytest.mark.slow
 def test_a_policy_of_stable_baselines3_becomes_an_arm(tmp_path):
     pytest.importorskip("stable_baselines3")
     reader = WalkThrough(tmp_path, tmp_path / "cache", {"train_policy.py 2048": "train_policy.py 512", **SMALLER})

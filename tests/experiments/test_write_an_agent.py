@@ -3,12 +3,15 @@
 import json
 import re
 
+import pytest
+
 from agents.check import CHECKS
 from agents.check_source import CLOSED_PACKAGES, PUBLIC_SIM
 from sim.platform import Platform
 from tests.experiments.walk_through import DOCS, SMALLER, WalkThrough
 
 
+@pytest.mark.slow
 def test_from_nothing_to_an_arm(tmp_path):
     reader = WalkThrough(tmp_path, tmp_path / "cache", SMALLER)
     reader.do("write-an-agent.md")
