@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from agents.base import Agent, InteractionLog, Platform, RandomStream
-from agents.check_inputs import chosen_rows, digest_of_inputs, global_generators, joined, requests_from, same
+from agents.check_inputs import digest_of_inputs, global_generators, joined, requests_from, same
 from agents.check_propensity import NUM_SLOTS, NUM_USERS, compare_propensities, draw
 from agents.check_slates import validate
 from agents.random import RandomAgent
@@ -103,7 +103,7 @@ class Exam:
         """Do users get the same slates alone as in a batch?"""
         for size in (1, 7):
             parts = [
-                self.agent.recommend(chosen_rows(self.requests, slice(start, start + size)), self.rng.at("first"))
+                self.agent.recommend(self.requests.where(slice(start, start + size)), self.rng.at("first"))
                 for start in range(0, len(self.requests), size)
             ]
             if not same(self.first, joined(parts)):

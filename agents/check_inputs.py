@@ -2,7 +2,6 @@
 
 import hashlib
 import random
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -31,12 +30,6 @@ def requests_from(log: InteractionLog, user: IntArray, day: int, num_slots: int)
         exclude=items[:, -_EXCLUDED:],
         num_slots=num_slots,
     )
-
-
-def chosen_rows(requests: Requests, rows: slice) -> Requests:
-    """The requests of some of the users."""
-    names = ("user", "items", "clusters", "watch", "positive", "exclude")
-    return replace(requests, **{name: getattr(requests, name)[rows] for name in names})
 
 
 def joined(slates: list[Recommendations]) -> Recommendations:

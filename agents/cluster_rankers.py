@@ -1,6 +1,6 @@
 """Rankers that know nothing of the user: search by the cluster's keywords, and chance."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +60,7 @@ class Shelves:
         parts = []
         for start in range(0, len(requests), size):
             rows = np.arange(start, min(start + size, len(requests)))
-            some = _of_rows(requests, rows, requests.num_slots)
+            some = requests.where(rows)
             items, scores = self._candidates(allowed[rows], some.exclude, num_items)
             parts.append(_fill(items, scores, some, live, temperature, exploration, rng))
         items = np.concatenate([part.items for part in parts] or [np.empty((0, requests.num_slots), np.int64)])
@@ -102,18 +102,9 @@ def _fill(
         within = sample_slate(scores[rows], items[rows], num, temperature, exploration, requests.user[rows], rng)
         slate[rows, :num], propensity[rows, :num] = within.items, within.propensity
         if num < num_slots:
-            asked = _of_rows(requests, rows, num_slots - num, placed=within.items)
-            rest = uniform_slate(live, asked, rng.at("rest"))
+            rest = uniform_slate(live, requests.where(rows).after(within.items), rng.at("rest"))
             slate[rows, num:], propensity[rows, num:] = rest.items, rest.propensity
     return Recommendations(slate, propensity)
-
-
-def _of_rows(requests: Requests, rows: IntArray, num_slots: int, placed: IntArray | None = None) -> Requests:
-    """Some users' requests for some slots, after ``placed`` (b, k) have been taken."""
-    arrays = {f.name: getattr(requests, f.name)[rows] for f in fields(Requests) if f.name not in ("day", "num_slots")}
-    if placed is not None:
-        arrays["exclude"] = np.concatenate([arrays["exclude"], placed], axis=1)
-    return Requests(**arrays, day=requests.day, num_slots=num_slots)
 
 
 class RandomWithinClusterRanker(Ranker):

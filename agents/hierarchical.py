@@ -43,8 +43,7 @@ class HierarchicalAgent(Agent):
         items = np.empty(plan.shape, np.int64)
         propensity = np.full(plan.shape, np.nan, np.float32)
         for slot in range(requests.num_slots):
-            exclude = np.concatenate([requests.exclude, items[:, :slot]], axis=1)
-            here = replace(requests, exclude=exclude, num_slots=1)
+            here = replace(requests.after(items[:, :slot]), num_slots=1)
             chosen = self.ranker.rank(here, plan[:, slot : slot + 1], rng.at("ranker", slot))
             items[:, slot] = chosen.items[:, 0]
             if chosen.propensity is not None:

@@ -77,7 +77,7 @@ class SequenceRanker(Ranker):
             within = self._sample(*padded, int(num), requests.user[rows], rng)
             items[rows, :num], propensity[rows, :num] = within.items, within.propensity
             if num < requests.num_slots:
-                remaining = _remaining(requests, rows, within.items)
+                remaining = requests.where(rows).after(within.items)
                 rest = self._rank_all(remaining, state[torch.from_numpy(rows)], rng.at("rest"))
                 items[rows, num:], propensity[rows, num:] = rest.items, rest.propensity
         return Recommendations(items, propensity)
@@ -167,10 +167,3 @@ def _padded(
     padded_items = np.full(inside.shape, -1, np.int64)
     padded_scores[inside], padded_items[inside] = scores[index], item[index]
     return padded_scores, padded_items
-
-
-def _remaining(requests: Requests, rows: IntArray, placed: IntArray) -> Requests:
-    """The requests of users ``rows`` (b,) for the slots after ``placed`` (b, k)."""
-    columns = {name: getattr(requests, name)[rows] for name in ("user", "items", "clusters", "watch", "positive")}
-    exclude = np.concatenate([requests.exclude[rows], placed], axis=1)
-    return Requests(**columns, day=requests.day, exclude=exclude, num_slots=requests.num_slots - placed.shape[1])

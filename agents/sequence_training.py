@@ -10,7 +10,7 @@ from torch.nn.functional import embedding
 from agents.checkpoint import load_training, save_training
 from agents.events import Events
 from agents.item_table import ItemTable
-from agents.off_policy import Objective, Scores
+from agents.objectives import Objective, Scores
 from agents.sampled_softmax import NegativeSampler, accidental_hits, sampled_log_probability
 from agents.sequence_model import CONTENT_WIDTH, SequenceModel, feedback_of
 from agents.sequence_windows import Targets, Windows

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from agents.events import Events
-from agents.off_policy import Objective
+from agents.objectives import Objective
 from sim.arrays import FloatArray, IntArray
 from sim.errors import InvalidInput
 from sim.log import InteractionLog

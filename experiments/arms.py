@@ -118,15 +118,13 @@ def compose_slates(arm: Arm, user: IntArray, day: int, step: int) -> tuple[Recom
         return own, np.full((len(user), slots), PRODUCTION, np.int8)
     asked = replace(requests, num_slots=explored)
     theirs = _checked(arm.agent, asked, arm.stream.at("agent", day, step), arm, arm.name)
-    exclude = np.concatenate([requests.exclude, theirs.items], axis=1)  # (B, X + E)
     source = np.full((len(user), slots), PRODUCTION, np.int8)
     # The E smallest of S uniforms: every set of positions is equally likely.
     place = np.sort(arm.luck.at("positions", day, step).uniform(user, slots).argsort(axis=1)[:, :explored], axis=1)
     np.put_along_axis(source, place, AGENT, axis=1)
     if explored == slots:
         return theirs, source
-    rest = replace(requests, exclude=exclude, num_slots=slots - explored)
-    own = _checked(arm.production, rest, production_luck, arm, "production")
+    own = _checked(arm.production, requests.after(theirs.items), production_luck, arm, "production")
     # A stable sort by source lists production's places first, then the agent's, both in order.
     order = source.argsort(axis=1, kind="stable").argsort(axis=1)  # (B, S) place -> column of the joint list
 

@@ -36,7 +36,7 @@ TOP = 10
 HELD_OUT_DAYS = 2
 _EPOCHS = (3, 8)  # passes over the log; as for the library's, the better count
 _RESAMPLES = 2000  # of users
-_SOFTMAX = {"_target_": "agents.off_policy.CrossEntropy", "logq_correction": 1.0}
+_SOFTMAX = {"_target_": "agents.objectives.CrossEntropy", "logq_correction": 1.0}
 _TRAINED: dict[str, tuple[str, dict[str, Any]]] = {
     "two_tower": ("two_tower", {}),
     "sequence": ("sequence", {}),

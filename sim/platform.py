@@ -4,7 +4,7 @@
 ``Platform`` in front of it, which only reads. Neither knows anything of the users' latent state.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -50,6 +50,16 @@ class Requests:
 
     def __len__(self) -> int:
         return len(self.user)
+
+    def where(self, rows: IntArray | BoolArray | slice) -> "Requests":
+        """The requests of some of the users: those in places (b,), in a slice, or where a mask (B,) is true."""
+        by_user = ("user", "items", "clusters", "watch", "positive", "exclude")
+        return replace(self, **{name: getattr(self, name)[rows] for name in by_user})
+
+    def after(self, placed: IntArray) -> "Requests":
+        """What is still wanted once items (B, k) stand on the slates: S - k slots, and none of these items."""
+        exclude = np.concatenate([self.exclude, placed], axis=1)  # (B, X + k)
+        return replace(self, exclude=exclude, num_slots=self.num_slots - placed.shape[1])
 
 
 class PlatformRecords:

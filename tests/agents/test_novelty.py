@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from agents.events import Events
 from agents.novelty import NoveltyBoost, RecentPositives, history_bits
-from agents.off_policy import CrossEntropy
+from agents.objectives import CrossEntropy
 from agents.sequence import SequenceAgent
 from sim.errors import InvalidInput
 from tests.agents.planted import STREAM, loyal, make_log, planted, request

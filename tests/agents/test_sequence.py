@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from agents.off_policy import CrossEntropy
+from agents.objectives import CrossEntropy
 from agents.sequence import SequenceAgent
 from sim.errors import InvalidInput
 from tests.agents.planted import STREAM, make_catalog, make_log, planted, request, successor

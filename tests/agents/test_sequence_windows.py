@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.events import Events
-from agents.off_policy import CrossEntropy, TopKReinforce
+from agents.objectives import CrossEntropy, TopKReinforce
 from agents.sequence_windows import Targets, Windows
 from sim.errors import InvalidInput
 from tests.agents.planted import make_log

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from agents.off_policy import CrossEntropy, ImpressionLogistic, Scores, TopKReinforce, discounted_returns
+from agents.objectives import CrossEntropy, ImpressionLogistic, Scores, TopKReinforce, discounted_returns
 from agents.sequence import SequenceAgent
 from agents.sequence_training import BehaviourModel
 from sim.errors import InvalidInput
