@@ -22,7 +22,7 @@ demo: setup  ## the main job: world=small, six arms, a real language model, to a
 	$(BIN)/interestlab compare world=small hydra.run.dir=$(DEMO)
 
 test: setup  ## every test that takes less than a minute
-	$(BIN)/pytest -m 'not slow'
+	$(BIN)/pytest -n auto --dist loadfile -m 'not slow'
 
 check: setup  ## lint, types, import contracts
 	$(BIN)/ruff check .

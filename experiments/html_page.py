@@ -1,10 +1,11 @@
 """Self-contained HTML pages from the project's templates."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 import jinja2
+
+from sim.files import write_text
 
 
 def write_page(template: str, content: dict[str, Any], path: Path) -> Path:
@@ -21,8 +22,5 @@ def write_page(template: str, content: dict[str, Any], path: Path) -> Path:
         lstrip_blocks=True,
     )
     page = environment.get_template(template).render(**content)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(page, encoding="utf-8")
-    os.replace(temporary, path)
+    write_text(path, page)
     return path

@@ -9,20 +9,16 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from sim.errors import InvalidInput
+from filelock import FileLock
 
-try:
-    import fcntl
-except ImportError:  # not a POSIX system: stages then rest on nobody else writing the same one
-    fcntl = None  # type: ignore[assignment]
+from sim.errors import InvalidInput
 
 
 @dataclass(frozen=True)
@@ -85,7 +81,7 @@ def run_stage(
         return Stage(folder, digest, _seconds(folder), cached=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = folder.with_name(folder.name + ".partial")
-    with _locked(folder.with_name(folder.name + ".lock")):
+    with FileLock(folder.with_name(folder.name + ".lock")):  # jobs of a sweep may share their burn-in
         if folder.is_dir():  # another process has made it while we waited
             return Stage(folder, digest, _seconds(folder), cached=True)
         partial.mkdir(exist_ok=True)
@@ -111,20 +107,6 @@ class _Clock:
 
 def _seconds(folder: Path) -> float:
     return float(json.loads((folder / "seconds.json").read_text())["seconds"])
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """One process at a time makes a stage: jobs of a sweep may share their burn-in."""
-    if fcntl is None:
-        yield
-        return
-    with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            fcntl.flock(handle, fcntl.LOCK_UN)
 
 
 def check_cache_dir(cache_dir: str) -> Path:

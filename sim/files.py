@@ -8,9 +8,15 @@ from typing import Any
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write valid JSON (no NaN), first under a temporary name, then renamed; same content, same bytes."""
+    """Write valid JSON (no NaN), as ``write_text``; same content, same bytes."""
+    write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text into a folder that is made if need be, first under a temporary name, then renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, path)
 
 

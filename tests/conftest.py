@@ -1,5 +1,6 @@
 """What tests of several folders share."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -19,11 +20,15 @@ def weights_cache() -> Path:
 @pytest.fixture(scope="session")
 def shared_cache(tmp_path_factory: pytest.TempPathFactory, weights_cache: Path) -> Path:
     """A cache of stages for this run of the tests, empty but for the converted weights."""
-    return cache_with_weights(tmp_path_factory.mktemp("cache"), weights_cache)
+    run = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        run = run.parent  # one for all workers, who wait for each other's stages
+    return cache_with_weights(run / "shared-cache", weights_cache)
 
 
 def cache_with_weights(folder: Path, weights_cache: Path) -> Path:
     """A new cache that shares the converted weights."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "weights").symlink_to(weights_cache / "weights")
+    with contextlib.suppress(FileExistsError):
+        (folder / "weights").symlink_to(weights_cache / "weights")
     return folder

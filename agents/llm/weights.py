@@ -7,6 +7,8 @@ import importlib.metadata
 import json
 from pathlib import Path
 
+from filelock import FileLock
+
 from agents.llm.files import check_tensors, empty_folder, file_digest, publish_folder
 from sim.errors import InvalidInput
 
@@ -73,9 +75,16 @@ def _bundled_gguf() -> Path:
 def _convert_once(gguf: Path, cache_dir: Path) -> Path:
     """Convert GGUF to fp32 safetensors, kept under the file's hash; about 20 s the first time."""
     folder = cache_dir / "weights" / file_digest(gguf)[:16]
-    if folder.is_dir():
-        _check_folder(folder, BUNDLED_MODEL)
-        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_name(folder.name + ".lock")):
+        if folder.is_dir():
+            _check_folder(folder, BUNDLED_MODEL)
+        else:
+            _convert(gguf, folder)
+    return folder
+
+
+def _convert(gguf: Path, folder: Path) -> None:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
@@ -96,7 +105,6 @@ def _convert_once(gguf: Path, cache_dir: Path) -> Path:
     _drop_local_paths(temporary / "config.json")
     _check_folder(temporary, BUNDLED_MODEL)
     publish_folder(temporary, folder)
-    return folder
 
 
 def _drop_local_paths(config_file: Path) -> None:

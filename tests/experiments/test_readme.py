@@ -26,6 +26,20 @@ def test_the_readme_has_commands():
     assert len(PYTHON) >= 1
 
 
+def run(words, folder, cache):
+    done = subprocess.run(
+        [sys.executable, "-m", "experiments.main", *words[1:]],
+        cwd=folder,
+        env={**os.environ, "INTERESTLAB_CACHE": str(cache)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_of_the_readme_runs(command, tmp_path, shared_cache):
     words = shlex.split(command)
@@ -38,17 +52,9 @@ def test_a_command_of_the_readme_runs(command, tmp_path, shared_cache):
             "interests=[24]",
             "seconds=0.1",
         ]
-    environment = {**os.environ, "INTERESTLAB_CACHE": str(shared_cache)}
-    done = subprocess.run(
-        [sys.executable, "-m", "experiments.main", *words[1:]],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "Traceback" not in done.stderr
+    if words[1] == "report":  # of the sweep above
+        run(shlex.split(next(c for c in COMMANDS if f"hydra.sweep.dir={words[2]}" in c)), tmp_path, shared_cache)
+    done = run(words, tmp_path, shared_cache)
     if "--help" in words:
         assert "== Groups" in done.stdout
         assert "world: " in done.stdout
@@ -60,6 +66,8 @@ def test_a_command_of_the_readme_runs(command, tmp_path, shared_cache):
         assert "propensities" in done.stdout
     elif words[1] == "tune":
         assert len(list(tmp_path.glob("outputs/tune/*/trial.json"))) == 1
+    elif words[1] == "report":
+        assert (tmp_path / words[2] / "worlds.html").is_file()
     elif words[1] == "portrait":
         assert len(list(tmp_path.glob("outputs/portrait/*/person.svg"))) == 1
     elif words[1] == "benchmark":

@@ -1,0 +1,131 @@
+"""Several worlds' results as one: what holds in one world is an anecdote, what holds in each a finding.
+
+Runs of the same comparison in worlds of other seeds are joined. The world is the unit: users of one
+world share its catalog, its trends and the models that each arm trained.
+"""
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import t as student
+
+from experiments.metrics import METRICS
+from experiments.results import plain
+from experiments.statistics import LEVEL
+from sim.errors import InvalidInput
+
+
+@dataclass(frozen=True)
+class OverWorlds:
+    """The mean over worlds with its 95 % interval, and each world's value; None where there is none."""
+
+    mean: float | None
+    low: float | None
+    high: float | None
+    by_world: tuple[float | None, ...]
+
+
+def over_worlds(values: list[float | None]) -> OverWorlds:
+    """Mean over W worlds with a t interval.
+
+        mean +- t(0.975, W - 1) s / sqrt(W),   s the standard deviation over worlds
+
+    Worlds are independent draws of the seed. With three of them t is 4.3: the interval is honest
+    about how little three worlds say. No mean is given where a world has no value.
+
+    Args:
+        values: one a world.
+    """
+    known = [value for value in values if value is not None]
+    if not values or len(known) < len(values):
+        return OverWorlds(None, None, None, tuple(values))
+    mean = float(np.mean(known))
+    if len(known) < 2:
+        return OverWorlds(mean, None, None, tuple(values))
+    reach = float(student.ppf(0.5 + LEVEL / 2, len(known) - 1) * np.std(known, ddof=1) / math.sqrt(len(known)))
+    return OverWorlds(mean, mean - reach, mean + reach, tuple(values))
+
+
+def find_runs(folders: list[Path]) -> list[Path]:
+    """The ``results.json`` of each folder, or of each of its subfolders where it is that of a sweep.
+
+    Raises:
+        InvalidInput: a folder holds no results.
+    """
+    found = []
+    for folder in folders:
+        here = [folder / "results.json"] if (folder / "results.json").is_file() else []
+        below = here or sorted(folder.glob("*/results.json"), key=lambda path: (len(path.parent.name), path))
+        if not below:
+            raise InvalidInput("folder", str(folder), "must be a comparison's folder, or a sweep's, with results.json")
+        found += below
+    return found
+
+
+def read_results(path: Path) -> dict[str, Any]:
+    """A ``results.json``.
+
+    Raises:
+        InvalidInput: not one.
+    """
+    try:
+        results: dict[str, Any] = json.loads(path.read_text())
+        if not {"config", "arms", "lifts"} <= set(results):
+            raise ValueError
+    except (ValueError, OSError, TypeError):
+        raise InvalidInput("file", str(path), "must be the results.json of a finished comparison") from None
+    return results
+
+
+def join(runs: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Join comparisons that differ in nothing but the seed.
+
+    Args:
+        runs: path -> results.
+
+    Returns:
+        ``{"seeds": [...], "config", "control", "reference", "arms": {ARM: {METRIC: {"mean", "low",
+        "high", "by_world"}}}, "lifts": {ARM: {METRIC: {"vs", "mean", "low", "high", "by_world"}}}}``.
+
+    Raises:
+        InvalidInput: fewer than two runs, the same seed twice, or settings that differ otherwise.
+    """
+    if len(runs) < 2:
+        raise InvalidInput("folder", ", ".join(runs) or "none", "must be at least two runs, of different seeds")
+    first_path, first = next(iter(runs.items()))
+    seeds = [results["config"]["seed"] for results in runs.values()]
+    for path, results in runs.items():
+        entry = _difference({**first["config"], "seed": 0}, {**results["config"], "seed": 0})
+        if entry is not None:
+            raise InvalidInput(entry, path, f"must be as in {first_path}: only the seed may differ")
+    if len(set(seeds)) < len(seeds):
+        raise InvalidInput("seed", seeds, "must be different: the same world twice is no more evidence")
+    each = list(runs.values())
+    names = [metric.name for metric in METRICS]
+
+    def joined(part: str, arm: str, metric: str, key: str) -> dict[str, Any]:
+        return asdict(over_worlds([results[part][arm][metric][key] for results in each]))
+
+    arms = {arm: {name: joined("arms", arm, name, "value") for name in names} for arm in first["arms"]}
+    lifts = {
+        arm: {name: {"vs": lift[name]["vs"], **joined("lifts", arm, name, "relative")} for name in names}
+        for arm, lift in first["lifts"].items()
+    }
+    config = {key: value for key, value in first["config"].items() if key != "seed"}
+    return dict(plain({"seeds": seeds, "config": config, "arms": arms, "lifts": lifts}))
+
+
+def _difference(one: Any, other: Any, path: str = "") -> str | None:
+    """The first entry that two configs don't share."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        for key in sorted({*one, *other}):
+            missing = object()
+            found = _difference(one.get(key, missing), other.get(key, missing), f"{path}.{key}" if path else str(key))
+            if found is not None:
+                return found
+        return None
+    return None if one == other else path

@@ -1,0 +1,65 @@
+"""A figure of many arms over several worlds: a dot a world, the mean and its interval."""
+
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from experiments.figure_files import STYLE
+from experiments.plot_axes import signed
+
+COLUMNS = (
+    ("arms", "novel_impression_ratio_agent_slots", "novel impressions,\nagent's slots"),
+    ("arms", "positive_rate_agent_slots", "positive feedback,\nagent's slots"),
+    ("lifts", "watch_minutes_per_user_day", "watch time"),
+    ("lifts", "active_user_share", "active users"),
+    ("lifts", "discoveries_per_user", "discoveries of\ndormant interests"),
+    ("lifts", "distinct_clusters_7d_rarefied", "clusters at\nequal volume"),
+)
+"""What stands in the figure and the table: part of the joined results, metric, title."""
+
+_WORLD, _MEAN = "#9a9a9a", "#0072B2"
+
+
+def by_watch_time(joined: dict[str, Any]) -> list[str]:
+    """The arms, the longest watched first; the control, which has no lift, counts 0."""
+
+    def lift(arm: str) -> float:
+        return float(joined["lifts"].get(arm, {}).get("watch_minutes_per_user_day", {}).get("mean") or 0.0)
+
+    return sorted(joined["arms"], key=lambda arm: (-lift(arm), arm))
+
+
+def worlds_figure(joined: dict[str, Any]) -> Figure:
+    """Arms in rows, metrics in columns; values in percent."""
+    arms = by_watch_time(joined)
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(7.2, 1.1 + 0.21 * len(arms)), layout="constrained")
+        panels = figure.subplots(1, len(COLUMNS), sharey=True, squeeze=False)[0]
+        for axes, (part, metric, title) in zip(panels, COLUMNS, strict=True):
+            _column(axes, arms, joined[part], metric)
+            axes.set_title(title, fontsize=7.5)
+            axes.tick_params(labelsize=7)
+            axes.xaxis.set_major_locator(MaxNLocator(3))
+            vs = next((of_arm[metric]["vs"] for of_arm in joined["lifts"].values()), None) if part == "lifts" else None
+            axes.set_xlabel(f"% against {vs}" if vs else "% of impressions", fontsize=7)
+            if part == "lifts":
+                axes.axvline(0, color="#555555", linewidth=0.9, zorder=1)
+                signed(axes, "x")
+        panels[0].set_yticks(range(len(arms)), arms)
+        panels[0].set_ylim(len(arms) - 0.5, -0.5)
+    return figure
+
+
+def _column(axes: Axes, arms: list[str], values: dict[str, Any], metric: str) -> None:
+    for place, arm in enumerate(arms):
+        value = values.get(arm, {}).get(metric)
+        if value is None or value["mean"] is None:
+            continue
+        worlds = [100 * each for each in value["by_world"]]
+        axes.plot(worlds, [place] * len(worlds), ".", color=_WORLD, markersize=4, zorder=2)
+        if value["low"] is not None:
+            axes.hlines(place, 100 * value["low"], 100 * value["high"], color=_MEAN, linewidth=1.1, zorder=3)
+        axes.plot(100 * value["mean"], place, "|", color=_MEAN, markersize=7, markeredgewidth=1.6, zorder=4)

@@ -1,0 +1,112 @@
+"""Comparisons of several worlds joined: the mean over worlds, its interval, and what may not be joined."""
+
+import copy
+import json
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import ttest_1samp
+
+from experiments import report
+from experiments.across_worlds import find_runs, join, over_worlds
+from sim.errors import InvalidInput
+from tests.experiments.synthetic import planted_results
+
+
+@pytest.fixture(scope="module")
+def runs():
+    """Three worlds whose watch time and novelty differ by what is planted here."""
+    joined = {}
+    for seed, shift in ((0, -0.01), (1, 0.0), (2, 0.04)):
+        results = copy.deepcopy(planted_results())
+        results["config"]["seed"] = seed
+        for arm in results["lifts"]:
+            results["lifts"][arm]["watch_minutes_per_user_day"]["relative"] += shift
+        joined[f"run{seed}/results.json"] = results
+    return joined
+
+
+@given(st.lists(st.floats(-10, 10), min_size=2, max_size=8).filter(lambda v: np.std(v) > 1e-6))
+def test_the_interval_is_that_of_a_t_test(values):
+    known = ttest_1samp(values, 0).confidence_interval(0.95)
+    found = over_worlds(values)
+    assert found.mean == pytest.approx(np.mean(values))
+    assert (found.low, found.high) == pytest.approx((known.low, known.high), abs=1e-9)
+
+
+def test_the_interval_covers_the_truth_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    found = [over_worlds(rng.normal(1.0, 2.0, 3).tolist()) for _ in range(2000)]
+    covered = np.mean([each.low < 1.0 < each.high for each in found])
+    assert covered == pytest.approx(0.95, abs=0.015)
+
+
+def test_no_mean_where_a_world_has_no_value():
+    assert over_worlds([1.0, None, 2.0]).mean is None
+    assert over_worlds([1.0]).low is None
+
+
+def test_lifts_are_joined_world_by_world(runs):
+    joined = join(runs)
+    assert joined["seeds"] == [0, 1, 2]
+    planted = [results["lifts"]["llm"]["watch_minutes_per_user_day"]["relative"] for results in runs.values()]
+    lift = joined["lifts"]["llm"]["watch_minutes_per_user_day"]
+    assert lift["by_world"] == pytest.approx(planted)
+    assert lift["mean"] == pytest.approx(np.mean(planted))
+    assert lift["vs"] == "control"
+
+
+def test_the_page_and_the_table_name_every_arm_and_the_longest_watched_stands_first(
+    runs, tmp_path, monkeypatch, capsys
+):
+    for name, results in runs.items():
+        path = tmp_path / "sweep" / name
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(results))
+    monkeypatch.setattr(sys, "argv", ["interestlab report", str(tmp_path / "sweep"), "--out", str(tmp_path / "out")])
+    report.main()
+    assert capsys.readouterr().out == f"report: {tmp_path / 'out' / 'worlds.html'}\n"
+    page = (tmp_path / "out" / "worlds.html").read_text()
+    rows = (tmp_path / "out" / "worlds.md").read_text().splitlines()[2:]
+    order = [row.split(" | ")[0].removeprefix("| ") for row in rows]
+    lifts = join(runs)["lifts"]
+    assert set(order) == {"control", "bandit", "llm", "random"}
+    means = [lifts[arm]["watch_minutes_per_user_day"]["mean"] if arm != "control" else 0.0 for arm in order]
+    assert means == sorted(means, reverse=True)
+    assert all(f">{arm}<" in page for arm in order)
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert (tmp_path / "out" / "figures" / "worlds.svg").stat().st_size > 1000
+
+
+def test_only_the_seed_may_differ(runs):
+    others = copy.deepcopy(runs)
+    others["run1/results.json"]["config"]["world"]["num_users"] = 401
+    with pytest.raises(InvalidInput, match=r"world\.num_users.*run1.*only the seed may differ"):
+        join(others)
+
+
+def test_the_same_world_twice_is_no_more_evidence(runs):
+    others = copy.deepcopy(runs)
+    others["run1/results.json"]["config"]["seed"] = 0
+    with pytest.raises(InvalidInput, match="seed"):
+        join(others)
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"arms": {}}', '{"config": {}, "arms"'])
+def test_half_a_file_is_one_clear_line(content, tmp_path, monkeypatch, capsys):
+    (tmp_path / "results.json").write_text(content)
+    monkeypatch.setattr(sys, "argv", ["interestlab report", str(tmp_path)])
+    with pytest.raises(SystemExit) as stopped:
+        report.main()
+    assert stopped.value.code == 2
+    message = capsys.readouterr().err
+    assert "must be the results.json of a finished comparison" in message
+    assert message.count("\n") == 1
+
+
+def test_a_folder_without_results_is_refused(tmp_path):
+    with pytest.raises(InvalidInput, match="must be a comparison's folder"):
+        find_runs([tmp_path])
