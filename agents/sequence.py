@@ -14,7 +14,7 @@ from torch.nn.functional import embedding
 from agents.base import Agent, InteractionLog, Platform, RandomStream, Recommendations, Requests
 from agents.events import Events
 from agents.novelty import NoveltyBoost, RecentPositives, history_bits
-from agents.objectives import ImpressionLogistic, Objective
+from agents.objectives import CrossEntropy, Objective
 from agents.random import uniform_slate
 from agents.sequence_model import feedback_of
 from agents.sequence_training import SequenceTraining
@@ -40,7 +40,7 @@ class SequenceAgent(Agent):
         epochs: passes over the log in ``fit``.
         update_epochs: passes over a day's rows in ``update``.
         learning_rate: Adam's.
-        objective: what is learned (``agents.objectives``); ``ImpressionLogistic`` if None.
+        objective: what is learned (``agents.objectives``); ``CrossEntropy`` if None.
         novelty: what novel positives count more; nothing if None.
         temperature: of the exploring softmax.
         exploration: probability that a slot explores, over the user's 100 best items.
@@ -67,7 +67,7 @@ class SequenceAgent(Agent):
             raise InvalidInput("num_heads", num_heads, f"must divide width, {width}")
         if history < 2:
             raise InvalidInput("history", history, "must be at least 2 items")
-        self.objective = ImpressionLogistic() if objective is None else objective
+        self.objective = CrossEntropy() if objective is None else objective
         check_sampling(temperature, exploration)
         self.novelty = novelty
         self.width, self.num_layers, self.num_heads, self.history = width, num_layers, num_heads, history

@@ -36,11 +36,12 @@ TOP = 10
 HELD_OUT_DAYS = 2
 _EPOCHS = (3, 8)  # passes over the log; as for the library's, the better count
 _RESAMPLES = 2000  # of users
-_SOFTMAX = {"_target_": "agents.objectives.CrossEntropy", "logq_correction": 1.0}
+_AS_LOGGED = {"_target_": "agents.objectives.CrossEntropy", "logq_correction": 1.0}  # as the library's loss
 _TRAINED: dict[str, tuple[str, dict[str, Any]]] = {
     "two_tower": ("two_tower", {}),
     "sequence": ("sequence", {}),
-    "sequence, softmax": ("sequence", {"objective": _SOFTMAX}),
+    "sequence, logQ in full": ("sequence", {"objective": _AS_LOGGED}),
+    "logistic": ("logistic", {}),
 }
 _CONTESTANTS: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "popular": [("popular", {})],

@@ -45,5 +45,5 @@ def test_the_interval_is_that_of_a_mean():
 @pytest.mark.skipif("INTERESTLAB_LIBRARY_PYTHON" not in os.environ, reason="no environment with RecTools is named")
 def test_ours_is_no_worse_than_the_librarys(tmp_path):
     found = check(["world=small"], tmp_path, os.environ["INTERESTLAB_LIBRARY_PYTHON"])
-    assert found["above the library"]["sequence, softmax"]["high"] > 0
-    assert found["recall@10"]["sequence, softmax"]["value"] > found["recall@10"]["popular"]["value"]
+    assert found["above the library"]["sequence, logQ in full"]["high"] > 0
+    assert found["recall@10"]["sequence, logQ in full"]["value"] > found["recall@10"]["popular"]["value"]
