@@ -11,7 +11,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from agents.llm.settings import LLMSettings
-from experiments.llm_stages import TableMade, find_weights, make_table
+from experiments.llm_stages import TableMade, check_ready, make_table
 from experiments.stages import Stage
 from experiments.study import Study
 from sim.errors import InvalidInput
@@ -64,17 +64,17 @@ def settings_by_arm(study: Study, config: DictConfig) -> dict[str, LLMSettings]:
 
 
 def find_all_weights(study: Study, settings: dict[str, LLMSettings]) -> None:
-    """Find every model before the burn-in.
+    """Find every model, or what it takes to ask it, before the burn-in.
 
     Raises:
         InvalidInput: one is missing; says how to get it.
     """
-    for model in {each.model: each for each in settings.values()}.values():
-        find_weights(model, study.cache_dir)
+    for each in {(each.engine, each.model): each for each in settings.values()}.values():
+        check_ready(each, study.cache_dir)
 
 
 def make_tables(study: Study, settings: dict[str, LLMSettings], clustered: Stage) -> dict[str, TableMade]:
-    """Fine-tune and fill a table for every arm; equal settings do so once."""
+    """Fine-tune where that is asked for and fill a table for every arm; equal settings do so once."""
     made = {each: make_table(study, each, clustered) for each in dict.fromkeys(settings.values())}
     return {name: made[each] for name, each in settings.items()}
 
@@ -93,7 +93,9 @@ def stages_of(made: dict[str, TableMade]) -> dict[str, Stage]:
     stages: dict[str, Stage] = {}
     for name, each in made.items():
         suffix = "" if name == "llm" or len(made) == 1 else f" {name}"
-        stages |= {f"finetune{suffix}": each.tuned, f"table{suffix}": each.table}
+        if each.tuned is not None:
+            stages[f"finetune{suffix}"] = each.tuned
+        stages[f"table{suffix}"] = each.table
     return stages
 
 

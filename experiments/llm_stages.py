@@ -1,4 +1,7 @@
-"""The language model's stages: transitions, curation, fine-tuning, and the table of all pairs."""
+"""The language model's stages: transitions, curation, fine-tuning, and the table of all pairs.
+
+With ``llm.engine`` other than transformers there is only the table, of what the engine says.
+"""
 
 import json
 from dataclasses import asdict, dataclass
@@ -11,8 +14,13 @@ from tqdm import tqdm
 
 from agents.llm.bulk import fill_table
 from agents.llm.curation import Curation, curate, split_by_pair
+from agents.llm.endpoint import read_key
+from agents.llm.engines import Engine
 from agents.llm.finetune import finetune
-from agents.llm.settings import LLMSettings
+from agents.llm.generated_table import generate_table
+from agents.llm.http_engine import HttpEngine
+from agents.llm.local_engines import VllmEngine, check_vllm
+from agents.llm.settings import OF_ENGINES, LLMSettings
 from agents.llm.table import TransitionTable
 from agents.llm.weights import prepare_weights, weights_digest
 from agents.transitions import Transitions, novel_transitions
@@ -32,17 +40,20 @@ class TableMade:
     """What the language model's stages left.
 
     Attributes:
-        tuned: the fine-tuning stage; ``model/``, ``curve.json``, ``curation.json`` in its folder.
+        tuned: the fine-tuning stage; ``model/``, ``curve.json``, ``curation.json`` in its folder;
+            None where the model was taken as it is served.
         table: the bulk inference stage; a ``TransitionTable`` in its folder.
     """
 
-    tuned: Stage
+    tuned: Stage | None
     table: Stage
 
     def described(self) -> dict[str, Any]:
-        """What results.json and the report say of the model: curve, label skew, curation."""
-        curve = json.loads((self.tuned.folder / "run" / "curve.json").read_text())
+        """What results.json and the report say of the model: label skew, and curve and curation or the answers."""
         manifest = TransitionTable.open(self.table.folder / "table").manifest
+        if self.tuned is None:
+            return {"label_skew": manifest["labels"], "answers": manifest["answers"]}
+        curve = json.loads((self.tuned.folder / "run" / "curve.json").read_text())
         curation = json.loads((self.tuned.folder / "curation.json").read_text())
         return {
             "best_step": curve["best_step"],
@@ -54,20 +65,25 @@ class TableMade:
     def costs(self) -> dict[str, Any]:
         """Tokens, bytes and samples."""
         manifest = TransitionTable.open(self.table.folder / "table").manifest
-        curation = json.loads((self.tuned.folder / "curation.json").read_text())
         size = sum(file.stat().st_size for file in (self.table.folder / "table").iterdir())
-        return {**manifest["cost"], "table_bytes": size, "fine_tuning_samples": curation["samples"]}
+        costs = {**manifest["cost"], "table_bytes": size}
+        if self.tuned is None:
+            return costs
+        curation = json.loads((self.tuned.folder / "curation.json").read_text())
+        return {**costs, "fine_tuning_samples": curation["samples"]}
 
 
 def make_table(study: Study, settings: LLMSettings, clustered: Stage) -> TableMade:
-    """Fine-tune the model on the burn-in log and let it score all pairs.
+    """Fine-tune the model on the burn-in log and let it score all pairs, or let an engine answer them.
 
     Raises:
-        InvalidInput: weights are missing, or the log has no novel transition.
+        InvalidInput: weights are missing, the log has no novel transition, or an endpoint fails.
     """
+    if settings.engine != "transformers":
+        return TableMade(None, _generated_table(study, settings, clustered))
     weights = find_weights(settings, study.cache_dir)
     stream = RandomStream(study.seed, "llm")
-    tuning = {key: value for key, value in asdict(settings).items() if key not in _TABLE_ONLY}
+    tuning = {key: value for key, value in asdict(settings).items() if key not in (*_TABLE_ONLY, *OF_ENGINES)}
     tuned = run_stage(
         study.cache_dir,
         "finetune",
@@ -100,6 +116,57 @@ def make_table(study: Study, settings: LLMSettings, clustered: Stage) -> TableMa
 
 _TABLE_ONLY = ("pmi_coefficient", "encoder_weight", "top_n", "pairs_per_shard")
 """Settings that bulk inference reads and fine-tuning does not."""
+
+
+def _generated_table(study: Study, settings: LLMSettings, clustered: Stage) -> Stage:
+    identity = {key: getattr(settings, key) for key in ("engine", "chat", "num_keywords")}
+    if settings.engine == "http":
+        identity |= {"url": settings.url, "model": settings.model}
+    else:
+        weights = find_weights(settings, study.cache_dir)
+        identity |= {"precision": settings.precision, "weights": weights_digest(weights)}
+
+    def fill(folder: Path) -> None:
+        clusters = InterestClusters.load(clustered.folder / "clusters.safetensors")
+        generate_table(open_engine(settings, study.cache_dir), clusters, settings.num_keywords, folder / "table")
+
+    return run_stage(study.cache_dir, "table", fill, config=identity, inputs=[clustered.digest], code=_CODE)
+
+
+def open_engine(settings: LLMSettings, cache_dir: Path) -> Engine:
+    """The engine that generates, ready to be asked.
+
+    Raises:
+        InvalidInput: its key, its package or its weights are missing; says how to get them.
+    """
+    if settings.engine == "http":
+        return HttpEngine(
+            url=settings.url,
+            model=settings.model,
+            chat=settings.chat,
+            key_variable=settings.key_variable,
+            timeout=settings.timeout,
+            retries=settings.retries,
+            requests_per_minute=settings.requests_per_minute,
+            requests_in_flight=settings.requests_in_flight,
+        )
+    return VllmEngine(find_weights(settings, cache_dir), settings.precision, settings.chat)
+
+
+def check_ready(settings: LLMSettings, cache_dir: Path) -> None:
+    """Check that the model can be had, before anything runs; weights are converted into the cache if need be.
+
+    Whether an endpoint answers is found out when it is asked: a table that is in the cache needs none.
+
+    Raises:
+        InvalidInput: weights, package or key are missing; says how to get them.
+    """
+    if settings.engine == "http":
+        read_key(settings.key_variable)
+        return
+    if settings.engine == "vllm":
+        check_vllm()
+    find_weights(settings, cache_dir)
 
 
 def find_weights(settings: LLMSettings, cache_dir: Path) -> Path:

@@ -23,7 +23,7 @@ from safetensors.numpy import load_file, save
 from tqdm import tqdm
 
 from agents.llm.files import check_tensors
-from agents.llm.model import compute_dtype, load_model, load_tokenizer
+from agents.llm.model import check_context, compute_dtype, load_model, load_tokenizer
 from agents.llm.prompt import PromptTokens, cluster_texts, tokenise_prompts
 from agents.llm.scoring import PrefixCache, label_log_probabilities, label_prior, mask_inputs, mixed, random_pairs
 from agents.llm.settings import LLMSettings
@@ -98,6 +98,7 @@ def fill_table(
     if num < _MIN_CLUSTERS:
         raise InvalidInput("world.num_interests", num, f"must be at least {_MIN_CLUSTERS} for a table")
     prompts = tokenise_prompts(clusters, settings.num_keywords, load_tokenizer(weights))
+    check_context(weights, prompts.longest)
     inputs = {
         "weights_digest": weights_digest(weights),
         "prompts_digest": prompts.digest,

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from agents.llm.prompt import PromptTokens, Tokens
+from agents.llm.prompt import PromptTokens, Tokens, strict_match
 from agents.llm.scoring import mask_inputs, score_pairs
 from agents.llm.trie import LabelTrie
 from sim.arrays import FloatArray, IntArray
@@ -35,15 +35,18 @@ class Samples:
 def match_rate(model: Any, tokenizer: Any, prompts: PromptTokens, samples: Samples) -> float:
     """Share of freely (greedily) generated texts that are exactly some cluster's text.
 
-    Strict: nothing but the surrounding white space is forgiven, and the end-of-text token must
-    have come. nan without samples.
+    Strict: as ``strict_match``, and the end-of-text token must have come. nan without samples.
     """
     if len(samples) == 0:
         return float("nan")
     contexts = [prompts.prompt(c1, c2) for c1, c2 in zip(samples.first.tolist(), samples.second.tolist(), strict=True)]
     generated = generate(model, contexts, max(map(len, prompts.label)) + _SPARE_TOKENS, prompts.end)
-    names = set(prompts.text)
-    hits = [tokens[-1:] == (prompts.end,) and tokenizer.decode(tokens[:-1]).strip() in names for tokens in generated]
+    number = {text: cluster for cluster, text in enumerate(prompts.text)}
+    hits = [
+        tokens[-1:] == (prompts.end,)
+        and strict_match(tokenizer.decode(tokens[:-1], clean_up_tokenization_spaces=False), number) >= 0
+        for tokens in generated
+    ]
     return float(np.mean(hits))
 
 

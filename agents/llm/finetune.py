@@ -23,10 +23,10 @@ from agents.llm.checkpoint import load_into, read_checkpoint, write_checkpoint
 from agents.llm.curation import Curation
 from agents.llm.evaluation import Samples, label_loss, match_rate, recalls
 from agents.llm.files import empty_folder, publish_folder, write_tensors
-from agents.llm.model import compute_dtype, load_model, load_tokenizer, random_model
+from agents.llm.model import check_context, compute_dtype, load_model, load_tokenizer, random_model
 from agents.llm.prompt import PromptTokens, tokenise_prompts
 from agents.llm.scoring import label_prior, random_pairs
-from agents.llm.settings import LLMSettings
+from agents.llm.settings import OF_ENGINES, LLMSettings
 from agents.llm.trie import LabelTrie
 from agents.llm.weights import weights_digest
 from agents.transitions import Transitions
@@ -78,6 +78,7 @@ def finetune(
         raise InvalidInput("llm.steps", settings.steps, "the log has no novel transitions to fine-tune on")
     tokenizer = load_tokenizer(weights)
     prompts = tokenise_prompts(clusters, settings.num_keywords, tokenizer)
+    check_context(weights, prompts.longest)
     folder.mkdir(parents=True, exist_ok=True)
     _claim(folder, weights_digest(weights), prompts, samples, held_out, settings, rng)
     final = folder / "model"
@@ -265,7 +266,7 @@ def _subsample(samples: Samples, num: int, rng: RandomStream) -> Samples:
     return samples.where(np.sort(rng.generator().permutation(len(samples))[:num]))
 
 
-_IRRELEVANT = ("model", "curation", "pairs_per_label", "held_out_share", "top_n", "pairs_per_shard")
+_IRRELEVANT = ("model", "curation", "pairs_per_label", "held_out_share", "top_n", "pairs_per_shard", *OF_ENGINES)
 """Settings that act through other arguments of ``finetune``, or only later."""
 
 

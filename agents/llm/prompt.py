@@ -8,11 +8,14 @@ A terse text that a small model can simply continue:
 where a cluster is its first keywords. The pieces are tokenised apart and joined, in training and
 inference alike, so that the tokens of instruction + C1 never depend on C2 and their key-value
 cache can be shared exactly.
+
+Models that are only to be had through a chat get the same words after an instruction that lists all
+interests: they were not fine-tuned, and cannot know them otherwise.
 """
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -23,6 +26,11 @@ from sim.errors import InvalidInput
 PREFIX = "A user enjoys: {cluster};"
 SUFFIX = " {cluster}.\nNew interest:"
 LABEL = " {cluster}"
+INSTRUCTION = (
+    "Here are interests, one a line:\n{interests}\n\n"
+    "Name the one that should be recommended next to the following user, who must not have it already. "
+    "Answer with that line of the list alone, word for word.\n\n"
+)
 
 Tokens = tuple[int, ...]
 
@@ -54,6 +62,11 @@ class PromptTokens:
         """The tokens of the prompt for an ordered pair of clusters."""
         return self.prefix[first] + self.suffix[second]
 
+    @property
+    def longest(self) -> int:
+        """Most tokens that a prompt and a label have together."""
+        return sum(max(map(len, part)) for part in (self.prefix, self.suffix, self.label))
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 of all tokens."""
@@ -61,7 +74,17 @@ class PromptTokens:
 
 
 def cluster_texts(clusters: InterestClusters, num_keywords: int) -> tuple[str, ...]:
-    """Name each cluster by its first ``num_keywords`` keywords, more where needed to tell two apart."""
+    """Name each cluster by its first ``num_keywords`` keywords, more where needed to tell two apart.
+
+    Raises:
+        InvalidInput: a keyword is blank, longer than a line, or has white space at its ends: a
+            generated text could never be matched with it.
+    """
+    for cluster, words in enumerate(clusters.keywords):
+        for word in words:
+            if normalised(word) != word or not word:
+                expected = f"must be one line without white space around it (cluster {cluster})"
+                raise InvalidInput("clusters.keywords", word, expected)
     lengths = [min(num_keywords, len(words)) for words in clusters.keywords]
     while True:
         texts = [", ".join(words[:n]) for words, n in zip(clusters.keywords, lengths, strict=True)]
@@ -73,6 +96,34 @@ def cluster_texts(clusters: InterestClusters, num_keywords: int) -> tuple[str, .
             lengths[cluster] = min(lengths[cluster] + 1, len(clusters.keywords[cluster]))
 
 
+def normalised(generated: str) -> str:
+    """What of a generated text counts: its first line that is not blank, without the white space around it."""
+    lines = generated.strip().splitlines()
+    return lines[0].strip() if lines else ""
+
+
+def strict_match(generated: str, number: Mapping[str, int]) -> int:
+    """The cluster whose text a generated text is, exactly; -1 if none.
+
+    Args:
+        generated: as the model gave it; ``normalised`` here.
+        number: of each cluster, by its text.
+    """
+    return number.get(normalised(generated), -1)
+
+
+def prompt_text(texts: Sequence[str], first: int, second: int, chat: bool) -> str:
+    """The prompt for an ordered pair of clusters, as text.
+
+    Args:
+        texts: what the M clusters are called.
+        first, second: two of them.
+        chat: as a user's message that lists all interests, rather than a text to go on from.
+    """
+    prompt = PREFIX.format(cluster=texts[first]) + SUFFIX.format(cluster=texts[second])
+    return INSTRUCTION.format(interests="\n".join(texts)) + prompt if chat else prompt
+
+
 def tokenise_prompts(clusters: InterestClusters, num_keywords: int, tokenizer: Any) -> PromptTokens:
     """Fill in the template for every cluster.
 
@@ -82,28 +133,51 @@ def tokenise_prompts(clusters: InterestClusters, num_keywords: int, tokenizer: A
         tokenizer: of the model (transformers).
 
     Raises:
-        InvalidInput: the tokenizer has no end-of-text token.
+        InvalidInput: the tokenizer has no end-of-text token, or finds it in a cluster's text, or
+            cannot tell two clusters apart; or as ``cluster_texts``.
     """
     end = tokenizer.eos_token_id
     if end is None:
         raise InvalidInput("llm.model", tokenizer.name_or_path, "its tokenizer must have an end-of-text token")
     texts = cluster_texts(clusters, num_keywords)
     start = _start_tokens(tokenizer)
-    return PromptTokens(
+    prompts = PromptTokens(
         text=texts,
-        prefix=_tokens(tokenizer, [PREFIX.format(cluster=t) for t in texts], before=start),
-        suffix=_tokens(tokenizer, [SUFFIX.format(cluster=t) for t in texts]),
-        label=_tokens(tokenizer, [LABEL.format(cluster=t) for t in texts], after=(end,)),
+        prefix=tuple(start + _after("", PREFIX.format(cluster=t), tokenizer) for t in texts),
+        suffix=tuple(_after(PREFIX[-1], SUFFIX.format(cluster=t), tokenizer) for t in texts),
+        label=tuple((*_after(SUFFIX[-1], LABEL.format(cluster=t), tokenizer), end) for t in texts),
         end=end,
     )
+    _check_labels(prompts, tokenizer)
+    return prompts
 
 
-def _tokens(tokenizer: Any, texts: Sequence[str], before: Tokens = (), after: Tokens = ()) -> tuple[Tokens, ...]:
-    ids = tokenizer(list(texts), add_special_tokens=False).input_ids
-    return tuple(before + tuple(row) + after for row in ids)
+def _after(before: str, text: str, tokenizer: Any) -> Tokens:
+    """The tokens of a text in the place where it stands, after ``before``.
+
+    Tokenizers of the SentencePiece kind (Llama, Gemma) treat the beginning of what they are given
+    as the beginning of a word, which a text that goes on from another must not get.
+    """
+    alone = tuple(tokenizer(before, add_special_tokens=False).input_ids) if before else ()
+    together = tuple(tokenizer(before + text, add_special_tokens=False).input_ids)
+    if together[: len(alone)] == alone:
+        return together[len(alone) :]
+    return tuple(tokenizer(text, add_special_tokens=False).input_ids)  # a token spans the two
 
 
 def _start_tokens(tokenizer: Any) -> Tokens:
     """What the model expects before any text: (begin-of-text,) or nothing."""
     with_special = tokenizer("a").input_ids
     return (tokenizer.bos_token_id,) if with_special[0] == tokenizer.bos_token_id else ()
+
+
+def _check_labels(prompts: PromptTokens, tokenizer: Any) -> None:
+    """Check that every label is tokens of its own, up to the end-of-text token and no further."""
+    seen: dict[Tokens, str] = {}
+    for text, label in zip(prompts.text, prompts.label, strict=True):
+        if prompts.end in label[:-1]:
+            raise InvalidInput("clusters.keywords", text, "must not contain the tokenizer's end-of-text token")
+        if label in seen:
+            expected = f"its tokenizer must tell {seen[label]!r} from {text!r}: it makes the same tokens of both"
+            raise InvalidInput("llm.model", tokenizer.name_or_path, expected)
+        seen[label] = text

@@ -5,6 +5,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from agents.llm.endpoint import check_key_variable, check_url
 from sim.errors import InvalidInput
 
 
@@ -38,6 +39,14 @@ class LLMSettings:
     encoder_weight: float
     top_n: int
     pairs_per_shard: int
+    engine: str
+    chat: bool
+    url: str
+    key_variable: str
+    timeout: float
+    retries: int
+    requests_per_minute: int
+    requests_in_flight: int
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -54,7 +63,38 @@ class LLMSettings:
                 if not low <= value <= high:  # also refuses NaN
                     limits = f"at least {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
                     raise InvalidInput(f"llm.{name}", value, f"must be {limits}")
+        self._check_engine()
 
+    def _check_engine(self) -> None:
+        """Settings that do nothing with the engine must say so: none is silently ignored."""
+        for name, value in (_OF_SCORING if self.engine == "transformers" else _OF_GENERATION).items():
+            if getattr(self, name) != value:
+                expected = f"must be {value!r} with llm.engine={self.engine}, which has no use for it"
+                raise InvalidInput(f"llm.{name}", getattr(self, name), expected)
+        check_key_variable(self.key_variable)
+        if self.engine == "http" or self.url:
+            plain = check_url(self.url)
+            if self.engine != "http":
+                raise InvalidInput(
+                    "llm.url", plain, f"must be '' with llm.engine={self.engine}, which asks no endpoint"
+                )
+        if self.model in ("", "???"):
+            raise InvalidInput(
+                "llm.model", self.model, "must be given: a folder, a Hugging Face id, or an endpoint's name"
+            )
+
+
+OF_ENGINES = (
+    "engine",
+    "chat",
+    "url",
+    "key_variable",
+    "timeout",
+    "retries",
+    "requests_per_minute",
+    "requests_in_flight",
+)
+"""Settings that fine-tuning and scoring do not read."""
 
 _KINDS: dict[Any, str] = {
     str: "a text",
@@ -67,7 +107,18 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "precision": ("auto", "bf16", "fp32"),
     "curation": ("diversified", "random"),
     "method": ("full", "lora"),
+    "engine": ("transformers", "http", "vllm"),
 }
+
+_OF_SCORING: dict[str, Any] = {"chat": False}
+_OF_GENERATION: dict[str, Any] = {
+    "random_weights": False,
+    "steps": 0,
+    "pmi_coefficient": 0.0,
+    "encoder_weight": 0.0,
+    "top_n": 1,
+}
+"""What must be set where the model scores labels, and where it generates (neither fine-tuned nor scored)."""
 
 _LIMITS: dict[str, tuple[float, float]] = {
     "threads": (1, 1024),
@@ -86,4 +137,8 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "encoder_weight": (0, 1000),
     "top_n": (1, math.inf),
     "pairs_per_shard": (1, math.inf),
+    "timeout": (0.1, 86400),
+    "retries": (0, 100),
+    "requests_per_minute": (0, math.inf),
+    "requests_in_flight": (1, 256),
 }

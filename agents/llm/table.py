@@ -27,9 +27,11 @@ class TransitionTable:
     """A table over M level-2 clusters; row ``c1 * M + c2`` belongs to the ordered pair (c1, c2).
 
     Attributes:
-        clusters: (M * M, n) int16 (int32 from 32,768 clusters), best first, never c1 nor c2.
+        clusters: (M * M, n) int16 (int32 from 32,768 clusters), best first, never c1 nor c2; -1 =
+            none, where the model was free to say anything and named no cluster.
         log_probability: (M * M, n) float32, log P(cluster | pair) of each, nats. The order is
-            that of the corrected scores (``llm.pmi_coefficient``), so these need not fall.
+            that of the corrected scores (``llm.pmi_coefficient``), so these need not fall. nan
+            where the model only generated.
         manifest: what the table was made of, and its label statistics.
     """
 
@@ -49,7 +51,7 @@ class TransitionTable:
             first, second: (B,) level-2 clusters, 0 .. M-1.
 
         Returns:
-            (B, n) clusters, best first, and (B, n) float32 log-probabilities.
+            (B, n) clusters, best first, -1 = none, and (B, n) float32 log-probabilities.
         """
         row = first.astype(np.int64) * self.num_clusters + second
         return np.asarray(self.clusters[row]), np.asarray(self.log_probability[row])

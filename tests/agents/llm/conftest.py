@@ -101,6 +101,14 @@ def make_settings():
             "encoder_weight": 0.0,
             "top_n": 4,
             "pairs_per_shard": 30,
+            "engine": "transformers",
+            "chat": False,
+            "url": "",
+            "key_variable": "",
+            "timeout": 60.0,
+            "retries": 6,
+            "requests_per_minute": 0,
+            "requests_in_flight": 8,
         }
         return LLMSettings(**{**base, **changes})
 

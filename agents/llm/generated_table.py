@@ -1,0 +1,169 @@
+"""The table by free generation: every ordered pair is put to an engine, and what it says is matched.
+
+As the paper does it: the fine-tuned model generates, and texts that are exactly a cluster's are kept.
+Each first cluster's pairs are a shard, a file of answers that grows line by line, so that neither a
+killed run nor a server that dies loses any.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from agents.llm.engines import Answer, Cost, Engine
+from agents.llm.prompt import cluster_texts, normalised, prompt_text, strict_match
+from agents.llm.table import TransitionTable, label_skew
+from sim.clusters import InterestClusters
+from sim.errors import InvalidInput
+from sim.files import write_text
+
+_MIN_CLUSTERS = 3  # with fewer, some pair has no label left
+_SPARE_TOKENS = 8  # for what tokenizers put before the first word
+_EXAMPLES = 10  # unmatched texts that the manifest lists
+_EXAMPLE_LENGTH = 80  # characters
+
+
+def generate_table(engine: Engine, clusters: InterestClusters, num_keywords: int, folder: Path) -> TransitionTable:
+    """Fill the table with what an engine says for all M^2 ordered pairs, or go on with it.
+
+    A text that is exactly a cluster's (``strict_match``) and not one of the pair's own two is the
+    pair's only entry; otherwise the pair has none, -1. Log-probabilities are not known: nan.
+
+    Args:
+        engine: what completes the prompts.
+        clusters: M of them.
+        num_keywords: keywords a cluster.
+        folder: of the table; an existing one is opened, not overwritten. Answers are kept next to
+            it until it is whole.
+
+    Raises:
+        InvalidInput: fewer than 3 clusters; the folder holds a damaged table or one of other
+            inputs; the engine cannot go on (what it said is kept: run again).
+    """
+    num = clusters.num_clusters
+    if num < _MIN_CLUSTERS:
+        raise InvalidInput("world.num_interests", num, f"must be at least {_MIN_CLUSTERS} for a table")
+    texts = cluster_texts(clusters, num_keywords)
+    inputs = {
+        "engine": engine.description,
+        "prompts_digest": hashlib.sha256(prompt_text(texts, 0, 1, chat=True).encode()).hexdigest(),
+        "clusters_digest": clusters.digest,
+    }
+    if folder.is_dir():
+        table = TransitionTable.open(folder)
+        if table.manifest.get("inputs") != inputs:
+            raise InvalidInput("table", str(folder), "was made of other inputs; delete it or choose another folder")
+        return table
+    name = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]
+    answers = folder.with_name(f"{folder.name}.answers-{name}")
+    answers.mkdir(parents=True, exist_ok=True)
+    shards = [_Shard(answers, first, num) for first in range(num)]
+    _ask_all(engine, texts, shards)
+    _assemble(folder, shards, texts, inputs)
+    shutil.rmtree(answers)
+    return TransitionTable.open(folder)
+
+
+class _Shard:
+    """The answers for all pairs of one first cluster: a JSON object a line."""
+
+    def __init__(self, folder: Path, first: int, num_clusters: int) -> None:
+        self.first, self._num = first, num_clusters
+        self.file = folder / f"shard-{first:05d}.jsonl"
+        self._unfinished = self.file.with_suffix(".unfinished")
+
+    def read(self) -> dict[int, Answer]:
+        """What was answered so far, by second cluster; a line cut off by a kill counts for nothing."""
+        found: dict[int, Answer] = {}
+        path = self.file if self.file.is_file() else self._unfinished
+        for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+            try:
+                entry = json.loads(line)
+                found[entry["second"]] = Answer(entry["second"], entry["text"], Cost(**entry["cost"]))
+            except (ValueError, KeyError, TypeError):
+                continue
+        return found
+
+    def missing(self) -> list[int]:
+        """Second clusters that were not answered yet."""
+        if self.file.is_file():
+            return []
+        found = self.read()
+        return [second for second in range(self._num) if second not in found]
+
+    def ask(self, engine: Engine, texts: tuple[str, ...], bar: Any) -> None:
+        """Let the engine answer what is missing."""
+        missing = self.missing()
+        lines = [_line(answer) for answer in self.read().values()]
+        write_text(self._unfinished, "".join(lines))  # without a line that was cut off
+        prompts = [prompt_text(texts, self.first, second, engine.chat) for second in missing]
+        # No tokenizer makes more tokens of a text than it has bytes.
+        max_tokens = max(len(text.encode()) for text in texts) + _SPARE_TOKENS
+        with self._unfinished.open("a", encoding="utf-8") as file:
+            for answer in engine.answers(prompts, max_tokens):
+                file.write(_line(Answer(missing[answer.number], answer.text, answer.cost)))
+                file.flush()
+                bar.update()
+        os.replace(self._unfinished, self.file)
+
+
+def _line(answer: Answer) -> str:
+    return json.dumps({"second": answer.number, "text": answer.text, "cost": asdict(answer.cost)}) + "\n"
+
+
+def _ask_all(engine: Engine, texts: tuple[str, ...], shards: list[_Shard]) -> None:
+    total = len(texts) ** 2
+    missing = sum(len(shard.missing()) for shard in shards)
+    with tqdm(total=total, initial=total - missing, desc="filling the table", unit="pair") as bar:
+        try:
+            for shard in shards:
+                if not shard.file.is_file():
+                    shard.ask(engine, texts, bar)
+        except InvalidInput as error:
+            kept = f"{bar.n:,} of {total:,} answers are kept: run again to go on"
+            raise InvalidInput(error.field, error.value, f"{error.expected}; {kept}") from None
+
+
+def _assemble(folder: Path, shards: list[_Shard], texts: tuple[str, ...], inputs: dict[str, Any]) -> None:
+    """Match the answers and write the table."""
+    num, number = len(texts), {text: cluster for cluster, text in enumerate(texts)}
+    found = np.full((num, num), -1, np.int32)
+    unmatched: Counter[str] = Counter()
+    cost, own = Cost(), 0
+    for shard in shards:
+        answers = shard.read()
+        if len(answers) != num:
+            raise InvalidInput("answers", str(shard.file), f"must hold {num} answers; delete it and run again")
+        for second, answer in answers.items():
+            cluster = strict_match(answer.text, number)
+            if cluster in (shard.first, second):
+                own += 1
+            elif cluster < 0:
+                unmatched[normalised(answer.text)[:_EXAMPLE_LENGTH]] += 1
+            else:
+                found[shard.first, second] = cluster
+            cost += answer.cost
+    matched = found >= 0
+    frequent = sorted(unmatched.items(), key=lambda text: (-text[1], text[0]))[:_EXAMPLES]
+    about = {
+        "inputs": inputs,
+        "clusters_digest": inputs["clusters_digest"],
+        "labels": label_skew(np.bincount(found[matched], minlength=num)),
+        "answers": {
+            "pairs": num * num,
+            "matched": int(matched.sum()),
+            "strict_match_rate": float(matched.mean()),
+            "one_of_the_pair": own,
+            "empty": unmatched[""],
+            "frequent_unmatched": dict(frequent),
+        },
+        "cost": asdict(cost),
+    }
+    TransitionTable.write(folder, found.reshape(-1, 1), np.full((num * num, 1), np.nan, np.float32), about)

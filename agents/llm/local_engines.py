@@ -1,0 +1,176 @@
+"""Engines whose model runs on this machine: transformers, and vLLM where it is installed."""
+
+import importlib.util
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from agents.llm.engines import Answer, Cost, Engine
+from agents.llm.model import check_context, compute_dtype, load_model, load_tokenizer
+from agents.llm.weights import weights_digest
+from sim.errors import InvalidInput
+
+_BATCH = 32  # prompts generated together: the key-value caches of as many are in memory
+_HOW_TO_GET_VLLM = (
+    "needs the package vllm, which pins versions of its own: install it with interestlab in a separate "
+    "environment (docs/engines.md), or take llm.engine=http and a server"
+)
+
+
+class TransformersEngine(Engine):
+    """Plain batched ``generate`` of transformers, on the GPU if there is one.
+
+    The reference for the other engines: the same weights served elsewhere must say the same.
+
+    Args:
+        weights: folder as ``prepare_weights`` gives it.
+        precision: ``bf16``, ``fp32`` or ``auto``; see ``compute_dtype``.
+        chat: as ``Engine.chat``.
+
+    Raises:
+        InvalidInput: no causal language model there, or, with ``chat``, no chat template.
+    """
+
+    def __init__(self, weights: Path, precision: str, chat: bool = False) -> None:
+        super().__init__(chat)
+        self._weights, self._dtype = weights, compute_dtype(precision)
+        self._tokenizer = load_tokenizer(weights)
+        if chat:
+            check_chat_template(self._tokenizer, weights)
+        self._model = load_model(weights, self._dtype)
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """Weights by their digest, and the precision."""
+        return {
+            "engine": "transformers",
+            "weights_digest": weights_digest(self._weights),
+            "precision": str(self._dtype).removeprefix("torch."),
+            "chat": self.chat,
+        }
+
+    def _answers(self, prompts: Sequence[str], max_tokens: int) -> Iterator[Answer]:
+        tokens = [self._tokens(prompt) for prompt in prompts]
+        check_context(self._weights, max(map(len, tokens), default=0) + max_tokens)
+        order = sorted(range(len(tokens)), key=lambda i: len(tokens[i]))  # like lengths together: few pads
+        for start in range(0, len(order), _BATCH):
+            batch = order[start : start + _BATCH]
+            yield from self._generate(batch, [tokens[i] for i in batch], max_tokens)
+
+    def _tokens(self, prompt: str) -> list[int]:
+        if not self.chat:
+            return list(self._tokenizer(prompt).input_ids)
+        message = [{"role": "user", "content": prompt}]
+        text = self._tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True)
+        return list(self._tokenizer(text, add_special_tokens=False).input_ids)  # the template wrote them
+
+    @torch.inference_mode()
+    def _generate(self, numbers: list[int], tokens: list[list[int]], max_tokens: int) -> list[Answer]:
+        """Answers to a batch of prompts, padded on the left."""
+        longest = max(map(len, tokens))
+        pad = self._pad_token()
+        ids = torch.tensor([[pad] * (longest - len(t)) + t for t in tokens], device=self._model.device)
+        real = torch.tensor([[0] * (longest - len(t)) + [1] * len(t) for t in tokens], device=self._model.device)
+        output = self._model.generate(
+            input_ids=ids, attention_mask=real, do_sample=False, max_new_tokens=max_tokens, pad_token_id=pad
+        )
+        answers = []
+        for number, prompt, row in zip(numbers, tokens, output[:, longest:].tolist(), strict=True):
+            said = _until(row, self._ends())
+            text = self._tokenizer.decode(said, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+            spoken = min(len(said) + 1, max_tokens)  # with the end token, which was generated too
+            answers.append(Answer(number, text, Cost(len(prompt), spoken, requests=1)))
+        return answers
+
+    def _ends(self) -> set[int]:
+        """The tokens that end a completion; models for chats have several."""
+        ends = self._model.generation_config.eos_token_id
+        return {ends} if isinstance(ends, int) else set(ends or ())
+
+    def _pad_token(self) -> int:
+        """Any token will do: pads are masked."""
+        pad = self._tokenizer.pad_token_id
+        return 0 if pad is None else int(pad)
+
+
+class VllmEngine(Engine):
+    """Greedy generation by vLLM (Kwon et al. 2023) in this process; for GPUs and large models.
+
+    Written for vLLM 0.32: ``LLM``, ``SamplingParams``, ``LLM.generate`` and ``LLM.chat``.
+
+    Args:
+        weights: folder as ``prepare_weights`` gives it.
+        precision, chat: as for ``TransformersEngine``.
+
+    Raises:
+        InvalidInput: vLLM is not installed; says how to get it. With ``chat``: no chat template.
+    """
+
+    def __init__(self, weights: Path, precision: str, chat: bool = False) -> None:
+        super().__init__(chat)
+        check_vllm()
+        from vllm import LLM, SamplingParams
+
+        if chat:
+            check_chat_template(load_tokenizer(weights), weights)
+        self._weights, self._sampling = weights, SamplingParams
+        self._dtype = str(compute_dtype(precision)).removeprefix("torch.")
+        self._llm = LLM(
+            model=str(weights),
+            dtype=self._dtype,
+            load_format="safetensors",
+            enable_prefix_caching=True,  # prompts of one first cluster begin alike
+            seed=0,
+        )
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """Weights by their digest, precision, and vLLM's version."""
+        import vllm
+
+        return {
+            "engine": "vllm",
+            "version": str(vllm.__version__),
+            "weights_digest": weights_digest(self._weights),
+            "precision": self._dtype,
+            "chat": self.chat,
+        }
+
+    def _answers(self, prompts: Sequence[str], max_tokens: int) -> Iterator[Answer]:
+        greedy = self._sampling(temperature=0.0, max_tokens=max_tokens)
+        if self.chat:
+            messages = [[{"role": "user", "content": prompt}] for prompt in prompts]
+            outputs = self._llm.chat(messages, greedy, use_tqdm=False)
+        else:
+            outputs = self._llm.generate(list(prompts), greedy, use_tqdm=False)
+        for number, output in enumerate(outputs):
+            said = output.outputs[0]
+            yield Answer(number, said.text, Cost(len(output.prompt_token_ids), len(said.token_ids), requests=1))
+
+
+def check_vllm() -> None:
+    """Check that vLLM is installed, without importing it.
+
+    Raises:
+        InvalidInput: it is not; says how to get it.
+    """
+    if importlib.util.find_spec("vllm") is None:
+        raise InvalidInput("llm.engine", "vllm", _HOW_TO_GET_VLLM)
+
+
+def check_chat_template(tokenizer: Any, weights: Path) -> None:
+    """Check that a model can be chatted with.
+
+    Raises:
+        InvalidInput: its tokenizer has no chat template.
+    """
+    if not getattr(tokenizer, "chat_template", None):
+        raise InvalidInput("llm.chat", True, f"must be false for {weights}: its tokenizer has no chat template")
+
+
+def _until(tokens: list[int], ends: set[int]) -> list[int]:
+    """The tokens before the first of ``ends``: what follows are pads."""
+    stop = next((i for i, token in enumerate(tokens) if token in ends), len(tokens))
+    return tokens[:stop]
