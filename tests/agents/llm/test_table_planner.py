@@ -78,6 +78,22 @@ def test_looks_the_pair_up(table_folder, records):
     assert plan[0].tolist() == ((only + np.arange(1, 4)) % 10).tolist()
 
 
+def test_nothing_there_is_no_cluster(clusters, records, tmp_path):
+    """Of a table by generation: -1 where no cluster was named."""
+    (only,) = np.flatnonzero(records.consumed[1])  # user 1 has consumed one cluster only
+    rows = np.full((10, 10), -1)
+    rows[only] = (only + 3) % 10
+    TransitionTable.write(
+        tmp_path / "table", rows.reshape(100, 1), np.full((100, 1), np.nan), {"clusters_digest": clusters.digest}
+    )
+    plan = planner_for(tmp_path / "table", records).propose(records.requests(np.arange(NUM_USERS), 2), RNG)
+    assert plan[1, 0] == (only + 3) % 10
+    for user, row in enumerate(plan):
+        novel = np.flatnonzero(~records.consumed[user])
+        assert np.isin(row, novel).sum() == min(2, len(novel))  # random new ones step in, never -1
+    assert plan.min() >= 0
+
+
 def test_a_table_for_other_clusters_is_refused(records, tmp_path):
     TransitionTable.write(tmp_path / "table", np.zeros((100, 4)), np.zeros((100, 4)), {"clusters_digest": "other"})
     with pytest.raises(InvalidInput, match="other clusters"):

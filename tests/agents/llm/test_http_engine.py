@@ -1,0 +1,332 @@
+import logging
+import threading
+import time
+from email.utils import formatdate
+
+import pytest
+
+import agents.llm.http_engine
+from agents.llm.endpoint import retry_after
+from agents.llm.engines import Cost
+from agents.llm.http_engine import HttpEngine
+from sim.errors import InvalidInput
+from tests.agents.llm.endpoint_server import (
+    ScriptedServer,
+    chat_completion,
+    completion,
+    cuts_off,
+    echo,
+    fails,
+    gives,
+    says,
+    send,
+)
+
+KEY = "sk-very-secret-0123456789"
+
+
+@pytest.fixture
+def serve():
+    servers = []
+
+    def start(*script):
+        servers.append(ScriptedServer(*script))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    """Retries after hundredths of a second."""
+    monkeypatch.setattr(agents.llm.http_engine, "_FIRST_DELAY", 0.01)
+
+
+def engine_for(server, **changes):
+    given = {"chat": False, "key_variable": "", "timeout": 5.0, "retries": 3}
+    given |= {"requests_per_minute": 0, "requests_in_flight": 4, "url": getattr(server, "url", server)}
+    return HttpEngine(**{**given, "model": "small", **changes})
+
+
+def test_completions_come_in_order_and_are_counted(serve):
+    def slow_first(handler, body):
+        time.sleep(0.3 if body["prompt"] == "p0" else 0)
+        echo(handler, body)
+
+    server = serve(slow_first)
+    engine = engine_for(server)
+    prompts = [f"p{i}" for i in range(9)]
+    assert engine.complete(prompts, 12) == prompts
+    assert engine.cost == Cost(prompt_tokens=63, completion_tokens=27, requests=9, retries=0)
+    path, headers, body = server.seen[0]
+    assert path == "/v1/completions"
+    assert set(body) == {"model", "prompt", "max_tokens", "temperature"}
+    assert (body["model"], body["max_tokens"], body["temperature"]) == ("small", 12, 0)
+    assert "Authorization" not in headers
+
+
+def test_answers_come_as_they_are_ready(serve):
+    server = serve(
+        lambda handler, body: (server.release.wait(5) if body["prompt"] == "slow" else 0, echo(handler, body))
+    )
+    answers = engine_for(server).answers(["slow", "quick"], 5)
+    assert next(answers).number == 1
+    server.release.set()
+    assert next(answers).number == 0
+
+
+def test_chat_puts_the_prompt_into_a_message(serve):
+    server = serve(gives(chat_completion("  tofu\n")))
+    assert engine_for(server, chat=True).complete(["hello"], 5) == ["  tofu\n"]
+    path, _, body = server.seen[0]
+    assert path == "/v1/chat/completions"
+    assert body["messages"] == [{"role": "user", "content": "hello"}]
+    assert "prompt" not in body
+
+
+def test_a_model_that_only_thought_said_nothing(serve):
+    server = serve(gives(chat_completion(None)))
+    engine = engine_for(server, chat=True)
+    assert engine.complete(["hello"], 5) == [""]
+    assert engine.cost.retries == 1  # once more, in case
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        fails(500, b"Internal Server Error"),
+        fails(503, {"detail": "loading"}),
+        fails(429, {"error": {"message": "slow down"}}),
+        gives(b'{"choices": [{"text": "hal'),
+        gives(b""),
+        gives({"error": {"message": "upstream is overloaded", "code": 502}}),
+        gives(completion("")),
+        cuts_off,
+    ],
+)
+def test_what_may_pass_is_tried_again(serve, failure):
+    server = serve(failure, echo)
+    engine = engine_for(server)
+    assert engine.complete(["a"], 5) == ["a"]
+    assert (engine.cost.requests, engine.cost.retries) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("failure", "says", "requests"),
+    [
+        (fails(500, b"Internal Server Error"), r"answered 500 \(Internal Server Error\); tried 3 times", 3),
+        (fails(502, b"<html><h1>Bad gateway</h1></html>"), r"answered 502; tried 3 times", 3),
+        (fails(429, {"error": {"message": "slow down"}}), r"answered 429 \(slow down\); tried 3 times", 3),
+        (gives(b'{"choices": [{"te'), r"broken JSON .*tried 3 times", 3),
+        (gives({"error": "no memory"}), r"answered with an error \(no memory\); tried 3 times", 3),
+        (fails(404, {"error": {"message": "no model 'small'"}}), r"answered 404 \(no model 'small'\)", 1),
+        (fails(400, {"detail": "prompt must be a string."}), r"answered 400 \(prompt must be a string", 1),
+        (fails(307, b"", [("Location", "/elsewhere")]), r"answered 307", 1),
+        (fails(401, {"error": {"message": "who?"}}), r"answered 401 \(who\?\); no key was sent: llm\.key_variable", 1),
+        (gives(b"<!doctype html><title>Hello"), r"a web page: is this the API's address", 1),
+        (gives([1, 2]), r"JSON that is no object", 1),
+        (gives({"usage": {}}), r"gave no choices where one was asked for", 1),
+        (gives({"choices": []}), r"gave 0 choices", 1),
+        (gives({"choices": [{"text": "a"}, {"text": "b"}]}), r"gave 2 choices", 1),
+        (gives({"choices": [{"message": {"content": "a"}}]}), r"a choice without text: is llm\.chat right", 1),
+        (gives({"choices": ["a"]}), r"a choice without text", 1),
+        (gives(b"x" * 2_000_000), r"more than 1,048,576 bytes", 1),
+    ],
+)
+def test_what_will_not_pass_is_said_in_one_line(serve, failure, says, requests):
+    server = serve(failure)
+    with pytest.raises(InvalidInput, match=says) as caught:
+        engine_for(server, retries=2).complete(["a"], 5)
+    assert str(caught.value).startswith(f"llm.url='{server.url}/completions': ")
+    assert "\n" not in str(caught.value)
+    assert len(server.seen) == requests
+
+
+def test_a_hanging_server_is_given_up_after_the_timeout(serve):
+    server = serve(lambda handler, body: server.release.wait(10))
+    start = time.monotonic()
+    with pytest.raises(InvalidInput, match=r"has not answered within 0\.2 s; tried 2 times"):
+        engine_for(server, timeout=0.2, retries=1).complete(["a"], 5)
+    assert time.monotonic() - start < 3
+
+
+def test_a_trickle_is_no_answer(serve):
+    def drops(handler, body):
+        handler.send_response(200)
+        handler.send_header("Content-Length", "1000")
+        handler.end_headers()
+        while not server.release.wait(0.05):
+            try:
+                handler.wfile.write(b" ")
+                handler.wfile.flush()
+            except OSError:
+                return
+
+    server = serve(drops)
+    with pytest.raises(InvalidInput, match=r"has not answered within 0\.3 s"):
+        engine_for(server, timeout=0.3, retries=0).complete(["a"], 5)
+
+
+def test_nobody_there(serve):
+    server = serve(echo)
+    server.close()
+    with pytest.raises(InvalidInput, match=r"cannot be reached or broke off .*refused.*; tried 3 times"):
+        engine_for(server, retries=2).complete(["a"], 5)
+
+
+@pytest.mark.parametrize("header", ["0.4", formatdate(time.time() + 86400, usegmt=True)])
+def test_retry_after_is_respected_or_too_long(serve, header):
+    server = serve(fails(429, b"{}", [("Retry-After", header)]), echo)
+    start = time.monotonic()
+    if header == "0.4":
+        assert engine_for(server).complete(["a"], 5) == ["a"]
+        assert time.monotonic() - start >= 0.4
+    else:
+        with pytest.raises(InvalidInput, match=r"asks to be left alone for 86[34]\d\d s"):
+            engine_for(server).complete(["a"], 5)
+
+
+def test_retry_after_holds_everybody_back(serve):
+    times = []
+
+    def noted(handler, body):
+        times.append(time.monotonic())
+        time.sleep(0.1)
+        echo(handler, body)
+
+    server = serve(fails(503, b"{}", [("Retry-After", "0.5")]), noted)
+    start = time.monotonic()
+    assert engine_for(server, requests_in_flight=2).complete(list("abcd"), 5) == list("abcd")
+    assert len(times) == 4
+    assert sum(t - start < 0.5 for t in times) <= 1  # only the one that was in flight already
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [(None, None), ("7", 7.0), ("-1", 0.0), ("Mon, 01 Jan 2001 00:00:00 GMT", 0.0), ("soon", None)],
+)
+def test_retry_after_reads_seconds_and_dates(header, seconds):
+    assert retry_after(header) == seconds
+
+
+def test_no_more_requests_a_minute_than_allowed(serve):
+    start = time.monotonic()
+    engine_for(serve(echo), requests_per_minute=600).complete(list("abcdef"), 5)
+    assert 0.5 <= time.monotonic() - start < 2.5
+
+
+def test_no_more_requests_in_flight_than_allowed(serve):
+    lock, now, most = threading.Lock(), [0], [0]
+
+    def counted(handler, body):
+        with lock:
+            now[0] += 1
+            most[0] = max(most[0], now[0])
+        time.sleep(0.05)
+        with lock:
+            now[0] -= 1
+        echo(handler, body)
+
+    engine_for(serve(counted), requests_in_flight=3).complete(list("abcdefghij"), 5)
+    assert most[0] == 3
+
+
+def test_what_was_in_flight_is_not_lost(serve):
+    def one_fails(handler, body):
+        if body["prompt"] == "bad":
+            send(handler, 400, {"detail": "bad"})
+        else:
+            time.sleep(0.2)
+            echo(handler, body)
+
+    server = serve(one_fails)
+    answered = []
+
+    def ask():
+        for answer in engine_for(server).answers(["a", "b", "bad", "c", *"defghij"], 5):
+            answered.append(answer.number)
+
+    with pytest.raises(InvalidInput, match="answered 400"):
+        ask()
+    assert sorted(answered) == [0, 1, 3]
+    assert len(server.seen) == 4  # nothing was begun after the failure
+
+
+def test_an_endpoint_with_nothing_to_say_is_noticed(serve):
+    server = serve(says(" \n"))
+    with pytest.raises(InvalidInput, match=r"gave 20 empty texts and no other: llm\.chat must be"):
+        engine_for(server).complete(["a"] * 100, 5)
+    assert len(server.seen) < 60
+    mostly = serve(says("something"), says(""))
+    assert engine_for(mostly, requests_in_flight=1).complete(["a"] * 50, 5).count("") == 49
+
+
+def test_the_key_goes_to_the_endpoint_and_nowhere_else(serve, monkeypatch, caplog, capfd):
+    monkeypatch.setenv("MY_KEY", KEY)
+    caplog.set_level(logging.DEBUG)
+    server = serve(echo)
+    engine = engine_for(server, key_variable="MY_KEY")
+    engine.complete(["a"], 5)
+    assert server.seen[0][1]["Authorization"] == f"Bearer {KEY}"
+    told = [str(engine.description), repr(engine), repr(vars(engine).get("cost"))]
+    for status in (400, 401, 500):
+        rude = serve(fails(status, {"error": {"message": f"the key Bearer {KEY} is not liked"}}))
+        with pytest.raises(InvalidInput) as caught:
+            engine_for(rude, key_variable="MY_KEY", retries=1).complete(["a"], 5)
+        told.append(str(caught.value))
+        if status == 401:
+            assert "the key sent is that of the environment variable MY_KEY" in str(caught.value)
+    repeated = engine_for(serve(says(f"you sent {KEY}")), key_variable="MY_KEY").complete(["a"], 5)
+    told += [*repeated, caplog.text, *capfd.readouterr()]
+    assert repeated == ["you sent ***"]
+    assert "HTTP Request" in caplog.text  # the log was on
+    assert not any(KEY in text for text in told)
+
+
+def test_short_fillers_for_a_key_do_not_touch_answers(serve, monkeypatch):
+    monkeypatch.setenv("MY_KEY", "EMPTY")
+    assert engine_for(serve(says("EMPTY nest")), key_variable="MY_KEY").complete(["a"], 5) == ["EMPTY nest"]
+
+
+@pytest.mark.parametrize("value", [None, "", "  ", f"{KEY}\nX-Other: 1", "schlüssel"])
+def test_a_key_that_cannot_be_sent(value, monkeypatch):
+    monkeypatch.delenv("MY_KEY", raising=False)
+    if value is not None:
+        monkeypatch.setenv("MY_KEY", value)
+    with pytest.raises(InvalidInput, match=r"llm\.key_variable='MY_KEY': (is not set|must hold printable)") as caught:
+        engine_for("http://127.0.0.1:1/v1", key_variable="MY_KEY")
+    assert KEY not in str(caught.value)
+
+
+def test_a_key_in_the_place_of_its_variable_is_not_repeated():
+    with pytest.raises(InvalidInput, match="name of an environment variable") as caught:
+        engine_for("http://127.0.0.1:1/v1", key_variable=KEY)
+    assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [f"http://me:{KEY}@host/v1", f"https://host/v1?key={KEY}", f"https://{KEY}@host", f"http://h/v1#{KEY}"],
+)
+def test_addresses_with_credentials_are_refused_without_repeating_them(url):
+    with pytest.raises(InvalidInput, match="must hold no user, password or query") as caught:
+        engine_for(url)
+    assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["", "host:8000/v1", "ftp://host/v1", "http://", "http://host:port/v1", "http://[::1/v1"]
+)
+def test_addresses_that_are_none(url):
+    with pytest.raises(InvalidInput, match="must be an address such as"):
+        engine_for(url)
+
+
+def test_a_slash_at_the_end_does_not_matter(serve):
+    server = serve(echo)
+    engine = engine_for(server.url + "/")
+    engine.complete(["a"], 5)
+    assert server.seen[0][0] == "/v1/completions"
+    assert engine.description == {"engine": "http", "url": server.url, "model": "small", "chat": False}
