@@ -131,7 +131,9 @@ class _Run:
             model.get_input_embeddings().weight.requires_grad_(False)
             model.get_output_embeddings().weight.requires_grad_(False)
         # Evaluated is what will be served: the weights rounded to the precision of the products.
-        self.served = copy.deepcopy(self.model).to(self.dtype)
+        self.served = copy.deepcopy(self.model)
+        for parameter in self.served.parameters():  # not the buffers: angles of positions stay exact when served
+            parameter.data = parameter.data.to(self.dtype)
         self.trained = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
         self.optimizer = torch.optim.AdamW(
             self.trained.values(), lr=settings.learning_rate, weight_decay=_WEIGHT_DECAY, fused=True
