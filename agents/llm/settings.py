@@ -78,7 +78,7 @@ class LLMSettings:
                 raise InvalidInput(
                     "llm.url", plain, f"must be '' with llm.engine={self.engine}, which asks no endpoint"
                 )
-        if self.model in ("", "???"):
+        if not self.model:
             raise InvalidInput(
                 "llm.model", self.model, "must be given: a folder, a Hugging Face id, or an endpoint's name"
             )

@@ -1,0 +1,128 @@
+"""From ``llm=endpoint`` to a table that the planner reads: settings, checks before the burn-in, the stage."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_module
+from omegaconf import OmegaConf
+
+import agents.llm.http_engine
+from agents.llm.planner import LLMTablePlanner
+from agents.llm.prompt import cluster_texts, prompt_text
+from agents.llm.table import TransitionTable
+from experiments.llm_arms import check_llm, find_all_weights, make_tables, results_of, stages_of, with_tables
+from experiments.stages import Stage
+from sim.errors import InvalidInput
+from tests.agents.llm.conftest import KEYWORDS, clusters_of
+from tests.agents.llm.endpoint_server import ScriptedServer, completion, fails, send
+
+SECRET = "sk-0123456789-secret"
+NUM = len(KEYWORDS)
+
+
+def settings_of(*overrides):
+    with initialize_config_module("conf", version_base="1.3"):
+        config = compose("compare", ["world=tiny", "llm=endpoint", *overrides])
+    return check_llm(OmegaConf.to_container(config.llm, resolve=True))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        ([], r"llm\.model='': must be given"),
+        (["llm.model=m", "llm.url=localhost:8000"], r"llm\.url=.*must be an address such as"),
+        (["llm.model=m", f"llm.url='http://u:{SECRET}@host/v1'"], r"llm\.url='http://host/v1': must hold no user"),
+        (["llm.model=m", f"llm.key_variable={SECRET}"], r"llm\.key_variable='…': must be the name of an environment"),
+        (["llm.model=m", "llm.engine=ollama"], r"llm\.engine='ollama': must be one of transformers, http, vllm"),
+        (["llm.model=m", "llm.steps=75"], r"llm\.steps=75: must be 0 with llm\.engine=http"),
+        (["llm.model=m", "llm.random_weights=true"], r"llm\.random_weights=True: must be False with llm\.engine=http"),
+        (["llm.model=m", "llm.pmi_coefficient=1"], r"llm\.pmi_coefficient=1\.0: must be 0\.0"),
+        (["llm.model=m", "llm.top_n=10"], r"llm\.top_n=10: must be 1"),
+        (["llm.model=m", "llm.engine=vllm"], r"llm\.url=.*must be '' with llm\.engine=vllm"),
+        (["llm.model=m", "llm.timeout=0"], r"llm\.timeout=0\.0: must be from 0\.1"),
+        (["llm.model=m", "llm.requests_in_flight=0"], r"llm\.requests_in_flight=0: must be from 1 to 256"),
+        (["llm=tiny", "llm.chat=true"], r"llm\.chat=True: must be False with llm\.engine=transformers"),
+        (["llm=tiny", "llm.url=http://h/v1"], r"llm\.url='http://h/v1': must be '' with llm\.engine=transformers"),
+    ],
+)
+def test_settings_that_do_nothing_or_cannot_be(overrides, says):
+    with pytest.raises(InvalidInput, match=says) as caught:
+        settings_of(*overrides)
+    assert SECRET not in str(caught.value)
+
+
+def test_every_preset_says_which_engine():
+    assert settings_of("llm.model=m").engine == "http"
+    assert settings_of("llm.model=m", "llm.engine=vllm", "llm.url=''").engine == "vllm"
+    assert {settings_of(f"llm={name}").engine for name in ("tiny", "smollm2")} == {"transformers"}
+
+
+@dataclass(frozen=True)
+class SomeOfAStudy:
+    """What the stages of a language model read of a study."""
+
+    cache_dir: Path
+    agents: dict[str, Any]
+    seed: int = 0
+
+
+def study_in(tmp_path):
+    return SomeOfAStudy(tmp_path / "cache", {"llm": {"planner": {"_target_": "x", "table": "???"}}})
+
+
+def test_what_is_missing_is_known_before_the_burn_in(tmp_path, monkeypatch):
+    monkeypatch.delenv("NO_SUCH_KEY", raising=False)
+    keyless = settings_of("llm.model=m", "llm.key_variable=NO_SUCH_KEY")
+    with pytest.raises(InvalidInput, match=r"llm\.key_variable='NO_SUCH_KEY': is not set"):
+        find_all_weights(study_in(tmp_path), {"llm": keyless})
+    with pytest.raises(InvalidInput, match="needs the package vllm"):
+        find_all_weights(study_in(tmp_path), {"llm": settings_of("llm.model=m", "llm.engine=vllm", "llm.url=''")})
+    find_all_weights(study_in(tmp_path), {"llm": settings_of("llm.model=m")})  # whether it answers shows later
+
+
+@pytest.fixture
+def clustered(tmp_path):
+    folder = tmp_path / "clusters"
+    folder.mkdir()
+    clusters_of(KEYWORDS).save(folder / "clusters.safetensors")
+    return Stage(folder, "digest", 0.0, cached=False)
+
+
+def test_a_table_is_made_once_and_killed_runs_go_on(tmp_path, clustered, monkeypatch):
+    monkeypatch.setattr(agents.llm.http_engine, "_FIRST_DELAY", 0.01)
+    monkeypatch.setenv("THE_KEY", SECRET)
+    texts = cluster_texts(clusters_of(KEYWORDS), 3)
+    next_one = {prompt_text(texts, a, b, False): texts[(a + 1) % NUM] for a in range(NUM) for b in range(NUM)}
+
+    def answer(handler, body):
+        send(handler, 200, completion(next_one[body["prompt"]]))
+
+    server = ScriptedServer(*[answer] * 42, fails(403, {"error": {"message": f"no credit for {SECRET}"}}))
+    study = study_in(tmp_path)
+    settings = {"llm": settings_of("llm.model=m", f"llm.url={server.url}", "llm.key_variable=THE_KEY")}
+    with pytest.raises(
+        InvalidInput, match=r"answered 403 \(no credit for \*\*\*\).*THE_KEY; 42 of 100 answers are kept"
+    ):
+        make_tables(study, settings, clustered)
+    server.script[:] = [answer]
+    made = make_tables(study, settings, clustered)
+    asked = len(server.seen)
+    assert asked - 58 in range(43, 52)  # at most as many failed as were in flight
+    server.close()
+    again = make_tables(study, settings, clustered)  # found in the cache: the endpoint may be gone
+    assert again["llm"].table.cached
+    assert len(server.seen) == asked
+
+    results = results_of(made)
+    assert results["llm"]["answers"]["strict_match_rate"] == 0.9
+    assert results["costs"]["llm"]["requests"] == 100
+    assert results["costs"]["llm"]["table_bytes"] > 0
+    assert list(stages_of(made)) == ["table"]
+    folder = with_tables(study, made).agents["llm"]["planner"]["table"]
+    assert TransitionTable.open(made["llm"].table.folder / "table").clusters[1, 0] == -1  # (0, 1) -> 1 is not new
+    LLMTablePlanner(folder)
+    left = [path.read_text() for path in tmp_path.rglob("*") if path.suffix in (".json", ".jsonl")]
+    assert not any(SECRET in text for text in [*left, json.dumps(results)])
