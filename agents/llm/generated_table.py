@@ -26,6 +26,7 @@ from sim.files import write_text
 
 _MIN_CLUSTERS = 3  # with fewer, some pair has no label left
 _SPARE_TOKENS = 8  # for what tokenizers put before the first word
+_HOPELESS = 500  # first answers that, if none names an interest, show that none will
 _EXAMPLES = 10  # unmatched texts that the manifest lists
 _EXAMPLE_LENGTH = 80  # characters
 
@@ -45,7 +46,7 @@ def generate_table(engine: Engine, clusters: InterestClusters, num_keywords: int
 
     Raises:
         InvalidInput: fewer than 3 clusters; the folder holds a damaged table or one of other
-            inputs; the engine cannot go on (what it said is kept: run again).
+            inputs; the engine cannot go on (what it said is kept: run again), or it never names an interest.
     """
     num = clusters.num_clusters
     if num < _MIN_CLUSTERS:
@@ -119,16 +120,28 @@ def _line(answer: Answer) -> str:
 
 
 def _ask_all(engine: Engine, texts: tuple[str, ...], shards: list[_Shard]) -> None:
-    total = len(texts) ** 2
+    """Let the engine answer all that is missing, and notice if it never names an interest."""
+    total, number = len(texts) ** 2, {text: cluster for cluster, text in enumerate(texts)}
+    said: Counter[str] = Counter()
     missing = sum(len(shard.missing()) for shard in shards)
     with tqdm(total=total, initial=total - missing, desc="filling the table", unit="pair") as bar:
-        try:
-            for shard in shards:
+        for shard in shards:
+            try:
                 if not shard.file.is_file():
                     shard.ask(engine, texts, bar)
-        except InvalidInput as error:
-            kept = f"{bar.n:,} of {total:,} answers are kept: run again to go on"
-            raise InvalidInput(error.field, error.value, f"{error.expected}; {kept}") from None
+            except InvalidInput as error:
+                kept = f"{bar.n:,} of {total:,} answers are kept: run again to go on"
+                raise InvalidInput(error.field, error.value, f"{error.expected}; {kept}") from None
+            said.update(normalised(answer.text) for answer in shard.read().values())
+            named = sum(count for text, count in said.items() if text in number)
+            bar.set_postfix(named=f"{named / said.total():.0%}", refresh=False)
+            if named == 0 and (said.total() >= _HOPELESS or shard is shards[-1]):
+                (text, count), *_ = said.most_common(1)
+                expected = (
+                    f"is what the model said {count:,} times, and none of its first {said.total():,} answers is an "
+                    "interest's keywords, word for word; it may need llm.chat, or fine-tuning on the prompt"
+                )
+                raise InvalidInput("answer", text[:_EXAMPLE_LENGTH], expected)
 
 
 def _assemble(folder: Path, shards: list[_Shard], texts: tuple[str, ...], inputs: dict[str, Any]) -> None:

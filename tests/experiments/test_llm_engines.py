@@ -14,10 +14,12 @@ from agents.llm.planner import LLMTablePlanner
 from agents.llm.prompt import cluster_texts, prompt_text
 from agents.llm.table import TransitionTable
 from experiments.llm_arms import check_llm, find_all_weights, make_tables, results_of, stages_of, with_tables
+from experiments.report_page import write_report
 from experiments.stages import Stage
 from sim.errors import InvalidInput
 from tests.agents.llm.conftest import KEYWORDS, clusters_of
 from tests.agents.llm.endpoint_server import ScriptedServer, completion, fails, send
+from tests.experiments.synthetic import planted_results
 
 SECRET = "sk-0123456789-secret"
 NUM = len(KEYWORDS)
@@ -126,3 +128,13 @@ def test_a_table_is_made_once_and_killed_runs_go_on(tmp_path, clustered, monkeyp
     LLMTablePlanner(folder)
     left = [path.read_text() for path in tmp_path.rglob("*") if path.suffix in (".json", ".jsonl")]
     assert not any(SECRET in text for text in [*left, json.dumps(results)])
+
+
+def test_the_report_speaks_of_answers_where_there_was_no_fine_tuning(tmp_path):
+    said = {"strict_match_rate": 0.625, "frequent_unmatched": {"<b>tofu</b>": 31, "": 4}}
+    llm = {"label_skew": {"gini": 0.25}, "answers": said}
+    page = write_report({**planted_results(), "llm": llm}, {}, {}, tmp_path).read_text()
+    assert "answers.strict_match_rate" in page
+    assert "0.625" in page
+    assert "&lt;b&gt;tofu" in page
+    assert "<b>tofu" not in page

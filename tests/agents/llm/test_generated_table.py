@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 
+import agents.llm.generated_table
 import agents.llm.http_engine
 from agents.llm.engines import Answer, Cost, Engine
 from agents.llm.generated_table import generate_table
@@ -212,8 +213,20 @@ def test_keywords_that_could_never_be_matched_are_named(keyword):
         cluster_texts(clusters, 3)
 
 
-def test_manifest_survives_as_json(texts, clusters, tmp_path):
-    generate_table(Scripted(texts, lambda c1, c2: "é\x00"), clusters, 3, tmp_path / "table")
-    table = TransitionTable.open(tmp_path / "table")
-    assert table.manifest["answers"]["frequent_unmatched"] == {"é\x00": 100}
-    assert table.manifest["labels"]["never_generated"] == NUM
+def test_an_engine_that_never_names_an_interest_is_stopped(texts, clusters, tmp_path, monkeypatch):
+    monkeypatch.setattr(agents.llm.generated_table, "_HOPELESS", 40)
+    says = r"answer='\\x00é': is what the model said 32 times, and none of its first 40 answers is an interest"
+    for asked in (40, 0):  # and the same again, from what was kept
+        engine = Scripted(texts, lambda c1, c2: "\n" if c2 < 2 else "\x00é")
+        with pytest.raises(InvalidInput, match=says):
+            generate_table(engine, clusters, 3, tmp_path / "table")
+        assert len(engine.asked) == asked
+    assert not (tmp_path / "table").exists()
+
+
+def test_texts_of_any_kind_are_kept(texts, clusters, tmp_path):
+    once = Scripted(texts, lambda c1, c2: texts[5] if (c1, c2) == (9, 9) else "é\x00\u2028<b>")
+    table = generate_table(once, clusters, 3, tmp_path / "table")  # even one match is a table
+    assert table.manifest["answers"]["frequent_unmatched"] == {"é\x00": 99}
+    assert table.manifest["labels"]["never_generated"] == NUM - 1
+    assert TransitionTable.open(tmp_path / "table").clusters[99, 0] == 5

@@ -1,4 +1,4 @@
-"""A real server on loopback, ``transformers serve``, with a tiny model with random weights."""
+"""A real server on loopback, ``transformers serve``, with a tiny model."""
 
 import socket
 import subprocess
@@ -6,15 +6,19 @@ import sys
 import time
 import urllib.request
 
+import numpy as np
 import pytest
 
+from agents.llm.curation import curate
+from agents.llm.finetune import finetune
 from agents.llm.generated_table import generate_table
 from agents.llm.http_engine import HttpEngine
 from agents.llm.local_engines import TransformersEngine
 from agents.llm.model import load_tokenizer
 from agents.llm.prompt import cluster_texts, prompt_text
-from agents.llm.table import TransitionTable
+from agents.transitions import Transitions
 from sim.errors import InvalidInput
+from sim.random import RandomStream
 from tests.agents.llm.conftest import clusters_of
 from tests.agents.llm.families import make_family
 
@@ -23,12 +27,25 @@ pytest.importorskip("uvicorn", reason="needs the extra serve")
 pytest.importorskip("openai", reason="needs the extra serve")
 
 SERVE = "import sys; from transformers.cli.transformers import main; sys.argv[0] = 'transformers'; main()"
+RNG = RandomStream(6, "served")
 STARTS_WITHIN = 60  # seconds
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return make_family("llama", tmp_path_factory.mktemp("served") / "llama")  # with a token that begins every text
+def four():
+    return clusters_of([("tofu",), ("espresso",), ("trail maps",), ("kittens",)])
+
+
+@pytest.fixture(scope="module")
+def folder(four, make_settings, tmp_path_factory):
+    """Llama, of which every text begins with a token, fine-tuned until it names interests."""
+    first, second = np.array([(a, b) for a in range(4) for b in range(4) if (a + 1) % 4 != b]).T
+    zeros = np.zeros(len(first), int)
+    samples = curate(Transitions(first, second, (first + 1) % 4, zeros, zeros), 4, 10, "diversified", RNG)
+    nothing = Transitions(*(zeros[:0],) * 5)
+    settings = make_settings(steps=60, batch_size=12, learning_rate=0.01, eval_every=60, checkpoint_every=99)
+    folder = tmp_path_factory.mktemp("served")
+    return finetune(make_family("llama", folder / "llama"), four, samples, nothing, settings, folder / "run", RNG)
 
 
 @pytest.fixture(scope="module")
@@ -80,11 +97,11 @@ def without(words, text):
     return text
 
 
-def test_a_table_from_the_server(url, folder, tmp_path):
-    clusters = clusters_of([("tofu",), ("espresso",), ("trail maps",), ("kittens",)])
-    table = generate_table(engine_for(url, folder), clusters, 1, tmp_path / "served")
-    here = generate_table(TransformersEngine(folder, "fp32"), clusters, 1, tmp_path / "here")
-    assert isinstance(table, TransitionTable)
+def test_a_table_from_the_server(url, folder, four, tmp_path):
+    table = generate_table(engine_for(url, folder), four, 1, tmp_path / "served")
+    here = generate_table(TransformersEngine(folder, "fp32"), four, 1, tmp_path / "here")
+    assert table.manifest["answers"]["strict_match_rate"] > 0.5
+    assert (table.clusters == here.clusters).all()
     assert table.manifest["answers"] == here.manifest["answers"]
     assert table.manifest["cost"] == here.manifest["cost"]
 
