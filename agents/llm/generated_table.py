@@ -123,6 +123,7 @@ def _ask_all(engine: Engine, texts: tuple[str, ...], shards: list[_Shard]) -> No
     """Let the engine answer all that is missing, and notice if it never names an interest."""
     total, number = len(texts) ** 2, {text: cluster for cluster, text in enumerate(texts)}
     said: Counter[str] = Counter()
+    named = 0
     missing = sum(len(shard.missing()) for shard in shards)
     with tqdm(total=total, initial=total - missing, desc="filling the table", unit="pair") as bar:
         for shard in shards:
@@ -132,8 +133,9 @@ def _ask_all(engine: Engine, texts: tuple[str, ...], shards: list[_Shard]) -> No
             except InvalidInput as error:
                 kept = f"{bar.n:,} of {total:,} answers are kept: run again to go on"
                 raise InvalidInput(error.field, error.value, f"{error.expected}; {kept}") from None
-            said.update(normalised(answer.text) for answer in shard.read().values())
-            named = sum(count for text, count in said.items() if text in number)
+            texts_of_shard = [answer.text for answer in shard.read().values()]
+            named += sum(strict_match(text, number) >= 0 for text in texts_of_shard)
+            said.update(map(normalised, texts_of_shard))
             bar.set_postfix(named=f"{named / said.total():.0%}", refresh=False)
             if named == 0 and (said.total() >= _HOPELESS or shard is shards[-1]):
                 (text, count), *_ = said.most_common(1)

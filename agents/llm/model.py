@@ -119,7 +119,8 @@ def random_model(folder: Path, rng: RandomStream) -> Any:
 
 def _ready(model: Any) -> Any:
     # The scoring of the labels multiplies by the head itself, so the head must be a plain product.
-    if getattr(model.config, "final_logit_softcapping", None) or model.get_output_embeddings().bias is not None:
+    capped = getattr(model.config.get_text_config(decoder=True), "final_logit_softcapping", None)
+    if capped or model.get_output_embeddings().bias is not None:
         raise InvalidInput("llm.model", model.config.model_type, "models with a capped or biased output head won't do")
     # Greedy means greedy: many models come with penalties for repetition that would act all the same.
     own = model.generation_config

@@ -119,7 +119,11 @@ def _download(model: str) -> Path:
 
     wanted = ["config.json", "generation_config.json", "*.safetensors", "*.safetensors.index.json", "token*", "vocab*"]
     try:
-        return Path(snapshot_download(model, allow_patterns=[*wanted, "merges.txt", "special_tokens_map.json"]))
+        return Path(
+            snapshot_download(
+                model, allow_patterns=[*wanted, "merges.txt", "special_tokens_map.json", "chat_template.jinja"]
+            )
+        )
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         reason = str(error).strip().splitlines()[0]
         expected = f"must be {BUNDLED_MODEL!r}, a folder, or a Hugging Face id that can be reached ({reason})"

@@ -6,6 +6,7 @@ from agents.llm.settings import LLMSettings
 from agents.llm.weights import BUNDLED_MODEL, prepare_weights
 from agents.transitions import Transitions
 from sim.clusters import InterestClusters
+from tests.agents.llm.endpoint_server import ScriptedServer
 
 KEYWORDS = (
     ("espresso", "latte art", "coffee grinder", "milk steaming"),
@@ -121,3 +122,17 @@ def transitions():
     rows = np.stack([np.random.default_rng(i).permutation(10)[:3] for i in range(60)])
     zeros = np.zeros(60, int)
     return Transitions(rows[:, 0], rows[:, 1], rows[:, 2], zeros, zeros)
+
+
+@pytest.fixture
+def serve():
+    """Starts scripted endpoints, and stops them."""
+    servers = []
+
+    def start(*script):
+        servers.append(ScriptedServer(*script))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()

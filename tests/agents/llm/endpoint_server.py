@@ -6,6 +6,8 @@ import struct
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from agents.llm.http_engine import HttpEngine
+
 
 class ScriptedServer:
     """Each request takes the next of ``script``, a function of (handler, body); the last one stays.
@@ -87,3 +89,10 @@ def cuts_off(handler, body):
     handler.wfile.flush()
     handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     handler.close_connection = True
+
+
+def engine_for(server, **changes):
+    """An engine that asks a server (or an address), with little patience."""
+    given = {"chat": False, "key_variable": "", "timeout": 5.0, "retries": 3}
+    given |= {"requests_per_minute": 0, "requests_in_flight": 4, "url": getattr(server, "url", server)}
+    return HttpEngine(**{**given, "model": "small", **changes})

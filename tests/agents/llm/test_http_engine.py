@@ -1,4 +1,3 @@
-import logging
 import threading
 import time
 from email.utils import formatdate
@@ -6,48 +5,25 @@ from email.utils import formatdate
 import pytest
 
 import agents.llm.http_engine
-from agents.llm.endpoint import retry_after
 from agents.llm.engines import Cost
-from agents.llm.http_engine import HttpEngine
 from sim.errors import InvalidInput
 from tests.agents.llm.endpoint_server import (
-    ScriptedServer,
     chat_completion,
     completion,
     cuts_off,
     echo,
+    engine_for,
     fails,
     gives,
     says,
     send,
 )
 
-KEY = "sk-very-secret-0123456789"
-
-
-@pytest.fixture
-def serve():
-    servers = []
-
-    def start(*script):
-        servers.append(ScriptedServer(*script))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.close()
-
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
     """Retries after hundredths of a second."""
     monkeypatch.setattr(agents.llm.http_engine, "_FIRST_DELAY", 0.01)
-
-
-def engine_for(server, **changes):
-    given = {"chat": False, "key_variable": "", "timeout": 5.0, "retries": 3}
-    given |= {"requests_per_minute": 0, "requests_in_flight": 4, "url": getattr(server, "url", server)}
-    return HttpEngine(**{**given, "model": "small", **changes})
 
 
 def test_completions_come_in_order_and_are_counted(serve):
@@ -149,7 +125,7 @@ def test_a_hanging_server_is_given_up_after_the_timeout(serve):
     start = time.monotonic()
     with pytest.raises(InvalidInput, match=r"has not answered within 0\.2 s; tried 2 times"):
         engine_for(server, timeout=0.2, retries=1).complete(["a"], 5)
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < 10
 
 
 def test_a_trickle_is_no_answer(serve):
@@ -203,42 +179,38 @@ def test_retry_after_holds_everybody_back(serve):
     assert sum(t - start < 0.5 for t in times) <= 1  # only the one that was in flight already
 
 
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [(None, None), ("7", 7.0), ("-1", 0.0), ("Mon, 01 Jan 2001 00:00:00 GMT", 0.0), ("soon", None)],
-)
-def test_retry_after_reads_seconds_and_dates(header, seconds):
-    assert retry_after(header) == seconds
-
-
 def test_no_more_requests_a_minute_than_allowed(serve):
     start = time.monotonic()
     engine_for(serve(echo), requests_per_minute=600).complete(list("abcdef"), 5)
-    assert 0.5 <= time.monotonic() - start < 2.5
+    assert 0.5 <= time.monotonic() - start < 10
 
 
-def test_no_more_requests_in_flight_than_allowed(serve):
-    lock, now, most = threading.Lock(), [0], [0]
+def test_as_many_requests_in_flight_as_allowed_and_no_more(serve):
+    lock, now, most, three = threading.Lock(), [0], [0], threading.Barrier(3)
 
     def counted(handler, body):
         with lock:
             now[0] += 1
             most[0] = max(most[0], now[0])
-        time.sleep(0.05)
+        three.wait(20)  # breaks unless three come together
         with lock:
             now[0] -= 1
         echo(handler, body)
 
-    engine_for(serve(counted), requests_in_flight=3).complete(list("abcdefghij"), 5)
+    assert engine_for(serve(counted), requests_in_flight=3).complete(list("abcdefghi"), 5) == list("abcdefghi")
     assert most[0] == 3
 
 
 def test_what_was_in_flight_is_not_lost(serve):
+    failed = threading.Event()
+
     def one_fails(handler, body):
         if body["prompt"] == "bad":
             send(handler, 400, {"detail": "bad"})
+            failed.set()
         else:
-            time.sleep(0.2)
+            failed.wait(20)
+            time.sleep(0.4)  # until the failure is noticed
             echo(handler, body)
 
     server = serve(one_fails)
@@ -261,67 +233,6 @@ def test_an_endpoint_with_nothing_to_say_is_noticed(serve):
     assert len(server.seen) < 60
     mostly = serve(says("something"), says(""))
     assert engine_for(mostly, requests_in_flight=1).complete(["a"] * 50, 5).count("") == 49
-
-
-def test_the_key_goes_to_the_endpoint_and_nowhere_else(serve, monkeypatch, caplog, capfd):
-    monkeypatch.setenv("MY_KEY", KEY)
-    caplog.set_level(logging.DEBUG)
-    server = serve(echo)
-    engine = engine_for(server, key_variable="MY_KEY")
-    engine.complete(["a"], 5)
-    assert server.seen[0][1]["Authorization"] == f"Bearer {KEY}"
-    told = [str(engine.description), repr(engine), repr(vars(engine).get("cost"))]
-    for status in (400, 401, 500):
-        rude = serve(fails(status, {"error": {"message": f"the key Bearer {KEY} is not liked"}}))
-        with pytest.raises(InvalidInput) as caught:
-            engine_for(rude, key_variable="MY_KEY", retries=1).complete(["a"], 5)
-        told.append(str(caught.value))
-        if status == 401:
-            assert "the key sent is that of the environment variable MY_KEY" in str(caught.value)
-    repeated = engine_for(serve(says(f"you sent {KEY}")), key_variable="MY_KEY").complete(["a"], 5)
-    told += [*repeated, caplog.text, *capfd.readouterr()]
-    assert repeated == ["you sent ***"]
-    assert "HTTP Request" in caplog.text  # the log was on
-    assert not any(KEY in text for text in told)
-
-
-def test_short_fillers_for_a_key_do_not_touch_answers(serve, monkeypatch):
-    monkeypatch.setenv("MY_KEY", "EMPTY")
-    assert engine_for(serve(says("EMPTY nest")), key_variable="MY_KEY").complete(["a"], 5) == ["EMPTY nest"]
-
-
-@pytest.mark.parametrize("value", [None, "", "  ", f"{KEY}\nX-Other: 1", "schlüssel"])
-def test_a_key_that_cannot_be_sent(value, monkeypatch):
-    monkeypatch.delenv("MY_KEY", raising=False)
-    if value is not None:
-        monkeypatch.setenv("MY_KEY", value)
-    with pytest.raises(InvalidInput, match=r"llm\.key_variable='MY_KEY': (is not set|must hold printable)") as caught:
-        engine_for("http://127.0.0.1:1/v1", key_variable="MY_KEY")
-    assert KEY not in str(caught.value)
-
-
-def test_a_key_in_the_place_of_its_variable_is_not_repeated():
-    with pytest.raises(InvalidInput, match="name of an environment variable") as caught:
-        engine_for("http://127.0.0.1:1/v1", key_variable=KEY)
-    assert KEY not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "url",
-    [f"http://me:{KEY}@host/v1", f"https://host/v1?key={KEY}", f"https://{KEY}@host", f"http://h/v1#{KEY}"],
-)
-def test_addresses_with_credentials_are_refused_without_repeating_them(url):
-    with pytest.raises(InvalidInput, match="must hold no user, password or query") as caught:
-        engine_for(url)
-    assert KEY not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "url", ["", "host:8000/v1", "ftp://host/v1", "http://", "http://host:port/v1", "http://[::1/v1"]
-)
-def test_addresses_that_are_none(url):
-    with pytest.raises(InvalidInput, match="must be an address such as"):
-        engine_for(url)
 
 
 def test_a_slash_at_the_end_does_not_matter(serve):
