@@ -67,11 +67,6 @@ class HttpEngine(Engine):
         self._key, self._key_variable = read_key(key_variable), key_variable
         self._pace = Pace(requests_per_minute)
         self._mute_answers: int | None = 0  # empty answers before the first other one, None from then on
-        self._client = httpx2.Client(
-            headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
-            timeout=timeout,
-            limits=httpx2.Limits(max_connections=requests_in_flight),
-        )
 
     @property
     def description(self) -> dict[str, Any]:
@@ -83,13 +78,13 @@ class HttpEngine(Engine):
         numbered = enumerate(prompts)
         running: set[Future[Answer]] = set()
         failure: Exception | None = None
-        with ThreadPoolExecutor(self._in_flight) as pool:
+        with self._open_client() as client, ThreadPoolExecutor(self._in_flight) as pool:
             try:
                 while True:
                     while len(running) < self._in_flight and failure is None:
                         if (task := next(numbered, None)) is None:
                             break
-                        running.add(pool.submit(self._answer, *task, max_tokens, stop))
+                        running.add(pool.submit(self._answer, client, *task, max_tokens, stop))
                     if not running:
                         break
                     done, running = wait(running, return_when=FIRST_COMPLETED)
@@ -108,7 +103,16 @@ class HttpEngine(Engine):
         if failure is not None:
             raise failure
 
-    def _answer(self, number: int, prompt: str, max_tokens: int, stop: threading.Event) -> Answer:
+    def _open_client(self) -> httpx2.Client:
+        return httpx2.Client(
+            headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
+            timeout=self._timeout,
+            limits=httpx2.Limits(max_connections=self._in_flight),
+        )
+
+    def _answer(
+        self, client: httpx2.Client, number: int, prompt: str, max_tokens: int, stop: threading.Event
+    ) -> Answer:
         """One prompt's answer, however many requests it takes."""
         requests, asked_again = 0, False
         delay = _FIRST_DELAY
@@ -116,7 +120,7 @@ class HttpEngine(Engine):
             self._pace.wait(stop)
             requests += 1
             try:
-                text, prompt_tokens, completion_tokens = self._request(prompt, max_tokens)
+                text, prompt_tokens, completion_tokens = self._request(client, prompt, max_tokens)
             except BadAnswer as bad:
                 asked = bad.retry_after or 0.0
                 if not bad.passing or requests > self._retries or asked > _MAX_RETRY_AFTER:
@@ -134,7 +138,7 @@ class HttpEngine(Engine):
                 text = text.replace(self._key, "***")
             return Answer(number, text, Cost(prompt_tokens, completion_tokens, requests, requests - 1))
 
-    def _request(self, prompt: str, max_tokens: int) -> tuple[str, int, int]:
+    def _request(self, client: httpx2.Client, prompt: str, max_tokens: int) -> tuple[str, int, int]:
         """One request: text, prompt tokens, completion tokens.
 
         Raises:
@@ -144,7 +148,7 @@ class HttpEngine(Engine):
         body = {"model": self._model, **said, "max_tokens": max_tokens, "temperature": 0}
         deadline = time.monotonic() + self._timeout
         try:
-            with self._client.stream("POST", self._endpoint, json=body) as response:
+            with client.stream("POST", self._endpoint, json=body) as response:
                 content = self._read(response, deadline)
         except httpx2.TimeoutException:
             raise BadAnswer(f"has not answered within {self._timeout:g} s", passing=True) from None
