@@ -1,5 +1,6 @@
 """How figures look on paper, and how they become files: the same figure gives the same SVG bytes."""
 
+import base64
 import io
 import os
 from pathlib import Path
@@ -35,6 +36,12 @@ def image_bytes(figure: Figure, kind: Literal["svg", "png"]) -> bytes:
     with matplotlib.rc_context(STYLE):
         figure.savefig(buffer, format=kind, dpi=200, metadata=metadata, facecolor="white")
     return buffer.getvalue()
+
+
+def svg_source(figure: Figure) -> str:
+    """The figure as the ``src`` of an image in a page that needs no other file."""
+    # A data URI keeps the SVG's ids to itself: inlined, two figures' clip paths and glyphs would collide.
+    return "data:image/svg+xml;base64," + base64.b64encode(image_bytes(figure, "svg")).decode()
 
 
 def save_figure(figure: Figure, folder: Path, name: str) -> tuple[Path, Path]:

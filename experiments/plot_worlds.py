@@ -32,6 +32,11 @@ def by_watch_time(joined: dict[str, Any]) -> list[str]:
     return sorted(joined["arms"], key=lambda arm: (-lift(arm), arm))
 
 
+def compared_with(joined: dict[str, Any], part: str, metric: str) -> str | None:
+    """The arm that a column's differences are to; None where it has values, or there is no other arm."""
+    return next((of_arm[metric]["vs"] for of_arm in joined["lifts"].values()), None) if part == "lifts" else None
+
+
 def worlds_figure(joined: dict[str, Any]) -> Figure:
     """Arms in rows, metrics in columns; values in percent."""
     arms = by_watch_time(joined)
@@ -43,7 +48,7 @@ def worlds_figure(joined: dict[str, Any]) -> Figure:
             axes.set_title(title, fontsize=7.5)
             axes.tick_params(labelsize=7)
             axes.xaxis.set_major_locator(MaxNLocator(3))
-            vs = next((of_arm[metric]["vs"] for of_arm in joined["lifts"].values()), None) if part == "lifts" else None
+            vs = compared_with(joined, part, metric)
             axes.set_xlabel(f"% against {vs}" if vs else "% of impressions", fontsize=7)
             if part == "lifts":
                 axes.axvline(0, color="#555555", linewidth=0.9, zorder=1)

@@ -1,15 +1,14 @@
 """``interestlab report FOLDER...``: comparisons in several worlds, joined into one table, figure and page."""
 
 import argparse
-import base64
 from pathlib import Path
 from typing import Any
 
 from experiments.across_worlds import find_runs, join, read_results
 from experiments.command import clear_errors
-from experiments.figure_files import image_bytes, save_figure
+from experiments.figure_files import save_figure, svg_source
 from experiments.html_page import write_page
-from experiments.plot_worlds import COLUMNS, by_watch_time, worlds_figure
+from experiments.plot_worlds import COLUMNS, by_watch_time, compared_with, worlds_figure
 from sim.files import write_json, write_text
 
 _DESCRIPTION = """\
@@ -25,7 +24,7 @@ def table(joined: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Heads and rows, the longest watched arm first; values and lifts in percent with their 95 % interval."""
     heads = ["arm"]
     for part, metric, title in COLUMNS:
-        vs = next((of_arm[metric]["vs"] for of_arm in joined["lifts"].values()), None) if part == "lifts" else None
+        vs = compared_with(joined, part, metric)
         heads.append(title.replace("\n", " ") + (f", % against {vs}" if vs else ", %"))
     rows = []
     for arm in by_watch_time(joined):
@@ -67,7 +66,7 @@ def report(folders: list[Path], out: Path) -> Path:
     content = {
         "num_worlds": len(joined["seeds"]),
         "seeds": ", ".join(map(str, joined["seeds"])),
-        "source": "data:image/svg+xml;base64," + base64.b64encode(image_bytes(figure, "svg")).decode(),
+        "source": svg_source(figure),
         "heads": heads,
         "rows": rows,
     }

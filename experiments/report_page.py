@@ -5,14 +5,13 @@ and on paper. What it says in words is computed from the results: a difference i
 its 95 % interval leaves zero out.
 """
 
-import base64
 import math
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
-from experiments.figure_files import image_bytes
+from experiments.figure_files import svg_source
 from experiments.html_page import write_page
 from experiments.metrics import METRICS, RAREFIED_WATCHES, TRAILING_DAYS, Metric
 from experiments.plots import CROWD, arm_styles, baselines, curve_rows, figure_4a, missing
@@ -142,10 +141,9 @@ def _styled(results: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
 
 def _figure(results: dict[str, Any], name: str, figures: dict[str, Figure]) -> dict[str, str | None]:
     reason = missing(results, name) or (None if name in figures else "it was not drawn")
-    # A data URI keeps the SVG's ids to itself: inlined, two figures' clip paths and glyphs would collide.
     source = None
     if reason is None:
-        source = "data:image/svg+xml;base64," + base64.b64encode(image_bytes(figures[name], "svg")).decode()
+        source = svg_source(figures[name])
     title = name.replace("_", " ").capitalize()
     broad = "yes" if name in figures and figures[name].get_figwidth() > BROAD else None
     caption = captions(results).get(name, "")

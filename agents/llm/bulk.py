@@ -27,20 +27,18 @@ from agents.llm.model import check_context, compute_dtype, load_model, load_toke
 from agents.llm.prompt import PromptTokens, cluster_texts, tokenise_prompts
 from agents.llm.scoring import PrefixCache, label_log_probabilities, label_prior, mask_inputs, mixed, random_pairs
 from agents.llm.settings import LLMSettings
-from agents.llm.table import TransitionTable, label_skew
+from agents.llm.table import TransitionTable, check_num_clusters, finished_table, label_skew
 from agents.llm.trie import LabelTrie
 from agents.llm.weights import weights_digest
 from agents.text_encoder import embed_texts, encoder_digest, label_similarity
 from sim.arrays import FloatArray, IntArray
 from sim.clusters import InterestClusters
-from sim.errors import InvalidInput
 from sim.random import RandomStream
 
 PRIOR_PAIRS = 256
 """Random pairs over which a label's mean probability is taken (chosen; 64 or more do)."""
 
 _BATCH = 32  # pairs a forward pass: some 500 tokens, which stay in the processor's cache
-_MIN_CLUSTERS = 3  # with fewer, some pair has no label left
 
 
 @dataclass(frozen=True)
@@ -95,8 +93,7 @@ def fill_table(
         InvalidInput: fewer than 3 clusters, or the folder holds a damaged table or one of other inputs.
     """
     num = clusters.num_clusters
-    if num < _MIN_CLUSTERS:
-        raise InvalidInput("world.num_interests", num, f"must be at least {_MIN_CLUSTERS} for a table")
+    check_num_clusters(num)
     prompts = tokenise_prompts(clusters, settings.num_keywords, load_tokenizer(weights))
     check_context(weights, prompts.longest)
     inputs = {
@@ -111,10 +108,7 @@ def fill_table(
     if settings.encoder_weight:
         inputs |= {"encoder_weight": settings.encoder_weight, "encoder_digest": encoder_digest()}
     top_n = min(settings.top_n, num - 2)
-    if folder.is_dir():
-        table = TransitionTable.open(folder)
-        if table.manifest.get("inputs") != inputs or table.manifest["top_n"] != top_n:
-            raise InvalidInput("table", str(folder), "was made of other inputs; delete it or choose another folder")
+    if (table := finished_table(folder, inputs, top_n)) is not None:
         return table
     name = hashlib.sha256(json.dumps([inputs, top_n]).encode()).hexdigest()[:16]
     unfinished = folder.with_name(f"{folder.name}.shards-{name}")

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from agents.llm.prompt import PromptTokens, Tokens, strict_match
+from agents.llm.generation import generate
+from agents.llm.prompt import PromptTokens, strict_match
 from agents.llm.scoring import mask_inputs, score_pairs
 from agents.llm.trie import LabelTrie
 from sim.arrays import FloatArray, IntArray
@@ -40,7 +41,7 @@ def match_rate(model: Any, tokenizer: Any, prompts: PromptTokens, samples: Sampl
     if len(samples) == 0:
         return float("nan")
     contexts = [prompts.prompt(c1, c2) for c1, c2 in zip(samples.first.tolist(), samples.second.tolist(), strict=True)]
-    generated = generate(model, contexts, max(map(len, prompts.label)) + _SPARE_TOKENS, prompts.end)
+    generated = generate(model, contexts, max(map(len, prompts.label)) + _SPARE_TOKENS, (prompts.end,))
     number = {text: cluster for cluster, text in enumerate(prompts.text)}
     hits = [
         tokens[-1:] == (prompts.end,)
@@ -48,24 +49,6 @@ def match_rate(model: Any, tokenizer: Any, prompts: PromptTokens, samples: Sampl
         for tokens in generated
     ]
     return float(np.mean(hits))
-
-
-@torch.inference_mode()
-def generate(model: Any, contexts: list[Tokens], max_tokens: int, end: int) -> list[Tokens]:
-    """Continue contexts greedily by the library's own plain ``generate``; up to and with ``end``."""
-    longest = max(map(len, contexts))
-    ids = torch.tensor([(end,) * (longest - len(c)) + c for c in contexts], device=model.device)
-    mask = torch.tensor([[0] * (longest - len(c)) + [1] * len(c) for c in contexts], device=model.device)
-    output = model.generate(
-        input_ids=ids,
-        attention_mask=mask,
-        do_sample=False,
-        max_new_tokens=max_tokens,
-        eos_token_id=end,
-        pad_token_id=end,
-    )
-    continuations = [tuple(row) for row in output[:, longest:].tolist()]
-    return [row[: row.index(end) + 1] if end in row else row for row in continuations]
 
 
 def recalls(

@@ -19,12 +19,11 @@ from tqdm import tqdm
 
 from agents.llm.engines import Answer, Cost, Engine
 from agents.llm.prompt import cluster_texts, normalised, prompt_text, strict_match
-from agents.llm.table import TransitionTable, label_skew
+from agents.llm.table import TransitionTable, check_num_clusters, finished_table, label_skew
 from sim.clusters import InterestClusters
 from sim.errors import InvalidInput
 from sim.files import write_text
 
-_MIN_CLUSTERS = 3  # with fewer, some pair has no label left
 _SPARE_TOKENS = 8  # for what tokenizers put before the first word
 _HOPELESS = 500  # first answers that, if none names an interest, show that none will
 _EXAMPLES = 10  # unmatched texts that the manifest lists
@@ -49,18 +48,14 @@ def generate_table(engine: Engine, clusters: InterestClusters, num_keywords: int
             inputs; the engine cannot go on (what it said is kept: run again), or it never names an interest.
     """
     num = clusters.num_clusters
-    if num < _MIN_CLUSTERS:
-        raise InvalidInput("world.num_interests", num, f"must be at least {_MIN_CLUSTERS} for a table")
+    check_num_clusters(num)
     texts = cluster_texts(clusters, num_keywords)
     inputs = {
         "engine": engine.description,
         "prompts_digest": hashlib.sha256(prompt_text(texts, 0, 1, chat=True).encode()).hexdigest(),
         "clusters_digest": clusters.digest,
     }
-    if folder.is_dir():
-        table = TransitionTable.open(folder)
-        if table.manifest.get("inputs") != inputs:
-            raise InvalidInput("table", str(folder), "was made of other inputs; delete it or choose another folder")
+    if (table := finished_table(folder, inputs, top_n=1)) is not None:
         return table
     name = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]
     answers = folder.with_name(f"{folder.name}.answers-{name}")
@@ -92,18 +87,15 @@ class _Shard:
                 continue
         return found
 
-    def missing(self) -> list[int]:
-        """Second clusters that were not answered yet."""
-        if self.file.is_file():
-            return []
-        found = self.read()
-        return [second for second in range(self._num) if second not in found]
+    def num_missing(self) -> int:
+        """Pairs that were not answered yet."""
+        return 0 if self.file.is_file() else self._num - len(self.read())
 
     def ask(self, engine: Engine, texts: tuple[str, ...], bar: Any) -> None:
         """Let the engine answer what is missing."""
-        missing = self.missing()
-        lines = [_line(answer) for answer in self.read().values()]
-        write_text(self._unfinished, "".join(lines))  # without a line that was cut off
+        found = self.read()
+        missing = [second for second in range(self._num) if second not in found]
+        write_text(self._unfinished, "".join(map(_line, found.values())))  # without a line that was cut off
         prompts = [prompt_text(texts, self.first, second, engine.chat) for second in missing]
         # No tokenizer makes more tokens of a text than it has bytes.
         max_tokens = max(len(text.encode()) for text in texts) + _SPARE_TOKENS
@@ -124,7 +116,7 @@ def _ask_all(engine: Engine, texts: tuple[str, ...], shards: list[_Shard]) -> No
     total, number = len(texts) ** 2, {text: cluster for cluster, text in enumerate(texts)}
     said: Counter[str] = Counter()
     named = 0
-    missing = sum(len(shard.missing()) for shard in shards)
+    missing = sum(shard.num_missing() for shard in shards)
     with tqdm(total=total, initial=total - missing, desc="filling the table", unit="pair") as bar:
         for shard in shards:
             try:

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from agents.llm.engines import Answer, Cost, Engine
+from agents.llm.generation import generate
 from agents.llm.model import check_context, compute_dtype, load_model, load_tokenizer
+from agents.llm.prompt import Tokens
 from agents.llm.weights import weights_digest
 from sim.errors import InvalidInput
 
@@ -54,45 +54,30 @@ class TransformersEngine(Engine):
     def _answers(self, prompts: Sequence[str], max_tokens: int) -> Iterator[Answer]:
         tokens = [self._tokens(prompt) for prompt in prompts]
         check_context(self._weights, max(map(len, tokens), default=0) + max_tokens)
+        ends = self._ends()
         order = sorted(range(len(tokens)), key=lambda i: len(tokens[i]))  # like lengths together: few pads
         for start in range(0, len(order), _BATCH):
             batch = order[start : start + _BATCH]
-            yield from self._generate(batch, [tokens[i] for i in batch], max_tokens)
+            said = generate(self._model, [tokens[i] for i in batch], max_tokens, ends)
+            for number, spoken in zip(batch, said, strict=True):
+                text = spoken[:-1] if spoken[-1] in ends else spoken
+                yield Answer(
+                    number,
+                    self._tokenizer.decode(text, skip_special_tokens=True, clean_up_tokenization_spaces=False),
+                    Cost(len(tokens[number]), len(spoken), requests=1),
+                )
 
-    def _tokens(self, prompt: str) -> list[int]:
+    def _tokens(self, prompt: str) -> Tokens:
         if not self.chat:
-            return list(self._tokenizer(prompt).input_ids)
+            return tuple(self._tokenizer(prompt).input_ids)
         message = [{"role": "user", "content": prompt}]
         text = self._tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True)
-        return list(self._tokenizer(text, add_special_tokens=False).input_ids)  # the template wrote them
+        return tuple(self._tokenizer(text, add_special_tokens=False).input_ids)  # the template wrote them
 
-    @torch.inference_mode()
-    def _generate(self, numbers: list[int], tokens: list[list[int]], max_tokens: int) -> list[Answer]:
-        """Answers to a batch of prompts, padded on the left."""
-        longest = max(map(len, tokens))
-        pad = self._pad_token()
-        ids = torch.tensor([[pad] * (longest - len(t)) + t for t in tokens], device=self._model.device)
-        real = torch.tensor([[0] * (longest - len(t)) + [1] * len(t) for t in tokens], device=self._model.device)
-        output = self._model.generate(
-            input_ids=ids, attention_mask=real, do_sample=False, max_new_tokens=max_tokens, pad_token_id=pad
-        )
-        answers = []
-        for number, prompt, row in zip(numbers, tokens, output[:, longest:].tolist(), strict=True):
-            said = _until(row, self._ends())
-            text = self._tokenizer.decode(said, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-            spoken = min(len(said) + 1, max_tokens)  # with the end token, which was generated too
-            answers.append(Answer(number, text, Cost(len(prompt), spoken, requests=1)))
-        return answers
-
-    def _ends(self) -> set[int]:
-        """The tokens that end a completion; models for chats have several."""
+    def _ends(self) -> list[int]:
+        """The tokens that end a completion."""
         ends = self._model.generation_config.eos_token_id
-        return {ends} if isinstance(ends, int) else set(ends or ())
-
-    def _pad_token(self) -> int:
-        """Any token will do: pads are masked."""
-        pad = self._tokenizer.pad_token_id
-        return 0 if pad is None else int(pad)
+        return [ends] if isinstance(ends, int) else list(ends or ())
 
 
 class VllmEngine(Engine):
@@ -168,9 +153,3 @@ def check_chat_template(tokenizer: Any, weights: Path) -> None:
     """
     if not getattr(tokenizer, "chat_template", None):
         raise InvalidInput("llm.chat", True, f"must be false for {weights}: its tokenizer has no chat template")
-
-
-def _until(tokens: list[int], ends: set[int]) -> list[int]:
-    """The tokens before the first of ``ends``: what follows are pads."""
-    stop = next((i for i, token in enumerate(tokens) if token in ends), len(tokens))
-    return tokens[:stop]

@@ -19,6 +19,7 @@ from sim.files import write_json
 
 VERSION = 1
 _ARRAYS = ("clusters", "log_probability")
+_MIN_CLUSTERS = 3  # with fewer, some pair has no label left
 _REMEDY = "delete the folder and make the table anew"
 
 
@@ -101,6 +102,35 @@ class TransitionTable:
             raise InvalidInput("table", str(path), f"must be of version {VERSION}, not {version!r}; {_REMEDY}")
         arrays = {name: _map(folder / f"{name}.npy", checksum[name], (num_clusters**2, top_n)) for name in _ARRAYS}
         return TransitionTable(arrays["clusters"], arrays["log_probability"], manifest)
+
+
+def check_num_clusters(num: int) -> None:
+    """Check that every pair of clusters leaves one to name.
+
+    Raises:
+        InvalidInput: it doesn't.
+    """
+    if num < _MIN_CLUSTERS:
+        raise InvalidInput("world.num_interests", num, f"must be at least {_MIN_CLUSTERS} for a table")
+
+
+def finished_table(folder: Path, inputs: dict[str, Any], top_n: int) -> TransitionTable | None:
+    """The table in a folder, None if there is none yet.
+
+    Args:
+        folder: of the table.
+        inputs: what it must have been made of, as in its manifest.
+        top_n: clusters a pair.
+
+    Raises:
+        InvalidInput: a damaged table, or one of other inputs.
+    """
+    if not folder.is_dir():
+        return None
+    table = TransitionTable.open(folder)
+    if table.manifest.get("inputs") != inputs or table.manifest["top_n"] != top_n:
+        raise InvalidInput("table", str(folder), "was made of other inputs; delete it or choose another folder")
+    return table
 
 
 def _map(path: Path, checksum: str, shape: tuple[int, int]) -> Any:

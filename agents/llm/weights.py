@@ -75,12 +75,12 @@ def _bundled_gguf() -> Path:
 def _convert_once(gguf: Path, cache_dir: Path) -> Path:
     """Convert GGUF to fp32 safetensors, kept under the file's hash; about 20 s the first time."""
     folder = cache_dir / "weights" / file_digest(gguf)[:16]
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_name(folder.name + ".lock")):
-        if folder.is_dir():
-            _check_folder(folder, BUNDLED_MODEL)
-        else:
-            _convert(gguf, folder)
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_name(folder.name + ".lock")):
+            if not folder.is_dir():  # else another process has converted it while we waited
+                _convert(gguf, folder)
+    _check_folder(folder, BUNDLED_MODEL)
     return folder
 
 

@@ -1,6 +1,5 @@
 """``certificate.html``: the ten facts with their intervals, targets, verdicts and figures, in one file."""
 
-import base64
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ from matplotlib.figure import Figure
 from experiments.certificate.figures import captions
 from experiments.certificate.life import SLOTS, WARM_UP_DAYS
 from experiments.certificate.policies import EXPLORED_SLOTS, Exploring, Greedy, Informed, Random, WarmUp
-from experiments.figure_files import image_bytes
+from experiments.figure_files import svg_source
 from experiments.html_page import write_page
 
 _POLICIES = (WarmUp, Random, Greedy, Exploring, Informed)
@@ -70,7 +69,7 @@ def _content(certificate: dict[str, Any], figures: dict[int, Figure]) -> dict[st
             {
                 **row,
                 "parts": [{**part, **_shown(part)} for part in row["parts"]],
-                "figure": _source(figures[number]) if number in figures else None,
+                "figure": svg_source(figures[number]) if number in figures else None,
                 "caption": text.get(number, ""),
             }
             for number, row in enumerate(certificate["facts"], start=1)
@@ -86,11 +85,6 @@ def _content(certificate: dict[str, Any], figures: dict[int, Figure]) -> dict[st
         "warm_up": WARM_UP_DAYS,
         "config": _flat(certificate["config"]),
     }
-
-
-def _source(figure: Figure) -> str:
-    # A data URI keeps the SVG's ids to itself: inlined, two figures' clip paths and glyphs would collide.
-    return "data:image/svg+xml;base64," + base64.b64encode(image_bytes(figure, "svg")).decode()
 
 
 def _shown(row: dict[str, Any]) -> dict[str, str]:
