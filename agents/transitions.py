@@ -102,32 +102,39 @@ def novel_transitions(log: InteractionLog, rng: RandomStream, history_days: int 
         inside = rows < end[chunk, None]
         rows = np.where(inside, rows, 0)
         clusters = np.where(inside, history.cluster[rows], -1)
-        first[chunk], second[chunk] = _draw_pair(clusters, history.positive[rows], draws[chunk])
+        first[chunk], second[chunk] = _draw_past(clusters, history.positive[rows], draws[chunk]).T
     kept = first != second  # a pair of one cluster only, or of none, shows no transition
     event = event[kept]
     return Transitions(first[kept], second[kept], by_user.cluster[event], by_user.user[event], by_user.day[event])
 
 
 def sample_pairs(requests: Requests, num: int, rng: RandomStream) -> IntArray:
-    """Represent each user by pairs of recent clusters (section 3.2, K = 2).
+    """Represent each user by pairs of recent clusters (section 3.2, K = 2); see ``sample_past``."""
+    return sample_past(requests, num, 2, rng)
 
-    Each pair is drawn as in ``novel_transitions``, from the request's history. A user's draws
-    depend on that user and ``rng`` alone.
+
+def sample_past(requests: Requests, num: int, past_clusters: int, rng: RandomStream) -> IntArray:
+    """Represent each user by K recent clusters at a time (section 3.2).
+
+    Each past is drawn as the pairs of ``novel_transitions`` are, from the request's history: one item
+    by weight, then one among those of other clusters, and so on. A user's draws depend on that user
+    and ``rng`` alone.
 
     Args:
         requests: B users.
-        num: pairs a user.
+        num: pasts a user.
+        past_clusters: K, at least 1.
         rng: this call's randomness.
 
     Returns:
-        (B, num, 2) int32. The two differ where the history holds two clusters, are the same where
-        it holds one, and are -1 where it is empty.
+        (B, num, K) int32. The K differ where the history holds as many clusters; where it does not, the
+        last one is repeated; all are -1 where it is empty.
     """
-    draws = rng.uniform(requests.user, 2 * num).reshape(len(requests), num, 2)
-    pairs = np.empty((len(requests), num, 2), np.int32)
-    for k in range(num):
-        pairs[:, k, 0], pairs[:, k, 1] = _draw_pair(requests.clusters, requests.positive, draws[:, k])
-    return pairs
+    draws = rng.uniform(requests.user, past_clusters * num).reshape(len(requests), num, past_clusters)
+    past = np.empty((len(requests), num, past_clusters), np.int32)
+    for n in range(num):
+        past[:, n] = _draw_past(requests.clusters, requests.positive, draws[:, n])
+    return past
 
 
 def _is_novel_positive(by_user: InteractionLog) -> BoolArray:
@@ -155,13 +162,15 @@ def _chunks_of_like_length(length: IntArray) -> list[IntArray]:
     return chunks
 
 
-def _draw_pair(clusters: IntArray, positive: BoolArray, draws: FloatArray) -> tuple[IntArray, IntArray]:
-    """Draw two clusters a row from histories (B, H), -1 pads, by uniforms (B, 2); see ``sample_pairs``."""
+def _draw_past(clusters: IntArray, positive: BoolArray, draws: FloatArray) -> IntArray:
+    """Draw (B, K) clusters from histories (B, H), -1 pads, by uniforms (B, K); see ``sample_past``."""
     weight = np.where(clusters >= 0, np.where(positive, POSITIVE_WEIGHT, 1.0), 0.0)  # (B, H)
-    first = _draw_by_weight(clusters, weight, draws[:, 0])
-    other = np.where(clusters == first[:, None], 0.0, weight)
-    second = _draw_by_weight(clusters, other, draws[:, 1])
-    return first, np.where(second < 0, first, second)
+    past = np.empty(draws.shape, np.int32)
+    for k in range(draws.shape[1]):
+        drawn = _draw_by_weight(clusters, weight, draws[:, k])
+        past[:, k] = np.where(drawn < 0, past[:, k - 1], drawn) if k else drawn
+        weight = np.where(clusters == past[:, k, None], 0.0, weight)
+    return past
 
 
 def _draw_by_weight(values: IntArray, weight: FloatArray, draw: FloatArray) -> IntArray:
@@ -174,3 +183,25 @@ def _draw_by_weight(values: IntArray, weight: FloatArray, draw: FloatArray) -> I
     threshold = np.minimum(draw * total, np.nextafter(total, 0))
     picked = np.argmax(cumulative > threshold[:, None], axis=1)
     return np.where(total > 0, values[np.arange(len(values)), picked], -1).astype(np.int32)
+
+
+def recent_successors(transitions: Transitions, num_clusters: int, num_days: int) -> IntArray:
+    """The most frequent recent successor of every pair of clusters, in either order.
+
+    Args:
+        transitions: of a log.
+        num_clusters: M.
+        num_days: how far back from the day of the last transition they count, days.
+
+    Returns:
+        (M, M) int32, symmetric; of equally frequent ones the smallest number; -1 = none.
+    """
+    recent = transitions.where(transitions.day > int(transitions.day.max(initial=0)) - num_days)
+    low, high = np.minimum(recent.first, recent.second), np.maximum(recent.first, recent.second)
+    distinct, count = np.unique(np.stack([low, high, recent.label], axis=1), axis=0, return_counts=True)
+    successor = np.full((num_clusters, num_clusters), -1, np.int32)
+    order = np.lexsort((-distinct[:, 2], count))  # the last one written to a place stays
+    low, high, label = distinct[order].T
+    successor[low, high] = label
+    successor[high, low] = label
+    return successor

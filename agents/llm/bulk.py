@@ -8,30 +8,26 @@ the same batches, so the table does not depend on the number of workers.
 
 import hashlib
 import json
-import multiprocessing
-import os
 import shutil
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from safetensors.numpy import load_file, save
-from tqdm import tqdm
+from safetensors.numpy import load_file
 
-from agents.llm.files import check_tensors
+from agents.llm.any_prompts import score_contexts
 from agents.llm.model import check_context, compute_dtype, load_model, load_tokenizer
-from agents.llm.prompt import PromptTokens, cluster_texts, tokenise_prompts
-from agents.llm.scoring import PrefixCache, label_log_probabilities, label_prior, mask_inputs, mixed, random_pairs
+from agents.llm.prompt import PromptTokens, cluster_texts, template, tokenise_prompts
+from agents.llm.ranking import best_labels
+from agents.llm.scoring import PrefixCache, label_prior, random_pairs
 from agents.llm.settings import LLMSettings
+from agents.llm.shards import Scorer, fill_shards, read_shards, shard_file, write_arrays
 from agents.llm.table import TransitionTable, check_num_clusters, finished_table, label_skew
 from agents.llm.trie import LabelTrie
 from agents.llm.weights import weights_digest
 from agents.text_encoder import embed_texts, encoder_digest, label_similarity
-from sim.arrays import FloatArray, IntArray
+from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.clusters import InterestClusters
 from sim.random import RandomStream
 
@@ -42,26 +38,48 @@ _BATCH = 32  # pairs a forward pass: some 500 tokens, which stay in the processo
 
 
 @dataclass(frozen=True)
-class _Task:
-    """What a worker needs, small enough to send."""
+class PairWork:
+    """What a worker needs to score pairs; implements ``agents.llm.shards.Work``.
+
+    Attributes:
+        weights: folder of the model.
+        precision: of matrix products.
+        prompts: of M clusters.
+        prior_pairs: two (P,) arrays, over which a label's mean probability is taken.
+        pmi_coefficient, encoder_weight, similarity, top_n: see ``best_labels``.
+        folder: of the shards, blocks of first clusters.
+        wanted: (M, M) bool, which pairs to score; None = all.
+    """
 
     weights: Path
     precision: str
     prompts: PromptTokens
+    prior_pairs: tuple[IntArray, IntArray]
     pmi_coefficient: float
     encoder_weight: float
-    similarity: FloatArray | None  # (M, M) of clusters (rows) and labels, by the sentence encoder
+    similarity: FloatArray | None
     top_n: int
     folder: Path
+    wanted: BoolArray | None = None
 
-    @property
-    def prior_file(self) -> Path:
-        """The labels' mean probabilities."""
-        return self.folder / "prior.safetensors"
+    def scorer(self) -> Scorer:
+        """Load the model."""
+        return _Scorer(self)
 
-    def shard_file(self, block: range) -> Path:
-        """What a shard is written to."""
-        return self.folder / f"shard-{block.start:05d}.safetensors"
+    def second(self, first: int) -> IntArray:
+        """The second clusters, ascending, of the pairs to score with a first one."""
+        return np.arange(len(self.prompts)) if self.wanted is None else np.flatnonzero(self.wanted[first])
+
+    def num_pairs(self, block: range) -> int:
+        """Pairs to score whose first cluster is in a block."""
+        return sum(len(self.second(first)) for first in block)
+
+    def shards(self, pairs_per_shard: int) -> list[range]:
+        """Blocks of first clusters that have pairs to score."""
+        num = len(self.prompts)
+        size = max(1, pairs_per_shard // num)
+        blocks = [range(start, min(start + size, num)) for start in range(0, num, size)]
+        return [block for block in blocks if self.num_pairs(block)]
 
 
 def fill_table(
@@ -92,8 +110,60 @@ def fill_table(
     Raises:
         InvalidInput: fewer than 3 clusters, or the folder holds a damaged table or one of other inputs.
     """
-    num = clusters.num_clusters
-    check_num_clusters(num)
+    inputs, prompts = table_inputs(weights, clusters, settings, rng)
+    if (table := finished_table(folder, inputs, top_labels(settings, len(prompts)))) is not None:
+        return table
+    work = pair_work(weights, clusters, settings, folder, rng)
+    shards = work.shards(settings.pairs_per_shard)
+    fill_shards(work, shards, work.num_pairs, workers, "pair")
+    found, log_probability = read_shards(work.folder, shards)
+    about = {
+        "inputs": inputs,
+        "clusters_digest": inputs["clusters_digest"],
+        "template": template(2),
+        "texts": list(prompts.text),
+        "labels": label_skew(np.bincount(found[:, 0], minlength=len(prompts))),
+        "cost": {"pairs_computed": len(found), **_cost(prompts)},
+    }
+    TransitionTable.write(folder, found, log_probability, about)
+    shutil.rmtree(work.folder)
+    return TransitionTable.open(folder)
+
+
+def fill_share(
+    weights: Path,
+    clusters: InterestClusters,
+    settings: LLMSettings,
+    folder: Path,
+    rng: RandomStream,
+    share: tuple[int, int],
+    workers: int = 1,
+) -> bool:
+    """Compute one of n shares of the table's shards, next to processes that compute the others in the same folder.
+
+    Args:
+        weights, clusters, settings, folder, rng, workers: as for ``fill_table``, which makes the table of them.
+        share: (i, n), 1 <= i <= n: shards i, i + n, i + 2n, ...
+
+    Returns:
+        Whether the shards of all shares are there now.
+    """
+    work = pair_work(weights, clusters, settings, folder, rng)
+    shards = work.shards(settings.pairs_per_shard)
+    number, num_shares = share
+    fill_shards(work, shards[number - 1 :: num_shares], work.num_pairs, workers, "pair")
+    return all(shard_file(work.folder, block).is_file() for block in shards)
+
+
+def table_inputs(
+    weights: Path, clusters: InterestClusters, settings: LLMSettings, rng: RandomStream
+) -> tuple[dict[str, Any], PromptTokens]:
+    """What a table rests on, for its manifest, and the prompts' pieces.
+
+    Raises:
+        InvalidInput: fewer than 3 clusters, or prompts that the model cannot see at once.
+    """
+    check_num_clusters(clusters.num_clusters)
     prompts = tokenise_prompts(clusters, settings.num_keywords, load_tokenizer(weights))
     check_context(weights, prompts.longest)
     inputs = {
@@ -107,170 +177,98 @@ def fill_table(
     }
     if settings.encoder_weight:
         inputs |= {"encoder_weight": settings.encoder_weight, "encoder_digest": encoder_digest()}
-    top_n = min(settings.top_n, num - 2)
-    if (table := finished_table(folder, inputs, top_n)) is not None:
-        return table
-    name = hashlib.sha256(json.dumps([inputs, top_n]).encode()).hexdigest()[:16]
+    return inputs, prompts
+
+
+def top_labels(settings: LLMSettings, num_clusters: int, past_clusters: int = 2) -> int:
+    """Labels kept a row: no more than there are besides the past clusters."""
+    return min(settings.top_n, num_clusters - past_clusters)
+
+
+def encoder_similarity(clusters: InterestClusters, settings: LLMSettings) -> FloatArray | None:
+    """(M, M) of clusters and labels by the sentence encoder; None where it has no say."""
+    if not settings.encoder_weight:
+        return None
+    return label_similarity(embed_texts(cluster_texts(clusters, settings.num_keywords)))
+
+
+def unfinished_folder(folder: Path, inputs: Any) -> Path:
+    """Make the folder for a table's shards, next to the table's own and named after what they rest on."""
+    name = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:16]
     unfinished = folder.with_name(f"{folder.name}.shards-{name}")
     unfinished.mkdir(parents=True, exist_ok=True)
-    similarity = None
-    if settings.encoder_weight:
-        similarity = label_similarity(embed_texts(cluster_texts(clusters, settings.num_keywords)))
-    task = _Task(
+    return unfinished
+
+
+def pair_work(
+    weights: Path,
+    clusters: InterestClusters,
+    settings: LLMSettings,
+    folder: Path,
+    rng: RandomStream,
+    wanted: BoolArray | None = None,
+) -> PairWork:
+    """The scoring of a table's pairs; see ``fill_table``, and ``PairWork`` for ``wanted``."""
+    inputs, prompts = table_inputs(weights, clusters, settings, rng)
+    top_n = top_labels(settings, len(prompts))
+    which = [] if wanted is None else [hashlib.sha256(np.packbits(wanted).tobytes()).hexdigest()]
+    return PairWork(
         weights,
         settings.precision,
         prompts,
+        random_pairs(len(prompts), PRIOR_PAIRS, rng),
         settings.pmi_coefficient,
         settings.encoder_weight,
-        similarity,
+        encoder_similarity(clusters, settings),
         top_n,
-        unfinished,
+        unfinished_folder(folder, [inputs, top_n, *which]),
+        wanted,
     )
-    files = _fill_shards(task, _shards(num, settings.pairs_per_shard), rng, workers)
-    _assemble(folder, files, inputs, prompts)
-    shutil.rmtree(unfinished)
-    return TransitionTable.open(folder)
-
-
-def _shards(num_clusters: int, pairs_per_shard: int) -> list[range]:
-    """Blocks of first clusters."""
-    size = max(1, pairs_per_shard // num_clusters)
-    return [range(start, min(start + size, num_clusters)) for start in range(0, num_clusters, size)]
-
-
-def _fill_shards(task: _Task, shards: list[range], rng: RandomStream, workers: int) -> list[Path]:
-    """Compute the shards that are not there yet; gives the files of all."""
-    num = len(task.prompts)
-    missing = [block for block in shards if not task.shard_file(block).is_file()]
-    done = num * (num - sum(map(len, missing)))
-    with tqdm(total=num * num, initial=done, desc="filling the table", unit="pair") as bar:
-        if missing:
-            first, second = random_pairs(num, PRIOR_PAIRS, rng)
-            parallel = workers > 1 and len(missing) > 1
-            compute = _in_processes if parallel else _in_this_process
-            for pairs in compute(task, first, second, missing, workers):
-                bar.update(pairs)
-    return [task.shard_file(block) for block in shards]
-
-
-def _in_this_process(
-    task: _Task, first: IntArray, second: IntArray, missing: list[range], workers: int
-) -> Iterator[int]:
-    """Compute shards one after the other; yields the number of pairs of each when it is done."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # as in the workers: another number of threads rounds differently
-    try:
-        scorer = _Scorer(task)
-        scorer.write_prior(first, second)
-        for block in missing:
-            yield scorer.write_shard(block)
-    finally:
-        torch.set_num_threads(threads)
-
-
-def _in_processes(task: _Task, first: IntArray, second: IntArray, missing: list[range], workers: int) -> Iterator[int]:
-    """Like ``_in_this_process``, in several processes, in the order in which they finish."""
-    # Spawned, not forked: a forked copy of torch's thread pool hangs.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(missing)), context, _start_worker, (task,)) as pool:
-        pool.submit(_write_prior, first, second).result()
-        futures = [pool.submit(_write_shard, block) for block in missing]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        finally:
-            for future in futures:
-                future.cancel()
 
 
 class _Scorer:
     """The model, and what it computes for a table."""
 
-    def __init__(self, task: _Task) -> None:
-        self.task = task
-        self.trie = LabelTrie.build(task.prompts.label)
-        self.model = load_model(task.weights, compute_dtype(task.precision))
-        # Pairs of like length together: few pads.
-        self.order = sorted(range(len(task.prompts)), key=lambda c: len(task.prompts.suffix[c]))
+    def __init__(self, work: PairWork) -> None:
+        self.work = work
+        self.trie = LabelTrie.build(work.prompts.label)
+        self.model = load_model(work.weights, compute_dtype(work.precision))
+        self.prior_file = work.folder / "prior.safetensors"
 
-    def write_prior(self, first: IntArray, second: IntArray) -> None:
+    def write_prior(self) -> None:
         """Write the labels' log mean probability over some pairs, those with the label itself left out."""
-        if self.task.prior_file.is_file():
-            return
-        log_mean = label_prior(self.model, self.task.prompts, self.trie, first, second, _BATCH)
-        _write_arrays(self.task.prior_file, {"log_mean": log_mean})
+        if not self.prior_file.is_file():
+            log_mean = label_prior(self.model, self.work.prompts, self.trie, *self.work.prior_pairs, _BATCH)
+            write_arrays(self.prior_file, {"log_mean": log_mean})
 
     def write_shard(self, block: range) -> int:
-        """Score all pairs whose first cluster is in the block; gives their number."""
-        task, num = self.task, len(self.task.prompts)
-        prior = task.pmi_coefficient * load_file(task.prior_file)["log_mean"]  # (M,)
-        best = np.empty((len(block), num, task.top_n), np.int32)
-        log_probability = np.empty((len(block), num, task.top_n), np.float32)
-        for i, first in enumerate(block):
-            scores = self._scores(first)
-            corrected: FloatArray = scores - prior  # (M, M)
-            if task.similarity is not None:
-                near = (task.similarity[first] + task.similarity) / 2  # (M, M)
-                corrected = mixed(corrected, near, task.encoder_weight)
-            corrected = mask_inputs(corrected, np.full(num, first), np.arange(num))
-            best[i] = np.argsort(-corrected, axis=1, kind="stable")[:, : task.top_n]
-            log_probability[i] = np.take_along_axis(scores, best[i], axis=1)
-        _write_arrays(task.shard_file(block), {"clusters": best, "log_probability": log_probability})
-        return len(block) * num
+        """Score the pairs whose first cluster is in the block; gives their number."""
+        work = self.work
+        correction = work.pmi_coefficient * load_file(self.prior_file)["log_mean"]  # (M,)
+        rows = []
+        for first in block:
+            if not len(second := work.second(first)):
+                continue
+            past = np.stack([np.full(len(second), first), second], axis=1)  # (n, 2)
+            scores = self.scores(first, second)
+            rows.append(best_labels(scores, correction, past, work.top_n, work.similarity, work.encoder_weight))
+        best, log_probability = (np.concatenate(part) for part in zip(*rows, strict=True))
+        write_arrays(shard_file(work.folder, block), {"clusters": best, "log_probability": log_probability})
+        return len(best)
 
-    def _scores(self, first: int) -> FloatArray:
-        """(M, M) float32, log-probabilities of all labels (columns) for pairs of ``first`` with each cluster."""
-        prompts = self.task.prompts
+    def scores(self, first: int, second: IntArray) -> FloatArray:
+        """Log-probabilities of all labels for pairs of one first cluster with n second ones.
+
+        A pair's must not depend on which others are asked for, down to the last bit in fp32: a
+        refreshed table rests on it (``agents.llm.refresh``).
+
+        Returns:
+            (n, M) float32.
+        """
+        prompts = self.work.prompts
         prefix = PrefixCache.of(self.model, prompts.prefix[first])
-        scores = np.empty((len(prompts), len(prompts)), np.float32)
-        for start in range(0, len(prompts), _BATCH):
-            rows = self.order[start : start + _BATCH]
-            scores[rows] = label_log_probabilities(self.model, [prompts.suffix[c] for c in rows], self.trie, prefix)
-        return scores
-
-
-_worker: _Scorer | None = None
-"""The worker process's own; None in the parent."""
-
-
-def _start_worker(task: _Task) -> None:
-    global _worker
-    torch.set_num_threads(1)
-    _worker = _Scorer(task)
-
-
-def _write_prior(first: IntArray, second: IntArray) -> None:
-    assert _worker is not None
-    _worker.write_prior(first, second)
-
-
-def _write_shard(block: range) -> int:
-    assert _worker is not None
-    return _worker.write_shard(block)
-
-
-def _write_arrays(path: Path, arrays: dict[str, Any]) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_bytes(save(arrays))
-    os.replace(temporary, path)
-
-
-def _assemble(folder: Path, files: list[Path], inputs: dict[str, Any], prompts: PromptTokens) -> None:
-    """Join the shards into the table."""
-    for file in files:
-        check_tensors(file, "delete it and run again")
-    shards = [load_file(file) for file in files]
-    clusters = np.concatenate([s["clusters"].reshape(-1, s["clusters"].shape[2]) for s in shards])
-    log_probability = np.concatenate(
-        [s["log_probability"].reshape(len(s["clusters"]) * len(prompts), -1) for s in shards]
-    )
-    about = {
-        "inputs": inputs,
-        "clusters_digest": inputs["clusters_digest"],
-        "labels": label_skew(np.bincount(clusters[:, 0], minlength=len(prompts))),
-        "cost": _cost(prompts),
-    }
-    TransitionTable.write(folder, clusters, log_probability, about)
+        contexts = [prompts.suffix[c] for c in second.tolist()]
+        return score_contexts(self.model, contexts, self.trie, prompts.end, prefix)
 
 
 def _cost(prompts: PromptTokens) -> dict[str, float]:

@@ -26,7 +26,7 @@ from agents.llm.files import empty_folder, publish_folder, write_tensors
 from agents.llm.model import check_context, compute_dtype, load_model, load_tokenizer, random_model
 from agents.llm.prompt import PromptTokens, tokenise_prompts
 from agents.llm.scoring import label_prior, random_pairs
-from agents.llm.settings import OF_ENGINES, LLMSettings
+from agents.llm.settings import OF_ENGINES, OF_TABLES, LLMSettings
 from agents.llm.trie import LabelTrie
 from agents.llm.weights import weights_digest
 from agents.transitions import Transitions
@@ -268,7 +268,11 @@ def _subsample(samples: Samples, num: int, rng: RandomStream) -> Samples:
     return samples.where(np.sort(rng.generator().permutation(len(samples))[:num]))
 
 
-_IRRELEVANT = ("model", "curation", "pairs_per_label", "held_out_share", "top_n", "pairs_per_shard", *OF_ENGINES)
+_IRRELEVANT = (
+    *("model", "curation", "pairs_per_label", "held_out_share", "top_n", "pairs_per_shard"),
+    *OF_ENGINES,
+    *OF_TABLES,
+)
 """Settings that act through other arguments of ``finetune``, or only later."""
 
 

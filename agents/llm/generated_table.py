@@ -18,7 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from agents.llm.engines import Answer, Cost, Engine
-from agents.llm.prompt import cluster_texts, normalised, prompt_text, strict_match
+from agents.llm.prompt import cluster_texts, normalised, prompt_text, strict_match, template
 from agents.llm.table import TransitionTable, check_num_clusters, finished_table, label_skew
 from sim.clusters import InterestClusters
 from sim.errors import InvalidInput
@@ -162,6 +162,8 @@ def _assemble(folder: Path, shards: list[_Shard], texts: tuple[str, ...], inputs
     about = {
         "inputs": inputs,
         "clusters_digest": inputs["clusters_digest"],
+        "template": template(2),
+        "texts": list(texts),
         "labels": label_skew(np.bincount(found[matched], minlength=num)),
         "answers": {
             "pairs": num * num,

@@ -181,3 +181,45 @@ def _check_labels(prompts: PromptTokens, tokenizer: Any) -> None:
             expected = f"its tokenizer must tell {seen[label]!r} from {text!r}: it makes the same tokens of both"
             raise InvalidInput("llm.model", tokenizer.name_or_path, expected)
         seen[label] = text
+
+
+ONLY = "A user enjoys: {cluster}.\nNew interest:"
+MIDDLE = " {cluster};"
+HINTED = " {cluster}.\nSuch users lately took up:"
+
+
+def template(past_clusters: int, successor_hint: bool = False) -> str:
+    """The prompt and its completion, with {C1} .. {CK} for the past clusters, {H} for the hint, {CL} for the label."""
+    if past_clusters == 1:
+        prompt = ONLY.format(cluster="{C1}")
+    else:
+        between = [MIDDLE.format(cluster=f"{{C{k}}}") for k in range(2, past_clusters)]
+        last, end = (HINTED, "{H}") if successor_hint else (SUFFIX, None)
+        prompt = PREFIX.format(cluster="{C1}") + "".join(between) + last.format(cluster=f"{{C{past_clusters}}}")
+        prompt += SUFFIX.format(cluster=end) if end else ""
+    return prompt + LABEL.format(cluster="{CL}") + "<end>"
+
+
+@dataclass(frozen=True)
+class MorePieces:
+    """The pieces of other prompts than a pair's, in tokens, for M clusters each.
+
+    Attributes:
+        only: a whole prompt with one past cluster.
+        middle: a past cluster that is neither the first (``PromptTokens.prefix``) nor the last (``suffix``).
+        hinted: the second of a pair whose hint, as a ``suffix``, follows.
+    """
+
+    only: tuple[Tokens, ...]
+    middle: tuple[Tokens, ...]
+    hinted: tuple[Tokens, ...]
+
+
+def tokenise_more(texts: Sequence[str], tokenizer: Any) -> MorePieces:
+    """Fill in the pieces that prompts for pairs do not have; ``texts`` are the M clusters'."""
+    start = _start_tokens(tokenizer)
+    return MorePieces(
+        only=tuple(start + _after("", ONLY.format(cluster=t), tokenizer) for t in texts),
+        middle=tuple(_after(PREFIX[-1], MIDDLE.format(cluster=t), tokenizer) for t in texts),
+        hinted=tuple(_after(PREFIX[-1], HINTED.format(cluster=t), tokenizer) for t in texts),
+    )

@@ -39,6 +39,9 @@ class LLMSettings:
     encoder_weight: float
     top_n: int
     pairs_per_shard: int
+    past_clusters: int
+    triple_min_users: int
+    successor_hint: bool
     engine: str
     chat: bool
     url: str
@@ -71,6 +74,8 @@ class LLMSettings:
             if getattr(self, name) != value:
                 expected = f"must be {value!r} with llm.engine={self.engine}, which has no use for it"
                 raise InvalidInput(f"llm.{name}", getattr(self, name), expected)
+        if self.successor_hint and self.past_clusters != 2:
+            raise InvalidInput("llm.successor_hint", True, "must be false unless llm.past_clusters=2")
         check_key_variable(self.key_variable)
         if self.engine == "http" or self.url:
             plain = check_url(self.url)
@@ -96,6 +101,9 @@ OF_ENGINES = (
 )
 """Settings that fine-tuning and scoring do not read."""
 
+OF_TABLES = ("past_clusters", "triple_min_users", "successor_hint")
+"""Settings that fine-tuning does not read: the model is fine-tuned on pairs, without hints, for every table."""
+
 _KINDS: dict[Any, str] = {
     str: "a text",
     bool: "true or false",
@@ -117,6 +125,8 @@ _OF_GENERATION: dict[str, Any] = {
     "pmi_coefficient": 0.0,
     "encoder_weight": 0.0,
     "top_n": 1,
+    "past_clusters": 2,
+    "successor_hint": False,
 }
 """What must be set where the model scores labels, and where it generates (neither fine-tuned nor scored)."""
 
@@ -137,6 +147,8 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "encoder_weight": (0, 1000),
     "top_n": (1, math.inf),
     "pairs_per_shard": (1, math.inf),
+    "past_clusters": (1, 3),
+    "triple_min_users": (1, math.inf),
     "timeout": (0.1, 86400),
     "retries": (0, 100),
     "requests_per_minute": (0, math.inf),

@@ -1,0 +1,168 @@
+"""Scores of all labels after prompts of any kind: one, two or three past clusters, with or without a hint.
+
+Exact and simple: what prompts have in common beyond the first cluster is computed again for each of them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file
+
+from agents.llm.model import compute_dtype, load_model
+from agents.llm.prompt import MorePieces, PromptTokens, Tokens
+from agents.llm.ranking import best_labels, log_mean_probability
+from agents.llm.scoring import PrefixCache, label_log_probabilities
+from agents.llm.shards import Scorer, shard_file, write_arrays
+from agents.llm.trie import LabelTrie
+from sim.arrays import FloatArray, IntArray
+
+_BATCH = 32  # prompts a forward pass
+_WIDTH_STEP = 8  # widths of forward passes, tokens, are multiples of this
+
+
+def score_contexts(
+    model: Any, contexts: Sequence[Tokens], trie: LabelTrie, filler: int, prefix: PrefixCache | None = None
+) -> FloatArray:
+    """Score all labels after each of n contexts, each as if it were the only one.
+
+    ``label_log_probabilities`` rounds differently when a context is batched with others, because
+    matrix products of another shape sum in another order. Here the shape of a forward pass depends on the
+    context's own length alone, so that the same context gets the same bits whatever it is asked with.
+
+    Args:
+        model: a causal language model (transformers).
+        contexts: whole prompts, or what follows ``prefix``.
+        trie: of M labels.
+        filler: a token to fill batches up with.
+        prefix: what all contexts begin with, if it has been run already.
+
+    Returns:
+        (n, M) float32 log-probabilities.
+    """
+    scores = np.empty((len(contexts), trie.num_labels), np.float32)
+    width = np.array([-(-len(context) // _WIDTH_STEP) * _WIDTH_STEP for context in contexts], np.int64)
+    for each in np.unique(width).tolist():
+        rows = np.flatnonzero(width == each)
+        filling = (filler,) * each  # also sets the width: the others of the batch may all be shorter
+        for start in range(0, len(rows), _BATCH - 1):
+            batch = rows[start : start + _BATCH - 1]
+            full = [contexts[i] for i in batch] + [filling] * (_BATCH - len(batch))
+            scores[batch] = label_log_probabilities(model, full, trie, prefix)[: len(batch)]
+    return scores
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """T prompts of one kind.
+
+    Attributes:
+        tokens: of the template's usual pieces, for M clusters.
+        more: of the others.
+        past: (T, K) int32, K = 1, 2 or 3, the clusters that each names, in the order in which it does.
+        hint: (T,) int32, the successor that each mentions, -1 = none; None where K is not 2, or none does.
+    """
+
+    tokens: PromptTokens
+    more: MorePieces
+    past: IntArray
+    hint: IntArray | None = None
+
+    def __len__(self) -> int:
+        return len(self.past)
+
+    def prefix(self, row: int) -> Tokens:
+        """What the prompt shares with others of the same first cluster; nothing where K = 1."""
+        return () if self.past.shape[1] == 1 else self.tokens.prefix[self.past[row, 0]]
+
+    def rest(self, row: int) -> Tokens:
+        """What follows the prefix."""
+        *middle, last = self.past[row].tolist()
+        if not middle:
+            return self.more.only[last]
+        if self.hint is not None and self.hint[row] >= 0:
+            return self.more.hinted[last] + self.tokens.suffix[self.hint[row]]
+        return sum((self.more.middle[c] for c in middle[1:]), ()) + self.tokens.suffix[last]
+
+    @cached_property
+    def longest(self) -> int:
+        """Most tokens that a prompt and a label have together."""
+        longest = max((len(self.prefix(row)) + len(self.rest(row)) for row in range(len(self))), default=0)
+        return longest + max(map(len, self.tokens.label))
+
+
+@dataclass(frozen=True)
+class PromptWork:
+    """What a worker needs to score prompts; implements ``agents.llm.shards.Work``.
+
+    Attributes:
+        weights: folder of the model.
+        precision: of matrix products.
+        prompts: T of them.
+        rows: (R,) int64, which to score.
+        prior_rows: over which a label's mean probability is taken.
+        pmi_coefficient, encoder_weight, similarity, top_n: see ``best_labels``.
+        folder: of the shards.
+    """
+
+    weights: Path
+    precision: str
+    prompts: Prompts
+    rows: IntArray
+    prior_rows: IntArray
+    pmi_coefficient: float
+    encoder_weight: float
+    similarity: FloatArray | None
+    top_n: int
+    folder: Path
+
+    def scorer(self) -> Scorer:
+        """Load the model."""
+        return _PromptScorer(self)
+
+    def tokens_computed(self) -> int:
+        """Tokens run through the model for ``rows``, without those that fill batches up."""
+        prompts, branching = self.prompts, len(LabelTrie.build(self.prompts.tokens.label).tokens)
+        own = sum(len(prompts.rest(row)) + branching for row in self.rows.tolist())
+        firsts = np.unique(prompts.past[self.rows, 0]).tolist() if prompts.past.shape[1] > 1 else []
+        return own + sum(len(prompts.tokens.prefix[first]) for first in firsts)
+
+
+class _PromptScorer:
+    def __init__(self, work: PromptWork) -> None:
+        self.work = work
+        self.trie = LabelTrie.build(work.prompts.tokens.label)
+        self.model = load_model(work.weights, compute_dtype(work.precision))
+        self.prior_file = work.folder / "prior.safetensors"
+
+    def write_prior(self) -> None:
+        if not self.prior_file.is_file():
+            rows = self.work.prior_rows
+            log_mean = log_mean_probability(self.scores(rows), self.work.prompts.past[rows])
+            write_arrays(self.prior_file, {"log_mean": log_mean})
+
+    def write_shard(self, block: range) -> int:
+        work, rows = self.work, self.work.rows[block.start : block.stop]
+        correction = work.pmi_coefficient * load_file(self.prior_file)["log_mean"]  # (M,)
+        past = work.prompts.past[rows]
+        best, log_probability = best_labels(
+            self.scores(rows), correction, past, work.top_n, work.similarity, work.encoder_weight
+        )
+        write_arrays(shard_file(work.folder, block), {"clusters": best, "log_probability": log_probability})
+        return len(rows)
+
+    def scores(self, rows: IntArray) -> FloatArray:
+        """(n, M) float32 log-probabilities of all labels after some of the prompts."""
+        prompts = self.work.prompts
+        scores = np.empty((len(rows), self.trie.num_labels), np.float32)
+        first = prompts.past[rows, 0] if prompts.past.shape[1] > 1 else np.zeros(len(rows), np.int32)
+        for each in np.unique(first).tolist():
+            same = np.flatnonzero(first == each)
+            shared = prompts.prefix(int(rows[same[0]]))
+            prefix = PrefixCache.of(self.model, shared) if shared else None
+            contexts = [prompts.rest(row) for row in rows[same].tolist()]
+            scores[same] = score_contexts(self.model, contexts, self.trie, prompts.tokens.end, prefix)
+        return scores

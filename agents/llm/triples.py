@@ -1,0 +1,188 @@
+"""Tables for pasts of three clusters: the triples that the log shows, and pairs for all others."""
+
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from agents.llm.table import TransitionTable, as_small, map_array, read_manifest, write_arrays
+from agents.transitions import POSITIVE_WEIGHT
+from sim.arrays import BoolArray, FloatArray, IntArray
+from sim.log import InteractionLog
+
+MOST_CLUSTERS = 20
+"""Recent clusters of a user that make triples, the likeliest to be sampled first (chosen: 1,140 triples a user)."""
+
+_CHUNK_USERS = 4096  # users whose triples are counted at a time: some 40 MB
+_ARRAYS = ("keys", "clusters", "log_probability")
+
+
+@dataclass(frozen=True)
+class TripleTable:
+    """A sparse table over unordered triples of level-2 clusters; other pasts are looked up as pairs.
+
+    A past of three different clusters whose triple is in the table has that row. Any other past
+    (c1, c2, c3), also one in which a cluster is repeated, has the row of the ordered pair (c1, c2): the
+    first two of the three that were drawn, which are distributed as a pair drawn by itself.
+
+    Attributes:
+        keys: (T,) int64, ascending: ((a * M) + b) * M + c of each triple a < b < c.
+        clusters, log_probability: (T, n), as ``TransitionTable``'s; -1 and nan where there are fewer.
+        manifest: what the table was made of.
+        pairs: over all ordered pairs.
+    """
+
+    keys: IntArray
+    clusters: IntArray
+    log_probability: FloatArray
+    manifest: dict[str, Any]
+    pairs: TransitionTable
+
+    @property
+    def num_clusters(self) -> int:
+        """M."""
+        return self.pairs.num_clusters
+
+    @property
+    def past_clusters(self) -> int:
+        """K = 3."""
+        return 3
+
+    def rows_of(self, past: IntArray) -> IntArray:
+        """(B,) int64, the rows of pasts (B, 3) of clusters 0 .. M-1, in any order; -1 = not in the table."""
+        if len(self.keys) == 0:
+            return np.full(len(past), -1)
+        key = keys_of(past, self.num_clusters)
+        row = np.minimum(np.searchsorted(self.keys, key), len(self.keys) - 1)
+        return np.where(self.keys[row] == key, row, -1)
+
+    def next_clusters(self, past: IntArray) -> tuple[IntArray, BoolArray]:
+        """What to show next after pasts (B, 3); see ``TransitionTable.next_clusters``.
+
+        Returns:
+            (B, n) clusters, best first, -1 = none; and (B,) bool, whether the triple is in the table.
+        """
+        row = self.rows_of(past)
+        known = row >= 0
+        found, _ = self.pairs.next_clusters(past[:, :2])  # (B, n)
+        if known.any():
+            found[known] = self.clusters.take(row[known], axis=0)
+        return found, known
+
+    @staticmethod
+    def write(
+        folder: Path,
+        keys: IntArray,
+        clusters: IntArray,
+        log_probability: FloatArray,
+        pairs: TransitionTable,
+        about: dict[str, Any],
+    ) -> None:
+        """Write a table with its own copy of ``pairs``; see ``TransitionTable.write``."""
+        wide = pairs.clusters.shape[1] - clusters.shape[1]  # of few clusters, triples leave fewer labels than pairs
+        rows = {
+            "keys": keys.astype(np.int64),
+            "clusters": as_small(np.pad(clusters, ((0, 0), (0, wide)), constant_values=-1), pairs.num_clusters),
+            "log_probability": np.pad(log_probability, ((0, 0), (0, wide)), constant_values=np.nan).astype(np.float32),
+        }
+        whole = {
+            **rows,
+            "pair_clusters": np.asarray(pairs.clusters),
+            "pair_log_probability": np.asarray(pairs.log_probability),
+        }
+        sizes = {
+            "num_clusters": pairs.num_clusters,
+            "past_clusters": 3,
+            "top_n": pairs.clusters.shape[1],
+            "num_triples": len(keys),
+            "pairs": pairs.manifest,
+        }
+        write_arrays(folder, whole, {**about, **sizes})
+
+    @staticmethod
+    def open(folder: Path) -> "TripleTable":
+        """Map a table into memory.
+
+        Raises:
+            InvalidInput: not a table, of another version, truncated or changed.
+        """
+        manifest = read_manifest(folder, (*_ARRAYS, "pair_clusters", "pair_log_probability", "num_triples"))
+        num, top_n, num_pairs = int(manifest["num_triples"]), int(manifest["top_n"]), int(manifest["num_clusters"]) ** 2
+        pairs = TransitionTable(
+            map_array(folder, "pair_clusters", manifest, (num_pairs, top_n)),
+            map_array(folder, "pair_log_probability", manifest, (num_pairs, top_n)),
+            manifest["pairs"],
+        )
+        return TripleTable(
+            map_array(folder, "keys", manifest, (num,)),
+            map_array(folder, "clusters", manifest, (num, top_n)),
+            map_array(folder, "log_probability", manifest, (num, top_n)),
+            manifest,
+            pairs,
+        )
+
+
+def open_table(folder: Path) -> TransitionTable | TripleTable:
+    """Map a table of any kind into memory.
+
+    Raises:
+        InvalidInput: not a table, of another version, truncated or changed.
+    """
+    triples = int(read_manifest(folder, ())["past_clusters"]) == 3
+    return TripleTable.open(folder) if triples else TransitionTable.open(folder)
+
+
+def keys_of(triples: IntArray, num_clusters: int) -> IntArray:
+    """(T,) int64, one number for each triple (T, 3), whatever its order."""
+    low, middle, high = np.sort(triples.astype(np.int64), axis=1).T
+    return (low * num_clusters + middle) * num_clusters + high
+
+
+def triples_of(keys: IntArray, num_clusters: int) -> IntArray:
+    """(T, 3) int32, ascending in a row: what ``keys_of`` made the numbers of."""
+    rest, high = np.divmod(keys, num_clusters)
+    return np.stack([*np.divmod(rest, num_clusters), high], axis=1).astype(np.int32)
+
+
+def frequent_triples(
+    log: InteractionLog, num_clusters: int, history_days: int, min_users: int
+) -> tuple[IntArray, IntArray]:
+    """The unordered triples of different clusters that users' recent pasts hold.
+
+    A user's are all triples of the ``MOST_CLUSTERS`` clusters that they are likeliest to be represented
+    by: those of most weight (``POSITIVE_WEIGHT``) among the items consumed in the log's last days, ties
+    going to the smaller number.
+
+    Args:
+        log: rows of any users.
+        num_clusters: M.
+        history_days: how far back from the log's last day the past reaches, days.
+        min_users: of whom a triple must be, to count.
+
+    Returns:
+        (T,) int64 keys, ascending, and (T,) int64 the number of users of each.
+    """
+    recent = log.where(log.consumed & (log.day > int(log.day.max(initial=0)) - history_days))
+    pair, place = np.unique(recent.user * num_clusters + recent.cluster, return_inverse=True)
+    weight = np.bincount(place, weights=np.where(recent.positive, POSITIVE_WEIGHT, 1.0), minlength=len(pair))
+    user, cluster = np.divmod(pair, num_clusters)
+    order = np.lexsort((cluster, -weight, user))
+    user, cluster = user[order], cluster[order]
+    rank = np.arange(len(user)) - np.searchsorted(user, user)
+    kept = rank < MOST_CLUSTERS
+    _, row = np.unique(user[kept], return_inverse=True)
+    padded = np.full((int(row.max(initial=-1)) + 1, MOST_CLUSTERS), -1, np.int64)  # (users, at most)
+    padded[row, rank[kept]] = cluster[kept]
+    choice = np.array(list(combinations(range(MOST_CLUSTERS), 3)))  # (1140, 3)
+    keys, count = np.empty(0, np.int64), np.empty(0, np.int64)
+    for start in range(0, len(padded), _CHUNK_USERS):
+        triples = padded[start : start + _CHUNK_USERS][:, choice].reshape(-1, 3)
+        found = keys_of(triples[(triples >= 0).all(axis=1)], num_clusters)
+        together = np.concatenate([keys, found])
+        keys, inverse = np.unique(together, return_inverse=True)
+        weights = np.concatenate([count, np.ones(len(found), np.int64)])
+        count = np.bincount(inverse, weights=weights, minlength=len(keys)).astype(np.int64)
+    enough = count >= min_users
+    return keys[enough], count[enough]
