@@ -123,11 +123,20 @@ class PromptWork:
         """Load the model."""
         return _PromptScorer(self)
 
-    def tokens_computed(self) -> int:
-        """Tokens run through the model for ``rows``, without those that fill batches up."""
+    def cost(self) -> dict[str, float]:
+        """Prompts and tokens run through the model, without the tokens that fill batches up."""
+        computed = self._tokens(self.rows)
+        return {
+            "pairs_computed": len(self.rows),
+            "tokens_computed": computed,
+            "tokens_per_pair": computed / max(len(self.rows), 1),
+            "tokens_for_the_labels_means": self._tokens(self.prior_rows),
+        }
+
+    def _tokens(self, rows: IntArray) -> int:
         prompts, branching = self.prompts, len(LabelTrie.build(self.prompts.tokens.label).tokens)
-        own = sum(len(prompts.rest(row)) + branching for row in self.rows.tolist())
-        firsts = np.unique(prompts.past[self.rows, 0]).tolist() if prompts.past.shape[1] > 1 else []
+        firsts = np.unique(prompts.past[rows, 0]).tolist() if prompts.past.shape[1] > 1 else []
+        own = sum(len(prompts.rest(row)) + branching for row in rows.tolist())
         return own + sum(len(prompts.tokens.prefix[first]) for first in firsts)
 
 

@@ -120,10 +120,10 @@ def fill_table(
     about = {
         "inputs": inputs,
         "clusters_digest": inputs["clusters_digest"],
-        "template": template(2),
+        "template": inputs["template"],
         "texts": list(prompts.text),
         "labels": label_skew(np.bincount(found[:, 0], minlength=len(prompts))),
-        "cost": {"pairs_computed": len(found), **_cost(prompts)},
+        "cost": table_cost(work),
     }
     TransitionTable.write(folder, found, log_probability, about)
     shutil.rmtree(work.folder)
@@ -158,7 +158,7 @@ def fill_share(
 def table_inputs(
     weights: Path, clusters: InterestClusters, settings: LLMSettings, rng: RandomStream
 ) -> tuple[dict[str, Any], PromptTokens]:
-    """What a table rests on, for its manifest, and the prompts' pieces.
+    """What a table of pairs rests on, for its manifest, and the prompts' pieces.
 
     Raises:
         InvalidInput: fewer than 3 clusters, or prompts that the model cannot see at once.
@@ -170,6 +170,7 @@ def table_inputs(
         "weights_digest": weights_digest(weights),
         "prompts_digest": prompts.digest,
         "clusters_digest": clusters.digest,
+        "template": template(2),
         "precision": str(compute_dtype(settings.precision)).removeprefix("torch."),
         "pmi_coefficient": settings.pmi_coefficient,
         "pairs_per_shard": settings.pairs_per_shard,
@@ -271,13 +272,21 @@ class _Scorer:
         return score_contexts(self.model, contexts, self.trie, prompts.end, prefix)
 
 
-def _cost(prompts: PromptTokens) -> dict[str, float]:
-    """Tokens run through the model for the table, and what full prompts without sharing would take."""
-    num, branching = len(prompts), len(LabelTrie.build(prompts.label).tokens)
-    prefix, suffix, label = (sum(map(len, part)) for part in (prompts.prefix, prompts.suffix, prompts.label))
-    computed = prefix + num * (suffix + num * branching)
+def table_cost(work: PairWork) -> dict[str, float]:
+    """Pairs and tokens run through the model for a table, and what full prompts without sharing would take."""
+    prompts, num = work.prompts, len(work.prompts)
+    branching = len(LabelTrie.build(prompts.label).tokens)
+    prefix, suffix, label = (
+        np.array([len(tokens) for tokens in part]) for part in (prompts.prefix, prompts.suffix, prompts.label)
+    )  # (M,) each
+    wanted = np.ones((num, num), bool) if work.wanted is None else work.wanted
+    pairs = int(wanted.sum())
+    computed = int(prefix[wanted.any(axis=1)].sum() + (wanted * (suffix + branching)).sum())
+    first, second = work.prior_pairs
     return {
+        "pairs_computed": pairs,
         "tokens_computed": computed,
-        "tokens_per_pair": computed / num**2,
-        "tokens_per_pair_by_plain_generation": (prefix + suffix + label) / num,
+        "tokens_per_pair": computed / max(pairs, 1),
+        "tokens_per_pair_by_plain_generation": float((prefix + suffix + label).sum() / num),
+        "tokens_for_the_labels_means": int((prefix[first] + suffix[second] + branching).sum()),
     }

@@ -268,11 +268,7 @@ def _subsample(samples: Samples, num: int, rng: RandomStream) -> Samples:
     return samples.where(np.sort(rng.generator().permutation(len(samples))[:num]))
 
 
-_IRRELEVANT = (
-    *("model", "curation", "pairs_per_label", "held_out_share", "top_n", "pairs_per_shard"),
-    *OF_ENGINES,
-    *OF_TABLES,
-)
+_IRRELEVANT = ("model", "curation", "pairs_per_label", "held_out_share", *OF_TABLES, *OF_ENGINES)
 """Settings that act through other arguments of ``finetune``, or only later."""
 
 

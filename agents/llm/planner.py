@@ -1,31 +1,37 @@
 """The paper's high level: look the next cluster up in the language model's table."""
 
+import json
 from pathlib import Path
 
-from agents.llm.table import TransitionTable
+from agents.llm.triples import open_table
 from agents.novel_choice import choose_novel_by_slot
 from agents.planner import Planner
-from agents.transitions import sample_pairs
+from agents.transitions import sample_past
 from sim.arrays import IntArray
 from sim.errors import InvalidInput
+from sim.files import write_json
 from sim.log import InteractionLog
 from sim.platform import Platform, Requests
 from sim.random import RandomStream
 
 _TRIES = 3
-"""Pairs sampled a slot before a random novel cluster steps in (chosen)."""
+"""Pasts sampled a slot before a random novel cluster steps in (chosen)."""
 
 
 class LLMTablePlanner(Planner):
     """Plans by table (Wang et al. 2024, section 3.2).
 
-    For each slot: sample two recent clusters of the user, look the pair up, take the best cluster
-    that the user has never consumed from and that no earlier slot has; where the pair offers
-    none, sample another pair. Users for whom that fails, or without a history, get a random
-    cluster that is new to them.
+    For each slot: sample K recent clusters of the user, look them up, take the best cluster
+    that the user has never consumed from and that no earlier slot has; where the table offers
+    none for them, sample others. Users for whom that fails, or without a history, get a random
+    cluster that is new to them. K is the table's own: two in the paper.
 
     Args:
-        table: folder of a ``TransitionTable``.
+        table: folder of a ``TransitionTable`` or a ``TripleTable``.
+
+    Attributes:
+        num_lookups, num_fallbacks: pasts of users with a history that were looked up since the planner was
+            fitted, and those of them that were no triple of the table and were looked up as a pair.
 
     Raises:
         InvalidInput: no whole table there; from ``fit`` and ``load``: it is for other clusters.
@@ -33,8 +39,9 @@ class LLMTablePlanner(Planner):
 
     def __init__(self, table: str) -> None:
         self._folder = Path(table)
-        self._table = TransitionTable.open(self._folder)
+        self._table = open_table(self._folder)
         self._platform: Platform | None = None
+        self.num_lookups = self.num_fallbacks = 0
 
     def fit(self, platform: Platform, log: InteractionLog, rng: RandomStream) -> None:
         """Meet the platform; nothing is learned here."""
@@ -44,18 +51,27 @@ class LLMTablePlanner(Planner):
         """Plan a cluster for every slot; see ``Planner.propose``."""
         assert self._platform is not None, "fit or load comes first"
         batch, slots = len(requests), requests.num_slots
-        pairs = sample_pairs(requests, slots * _TRIES, rng.at("pairs"))  # (B, S * tries, 2)
-        flat = pairs.reshape(-1, 2)
-        found, _ = self._table.lookup(flat[:, 0].clip(0), flat[:, 1].clip(0))  # (B * S * tries, n)
-        found[flat[:, 0] < 0] = -1  # no history, nothing to look up
+        past = sample_past(requests, slots * _TRIES, self._table.past_clusters, rng.at("pairs"))  # (B, S * tries, K)
+        flat = past.reshape(batch * slots * _TRIES, -1)
+        found, known = self._table.next_clusters(flat.clip(0))  # (B * S * tries, n)
+        empty = flat[:, 0] < 0
+        found[empty] = -1  # no history, nothing to look up
+        self.num_lookups += int((~empty).sum())
+        self.num_fallbacks += int((~empty & ~known).sum())
         # A slot's later tries come after all candidates of its earlier ones.
         candidates = found.reshape(batch, slots, _TRIES * found.shape[1])
         consumed = self._platform.consumed_clusters(requests.user)
         return choose_novel_by_slot(candidates, consumed, rng.at("fallback"), requests.user)
 
+    def save(self, folder: Path) -> None:
+        """Write how many pasts were looked up; the table stays where it was."""
+        write_json(folder / "lookups.json", {"lookups": self.num_lookups, "fallbacks": self.num_fallbacks})
+
     def load(self, folder: Path, platform: Platform) -> None:
-        """Meet the platform; the table stays where it was, so ``save`` has nothing to write."""
+        """Meet the platform, and read what ``save`` wrote."""
         self._meet(platform)
+        counts = json.loads((folder / "lookups.json").read_text())
+        self.num_lookups, self.num_fallbacks = counts["lookups"], counts["fallbacks"]
 
     def _meet(self, platform: Platform) -> None:
         if self._table.manifest.get("clusters_digest") != platform.clusters.digest:

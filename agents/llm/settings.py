@@ -101,7 +101,7 @@ OF_ENGINES = (
 )
 """Settings that fine-tuning and scoring do not read."""
 
-OF_TABLES = ("past_clusters", "triple_min_users", "successor_hint")
+OF_TABLES = ("top_n", "pairs_per_shard", "past_clusters", "triple_min_users", "successor_hint")
 """Settings that fine-tuning does not read: the model is fine-tuned on pairs, without hints, for every table."""
 
 _KINDS: dict[Any, str] = {

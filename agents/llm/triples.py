@@ -15,8 +15,8 @@ from sim.log import InteractionLog
 MOST_CLUSTERS = 20
 """Recent clusters of a user that make triples, the likeliest to be sampled first (chosen: 1,140 triples a user)."""
 
+_ARRAYS = ("keys", "clusters", "log_probability", "pair_clusters", "pair_log_probability")
 _CHUNK_USERS = 4096  # users whose triples are counted at a time: some 40 MB
-_ARRAYS = ("keys", "clusters", "log_probability")
 
 
 @dataclass(frozen=True)
@@ -108,12 +108,15 @@ class TripleTable:
         Raises:
             InvalidInput: not a table, of another version, truncated or changed.
         """
-        manifest = read_manifest(folder, (*_ARRAYS, "pair_clusters", "pair_log_probability", "num_triples"))
-        num, top_n, num_pairs = int(manifest["num_triples"]), int(manifest["top_n"]), int(manifest["num_clusters"]) ** 2
+        manifest = read_manifest(
+            folder, ("keys", "clusters", "log_probability", "pair_clusters", "pair_log_probability")
+        )
+        num, top_n = int(manifest.get("num_triples", -1)), int(manifest["top_n"])
+        num_pairs = int(manifest["num_clusters"]) ** 2
         pairs = TransitionTable(
             map_array(folder, "pair_clusters", manifest, (num_pairs, top_n)),
             map_array(folder, "pair_log_probability", manifest, (num_pairs, top_n)),
-            manifest["pairs"],
+            manifest.get("pairs", {}),
         )
         return TripleTable(
             map_array(folder, "keys", manifest, (num,)),
@@ -137,7 +140,7 @@ def open_table(folder: Path) -> TransitionTable | TripleTable:
 def keys_of(triples: IntArray, num_clusters: int) -> IntArray:
     """(T,) int64, one number for each triple (T, 3), whatever its order."""
     low, middle, high = np.sort(triples.astype(np.int64), axis=1).T
-    return (low * num_clusters + middle) * num_clusters + high
+    return np.asarray((low * num_clusters + middle) * num_clusters + high)
 
 
 def triples_of(keys: IntArray, num_clusters: int) -> IntArray:
@@ -146,9 +149,7 @@ def triples_of(keys: IntArray, num_clusters: int) -> IntArray:
     return np.stack([*np.divmod(rest, num_clusters), high], axis=1).astype(np.int32)
 
 
-def frequent_triples(
-    log: InteractionLog, num_clusters: int, history_days: int, min_users: int
-) -> tuple[IntArray, IntArray]:
+def recent_triples(log: InteractionLog, num_clusters: int, history_days: int) -> tuple[IntArray, IntArray]:
     """The unordered triples of different clusters that users' recent pasts hold.
 
     A user's are all triples of the ``MOST_CLUSTERS`` clusters that they are likeliest to be represented
@@ -159,7 +160,6 @@ def frequent_triples(
         log: rows of any users.
         num_clusters: M.
         history_days: how far back from the log's last day the past reaches, days.
-        min_users: of whom a triple must be, to count.
 
     Returns:
         (T,) int64 keys, ascending, and (T,) int64 the number of users of each.
@@ -184,5 +184,4 @@ def frequent_triples(
         keys, inverse = np.unique(together, return_inverse=True)
         weights = np.concatenate([count, np.ones(len(found), np.int64)])
         count = np.bincount(inverse, weights=weights, minlength=len(keys)).astype(np.int64)
-    enough = count >= min_users
-    return keys[enough], count[enough]
+    return keys, count

@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -8,6 +6,7 @@ from agents.llm.table import TransitionTable
 from agents.novel_choice import choose_novel
 from sim.catalog import Catalog
 from sim.errors import InvalidInput
+from sim.log import InteractionLog
 from sim.platform import Platform, PlatformRecords, Requests
 from sim.random import RandomStream
 
@@ -49,7 +48,7 @@ def records(clusters):
 
 def planner_for(folder, records):
     planner = LLMTablePlanner(str(folder))
-    planner.load(Path("unused"), Platform(records))
+    planner.fit(Platform(records), InteractionLog.concatenate([]), RNG)
     return planner
 
 

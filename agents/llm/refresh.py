@@ -1,0 +1,149 @@
+"""What an earlier table is still worth when the clusters have drifted or the log has grown.
+
+A row belongs to a prompt. Where the prompt's words are the same as before (the texts of its past clusters,
+and of its hint), the row is *kept*; any other is *computed anew*, and then is, bit for bit in fp32, what a
+full fill with the new clusters would put there. A kept row is exact in this sense only: it is what the
+same weights said to the same words when they could choose among the *old* labels, corrected by the
+*old* labels' general appeal. Therefore
+
+- a cluster under a new text can't be in a kept row: it never competed;
+- a label whose cluster is gone leaves the kept row shorter: what stood after the last one is not known;
+- a label that goes on under another text (``ClusterMatch.renamed``) stands where the old text stood;
+- log-probabilities of kept and new rows are under different sets of labels, and rankings under different
+  corrections: both differ from a full fill's wherever any label's text changed.
+
+Each refresh adds to that, so one in a while the table has to be filled whole.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from agents.llm.table import TransitionTable
+from agents.llm.triples import TripleTable
+from sim.arrays import BoolArray, FloatArray, IntArray
+from sim.errors import InvalidInput
+
+SAME_ITEMS = 0.5
+"""Items that two clusters share, of the items of either, above which they are the same one under another
+text (chosen; above a half, no cluster can have two such partners)."""
+
+
+@dataclass(frozen=True)
+class ClusterMatch:
+    """Which of M' new clusters are which of M old ones.
+
+    Attributes:
+        old_text: (M',) int32, the old cluster with the same text, -1 = none.
+        label: (M,) int32, the new cluster that each old one goes on as, -1 = it is gone.
+        renamed: (M,) bool, whether it does so under another text.
+    """
+
+    old_text: IntArray
+    label: IntArray
+    renamed: BoolArray
+
+
+def match_clusters(
+    old_texts: Sequence[str],
+    new_texts: Sequence[str],
+    old_filing: IntArray | None = None,
+    new_filing: IntArray | None = None,
+) -> ClusterMatch:
+    """Match clusters by text; those that are left, where it is known which items they hold, by their items.
+
+    Args:
+        old_texts, new_texts: what the M and M' clusters are called, unique.
+        old_filing, new_filing: (I,) the old and the new cluster of the same items; a match is a pair that
+            shares more than ``SAME_ITEMS`` of the items of either (Jaccard's coefficient).
+    """
+    number = {text: cluster for cluster, text in enumerate(old_texts)}
+    old_text = np.array([number.get(text, -1) for text in new_texts], np.int32)
+    label = np.full(len(old_texts), -1, np.int32)
+    known = np.flatnonzero(old_text >= 0)
+    label[old_text[known]] = known
+    renamed = np.zeros(len(old_texts), bool)
+    if old_filing is not None and new_filing is not None:
+        shape = (len(old_texts), len(new_texts))
+        place = old_filing.astype(np.int64) * shape[1] + new_filing
+        both = np.bincount(place, minlength=shape[0] * shape[1]).reshape(shape)  # (M, M') shared items
+        either = both.sum(axis=1, keepdims=True) + both.sum(axis=0) - both
+        same = (both > SAME_ITEMS * either) & (label < 0)[:, None] & (old_text < 0)
+        renamed = same.any(axis=1)
+        label[renamed] = same.argmax(axis=1)[renamed]
+    return ClusterMatch(old_text, label, renamed)
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A table made before, and how its clusters relate to the new ones."""
+
+    table: TransitionTable | TripleTable
+    match: ClusterMatch
+
+    def rows_of(self, past: IntArray, hint: IntArray | None) -> IntArray:
+        """The earlier table's rows for prompts of the same words.
+
+        Args:
+            past: (T, K) new clusters.
+            hint: (T,) new clusters that the prompts mention, -1 = none; None where none does.
+
+        Returns:
+            (T,) int64, -1 = there was no such prompt.
+        """
+        then = self.match.old_text[past]  # (T, K)
+        row = np.where((then >= 0).all(axis=1), self.table.rows_of(then.clip(0)), -1)
+        if hint is not None:
+            assert isinstance(self.table, TransitionTable)
+            assert self.table.successor is not None
+            before = self.table.successor[then[:, 0].clip(0), then[:, 1].clip(0)]
+            now = np.where(hint >= 0, self.match.old_text[hint], -1)
+            row[(before != now) | ((hint >= 0) & (now < 0))] = -1
+        return row
+
+    def carry_over(self, row: IntArray, top_n: int) -> tuple[IntArray, FloatArray, dict[str, int]]:
+        """Rows of the earlier table in terms of the new clusters.
+
+        Args:
+            row: (R,) which.
+            top_n: entries that the new rows have.
+
+        Returns:
+            (R, top_n) clusters, in the old order, -1 where there are fewer; (R, top_n) log-probabilities;
+            and how many entries are ``lost_entries``, ``renamed_entries``, and ``rows_without_entries``.
+        """
+        old = np.asarray(self.table.clusters[row], np.int64)  # (R, n)
+        new = np.where(old >= 0, self.match.label[old], -1)
+        counts = {
+            "lost_entries": int(((old >= 0) & (new < 0)).sum()),
+            "renamed_entries": int(((old >= 0) & self.match.renamed[old]).sum()),
+            "rows_without_entries": int((new < 0).all(axis=1).sum()),
+        }
+        order = np.argsort(new < 0, axis=1, kind="stable")[:, :top_n]
+        clusters = np.take_along_axis(new, order, axis=1)
+        log_probability = np.take_along_axis(self.table.log_probability[row], order, axis=1)
+        log_probability = np.where(clusters >= 0, log_probability, np.nan).astype(np.float32)
+        missing = ((0, 0), (0, top_n - clusters.shape[1]))
+        return (
+            np.pad(clusters, missing, constant_values=-1),
+            np.pad(log_probability, missing, constant_values=np.nan),
+            counts,
+        )
+
+
+def check_comparable(earlier: TransitionTable | TripleTable, inputs: dict[str, object]) -> None:
+    """Check that an earlier table differs from a new one in nothing but clusters and log.
+
+    Args:
+        earlier: the table.
+        inputs: of the new one, as in its manifest.
+
+    Raises:
+        InvalidInput: another model, precision, correction, kind of past, or engine.
+    """
+    before = earlier.manifest.get("inputs", {})
+    for name in ("weights_digest", "precision", "pmi_coefficient", "encoder_weight", "encoder_digest", "template"):
+        if before.get(name) != inputs.get(name):
+            expected = f"must be a table with the same {name}: {inputs.get(name)!r}, not {before.get(name)!r}"
+            raise InvalidInput("refresh", earlier.manifest.get("clusters_digest"), expected)
