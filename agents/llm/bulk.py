@@ -1,7 +1,8 @@
 """Bulk inference: all ordered pairs of clusters through the model, into a ``TransitionTable``.
 
 All pairs (c1, .) share one cache of keys and values for instruction + c1; each pair then costs
-the tokens of c2, the cue and the labels' branching tokens. Blocks of c1 ("shards") are written as
+the tokens of c2, the cue and the labels' branching tokens (``prompt.cluster_texts`` sees to it that
+there are hardly any). Blocks of c1 ("shards") are written as
 they finish, so a killed run goes on where it was; every shard is computed by one thread and in
 the same batches, so the table does not depend on the number of workers.
 """
@@ -23,8 +24,9 @@ from safetensors.numpy import load_file, save
 from tqdm import tqdm
 
 from agents.llm.files import check_tensors
-from agents.llm.model import check_context, compute_dtype, load_model, load_tokenizer
-from agents.llm.prompt import PromptTokens, cluster_texts, tokenise_prompts
+from agents.llm.fused import FusedModel, fusible
+from agents.llm.model import check_context, compute_dtype, load_config, load_model, load_tokenizer
+from agents.llm.prompt import PromptTokens, tokenise_prompts
 from agents.llm.scoring import PrefixCache, label_log_probabilities, label_prior, mask_inputs, mixed, random_pairs
 from agents.llm.settings import LLMSettings
 from agents.llm.table import TransitionTable, check_num_clusters, finished_table, label_skew
@@ -38,7 +40,8 @@ from sim.random import RandomStream
 PRIOR_PAIRS = 256
 """Random pairs over which a label's mean probability is taken (chosen; 64 or more do)."""
 
-_BATCH = 32  # pairs a forward pass: some 500 tokens, which stay in the processor's cache
+_BATCH = 32  # pairs a forward pass by transformers: some 500 tokens, which stay in the processor's cache
+_CHUNK = 1024  # tokens a fused forward pass: from there on the products are as fast as they get (measured)
 
 
 @dataclass(frozen=True)
@@ -96,11 +99,13 @@ def fill_table(
     check_num_clusters(num)
     prompts = tokenise_prompts(clusters, settings.num_keywords, load_tokenizer(weights))
     check_context(weights, prompts.longest)
+    dtype = compute_dtype(settings.precision)
     inputs = {
         "weights_digest": weights_digest(weights),
         "prompts_digest": prompts.digest,
         "clusters_digest": clusters.digest,
-        "precision": str(compute_dtype(settings.precision)).removeprefix("torch."),
+        "precision": str(dtype).removeprefix("torch."),
+        "forward": "fused" if fusible(load_config(weights), dtype) else "transformers",
         "pmi_coefficient": settings.pmi_coefficient,
         "pairs_per_shard": settings.pairs_per_shard,
         "prior_pairs": list(rng.path),
@@ -115,7 +120,7 @@ def fill_table(
     unfinished.mkdir(parents=True, exist_ok=True)
     similarity = None
     if settings.encoder_weight:
-        similarity = label_similarity(embed_texts(cluster_texts(clusters, settings.num_keywords)))
+        similarity = label_similarity(embed_texts(prompts.text))
     task = _Task(
         weights,
         settings.precision,
@@ -190,8 +195,8 @@ class _Scorer:
         self.task = task
         self.trie = LabelTrie.build(task.prompts.label)
         self.model = load_model(task.weights, compute_dtype(task.precision))
-        # Pairs of like length together: few pads.
-        self.order = sorted(range(len(task.prompts)), key=lambda c: len(task.prompts.suffix[c]))
+        fused = fusible(self.model.config, self.model.dtype)
+        self.fused = FusedModel(self.model, task.prompts.longest) if fused else None
 
     def write_prior(self, first: IntArray, second: IntArray) -> None:
         """Write the labels' log mean probability over some pairs, those with the label itself left out."""
@@ -207,7 +212,7 @@ class _Scorer:
         best = np.empty((len(block), num, task.top_n), np.int32)
         log_probability = np.empty((len(block), num, task.top_n), np.float32)
         for i, first in enumerate(block):
-            scores = self._scores(first)
+            scores = self.scores(first, np.arange(num))
             corrected: FloatArray = scores - prior  # (M, M)
             if task.similarity is not None:
                 near = (task.similarity[first] + task.similarity) / 2  # (M, M)
@@ -218,14 +223,24 @@ class _Scorer:
         _write_arrays(task.shard_file(block), {"clusters": best, "log_probability": log_probability})
         return len(block) * num
 
-    def _scores(self, first: int) -> FloatArray:
-        """(M, M) float32, log-probabilities of all labels (columns) for pairs of ``first`` with each cluster."""
+    def scores(self, first: int, second: IntArray) -> FloatArray:
+        """(n, M) float32, log-probabilities of all labels (columns) for pairs of ``first`` with n clusters."""
         prompts = self.task.prompts
+        contexts = [prompts.suffix[c] for c in second.tolist()]
+        scores = np.empty((len(contexts), len(prompts)), np.float32)
+        if self.fused is not None:
+            past = self.fused.past(prompts.prefix[first])
+            tokens = np.cumsum([len(context) + len(self.trie.tokens) for context in contexts])
+            for chunk in np.split(np.arange(len(contexts)), np.flatnonzero(np.diff(tokens // _CHUNK)) + 1):
+                chosen = [contexts[row] for row in chunk]
+                scores[chunk] = self.fused.label_log_probabilities(chosen, self.trie, past)
+            return scores
         prefix = PrefixCache.of(self.model, prompts.prefix[first])
-        scores = np.empty((len(prompts), len(prompts)), np.float32)
-        for start in range(0, len(prompts), _BATCH):
-            rows = self.order[start : start + _BATCH]
-            scores[rows] = label_log_probabilities(self.model, [prompts.suffix[c] for c in rows], self.trie, prefix)
+        # Pairs of like length together: few pads.
+        order = np.array(sorted(range(len(contexts)), key=lambda row: len(contexts[row])))
+        for start in range(0, len(order), _BATCH):
+            rows = order[start : start + _BATCH]
+            scores[rows] = label_log_probabilities(self.model, [contexts[row] for row in rows], self.trie, prefix)
         return scores
 
 
