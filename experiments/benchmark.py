@@ -10,13 +10,14 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.benchmark_agents import agent_rows
+from experiments.benchmark_llm import llm_rows
 from experiments.benchmark_simulator import simulator_rows
 from experiments.command import clear_errors, run_command
 from sim.config import WorldConfig, from_mapping
 from sim.errors import InvalidInput
 from sim.files import write_json
 
-PARTS = ("simulator", "agents")
+PARTS = ("simulator", "agents", "llm")
 
 
 def benchmark_simulator(config: DictConfig) -> list[dict[str, Any]]:
@@ -37,7 +38,7 @@ def write_rows(rows: list[dict[str, Any]], folder: Path) -> None:
     write_json(path, {"machine": f"{platform.machine()}, Python {platform.python_version()}", "rows": rows})
     for row in rows:
         against = f", {row['ratio']:.2f}x {row['against']}" if row["against"] else ""
-        bound = f", {row['of_bound']:.0%} of what memory allows" if row["bound"] else ""
+        bound = f", {row['of_bound']:.0%} of its bound" if row["bound"] else ""
         slowest = f", p99 {row['p99']:.3g}" if "p99" in row else ""
         value = f"{row['value']:,.0f}" if row["value"] >= 100 else f"{row['value']:.3g}"
         print(f"{row['case']}: {value} {row['unit']}{slowest}{against}{bound}")
@@ -56,16 +57,22 @@ def _agents(config: DictConfig) -> None:
         write_rows(agent_rows(config), Path(HydraConfig.get().runtime.output_dir))
 
 
+@hydra.main(version_base="1.3", config_path="pkg://conf", config_name="benchmark_llm")
+def _llm(config: DictConfig) -> None:
+    with clear_errors("benchmark"):
+        write_rows(llm_rows(config), Path(HydraConfig.get().runtime.output_dir))
+
+
 def main() -> None:
     """Entry point of the command; its first word names the part: ``benchmark simulator``."""
     part = sys.argv.pop(1) if len(sys.argv) > 1 and not sys.argv[1].startswith("-") else None
     if part is None and {"-h", "--help"} & set(sys.argv):
-        print("usage: interestlab benchmark simulator|agents [overrides]; interestlab benchmark agents --help")
+        print("usage: interestlab benchmark simulator|agents|llm [overrides]; interestlab benchmark agents --help")
         return
     if part not in PARTS:
         with clear_errors("benchmark"):
             raise InvalidInput("part", part, f"must be one of {', '.join(PARTS)}: interestlab benchmark agents")
-    run_command("benchmark", _agents if part == "agents" else _simulator)
+    run_command("benchmark", {"simulator": _simulator, "agents": _agents, "llm": _llm}[part])
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from agents.base import Agent
 from experiments import llm_arms, pipeline
 from experiments.arms import Arm
+from experiments.benchmark_rows import Row, benchmark_row
 from experiments.compare import check_study
 from sim.arrays import IntArray
 from sim.errors import InvalidInput
@@ -24,8 +25,6 @@ ROUNDS = 5
 
 AGAINST = "production"
 """Whom the ratios are against."""
-
-Row = dict[str, Any]
 
 
 def agent_rows(config: DictConfig) -> list[Row]:
@@ -88,8 +87,8 @@ def _training(name: str, arm: Arm, log: InteractionLog) -> list[Row]:
     arm.agent.update(log.where(log.day == int(log.day.max())), stream.at("update"))
     updated = time.perf_counter()
     return [
-        _row(f"{name}: training on the burn-in", [fitted - begun], "s"),
-        _row(f"{name}: training on a day", [updated - fitted], "s"),
+        benchmark_row("agents", f"{name}: training on the burn-in", [fitted - begun], "s"),
+        benchmark_row("agents", f"{name}: training on a day", [updated - fitted], "s"),
     ]
 
 
@@ -107,24 +106,9 @@ def _serving(agent: Agent, records: Any, asked: Sequence[IntArray], num_slots: i
 def _serving_row(name: str, batch: int, spent: dict[str, list[float]]) -> Row:
     """The median call's milliseconds a request, with the slowest hundredth of calls beside it."""
     each = [value / batch for value in spent[name]]
-    row = _row(f"{name}: serving {batch:,} at once", each, "ms/request")
+    row = benchmark_row("agents", f"{name}: serving {batch:,} at once", each, "ms/request")
     row["p99"] = float(np.percentile(each, 99))
     if AGAINST in spent and name != AGAINST:
         row["against"] = AGAINST
         row["ratio"] = row["value"] / (statistics.median(spent[AGAINST]) / batch)
     return row
-
-
-def _row(case: str, values: list[float], unit: str) -> Row:
-    return {
-        "part": "agents",
-        "case": case,
-        "value": statistics.median(values),
-        "low": min(values),
-        "high": max(values),
-        "unit": unit,
-        "against": None,
-        "ratio": None,
-        "bound": None,
-        "of_bound": None,
-    }

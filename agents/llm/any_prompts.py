@@ -3,56 +3,19 @@
 Exact and simple: what prompts have in common beyond the first cluster is computed again for each of them.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from safetensors.numpy import load_file
 
-from agents.llm.model import compute_dtype, load_model
+from agents.llm.contexts import ContextScorer
 from agents.llm.prompt import MorePieces, PromptTokens, Tokens
 from agents.llm.ranking import best_labels, log_mean_probability
-from agents.llm.scoring import PrefixCache, label_log_probabilities
 from agents.llm.shards import Scorer, shard_file, write_arrays
 from agents.llm.trie import LabelTrie
 from sim.arrays import FloatArray, IntArray
-
-_BATCH = 32  # prompts a forward pass
-_WIDTH_STEP = 8  # widths of forward passes, tokens, are multiples of this
-
-
-def score_contexts(
-    model: Any, contexts: Sequence[Tokens], trie: LabelTrie, filler: int, prefix: PrefixCache | None = None
-) -> FloatArray:
-    """Score all labels after each of n contexts, each as if it were the only one.
-
-    ``label_log_probabilities`` rounds differently when a context is batched with others, because
-    matrix products of another shape sum in another order. Here the shape of a forward pass depends on the
-    context's own length alone, so that the same context gets the same bits whatever it is asked with.
-
-    Args:
-        model: a causal language model (transformers).
-        contexts: whole prompts, or what follows ``prefix``.
-        trie: of M labels.
-        filler: a token to fill batches up with.
-        prefix: what all contexts begin with, if it has been run already.
-
-    Returns:
-        (n, M) float32 log-probabilities.
-    """
-    scores = np.empty((len(contexts), trie.num_labels), np.float32)
-    width = np.array([-(-len(context) // _WIDTH_STEP) * _WIDTH_STEP for context in contexts], np.int64)
-    for each in np.unique(width).tolist():
-        rows = np.flatnonzero(width == each)
-        filling = (filler,) * each  # also sets the width: the others of the batch may all be shorter
-        for start in range(0, len(rows), _BATCH - 1):
-            batch = rows[start : start + _BATCH - 1]
-            full = [contexts[i] for i in batch] + [filling] * (_BATCH - len(batch))
-            scores[batch] = label_log_probabilities(model, full, trie, prefix)[: len(batch)]
-    return scores
 
 
 @dataclass(frozen=True)
@@ -143,8 +106,7 @@ class PromptWork:
 class _PromptScorer:
     def __init__(self, work: PromptWork) -> None:
         self.work = work
-        self.trie = LabelTrie.build(work.prompts.tokens.label)
-        self.model = load_model(work.weights, compute_dtype(work.precision))
+        self.contexts = ContextScorer(work.weights, work.precision, work.prompts.tokens, work.prompts.longest)
         self.prior_file = work.folder / "prior.safetensors"
 
     def write_prior(self) -> None:
@@ -166,12 +128,10 @@ class _PromptScorer:
     def scores(self, rows: IntArray) -> FloatArray:
         """(n, M) float32 log-probabilities of all labels after some of the prompts."""
         prompts = self.work.prompts
-        scores = np.empty((len(rows), self.trie.num_labels), np.float32)
+        scores = np.empty((len(rows), len(prompts.tokens)), np.float32)
         first = prompts.past[rows, 0] if prompts.past.shape[1] > 1 else np.zeros(len(rows), np.int32)
         for each in np.unique(first).tolist():
             same = np.flatnonzero(first == each)
-            shared = prompts.prefix(int(rows[same[0]]))
-            prefix = PrefixCache.of(self.model, shared) if shared else None
-            contexts = [prompts.rest(row) for row in rows[same].tolist()]
-            scores[same] = score_contexts(self.model, contexts, self.trie, prompts.tokens.end, prefix)
+            prefix = prompts.prefix(int(rows[same[0]]))
+            scores[same] = self.contexts.scores(prefix, [prompts.rest(row) for row in rows[same].tolist()])
         return scores

@@ -1,8 +1,8 @@
 """Bulk inference: all ordered pairs of clusters through the model, into a ``TransitionTable``.
 
 All pairs (c1, .) share one cache of keys and values for instruction + c1; each pair then costs
-the tokens of c2, the cue and the labels' branching tokens. Blocks of c1 ("shards") are written as
-they finish, so a killed run goes on where it was; every shard is computed by one thread and in
+the tokens of c2, the cue and the labels' branching tokens (``prompt.cluster_texts`` sees to it that
+there are hardly any). Blocks of c1 ("shards") are written as they finish, so a killed run goes on where it was; every shard is computed by one thread and in
 the same batches, so the table does not depend on the number of workers.
 """
 
@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file
 
-from agents.llm.any_prompts import score_contexts
-from agents.llm.model import check_context, compute_dtype, load_model, load_tokenizer
-from agents.llm.prompt import PromptTokens, cluster_texts, template, tokenise_prompts
+from agents.llm.contexts import ContextScorer
+from agents.llm.fused import fusible
+from agents.llm.model import check_context, compute_dtype, load_config, load_tokenizer
+from agents.llm.prompt import PromptTokens, template, tokenise_prompts
 from agents.llm.ranking import best_labels
-from agents.llm.scoring import PrefixCache, label_prior, random_pairs
+from agents.llm.scoring import label_prior, random_pairs
 from agents.llm.settings import LLMSettings
 from agents.llm.shards import Scorer, fill_shards, read_shards, shard_file, write_arrays
 from agents.llm.table import TransitionTable, check_num_clusters, finished_table, label_skew
@@ -33,8 +34,6 @@ from sim.random import RandomStream
 
 PRIOR_PAIRS = 256
 """Random pairs over which a label's mean probability is taken (chosen; 64 or more do)."""
-
-_BATCH = 32  # pairs a forward pass: some 500 tokens, which stay in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -166,12 +165,14 @@ def table_inputs(
     check_num_clusters(clusters.num_clusters)
     prompts = tokenise_prompts(clusters, settings.num_keywords, load_tokenizer(weights))
     check_context(weights, prompts.longest)
+    dtype = compute_dtype(settings.precision)
     inputs = {
         "weights_digest": weights_digest(weights),
         "prompts_digest": prompts.digest,
         "clusters_digest": clusters.digest,
         "template": template(2),
-        "precision": str(compute_dtype(settings.precision)).removeprefix("torch."),
+        "precision": str(dtype).removeprefix("torch."),
+        "forward": "fused" if fusible(load_config(weights), dtype) else "transformers",
         "pmi_coefficient": settings.pmi_coefficient,
         "pairs_per_shard": settings.pairs_per_shard,
         "prior_pairs": list(rng.path),
@@ -186,11 +187,9 @@ def top_labels(settings: LLMSettings, num_clusters: int, past_clusters: int = 2)
     return min(settings.top_n, num_clusters - past_clusters)
 
 
-def encoder_similarity(clusters: InterestClusters, settings: LLMSettings) -> FloatArray | None:
+def encoder_similarity(prompts: PromptTokens, settings: LLMSettings) -> FloatArray | None:
     """(M, M) of clusters and labels by the sentence encoder; None where it has no say."""
-    if not settings.encoder_weight:
-        return None
-    return label_similarity(embed_texts(cluster_texts(clusters, settings.num_keywords)))
+    return label_similarity(embed_texts(prompts.text)) if settings.encoder_weight else None
 
 
 def unfinished_folder(folder: Path, inputs: Any) -> Path:
@@ -220,7 +219,7 @@ def pair_work(
         random_pairs(len(prompts), PRIOR_PAIRS, rng),
         settings.pmi_coefficient,
         settings.encoder_weight,
-        encoder_similarity(clusters, settings),
+        encoder_similarity(prompts, settings),
         top_n,
         unfinished_folder(folder, [inputs, top_n, *which]),
         wanted,
@@ -232,14 +231,14 @@ class _Scorer:
 
     def __init__(self, work: PairWork) -> None:
         self.work = work
-        self.trie = LabelTrie.build(work.prompts.label)
-        self.model = load_model(work.weights, compute_dtype(work.precision))
+        self.contexts = ContextScorer(work.weights, work.precision, work.prompts, work.prompts.longest)
         self.prior_file = work.folder / "prior.safetensors"
 
     def write_prior(self) -> None:
         """Write the labels' log mean probability over some pairs, those with the label itself left out."""
         if not self.prior_file.is_file():
-            log_mean = label_prior(self.model, self.work.prompts, self.trie, *self.work.prior_pairs, _BATCH)
+            scorer = self.contexts
+            log_mean = label_prior(scorer.model, self.work.prompts, scorer.trie, *self.work.prior_pairs)
             write_arrays(self.prior_file, {"log_mean": log_mean})
 
     def write_shard(self, block: range) -> int:
@@ -267,9 +266,7 @@ class _Scorer:
             (n, M) float32.
         """
         prompts = self.work.prompts
-        prefix = PrefixCache.of(self.model, prompts.prefix[first])
-        contexts = [prompts.suffix[c] for c in second.tolist()]
-        return score_contexts(self.model, contexts, self.trie, prompts.end, prefix)
+        return self.contexts.scores(prompts.prefix[first], [prompts.suffix[c] for c in second.tolist()])
 
 
 def table_cost(work: PairWork) -> dict[str, float]:

@@ -44,7 +44,7 @@ def load_model(folder: Path, dtype: torch.dtype) -> Any:
             that model's, or an output head that does more than multiply.
     """
     transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # loading takes half a second
-    config = _config(folder)
+    config = load_config(folder)
     from_pretrained: Any = AutoModelForCausalLM.from_pretrained  # typed without what output_loading_info adds
     try:
         model, loaded = from_pretrained(
@@ -74,7 +74,7 @@ def check_context(folder: Path, num_tokens: int) -> None:
     Raises:
         InvalidInput: it does not.
     """
-    config = _config(folder).get_text_config(decoder=True)
+    config = load_config(folder).get_text_config(decoder=True)
     limits = [getattr(config, "max_position_embeddings", None), _window(config)]
     limit = min((each for each in limits if each), default=num_tokens)
     if num_tokens > limit:
@@ -91,8 +91,8 @@ def _window(config: Any) -> int | None:
     return getattr(config, "sliding_window", None)
 
 
-def _config(folder: Path) -> Any:
-    """The configuration of a causal language model.
+def load_config(folder: Path) -> Any:
+    """The configuration of the causal language model in a folder.
 
     Raises:
         InvalidInput: there is none, or it is of another kind of model.
@@ -111,7 +111,7 @@ def _config(folder: Path) -> Any:
 
 def random_model(folder: Path, rng: RandomStream) -> Any:
     """A model as ``config.json`` describes it, fp32, with random weights: the control twin."""
-    config = _config(folder)
+    config = load_config(folder)
     with torch.random.fork_rng():  # transformers initialises from the global generator only
         torch.manual_seed(rng.integer_seed())
         return _ready(AutoModelForCausalLM.from_config(config, dtype=torch.float32))  # type: ignore[no-untyped-call]

@@ -134,7 +134,7 @@ def _fill_dense(
         unfinished, cost = pairs.folder, table_cost(pairs)
     else:
         prompts = Prompts(tokens, tokenise_more(tokens.text, load_tokenizer(weights)), past, hint)
-        unfinished, cost = _fill_prompts(weights, clusters, settings, prompts, folder, rng, workers, inputs, kept)
+        unfinished, cost = _fill_prompts(weights, settings, prompts, folder, rng, workers, inputs, kept)
     about = _about(inputs, tokens, cost, kept)
     TransitionTable.write(folder, kept.clusters, kept.log_probability, about, past_clusters, successor)
     shutil.rmtree(unfinished)
@@ -173,7 +173,7 @@ def _fill_triples(
     past = np.take_along_axis(past, np.argsort(place[past], axis=1), axis=1)
     kept = _Kept.of(earlier, tokens, past, None, top_labels(settings, num, 3), log, inputs)
     prompts = Prompts(tokens, tokenise_more(tokens.text, load_tokenizer(weights)), past)
-    unfinished, cost = _fill_prompts(weights, clusters, settings, prompts, folder, rng, workers, inputs, kept)
+    unfinished, cost = _fill_prompts(weights, settings, prompts, folder, rng, workers, inputs, kept)
     of_pairs = pairs.manifest["cost"]
     about = _about(inputs, tokens, {**cost, **{f"{name}_of_pairs": of_pairs[name] for name in of_pairs}}, kept)
     about["coverage"] = log.coverage
@@ -237,7 +237,6 @@ class _Kept:
 
 def _fill_prompts(
     weights: Path,
-    clusters: InterestClusters,
     settings: LLMSettings,
     prompts: Prompts,
     folder: Path,
@@ -259,7 +258,7 @@ def _fill_prompts(
         np.sort(rng.generator().permutation(len(prompts))[:PRIOR_PAIRS]),
         settings.pmi_coefficient,
         settings.encoder_weight,
-        encoder_similarity(clusters, settings),
+        encoder_similarity(prompts.tokens, settings),
         kept.clusters.shape[1],
         unfinished_folder(folder, [inputs, kept.clusters.shape[1], which]),
     )

@@ -20,6 +20,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
 from sim.clusters import InterestClusters
 from sim.errors import InvalidInput
 
@@ -33,6 +36,9 @@ INSTRUCTION = (
 )
 
 Tokens = tuple[int, ...]
+
+_LAST_RESORT = 1e4  # ranks: a first token that other labels have too, and one that is another cluster's
+_NEVER = 1e8
 
 
 @dataclass(frozen=True)
@@ -73,8 +79,15 @@ class PromptTokens:
         return hashlib.sha256(json.dumps([self.prefix, self.suffix, self.label]).encode()).hexdigest()
 
 
-def cluster_texts(clusters: InterestClusters, num_keywords: int) -> tuple[str, ...]:
+def cluster_texts(
+    clusters: InterestClusters, num_keywords: int, leading: Sequence[int] | None = None
+) -> tuple[str, ...]:
     """Name each cluster by its first ``num_keywords`` keywords, more where needed to tell two apart.
+
+    Args:
+        clusters: M level-2 clusters with keywords.
+        num_keywords: keywords a cluster.
+        leading: which of its keywords comes first, M numbers; the first one if not given.
 
     Raises:
         InvalidInput: a keyword is blank, longer than a line, or has white space at its ends: a
@@ -85,15 +98,42 @@ def cluster_texts(clusters: InterestClusters, num_keywords: int) -> tuple[str, .
             if normalised(word) != word or not word:
                 expected = f"must be one line without white space around it (cluster {cluster})"
                 raise InvalidInput("clusters.keywords", word, expected)
-    lengths = [min(num_keywords, len(words)) for words in clusters.keywords]
+    first = leading or [0] * len(clusters.keywords)
+    keywords = [(words[i], *words[:i], *words[i + 1 :]) for words, i in zip(clusters.keywords, first, strict=True)]
+    lengths = [min(num_keywords, len(words)) for words in keywords]
     while True:
-        texts = [", ".join(words[:n]) for words, n in zip(clusters.keywords, lengths, strict=True)]
+        texts = [", ".join(words[:n]) for words, n in zip(keywords, lengths, strict=True)]
         twins = [c for c, text in enumerate(texts) if texts.count(text) > 1]
         if not twins:
             return tuple(texts)
         # Whole keyword tuples are unique, so some twin always has another keyword to give.
         for cluster in twins:
-            lengths[cluster] = min(lengths[cluster] + 1, len(clusters.keywords[cluster]))
+            lengths[cluster] = min(lengths[cluster] + 1, len(keywords[cluster]))
+
+
+def leading_keywords(clusters: InterestClusters, tokenizer: Any) -> tuple[int, ...]:
+    """Which keyword each cluster's name should begin with, so that labels differ in their first token.
+
+    Where they do, a label's probability is that of its first token, and one forward pass over the
+    prompt alone scores them all: each token that labels share would have to be run too, for every
+    pair. An assignment of first tokens to clusters that differ, of least sum of keyword ranks
+    (``scipy.optimize.linear_sum_assignment``); a cluster for which none is left keeps its first keyword.
+
+    Returns:
+        M numbers of keywords, mostly 0.
+    """
+    tokens = [
+        [_after(SUFFIX[-1], LABEL.format(cluster=word), tokenizer)[0] for word in words] for words in clusters.keywords
+    ]
+    num, column = len(tokens), {token: i for i, token in enumerate(sorted({t for row in tokens for t in row}))}
+    rank = np.full((num, len(column) + num), _NEVER)
+    np.fill_diagonal(rank[:, len(column) :], _LAST_RESORT)
+    for cluster, row in enumerate(tokens):
+        for place, token in reversed(list(enumerate(row))):  # the foremost of keywords that begin alike
+            rank[cluster, column[token]] = place
+    clusters_, chosen = linear_sum_assignment(rank)
+    places = rank[clusters_, chosen]
+    return tuple(int(place) if place < _LAST_RESORT else 0 for place in places)
 
 
 def normalised(generated: str) -> str:
@@ -139,7 +179,7 @@ def tokenise_prompts(clusters: InterestClusters, num_keywords: int, tokenizer: A
     end = tokenizer.eos_token_id
     if end is None:
         raise InvalidInput("llm.model", tokenizer.name_or_path, "its tokenizer must have an end-of-text token")
-    texts = cluster_texts(clusters, num_keywords)
+    texts = cluster_texts(clusters, num_keywords, leading_keywords(clusters, tokenizer))
     start = _start_tokens(tokenizer)
     prompts = PromptTokens(
         text=texts,

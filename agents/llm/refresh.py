@@ -29,6 +29,8 @@ SAME_ITEMS = 0.5
 """Items that two clusters share, of the items of either, above which they are the same one under another
 text (chosen; above a half, no cluster can have two such partners)."""
 
+_SAME_MODEL = ("weights_digest", "precision", "forward", "encoder_digest")
+
 
 @dataclass(frozen=True)
 class ClusterMatch:
@@ -143,7 +145,7 @@ def check_comparable(earlier: TransitionTable | TripleTable, inputs: dict[str, o
         InvalidInput: another model, precision, correction, kind of past, or engine.
     """
     before = earlier.manifest.get("inputs", {})
-    for name in ("weights_digest", "precision", "pmi_coefficient", "encoder_weight", "encoder_digest", "template"):
+    for name in (*_SAME_MODEL, "pmi_coefficient", "encoder_weight", "template"):
         if before.get(name) != inputs.get(name):
             expected = f"must be a table with the same {name}: {inputs.get(name)!r}, not {before.get(name)!r}"
             raise InvalidInput("refresh", earlier.manifest.get("clusters_digest"), expected)

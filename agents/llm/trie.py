@@ -46,6 +46,7 @@ class LabelTrie:
         tokens: (W,) int64, tokens of the nodes on the way to branching nodes, parents first.
         depth: (W,) int64, of each: 1 = first token of a label.
         sees: (W, W) bool, whether row may attend to column: itself and its ancestors.
+        paths: (W, D) int64, the same as lists: entries of ``tokens`` from the root to the row's own; -1 pads.
         branchings: the branching nodes.
     """
 
@@ -53,6 +54,7 @@ class LabelTrie:
     tokens: IntArray
     depth: IntArray
     sees: BoolArray
+    paths: IntArray
     branchings: tuple[Branching, ...]
 
     @staticmethod
@@ -73,14 +75,17 @@ class LabelTrie:
         needed = sorted({node[:length] for node in branching for length in range(1, len(node) + 1)})
         column = {node: i for i, node in enumerate(needed)}
         sees = np.zeros((len(needed), len(needed)), bool)
+        paths = np.full((len(needed), max(map(len, needed), default=0)), -1, np.int64)
         for node, row in column.items():
             for length in range(1, len(node) + 1):
                 sees[row, column[node[:length]]] = True
+                paths[row, length - 1] = column[node[:length]]
         return LabelTrie(
             num_labels=len(labels),
             tokens=np.array([node[-1] for node in needed], np.int64),
             depth=np.array([len(node) for node in needed], np.int64),
             sees=sees,
+            paths=paths,
             branchings=tuple(_branching(node, below[node], labels, column.get(node, -1)) for node in branching),
         )
 

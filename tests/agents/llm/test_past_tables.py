@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import agents.llm.any_prompts
-from agents.llm.any_prompts import Prompts, score_contexts
+from agents.llm.any_prompts import Prompts
+from agents.llm.contexts import ContextScorer
 from agents.llm.model import load_model, load_tokenizer
 from agents.llm.past_tables import FromLog, fill_past_table
-from agents.llm.prompt import cluster_texts, template, tokenise_more, tokenise_prompts
-from agents.llm.scoring import PrefixCache, plain_scores
+from agents.llm.prompt import template, tokenise_more, tokenise_prompts
+from agents.llm.scoring import plain_scores
 from agents.llm.table import TransitionTable
-from agents.llm.trie import LabelTrie
 from agents.llm.triples import TripleTable, keys_of, open_table, recent_triples, triples_of
 from agents.transitions import POSITIVE_WEIGHT, Transitions, recent_successors
 from sim.errors import InvalidInput
@@ -72,25 +72,29 @@ def check_row(found, log_probability, plain, past):
         ([5, 2, 9], None, "A user enjoys: {5}; {2}; {9}.\nNew interest:"),
     ],
 )
-def test_prompts_read_as_the_template_says(past, hint, says, small_weights, tokens, more, clusters):
+def test_prompts_read_as_the_template_says(past, hint, says, small_weights, tokens, more):
     prompts = Prompts(tokens, more, np.array([past]), None if hint is None else np.array([hint]))
     text = load_tokenizer(small_weights).decode(prompts.prefix(0) + prompts.rest(0))
-    texts = cluster_texts(clusters, 3)
+    texts = tokens.text
     assert text == says.format(*texts)
     names = {f"C{k + 1}": texts[c] for k, c in enumerate(past)} | {"H": texts[hint or 0], "CL": "x"}
     assert template(len(past), hint is not None and hint >= 0).format(**names) == text + " x<end>"
 
 
-def test_a_contexts_scores_are_its_own_to_the_last_bit(model, tokens, more):
-    trie = LabelTrie.build(tokens.label)
+@pytest.mark.parametrize("fused", [True, False])
+def test_a_contexts_scores_are_its_own_to_the_last_bit(small_weights, model, tokens, more, fused):
+    scorer = ContextScorer(small_weights, "fp32", tokens, 100)
+    if not fused:
+        scorer.fused = None
     contexts = [*tokens.suffix, *(a + b for a in more.middle for b in tokens.suffix[::3])]
-    prefix = PrefixCache.of(model, tokens.prefix[4])
-    whole = score_contexts(model, contexts, trie, tokens.end, prefix)
+    whole = scorer.scores(tokens.prefix[4], contexts)
     generator = np.random.default_rng(0)
     for size in (1, 2, 7, 20):
         some = generator.permutation(len(contexts))[:size]
-        again = score_contexts(model, [contexts[i] for i in some], trie, tokens.end, prefix)
+        again = scorer.scores(tokens.prefix[4], [contexts[i] for i in some])
         assert again.tobytes() == whole[some].tobytes()
+        plain = plainly(model, tokens, tokens.prefix[4] + contexts[some[0]])
+        np.testing.assert_allclose(again[0], plain, atol=1e-4)
 
 
 def test_one_past_cluster(small_weights, clusters, make_settings, tmp_path, model, tokens, more):

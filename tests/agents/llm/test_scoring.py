@@ -3,9 +3,10 @@ import pytest
 import torch
 
 from agents.llm.model import load_model, load_tokenizer
-from agents.llm.prompt import cluster_texts, tokenise_prompts
+from agents.llm.prompt import cluster_texts, leading_keywords, tokenise_prompts
 from agents.llm.scoring import PrefixCache, label_log_probabilities, mask_inputs, mixed, plain_scores, score_pairs
 from agents.llm.trie import LabelTrie
+from tests.agents.llm.conftest import clusters_of
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +36,12 @@ def test_prompt_reads_as_the_template_says(prompts, weights):
     )
 
 
-def test_shared_tree_and_plain_sequences_agree(model, prompts):
+def test_shared_tree_and_plain_sequences_agree(model, weights):
+    trails = [tuple(f"trail {word}" for word in words) for words in ("abc", "abd", "bcd", "xyz", "yzu", "klm")]
+    keywords = [*trails, ("kittens",), ("tofu",), ("espresso",), ("houseplants",)]
+    prompts = tokenise_prompts(clusters_of(keywords), 3, load_tokenizer(weights))
     trie = LabelTrie.build(prompts.label)
-    assert len(trie.branchings) > 2  # the twins and the trails
+    assert len(trie.branchings) > 2  # there is one trail that may lead
     pairs = [(0, 1), (3, 3), (5, 9), (8, 0)]
     plain = np.stack([plain_scores(model, prompts, c1, c2) for c1, c2 in pairs])
     np.testing.assert_allclose(np.exp(plain).sum(axis=1), 1, atol=1e-4)
@@ -71,3 +75,26 @@ def test_mixed_with_much_weight_ranks_as_the_encoder():
 def test_mixed_does_not_notice_the_units():
     score, near = (np.random.default_rng(n).normal(size=(5, 7)) for n in range(2))
     assert np.allclose(mixed(score, near, 1.5), mixed(3 * score - 2, 0.1 * near + 5, 1.5), atol=1e-5)
+
+
+def test_names_begin_with_tokens_of_their_own(clusters, weights):
+    prompts = tokenise_prompts(clusters, 3, load_tokenizer(weights))
+    assert prompts.text[:2] == ("espresso, latte art, coffee grinder", "latte art, espresso, coffee grinder")
+    trails = ("trail running, marathon training, running shoes", "hiking boots, trail maps, backpacking")
+    assert prompts.text[3:5] == trails
+    assert len({label[0] for label in prompts.label}) == clusters.num_clusters
+    assert len(LabelTrie.build(prompts.label).tokens) == 0
+
+
+def test_names_of_clusters_without_a_first_token_to_spare_stay():
+    class Letters:
+        """A tokenizer of single characters."""
+
+        def __call__(self, text, add_special_tokens):
+            from types import SimpleNamespace
+
+            return SimpleNamespace(input_ids=[ord(c) for c in text if c != " "])
+
+    keywords = (("aa", "ab"), ("ac", "ba"), ("ad", "bb", "ca"), ("ae", "af"))
+    # Three first letters for four clusters: the first and the last could both keep theirs.
+    assert leading_keywords(clusters_of(keywords), Letters()) == (0, 1, 2, 0)

@@ -4,7 +4,7 @@ import pytest
 import agents.llm.bulk
 from agents.llm.bulk import fill_table
 from agents.llm.model import load_model, load_tokenizer
-from agents.llm.prompt import cluster_texts, tokenise_prompts
+from agents.llm.prompt import tokenise_prompts
 from agents.llm.scoring import mask_inputs, plain_scores
 from agents.llm.table import TransitionTable, label_skew
 from agents.text_encoder import embed_texts, label_similarity
@@ -113,7 +113,8 @@ def test_label_skew_of_known_counts():
 def test_with_an_overwhelming_encoder_the_table_is_the_encoders(small_weights, clusters, make_settings, tmp_path):
     settings = make_settings(encoder_weight=1000.0)
     table = fill_table(small_weights, clusters, settings, tmp_path / "table", RNG)
-    similarity = label_similarity(embed_texts(cluster_texts(clusters, settings.num_keywords)))
+    prompts = tokenise_prompts(clusters, settings.num_keywords, load_tokenizer(small_weights))
+    similarity = label_similarity(embed_texts(prompts.text))
     num = clusters.num_clusters
     for first in range(num):
         second = np.arange(num)
