@@ -2,8 +2,9 @@
 
 All pairs (c1, .) share one cache of keys and values for instruction + c1; each pair then costs
 the tokens of c2, the cue and the labels' branching tokens (``prompt.cluster_texts`` sees to it that
-there are hardly any). Blocks of c1 ("shards") are written as they finish, so a killed run goes on where it was; every shard is computed by one thread and in
-the same batches, so the table does not depend on the number of workers.
+there are hardly any). Blocks of c1 ("shards") are written as they finish, so a killed run goes on
+where it was; every shard is computed by one thread, and a pair's scores do not depend on what it is
+batched with, so the table does not depend on the number of workers.
 """
 
 import hashlib

@@ -64,9 +64,11 @@ class FusedModel:
 
     @torch.inference_mode()
     def past(self, tokens: Tokens) -> Past:
-        """Run the model over what sequences begin with."""
+        """Run the model over what sequences begin with; that may be nothing."""
         nothing = np.zeros((self.groups, 0, self.size), np.float32)
         past = Past(tuple((nothing, nothing) for _ in self.layers), 0)
+        if not tokens:
+            return past
         kept: list[tuple[FloatArray, FloatArray]] = []
         self._run(np.array(tokens), np.array([0, len(tokens)]), past, np.zeros((0, 0), np.int64), kept)
         return Past(tuple(kept), len(tokens))

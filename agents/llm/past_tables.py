@@ -4,7 +4,6 @@ The plain table of all pairs is ``agents.llm.bulk``'s; what is here scores promp
 """
 
 import hashlib
-import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,12 +24,12 @@ from agents.llm.bulk import (
 )
 from agents.llm.model import check_context, load_tokenizer
 from agents.llm.prompt import PromptTokens, template, tokenise_more
-from agents.llm.refresh import Earlier, check_comparable, match_clusters
+from agents.llm.refresh import Filings, PartialTable, table_digest
 from agents.llm.settings import LLMSettings
 from agents.llm.shards import fill_shards, read_shards
 from agents.llm.table import TransitionTable, label_skew
 from agents.llm.triples import TripleTable, open_table, triples_of
-from sim.arrays import BoolArray, FloatArray, IntArray
+from sim.arrays import IntArray
 from sim.clusters import InterestClusters
 from sim.errors import InvalidInput
 from sim.random import RandomStream
@@ -46,15 +45,14 @@ class FromLog:
         successor: (M, M) int32, see ``agents.transitions.recent_successors``; where prompts have hints.
         triples: (T,) int64 keys, ascending, see ``agents.llm.triples.recent_triples``; where K = 3.
         coverage: what share of users' recent triples are these.
-        old_filing, new_filing: (I,) the old and new clusters of items, see ``match_clusters``; where a
-            table is refreshed and items are known.
+        filings: the old and new clusters of items, see ``match_clusters``; where a table is refreshed
+            and items are known.
     """
 
     successor: IntArray | None = None
     triples: IntArray | None = None
     coverage: float | None = None
-    old_filing: IntArray | None = None
-    new_filing: IntArray | None = None
+    filings: Filings | None = None
 
 
 def fill_past_table(
@@ -124,7 +122,7 @@ def _fill_dense(
     past = np.arange(num)[:, None] if past_clusters == 1 else np.stack(np.divmod(np.arange(num**2), num), axis=1)
     hint = None if successor is None else successor.reshape(-1)
     top_n = top_labels(settings, num, past_clusters)
-    kept = _Kept.of(earlier, tokens, past, hint, top_n, log, inputs)
+    kept = PartialTable.of(earlier, tokens, past, hint, top_n, log.filings, inputs)
     if past_clusters == 2 and successor is None:
         pairs = pair_work(weights, clusters, settings, folder, rng, kept.stale.reshape(num, num))
         shards = pairs.shards(settings.pairs_per_shard)
@@ -171,7 +169,7 @@ def _fill_triples(
     place = np.argsort(np.argsort(np.array(tokens.text)))  # (M,) of each cluster in alphabetical order
     past = triples_of(log.triples, num)  # (T, 3)
     past = np.take_along_axis(past, np.argsort(place[past], axis=1), axis=1)
-    kept = _Kept.of(earlier, tokens, past, None, top_labels(settings, num, 3), log, inputs)
+    kept = PartialTable.of(earlier, tokens, past, None, top_labels(settings, num, 3), log.filings, inputs)
     prompts = Prompts(tokens, tokenise_more(tokens.text, load_tokenizer(weights)), past)
     unfinished, cost = _fill_prompts(weights, settings, prompts, folder, rng, workers, inputs, kept)
     of_pairs = pairs.manifest["cost"]
@@ -182,59 +180,6 @@ def _fill_triples(
     return TripleTable.open(folder)
 
 
-@dataclass
-class _Kept:
-    """A table in the making: rows of an earlier one, if there is one, and room for the others.
-
-    Attributes:
-        clusters, log_probability: (R, n), as ``TransitionTable``'s.
-        stale: (R,) bool, which rows have to be computed.
-        counts: of rows and entries, for the manifest; None where there is no earlier table.
-    """
-
-    clusters: IntArray
-    log_probability: FloatArray
-    stale: BoolArray
-    counts: dict[str, Any] | None
-
-    @staticmethod
-    def of(
-        earlier: Table | None,
-        tokens: PromptTokens,
-        past: IntArray,
-        hint: IntArray | None,
-        top_n: int,
-        log: FromLog,
-        inputs: dict[str, Any],
-    ) -> "_Kept":
-        """Take over what prompts of the same words had."""
-        clusters = np.full((len(past), top_n), -1, np.int32)
-        log_probability = np.full((len(past), top_n), np.nan, np.float32)
-        if earlier is None:
-            return _Kept(clusters, log_probability, np.ones(len(past), bool), None)
-        check_comparable(earlier, inputs)
-        match = match_clusters(earlier.manifest["texts"], tokens.text, log.old_filing, log.new_filing)
-        before = Earlier(earlier, match)
-        row = before.rows_of(past, hint)  # (R,)
-        stale = row < 0
-        clusters[~stale], log_probability[~stale], entries = before.carry_over(row[~stale], top_n)
-        counts = {
-            "rows_kept": int((~stale).sum()),
-            "rows_computed": int(stale.sum()),
-            **entries,
-            "clusters_with_the_same_text": int((match.old_text >= 0).sum()),
-            "clusters_with_another_text": int(match.renamed.sum()),
-            "clusters_gone": int((match.label < 0).sum()),
-            "clusters_new": int((match.old_text < 0).sum() - match.renamed.sum()),
-            "from": _digest_of(earlier),
-        }
-        return _Kept(clusters, log_probability, stale, counts)
-
-    def fill(self, rows: IntArray, clusters: IntArray, log_probability: FloatArray) -> None:
-        """Put computed rows into their places."""
-        self.clusters[rows], self.log_probability[rows] = clusters, log_probability
-
-
 def _fill_prompts(
     weights: Path,
     settings: LLMSettings,
@@ -243,7 +188,7 @@ def _fill_prompts(
     rng: RandomStream,
     workers: int,
     inputs: dict[str, Any],
-    kept: _Kept,
+    kept: PartialTable,
 ) -> tuple[Path, dict[str, float]]:
     """Score the stale prompts; gives the folder of the shards, and what it cost."""
     check_context(weights, prompts.longest)
@@ -270,7 +215,7 @@ def _fill_prompts(
     return work.folder, work.cost()
 
 
-def _about(inputs: dict[str, Any], tokens: PromptTokens, cost: dict[str, float], kept: _Kept) -> dict[str, Any]:
+def _about(inputs: dict[str, Any], tokens: PromptTokens, cost: dict[str, float], kept: PartialTable) -> dict[str, Any]:
     best = kept.clusters[:, 0]
     about = {
         "inputs": inputs,
@@ -290,14 +235,10 @@ def _finished(folder: Path, inputs: dict[str, Any], earlier: Table | None) -> Ta
         InvalidInput: a damaged table, or one of other inputs.
     """
     if earlier is not None:
-        inputs["refreshed_from"] = _digest_of(earlier)
+        inputs["refreshed_from"] = table_digest(earlier)
     if not folder.is_dir():
         return None
     table = open_table(folder)
     if table.manifest.get("inputs") != inputs:
         raise InvalidInput("table", str(folder), "was made of other inputs; delete it or choose another folder")
     return table
-
-
-def _digest_of(table: Table) -> str:
-    return hashlib.sha256(json.dumps(table.manifest["checksum"], sort_keys=True).encode()).hexdigest()

@@ -15,11 +15,15 @@ same weights said to the same words when they could choose among the *old* label
 Each refresh adds to that, so one in a while the table has to be filled whole.
 """
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from agents.llm.prompt import PromptTokens
 from agents.llm.table import TransitionTable
 from agents.llm.triples import TripleTable
 from sim.arrays import BoolArray, FloatArray, IntArray
@@ -47,18 +51,17 @@ class ClusterMatch:
     renamed: BoolArray
 
 
-def match_clusters(
-    old_texts: Sequence[str],
-    new_texts: Sequence[str],
-    old_filing: IntArray | None = None,
-    new_filing: IntArray | None = None,
-) -> ClusterMatch:
+Filings = tuple[IntArray, IntArray]
+"""(I,) the old and (I,) the new cluster of the same items."""
+
+
+def match_clusters(old_texts: Sequence[str], new_texts: Sequence[str], filings: Filings | None = None) -> ClusterMatch:
     """Match clusters by text; those that are left, where it is known which items they hold, by their items.
 
     Args:
         old_texts, new_texts: what the M and M' clusters are called, unique.
-        old_filing, new_filing: (I,) the old and the new cluster of the same items; a match is a pair that
-            shares more than ``SAME_ITEMS`` of the items of either (Jaccard's coefficient).
+        filings: of items; a match is a pair of clusters that shares more than ``SAME_ITEMS`` of the
+            items of either (Jaccard's coefficient). None = unknown.
     """
     number = {text: cluster for cluster, text in enumerate(old_texts)}
     old_text = np.array([number.get(text, -1) for text in new_texts], np.int32)
@@ -66,9 +69,9 @@ def match_clusters(
     known = np.flatnonzero(old_text >= 0)
     label[old_text[known]] = known
     renamed = np.zeros(len(old_texts), bool)
-    if old_filing is not None and new_filing is not None:
+    if filings is not None:
         shape = (len(old_texts), len(new_texts))
-        place = old_filing.astype(np.int64) * shape[1] + new_filing
+        place = filings[0].astype(np.int64) * shape[1] + filings[1]
         both = np.bincount(place, minlength=shape[0] * shape[1]).reshape(shape)  # (M, M') shared items
         either = both.sum(axis=1, keepdims=True) + both.sum(axis=0) - both
         same = (both > SAME_ITEMS * either) & (label < 0)[:, None] & (old_text < 0)
@@ -149,3 +152,61 @@ def check_comparable(earlier: TransitionTable | TripleTable, inputs: dict[str, o
         if before.get(name) != inputs.get(name):
             expected = f"must be a table with the same {name}: {inputs.get(name)!r}, not {before.get(name)!r}"
             raise InvalidInput("refresh", earlier.manifest.get("clusters_digest"), expected)
+
+
+@dataclass
+class PartialTable:
+    """A table in the making: rows of an earlier one, if there is one, and room for the others.
+
+    Attributes:
+        clusters, log_probability: (R, n), as ``TransitionTable``'s.
+        stale: (R,) bool, which rows have to be computed.
+        counts: of rows and entries, for the manifest; None where there is no earlier table.
+    """
+
+    clusters: IntArray
+    log_probability: FloatArray
+    stale: BoolArray
+    counts: dict[str, Any] | None
+
+    @staticmethod
+    def of(
+        earlier: TransitionTable | TripleTable | None,
+        tokens: PromptTokens,
+        past: IntArray,
+        hint: IntArray | None,
+        top_n: int,
+        filings: Filings | None,
+        inputs: dict[str, Any],
+    ) -> "PartialTable":
+        """Take over what prompts of the same words had."""
+        clusters = np.full((len(past), top_n), -1, np.int32)
+        log_probability = np.full((len(past), top_n), np.nan, np.float32)
+        if earlier is None:
+            return PartialTable(clusters, log_probability, np.ones(len(past), bool), None)
+        check_comparable(earlier, inputs)
+        match = match_clusters(earlier.manifest["texts"], tokens.text, filings)
+        before = Earlier(earlier, match)
+        row = before.rows_of(past, hint)  # (R,)
+        stale = row < 0
+        clusters[~stale], log_probability[~stale], entries = before.carry_over(row[~stale], top_n)
+        counts = {
+            "rows_kept": int((~stale).sum()),
+            "rows_computed": int(stale.sum()),
+            **entries,
+            "clusters_with_the_same_text": int((match.old_text >= 0).sum()),
+            "clusters_with_another_text": int(match.renamed.sum()),
+            "clusters_gone": int((match.label < 0).sum()),
+            "clusters_new": int((match.old_text < 0).sum() - match.renamed.sum()),
+            "from": table_digest(earlier),
+        }
+        return PartialTable(clusters, log_probability, stale, counts)
+
+    def fill(self, rows: IntArray, clusters: IntArray, log_probability: FloatArray) -> None:
+        """Put computed rows into their places."""
+        self.clusters[rows], self.log_probability[rows] = clusters, log_probability
+
+
+def table_digest(table: TransitionTable | TripleTable) -> str:
+    """SHA-256 of what a table holds."""
+    return hashlib.sha256(json.dumps(table.manifest["checksum"], sort_keys=True).encode()).hexdigest()

@@ -190,7 +190,7 @@ def test_clusters_are_matched_by_text_then_by_items():
     assert by_text.old_text.tolist() == [2, -1, 0, -1, 1]
     assert by_text.label.tolist() == [2, 4, 0, -1, -1]
     assert not by_text.renamed.any()
-    by_items = match_clusters(old, new, old_filing, new_filing)
+    by_items = match_clusters(old, new, (old_filing, new_filing))
     assert by_items.old_text.tolist() == by_text.old_text.tolist()  # an item is not a word: rows are not kept by it
     assert by_items.label.tolist() == [2, 4, 0, 1, -1]
     assert by_items.renamed.tolist() == [False, False, False, True, False]
@@ -199,7 +199,7 @@ def test_clusters_are_matched_by_text_then_by_items():
 def test_a_label_under_another_text_stays_in_kept_rows(small_weights, drifted, make_settings, tmp_path, old):
     # Every item is filed as before but for the numbers: old cluster 4 is new 4, old 8 is new 9.
     filing = np.arange(10).repeat(3)
-    log = FromLog(old_filing=ORDER[filing], new_filing=filing)
+    log = FromLog(filings=(ORDER[filing], filing))
     new = fill_past_table(small_weights, drifted, make_settings(), tmp_path / "table", RNG, from_log=log, earlier=old)
     label = np.argsort(ORDER)
     renamed = 0
