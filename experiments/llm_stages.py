@@ -4,7 +4,8 @@ With ``llm.engine`` other than transformers there is only the table, of what the
 """
 
 import json
-from dataclasses import asdict, dataclass
+import shutil
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,27 +13,31 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from agents.llm.bulk import fill_table
 from agents.llm.curation import Curation, curate, split_by_pair
 from agents.llm.endpoint import read_key
 from agents.llm.engines import Engine
+from agents.llm.files import publish_folder
 from agents.llm.finetune import finetune
 from agents.llm.generated_table import generate_table
 from agents.llm.http_engine import HttpEngine
 from agents.llm.local_engines import VllmEngine, check_vllm
-from agents.llm.settings import OF_ENGINES, LLMSettings
-from agents.llm.table import TransitionTable
+from agents.llm.past_tables import fill_past_table
+from agents.llm.settings import OF_ENGINES, OF_TABLES, LLMSettings
+from agents.llm.triples import open_table
 from agents.llm.weights import prepare_weights, weights_digest
 from agents.transitions import Transitions, novel_transitions
 from experiments.stages import Stage, run_stage
 from experiments.study import Study
+from experiments.table_facts import MADE, facts_of, made_of, read_clustered
 from sim.clusters import InterestClusters
 from sim.errors import InvalidInput
 from sim.files import write_json
-from sim.log import InteractionLog
 from sim.random import RandomStream
 
-_CODE = ("sim", "agents/llm", "agents/transitions.py", "agents/text_encoder.py", "experiments/llm_stages.py")
+CODE = (
+    *("sim", "agents/llm", "agents/transitions.py", "agents/text_encoder.py"),
+    *("experiments/llm_stages.py", "experiments/table_facts.py", "experiments/table_parts.py"),
+)
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ class TableMade:
     Attributes:
         tuned: the fine-tuning stage; ``model/``, ``curve.json``, ``curation.json`` in its folder;
             None where the model was taken as it is served.
-        table: the bulk inference stage; a ``TransitionTable`` in its folder.
+        table: the bulk inference stage; ``table/`` in its folder, see ``agents.llm.triples.open_table``.
     """
 
     tuned: Stage | None
@@ -50,7 +55,7 @@ class TableMade:
 
     def described(self) -> dict[str, Any]:
         """What results.json and the report say of the model: label skew, and curve and curation or the answers."""
-        manifest = TransitionTable.open(self.table.folder / "table").manifest
+        manifest = open_table(self.table.folder / "table").manifest
         if self.tuned is None:
             return {"label_skew": manifest["labels"], "answers": manifest["answers"]}
         curve = json.loads((self.tuned.folder / "run" / "curve.json").read_text())
@@ -60,11 +65,12 @@ class TableMade:
             "curve": curve["steps"],
             "label_skew": manifest["labels"],
             "curation": curation,
+            **{key: manifest[key] for key in ("coverage", "refresh") if manifest.get(key) is not None},
         }
 
     def costs(self) -> dict[str, Any]:
         """Tokens, bytes and samples."""
-        manifest = TransitionTable.open(self.table.folder / "table").manifest
+        manifest = open_table(self.table.folder / "table").manifest
         size = sum(file.stat().st_size for file in (self.table.folder / "table").iterdir())
         costs = {**manifest["cost"], "table_bytes": size}
         if self.tuned is None:
@@ -74,13 +80,66 @@ class TableMade:
 
 
 def make_table(study: Study, settings: LLMSettings, clustered: Stage) -> TableMade:
-    """Fine-tune the model on the burn-in log and let it score all pairs, or let an engine answer them.
+    """Fine-tune the model on the burn-in log and let it fill a table, or let an engine answer all pairs.
+
+    With ``llm.past_clusters=3`` the table of pairs is a stage of its own, which arms with pairs share.
 
     Raises:
         InvalidInput: weights are missing, the log has no novel transition, or an endpoint fails.
     """
     if settings.engine != "transformers":
         return TableMade(None, _generated_table(study, settings, clustered))
+    plan = plan_table(study, settings, clustered)
+    pairs = None
+    if settings.past_clusters == 3:
+        pairs = make_table(study, replace(settings, past_clusters=2), clustered).table
+
+    def fill(folder: Path) -> None:
+        if pairs is not None and not (folder / "table-pairs").is_dir():
+            shutil.copytree(pairs.folder / "table", folder / "table-pairs.tmp", dirs_exist_ok=True)
+            publish_folder(folder / "table-pairs.tmp", folder / "table-pairs")
+        clusters, log = read_clustered(clustered)
+        facts = facts_of(study, settings, clusters, log)
+        fill_past_table(
+            plan.model, clusters, settings, folder / "table", plan.stream, study.runtime.workers, from_log=facts
+        )
+        write_json(folder / MADE, made_of(study, settings, clustered, plan.tuned))
+
+    table = run_stage(
+        study.cache_dir,
+        "table",
+        fill,
+        config=plan.config,
+        inputs=plan.inputs if pairs is None else [*plan.inputs, pairs.digest],
+        code=CODE,
+    )
+    return TableMade(plan.tuned, table)
+
+
+@dataclass(frozen=True)
+class TablePlan:
+    """What a table's stage rests on.
+
+    Attributes:
+        tuned: the fine-tuning stage.
+        model: the fine-tuned model's folder.
+        config, inputs: see ``run_stage``.
+        stream: the table's randomness.
+    """
+
+    tuned: Stage
+    model: Path
+    config: dict[str, Any]
+    inputs: list[str]
+    stream: RandomStream
+
+
+def plan_table(study: Study, settings: LLMSettings, clustered: Stage) -> TablePlan:
+    """Fine-tune the model, and say what its table rests on.
+
+    Raises:
+        InvalidInput: as ``make_table``.
+    """
     weights = find_weights(settings, study.cache_dir)
     stream = RandomStream(study.seed, "llm")
     tuning = {key: value for key, value in asdict(settings).items() if key not in (*_TABLE_ONLY, *OF_ENGINES)}
@@ -90,31 +149,31 @@ def make_table(study: Study, settings: LLMSettings, clustered: Stage) -> TableMa
         lambda folder: _finetune(study, settings, clustered, weights, stream, folder),
         config={"seed": study.seed, "llm": tuning, "weights": weights_digest(weights)},
         inputs=[clustered.digest],
-        code=_CODE,
+        code=CODE,
+    )
+    return TablePlan(
+        tuned,
+        tuned.folder / "run" / "model",
+        table_config(study, settings),
+        [clustered.digest, tuned.digest],
+        table_stream(study),
     )
 
-    def fill(folder: Path) -> None:
-        fill_table(
-            tuned.folder / "run" / "model",
-            InterestClusters.load(clustered.folder / "clusters.safetensors"),
-            settings,
-            folder / "table",
-            stream.at("table"),
-            study.runtime.workers,
-        )
 
-    table = run_stage(
-        study.cache_dir,
-        "table",
-        fill,
-        config={"seed": study.seed, **{key: getattr(settings, key) for key in _TABLE_ONLY}},
-        inputs=[clustered.digest, tuned.digest],
-        code=_CODE,
-    )
-    return TableMade(tuned, table)
+def table_stream(study: Study) -> RandomStream:
+    """The randomness of a table."""
+    return RandomStream(study.seed, "llm").at("table")
 
 
-_TABLE_ONLY = ("pmi_coefficient", "encoder_weight", "top_n", "pairs_per_shard")
+def table_config(study: Study, settings: LLMSettings) -> dict[str, Any]:
+    """The part of the config that a table's stage depends on."""
+    config = {"seed": study.seed, **{key: getattr(settings, key) for key in _TABLE_ONLY}}
+    if settings.past_clusters != 3:
+        config.pop("triple_min_users")  # tables without triples are the same whatever it is
+    return config
+
+
+_TABLE_ONLY = ("pmi_coefficient", "encoder_weight", *OF_TABLES)
 """Settings that bulk inference reads and fine-tuning does not."""
 
 
@@ -130,7 +189,7 @@ def _generated_table(study: Study, settings: LLMSettings, clustered: Stage) -> S
         clusters = InterestClusters.load(clustered.folder / "clusters.safetensors")
         generate_table(open_engine(settings, study.cache_dir), clusters, settings.num_keywords, folder / "table")
 
-    return run_stage(study.cache_dir, "table", fill, config=identity, inputs=[clustered.digest], code=_CODE)
+    return run_stage(study.cache_dir, "table", fill, config=identity, inputs=[clustered.digest], code=CODE)
 
 
 def open_engine(settings: LLMSettings, cache_dir: Path) -> Engine:
@@ -185,8 +244,7 @@ def _finetune(
     study: Study, settings: LLMSettings, clustered: Stage, weights: Path, stream: RandomStream, folder: Path
 ) -> None:
     torch.set_num_threads(settings.threads)
-    clusters = InterestClusters.load(clustered.folder / "clusters.safetensors")
-    log = InteractionLog.read(clustered.folder / "log.parquet")
+    clusters, log = read_clustered(clustered)
     transitions = novel_transitions(log, stream.at("transitions"), study.world.platform.history_days)
     if not len(transitions.label):
         raise InvalidInput(

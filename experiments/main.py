@@ -5,6 +5,7 @@ from importlib import import_module
 
 COMMANDS = {
     "compare": "an A/B comparison of recommenders, from burn-in to report.html",
+    "table": "the language model's table alone: filled, shared between machines, refreshed, exported",
     "report": "comparisons in several worlds, joined into one table, figure and page",
     "tune": "what one setting of an agent is worth on tuning worlds; with -m, a search",
     "new-agent": "a package with an agent of your own, which works and waits to be changed",

@@ -76,11 +76,11 @@ def run_stage(
         code: packages (``sim``) or files (``agents/sequence.py``) whose source it depends on.
     """
     digest = stage_digest(name, config, inputs, code)
-    folder = cache_dir / "stages" / f"{name}-{digest[:16]}"
+    folder = stage_folder(cache_dir, name, digest)
     if folder.is_dir():
         return Stage(folder, digest, _seconds(folder), cached=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = folder.with_name(folder.name + ".partial")
+    partial = partial_folder(folder)
     with FileLock(folder.with_name(folder.name + ".lock")):  # jobs of a sweep may share their burn-in
         if folder.is_dir():  # another process has made it while we waited
             return Stage(folder, digest, _seconds(folder), cached=True)
@@ -90,6 +90,16 @@ def run_stage(
         clock.stop()
         os.replace(partial, folder)
     return Stage(folder, digest, _seconds(folder), cached=False)
+
+
+def stage_folder(cache_dir: Path, name: str, digest: str) -> Path:
+    """Where a stage is once it is finished."""
+    return cache_dir / "stages" / f"{name}-{digest[:16]}"
+
+
+def partial_folder(folder: Path) -> Path:
+    """Where a stage is made that will be in ``folder``."""
+    return folder.with_name(folder.name + ".partial")
 
 
 class _Clock:
