@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from experiments.benchmark_agents import agent_rows
 from experiments.benchmark_llm import llm_rows
+from experiments.benchmark_llm_lookup import lookup_rows
 from experiments.benchmark_simulator import simulator_rows
 from experiments.command import clear_errors, run_command
 from sim.config import WorldConfig, from_mapping
@@ -60,7 +61,8 @@ def _agents(config: DictConfig) -> None:
 @hydra.main(version_base="1.3", config_path="pkg://conf", config_name="benchmark_llm")
 def _llm(config: DictConfig) -> None:
     with clear_errors("benchmark"):
-        write_rows(llm_rows(config), Path(HydraConfig.get().runtime.output_dir))
+        rows = llm_rows(config) + lookup_rows(config.interests)
+        write_rows(rows, Path(HydraConfig.get().runtime.output_dir))
 
 
 def main() -> None:

@@ -50,12 +50,15 @@ def weights(weights_cache):
 
 @pytest.fixture(scope="session")
 def small_weights(weights, tmp_path_factory):
+    return write_small_model(tmp_path_factory.mktemp("weights") / "small", weights)
+
+
+def write_small_model(folder, weights):
     """A one-layer model with random weights and the real tokenizer."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     from agents.llm.model import load_tokenizer
 
-    folder = tmp_path_factory.mktemp("weights") / "small"
     tokenizer = load_tokenizer(weights)
     config = LlamaConfig(
         vocab_size=49152,
