@@ -43,15 +43,23 @@ class LLMTablePlanner(Planner):
     def propose(self, requests: Requests, rng: RandomStream) -> IntArray:
         """Plan a cluster for every slot; see ``Planner.propose``."""
         assert self._platform is not None, "fit or load comes first"
+        consumed = self._platform.consumed_clusters(requests.user)
+        return choose_novel_by_slot(self.candidates(requests, rng), consumed, rng.at("fallback"), requests.user)
+
+    def candidates(self, requests: Requests, rng: RandomStream) -> IntArray:
+        """What the table offers for every slot, in the order in which ``propose`` comes to it.
+
+        Returns:
+            (B, S, c) int, best first, -1 where there is nothing; clusters that the user knows and
+            repeats are among them.
+        """
         batch, slots = len(requests), requests.num_slots
         pairs = sample_pairs(requests, slots * _TRIES, rng.at("pairs"))  # (B, S * tries, 2)
         flat = pairs.reshape(-1, 2)
         found, _ = self._table.lookup(flat[:, 0].clip(0), flat[:, 1].clip(0))  # (B * S * tries, n)
         found[flat[:, 0] < 0] = -1  # no history, nothing to look up
         # A slot's later tries come after all candidates of its earlier ones.
-        candidates = found.reshape(batch, slots, _TRIES * found.shape[1])
-        consumed = self._platform.consumed_clusters(requests.user)
-        return choose_novel_by_slot(candidates, consumed, rng.at("fallback"), requests.user)
+        return found.reshape(batch, slots, _TRIES * found.shape[1])
 
     def load(self, folder: Path, platform: Platform) -> None:
         """Meet the platform; the table stays where it was, so ``save`` has nothing to write."""
