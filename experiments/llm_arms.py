@@ -54,7 +54,9 @@ def settings_by_arm(study: Study, config: DictConfig) -> dict[str, LLMSettings]:
         own = agent.get("llm", {})
         if _planner(agent).get("_target_") not in _PLANNERS:
             if own:
-                raise InvalidInput(f"agents.{name}.llm", own, f"is for agents whose planner is {' or '.join(_PLANNERS)}")
+                raise InvalidInput(
+                    f"agents.{name}.llm", own, f"is for agents whose planner is {' or '.join(_PLANNERS)}"
+                )
             continue
         if common is None:
             common = OmegaConf.to_container(config.llm, resolve=True)  # type: ignore[assignment]
