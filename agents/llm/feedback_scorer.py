@@ -122,29 +122,29 @@ class PenalisedLogistic:
         logit = a[rows.source] + b[rows.cluster] + (self._profile * along[rows.cluster]).sum(axis=1)
         penalised = self._penalty * parameters
         loss = (self._weight * (np.logaddexp(0, logit) - rows.positive * logit)).sum() + penalised @ parameters / 2
-        residual = self._weight * (expit(logit) - rows.positive)  # (R,)
-        by_cluster = np.zeros(self._vector.shape)  # (M, k) sum of residual * u
-        if len(rows):
-            by_cluster[self._seen] = np.add.reduceat(residual[:, None] * self._profile, self._begin, axis=0)
-        gradient = np.concatenate(
-            [
-                np.bincount(rows.source, residual, minlength=_NUM_SOURCES),
-                np.bincount(rows.cluster, residual, minlength=num),
-                (by_cluster.T @ self._vector).ravel(),
-            ]
-        )
+        gradient = self._sums(self._weight * (expit(logit) - rows.positive), self._profile, self._vector)
         return float(loss) / self._total, (gradient + penalised) / self._total
+
+    def _sums(self, value: FloatArray, profile: FloatArray, vector: FloatArray) -> FloatArray:
+        """(d,) sums over rows of value (R,) times 1 at a and b of the row, and times u z' at W."""
+        by_cluster = np.zeros(vector.shape)  # (M, k)
+        if len(value):
+            by_cluster[self._seen] = np.add.reduceat(value[:, None] * profile, self._begin, axis=0)
+        source = np.bincount(self._contacts.source, value, minlength=_NUM_SOURCES)
+        cluster = np.bincount(self._contacts.cluster, value, minlength=len(vector))
+        return np.concatenate([source, cluster, (by_cluster.T @ vector).ravel()])
 
     def minimise(self, start: FloatArray) -> FloatArray:
         """(d,) the minimiser, from a start (d,) that saves steps and decides nothing else."""
-        # In units of the penalty's own scale the problem is round, and needs few steps.
-        scale = 1 / np.sqrt(self._penalty)
+        # In units of its own curvature (at logit 0, where it is largest) no parameter is steeper than another.
+        curvature = self._sums(self._weight / 4, self._profile**2, self._vector**2) + self._penalty
+        scale = np.sqrt(self._total / curvature)
 
         def scaled(x: FloatArray) -> tuple[float, FloatArray]:
             loss, gradient = self.loss_and_gradient(x * scale)
             return loss, gradient * scale
 
-        options = {"maxiter": _MAX_ITERATIONS, "ftol": 1e-12, "gtol": 1e-7}
+        options = {"maxiter": _MAX_ITERATIONS, "ftol": 1e-12, "gtol": 1e-6}
         return np.asarray(minimize(scaled, start / scale, jac=True, method="L-BFGS-B", options=options).x * scale)
 
 
@@ -190,14 +190,19 @@ class FeedbackScorer:
 
     def fit(self, platform: Platform, log: InteractionLog) -> None:
         """Embed the clusters and learn from the burn-in log."""
+        texts = cluster_texts(platform.clusters, NUM_KEYWORDS)
+        self.begin(platform, principal_components(embed_texts(texts), WIDTH))
+        self.update(log)
+
+    def begin(self, platform: Platform, vector: FloatArray) -> None:
+        """Know nothing yet of clusters with vectors (M, k) float64."""
         self.platform = platform
-        self._vector = principal_components(embed_texts(cluster_texts(platform.clusters, NUM_KEYWORDS)), WIDTH)
-        num, width = self._vector.shape
+        self._vector = vector
+        num, width = vector.shape
         self._parameters: FloatArray = np.zeros(_NUM_SOURCES + num + width * width)
         self._consumed: BoolArray = np.zeros((platform.num_users, num), bool)  # (N, M) by the rows learned from
         self._events = Events.of(InteractionLog.concatenate([]))
         self._contacts = Contacts.none(width)
-        self.update(log)
 
     def update(self, log: InteractionLog) -> None:
         """Add the first contacts among a day's rows and learn anew from all."""
