@@ -220,13 +220,14 @@ class FeedbackScorer:
         """The latest first contacts among rows (R,), whose pasts end before rows (R,) of the events."""
         rows = np.flatnonzero(novel_rows(log, self._consumed))[-MEMORY:]
         user, end = log.user[rows], end[rows]
-        cluster = self.platform.cluster_of_item[events.item]
+        # What stands last is what the pad -1 reads.
+        cluster = np.append(self.platform.cluster_of_item[events.item], -1)
+        positive = np.append(events.positive, False)
         profile = np.empty((len(rows), self._vector.shape[1]), np.float32)
         for start in range(0, len(rows), _CHUNK):
             part = slice(start, start + _CHUNK)
             past = events.windows(user[part], end[part], HISTORY)  # (r, HISTORY)
-            known = past >= 0
-            profile[part] = self.profiles(np.where(known, cluster[past], -1), known & events.positive[past])
+            profile[part] = self.profiles(cluster[past], positive[past])
         return Contacts(profile, log.cluster[rows], log.source[rows], log.day[rows], log.positive[rows])
 
     def profiles(self, cluster: IntArray, positive: BoolArray) -> FloatArray:
