@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sim.arrays import BoolArray, IntArray
+from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.errors import InvalidInput
 from sim.random import RandomStream
 
@@ -33,8 +33,24 @@ def choose_novel(
     return choose_novel_by_slot(shared, consumed, rng, rows)
 
 
-def choose_novel_by_slot(candidates: IntArray, consumed: BoolArray, rng: RandomStream, rows: IntArray) -> IntArray:
-    """Like ``choose_novel``, with a ranked list of its own, (B, S, n), for every slot."""
+def choose_novel_by_slot(
+    candidates: IntArray,
+    consumed: BoolArray,
+    rng: RandomStream,
+    rows: IntArray,
+    scores: FloatArray | None = None,
+    pool: int = 1,
+) -> IntArray:
+    """Like ``choose_novel``, with a ranked list of its own, (B, S, n), for every slot.
+
+    With scores, a slot takes the candidate of the largest score among the first ``pool`` different ones that
+    the user has neither consumed from nor been given in an earlier slot; of equal ones the first.
+
+    Args:
+        candidates, consumed, rng, rows: see ``choose_novel``.
+        scores: (B, S, n) float, finite; the same for repeats of a cluster. None: the first is the best.
+        pool: how many candidates compete for a slot; no more than 1 without scores.
+    """
     num_rows, num_slots, _ = candidates.shape
     num_clusters = consumed.shape[1]
     if num_slots > num_clusters:
@@ -45,12 +61,27 @@ def choose_novel_by_slot(candidates: IntArray, consumed: BoolArray, rng: RandomS
     for slot in range(num_slots if candidates.shape[2] else 0):
         offered = candidates[:, slot]  # (B, n)
         free = (offered >= 0) & ~taken[every[:, None], offered]
-        best = offered[every, np.argmax(free, axis=1)]
+        if scores is None:
+            place = np.argmax(free, axis=1)
+        else:
+            competing = free & ~_repeated(offered)
+            competing &= np.cumsum(competing, axis=1) <= pool
+            place = np.argmax(np.where(competing, scores[:, slot], -np.inf), axis=1)
+        best = offered[every, place]
         found = free.any(axis=1)
         plan[found, slot] = best[found]
         taken[every[found], best[found]] = True
     _fill_at_random(plan, consumed, rng, rows)
     return plan
+
+
+def _repeated(values: IntArray) -> BoolArray:
+    """(B, n) bool: what stands in its row (B, n) before."""
+    order = np.argsort(values, axis=1, kind="stable")
+    in_order = np.take_along_axis(values, order, axis=1)
+    repeated = np.zeros(values.shape, bool)
+    np.put_along_axis(repeated, order[:, 1:], in_order[:, 1:] == in_order[:, :-1], axis=1)
+    return repeated
 
 
 def _fill_at_random(plan: IntArray, consumed: BoolArray, rng: RandomStream, rows: IntArray) -> None:

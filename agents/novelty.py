@@ -1,4 +1,4 @@
-"""Rewarding what is new to a user: the novelty-enhanced recommender."""
+"""What is new to a user, and rewarding it: the novelty-enhanced recommender."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,32 @@ from sim.arrays import BoolArray, IntArray
 from sim.errors import InvalidInput
 from sim.log import InteractionLog
 from sim.platform import Requests
+
+
+def novel_rows(log: InteractionLog, consumed_before: BoolArray) -> BoolArray:
+    """Which impressions were from a cluster that the user had not consumed until then.
+
+    A row is novel unless its cluster was consumed before the log began or on any earlier row of
+    the same user and cluster, earlier slots of the same slate included.
+
+    Args:
+        log: rows in the order in which they happened.
+        consumed_before: (N, M).
+
+    Returns:
+        (R,) bool.
+    """
+    key = log.user * consumed_before.shape[1] + log.cluster
+    order = np.argsort(key, kind="stable")  # keeps time's order within a user and cluster
+    key, consumed = key[order], log.consumed[order].astype(np.int64)
+    earlier = np.cumsum(consumed) - consumed
+    first = np.ones(len(key), dtype=bool)
+    first[1:] = key[1:] != key[:-1]
+    # `earlier` never falls, so the running maximum of its group starts is that of the own group.
+    at_start = np.maximum.accumulate(np.where(first, earlier, 0)) if len(key) else earlier
+    novel = ~consumed_before[log.user, log.cluster]
+    novel[order] &= earlier == at_start
+    return np.asarray(novel)
 
 
 @dataclass(frozen=True)

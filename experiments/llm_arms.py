@@ -16,7 +16,7 @@ from experiments.stages import Stage
 from experiments.study import Study
 from sim.errors import InvalidInput
 
-_PLANNER = "agents.llm.planner.LLMTablePlanner"
+_PLANNERS = ("agents.llm.planner.LLMTablePlanner", "agents.llm.best_of_n.BestOfNPlanner")
 
 
 def check_llm(mapping: Mapping[str, Any], name: str = "llm") -> LLMSettings:
@@ -42,7 +42,7 @@ def check_llm(mapping: Mapping[str, Any], name: str = "llm") -> LLMSettings:
 
 
 def settings_by_arm(study: Study, config: DictConfig) -> dict[str, LLMSettings]:
-    """The settings of every arm whose planner is a ``LLMTablePlanner``.
+    """The settings of every arm whose planner reads a table.
 
     Raises:
         InvalidInput: names the entry, the value and what would be right; also where an agent
@@ -52,9 +52,11 @@ def settings_by_arm(study: Study, config: DictConfig) -> dict[str, LLMSettings]:
     common: dict[str, Any] | None = None
     for name, agent in study.agents.items():
         own = agent.get("llm", {})
-        if _planner(agent).get("_target_") != _PLANNER:
+        if _planner(agent).get("_target_") not in _PLANNERS:
             if own:
-                raise InvalidInput(f"agents.{name}.llm", own, f"is for agents whose planner is {_PLANNER}")
+                raise InvalidInput(
+                    f"agents.{name}.llm", own, f"is for agents whose planner is {' or '.join(_PLANNERS)}"
+                )
             continue
         if common is None:
             common = OmegaConf.to_container(config.llm, resolve=True)  # type: ignore[assignment]

@@ -2,7 +2,7 @@
 
 A metric of ``METRICS`` is a ratio of sums over users (``UserSums``), so that all inference is over
 users, or a property of the whole arm. Whether an impression was novel is worked out from the log
-here; what the agent planned, and what it was told, is never read.
+(``agents.novelty.novel_rows``); what the agent planned, and what it was told, is never read.
 """
 
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import gammaln
 
+from agents.novelty import novel_rows
 from experiments.statistics import UserSums
 from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.log import AGENT, InteractionLog
@@ -133,32 +134,6 @@ METRICS: tuple[Metric, ...] = (
            f"Mean Jaccard index of two users' sets of consumed clusters, over {JACCARD_PAIRS:,} fixed pairs."),
 )  # fmt: skip
 """Every metric, in the order of the report. The first thirteen are user-level."""
-
-
-def novel_rows(log: InteractionLog, consumed_before: BoolArray) -> BoolArray:
-    """Which impressions were from a cluster that the user had not consumed until then.
-
-    A row is novel unless its cluster was consumed before the log began or on any earlier row of
-    the same user and cluster, earlier slots of the same slate included.
-
-    Args:
-        log: rows in the order in which they happened.
-        consumed_before: (N, M).
-
-    Returns:
-        (R,) bool.
-    """
-    key = log.user * consumed_before.shape[1] + log.cluster
-    order = np.argsort(key, kind="stable")  # keeps time's order within a user and cluster
-    key, consumed = key[order], log.consumed[order].astype(np.int64)
-    earlier = np.cumsum(consumed) - consumed
-    first = np.ones(len(key), dtype=bool)
-    first[1:] = key[1:] != key[:-1]
-    # `earlier` never falls, so the running maximum of its group starts is that of the own group.
-    at_start = np.maximum.accumulate(np.where(first, earlier, 0)) if len(key) else earlier
-    novel = ~consumed_before[log.user, log.cluster]
-    novel[order] &= earlier == at_start
-    return np.asarray(novel)
 
 
 def watch_minutes(run: ArmRun, setting: Setting) -> FloatArray:

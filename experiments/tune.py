@@ -10,10 +10,10 @@ import numpy as np
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from agents.novelty import novel_rows
 from experiments import llm_arms, pipeline
 from experiments.command import clear_errors, run_command
 from experiments.compare import check_study
-from experiments.metrics import novel_rows
 from experiments.study import Study
 from experiments.workers import pool_of
 from sim.arrays import BoolArray

@@ -50,6 +50,16 @@ class LLMTablePlanner(Planner):
     def propose(self, requests: Requests, rng: RandomStream) -> IntArray:
         """Plan a cluster for every slot; see ``Planner.propose``."""
         assert self._platform is not None, "fit or load comes first"
+        consumed = self._platform.consumed_clusters(requests.user)
+        return choose_novel_by_slot(self.candidates(requests, rng), consumed, rng.at("fallback"), requests.user)
+
+    def candidates(self, requests: Requests, rng: RandomStream) -> IntArray:
+        """What the table offers for every slot, in the order in which ``propose`` comes to it.
+
+        Returns:
+            (B, S, c) int, best first, -1 where there is nothing; clusters that the user knows and
+            repeats are among them.
+        """
         batch, slots = len(requests), requests.num_slots
         past = sample_past(requests, slots * _TRIES, self._table.past_clusters, rng.at("pairs"))  # (B, S * tries, K)
         flat = past.reshape(batch * slots * _TRIES, -1)
@@ -59,9 +69,7 @@ class LLMTablePlanner(Planner):
         self.num_lookups += int((~empty).sum())
         self.num_fallbacks += int((~empty & ~known).sum())
         # A slot's later tries come after all candidates of its earlier ones.
-        candidates = found.reshape(batch, slots, _TRIES * found.shape[1])
-        consumed = self._platform.consumed_clusters(requests.user)
-        return choose_novel_by_slot(candidates, consumed, rng.at("fallback"), requests.user)
+        return found.reshape(batch, slots, _TRIES * found.shape[1])
 
     def save(self, folder: Path) -> None:
         """Write how many pasts were looked up; the table stays where it was."""

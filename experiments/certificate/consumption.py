@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from agents.novelty import novel_rows
 from experiments.certificate.life import Life
-from experiments.metrics import gini, novel_rows, rarefied
+from experiments.metrics import gini, rarefied
 from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.log import InteractionLog
 from sim.random import RandomStream

@@ -120,12 +120,13 @@ def llm_settings(tmp_path: Path, *overrides: str):
 
 
 def test_arms_have_language_models_of_their_own(tmp_path):
-    arms = "experiment.arms=[control,hcb,llm,llm_random_weights,llm_zero_shot,llm_text]"
+    arms = "experiment.arms=[control,hcb,llm,llm_random_weights,llm_zero_shot,llm_text,llm_best_of_n]"
     settings = llm_settings(tmp_path, arms, "llm.top_n=7")
-    assert set(settings) == {"llm", "llm_random_weights", "llm_zero_shot", "llm_text"}
+    assert set(settings) == {"llm", "llm_random_weights", "llm_zero_shot", "llm_text", "llm_best_of_n"}
     assert {each.top_n for each in settings.values()} == {7}
     assert [settings["llm"].random_weights, settings["llm_random_weights"].random_weights] == [False, True]
     assert settings["llm_zero_shot"].steps == 0
+    assert settings["llm_best_of_n"] == settings["llm"]  # one table serves both
     assert (settings["llm"].encoder_weight, settings["llm_text"].encoder_weight) == (0.0, 1.0)
 
 

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agents.novelty import novel_rows
 from experiments.metrics import (
     METRICS,
     ArmRun,
     arm_values,
     distinct_clusters,
     gini,
-    novel_rows,
     rarefied,
     user_sums,
     watch_minutes,
