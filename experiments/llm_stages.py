@@ -81,17 +81,7 @@ def make_table(study: Study, settings: LLMSettings, clustered: Stage) -> TableMa
     """
     if settings.engine != "transformers":
         return TableMade(None, _generated_table(study, settings, clustered))
-    weights = find_weights(settings, study.cache_dir)
-    stream = RandomStream(study.seed, "llm")
-    tuning = {key: value for key, value in asdict(settings).items() if key not in (*_TABLE_ONLY, *OF_ENGINES)}
-    tuned = run_stage(
-        study.cache_dir,
-        "finetune",
-        lambda folder: _finetune(study, settings, clustered, weights, stream, folder),
-        config={"seed": study.seed, "llm": tuning, "weights": weights_digest(weights)},
-        inputs=[clustered.digest],
-        code=_CODE,
-    )
+    tuned = tuned_model(study, settings, clustered)
 
     def fill(folder: Path) -> None:
         fill_table(
@@ -99,7 +89,7 @@ def make_table(study: Study, settings: LLMSettings, clustered: Stage) -> TableMa
             InterestClusters.load(clustered.folder / "clusters.safetensors"),
             settings,
             folder / "table",
-            stream.at("table"),
+            table_stream(study),
             study.runtime.workers,
         )
 
@@ -112,6 +102,34 @@ def make_table(study: Study, settings: LLMSettings, clustered: Stage) -> TableMa
         code=_CODE,
     )
     return TableMade(tuned, table)
+
+
+def tuned_model(study: Study, settings: LLMSettings, clustered: Stage) -> Stage:
+    """Fine-tune the model on the burn-in log; the model is in ``run/model`` of the stage's folder.
+
+    Raises:
+        InvalidInput: weights are missing, or the log has no novel transition.
+    """
+    weights = find_weights(settings, study.cache_dir)
+    stream = _stream(study)
+    tuning = {key: value for key, value in asdict(settings).items() if key not in (*_TABLE_ONLY, *OF_ENGINES)}
+    return run_stage(
+        study.cache_dir,
+        "finetune",
+        lambda folder: _finetune(study, settings, clustered, weights, stream, folder),
+        config={"seed": study.seed, "llm": tuning, "weights": weights_digest(weights)},
+        inputs=[clustered.digest],
+        code=_CODE,
+    )
+
+
+def table_stream(study: Study) -> RandomStream:
+    """The choice of the random pairs that every table of this study is corrected by."""
+    return _stream(study).at("table")
+
+
+def _stream(study: Study) -> RandomStream:
+    return RandomStream(study.seed, "llm")
 
 
 _TABLE_ONLY = ("pmi_coefficient", "encoder_weight", "top_n", "pairs_per_shard")
