@@ -197,7 +197,8 @@ def split_texts(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     Returns:
         The texts, and all other arguments.
     """
-    texts, others = [], []
+    texts: list[str] = []
+    others: list[str] = []
     for number, argument in enumerate(arguments):
         of_flag = number > 0 and arguments[number - 1] in _FLAGS_WITH_A_VALUE
         is_text = not (of_flag or "=" in argument or argument.startswith(("-", "~")))

@@ -1,6 +1,6 @@
 """Which cluster a text means, told by public words alone: keywords, titles and hashtags."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sparse
 
 from agents.bm25 import WordCounts, bm25
-from sim.arrays import IntArray
+from sim.arrays import FloatArray, IntArray
 from sim.authored import AuthoredTheme
 from sim.errors import InvalidInput
 from sim.platform import Platform
@@ -57,12 +57,13 @@ def check_text(text: str, tree: InterestTree, authored: list[AuthoredTheme]) -> 
 def find_cluster(text: str, platform: Platform, tree: InterestTree) -> Found:
     """Find the level-2 cluster that a text means.
 
-    A text that is a whole term of the platform's vocabulary means the cluster, of those that have it as
-    a keyword if any has, in whose live items' titles and hashtags it stands most often. The name of an
-    authored interest stands for its keywords. These, and whatever else was given, are searched for by
-    BM25 (``agents.bm25``) among the clusters' keywords, and where that finds nothing among their live
-    items' titles and hashtags. Words that join others don't count, nor do titles' words that stand in
-    more than half of the clusters. Ties go to the lower number.
+    A keyword, or several as a table names a cluster, means the cluster that has it; of several, the one
+    with most live items that carry it. Another whole term of titles and hashtags means the cluster with
+    most live items that carry it, unless more than half of the clusters have some. The name of an
+    authored interest means the cluster with most live items that carry any of its keywords. Whatever
+    else was given is searched for by BM25 (``agents.bm25``) among all that the clusters' live items are
+    called; words that join others don't count, nor do those that stand in more than half of the
+    clusters. Ties go to the lower number.
 
     Args:
         text: anything.
@@ -73,52 +74,49 @@ def find_cluster(text: str, platform: Platform, tree: InterestTree) -> Found:
     Raises:
         InvalidInput: no cluster has any of its words.
     """
-    words = _words(text)
-    exact = _of_term(" ".join(words), platform)
-    if exact is not None:
-        return Found(text, exact, "a whole keyword")
-    keywords = dict(zip(map(_plain, tree.interests), tree.keywords, strict=True)).get(" ".join(words))
-    sought = [word for phrase in keywords for word in phrase.lower().split()] if keywords else words
-    query = (" ".join(word for word in sought if word not in _JOINING),)
-    for where, searched in (("keywords", _in_keywords), ("titles and hashtags", _in_titles)):
-        scores = searched(query, platform).toarray()[0]  # (M,)
-        if scores.max(initial=0.0) > 0:
-            name = "an interest's name, by its keywords" if keywords else "search"
-            return Found(text, int(scores.argmax()), f"{name} in the clusters' {where}")
+    plain, num_clusters = _plain(text), platform.clusters.num_clusters
+    count = _carrying({plain}, platform)
+    named = np.array([plain in _names(keywords) for keywords in platform.clusters.keywords])  # (M,)
+    if named.any():
+        return Found(text, int(np.where(named, count, -1).argmax()), "its keywords")
+    if 0 < (count > 0).sum() <= num_clusters / 2:
+        return Found(text, int(count.argmax()), "most items that carry this term")
+    keywords = dict(zip(map(_plain, tree.interests), tree.keywords, strict=True)).get(plain, ())
+    count = _carrying({_plain(keyword) for keyword in keywords}, platform)
+    if count.any():
+        return Found(text, int(count.argmax()), "an interest's name: most items that carry its keywords")
+    scores = _searched(plain, platform)
+    if scores.any():
+        return Found(text, int(scores.argmax()), "search of titles and hashtags")
     raise _unknown(text, tree, [])
 
 
-def _of_term(term: str, platform: Platform) -> int | None:
-    """The cluster that a term of the vocabulary stands for; None if it is none, or stands for nearly all."""
-    clusters, catalog, live = platform.clusters, platform.catalog, platform.live_items()
-    number = next((i for i, known in enumerate(catalog.vocabulary) if _plain(known) == term), None)
-    if number is None:
-        return None
-    holds = ((catalog.title_terms[live] == number).any(axis=1)) | ((catalog.hashtag_terms[live] == number).any(axis=1))
-    count = np.bincount(platform.cluster_of_item[live][holds], minlength=clusters.num_clusters)  # (M,)
-    named = np.array([term in map(_plain, keywords) for keywords in clusters.keywords])  # (M,)
-    if named.any():
-        return int(np.where(named, count, -1).argmax())
-    return int(count.argmax()) if 0 < (count > 0).sum() <= clusters.num_clusters / 2 else None
+def _names(keywords: Sequence[str]) -> set[str]:
+    """Each keyword, and the first two, the first three, ..., as prompts and tables call a cluster."""
+    beginnings = {_plain(" ".join(keywords[:n])) for n in range(2, len(keywords) + 1)}
+    return beginnings | {_plain(keyword) for keyword in keywords}
 
 
-def _in_keywords(query: tuple[str, ...], platform: Platform) -> sparse.csr_matrix:
-    """(1, M) BM25 of the clusters' keywords."""
-    keywords = platform.clusters.keywords
-    counts = WordCounts(tuple(dict.fromkeys(word for words in keywords for word in words)))
-    return bm25(counts.of_phrases([query]), counts.of_phrases(list(keywords)))
+def _carrying(terms: set[str], platform: Platform) -> IntArray:
+    """(M,) how many live items of each cluster have any of some terms in title or hashtags."""
+    catalog, live = platform.catalog, platform.live_items()
+    numbers = [number for number, known in enumerate(catalog.vocabulary) if _plain(known) in terms]
+    carry = np.isin(catalog.title_terms[live], numbers).any(axis=1)
+    carry |= np.isin(catalog.hashtag_terms[live], numbers).any(axis=1)
+    return np.bincount(platform.cluster_of_item[live][carry], minlength=platform.clusters.num_clusters)
 
 
-def _in_titles(query: tuple[str, ...], platform: Platform) -> sparse.csr_matrix:
-    """(1, M) BM25 of all that the clusters' live items are called."""
+def _searched(text: str, platform: Platform) -> FloatArray:
+    """(M,) BM25 of all that the clusters' live items are called."""
     catalog, live = platform.catalog, platform.live_items()
     counts = WordCounts(catalog.vocabulary)
     items = counts.of_terms(np.concatenate([catalog.title_terms, catalog.hashtag_terms], axis=1)[live])  # (n, W)
-    cluster: IntArray = platform.cluster_of_item[live]
+    member = (platform.cluster_of_item[live], np.arange(len(live)))
     shape = (platform.clusters.num_clusters, len(live))
-    texts = sparse.csr_matrix((np.ones(len(live)), (cluster, np.arange(len(live)))), shape) @ items  # (M, W)
-    telling = (texts > 0).sum(axis=0) <= shape[0] / 2  # (1, W)
-    return bm25(counts.of_phrases([query]).multiply(telling).tocsr(), texts)
+    texts = sparse.csr_matrix((np.ones(len(live)), member), shape) @ items  # (M, W)
+    telling = np.bincount(texts.indices, minlength=texts.shape[1]) <= shape[0] / 2  # (W,)
+    query = counts.of_phrases([tuple(_meaning(text.split()))]).multiply(telling).tocsr()
+    return np.asarray(bm25(query, texts).toarray()[0])
 
 
 def _plain(text: str) -> str:

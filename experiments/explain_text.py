@@ -28,7 +28,8 @@ def as_text(explanation: dict[str, Any], width: int) -> str:
         *(f"  | {line}" for line in explanation["prompt"]["text"].splitlines()),
         "",
         f"The best of the {explanation['num_candidates']} other clusters, p = probability as the next interest.",
-        *(f"{column['title']} is in the order of {column['order']}." for column in columns),
+        *_orders(columns),
+        _fine_tuning(explanation["fine_tuning"]),
         "",
         *_table(columns, max(width, _NARROWEST)),
         "",
@@ -44,6 +45,22 @@ def _pair(pair: Sequence[dict[str, Any]]) -> list[str]:
         f"{', '.join(each['keywords'])} (found by {each['found_by']})"
         for each in pair
     ]
+
+
+def _orders(columns: Sequence[dict[str, Any]]) -> list[str]:
+    """What each column is ordered by; those of one order together."""
+    titles: dict[str, list[str]] = {}
+    for column in columns:
+        titles.setdefault(column["order"], []).append(column["title"])
+    return [
+        f"{' and '.join(names)}: in the order of {order}{'' if order == 'p' else ' (by p = rank by p alone)'}."
+        for order, names in titles.items()
+    ]
+
+
+def _fine_tuning(made: dict[str, Any]) -> str:
+    start = "random weights" if made["random_weights"] else "the zero-shot LLM"
+    return f"Fine-tuned: from {start}, on the burn-in's novel transitions; step {made['best_step']} of {made['steps']}."
 
 
 def _table(columns: Sequence[dict[str, Any]], width: int) -> list[str]:
