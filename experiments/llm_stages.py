@@ -140,17 +140,7 @@ def plan_table(study: Study, settings: LLMSettings, clustered: Stage) -> TablePl
     Raises:
         InvalidInput: as ``make_table``.
     """
-    weights = find_weights(settings, study.cache_dir)
-    stream = RandomStream(study.seed, "llm")
-    tuning = {key: value for key, value in asdict(settings).items() if key not in (*_TABLE_ONLY, *OF_ENGINES)}
-    tuned = run_stage(
-        study.cache_dir,
-        "finetune",
-        lambda folder: _finetune(study, settings, clustered, weights, stream, folder),
-        config={"seed": study.seed, "llm": tuning, "weights": weights_digest(weights)},
-        inputs=[clustered.digest],
-        code=CODE,
-    )
+    tuned = tuned_model(study, settings, clustered)
     return TablePlan(
         tuned,
         tuned.folder / "run" / "model",
@@ -161,8 +151,27 @@ def plan_table(study: Study, settings: LLMSettings, clustered: Stage) -> TablePl
 
 
 def table_stream(study: Study) -> RandomStream:
-    """The randomness of a table."""
+    """The randomness of a table: the random pairs that it is corrected by."""
     return RandomStream(study.seed, "llm").at("table")
+
+
+def tuned_model(study: Study, settings: LLMSettings, clustered: Stage) -> Stage:
+    """Fine-tune the model on the burn-in log; the model is in ``run/model`` of the stage's folder.
+
+    Raises:
+        InvalidInput: weights are missing, or the log has no novel transition.
+    """
+    weights = find_weights(settings, study.cache_dir)
+    stream = RandomStream(study.seed, "llm")
+    tuning = {key: value for key, value in asdict(settings).items() if key not in (*_TABLE_ONLY, *OF_ENGINES)}
+    return run_stage(
+        study.cache_dir,
+        "finetune",
+        lambda folder: _finetune(study, settings, clustered, weights, stream, folder),
+        config={"seed": study.seed, "llm": tuning, "weights": weights_digest(weights)},
+        inputs=[clustered.digest],
+        code=CODE,
+    )
 
 
 def table_config(study: Study, settings: LLMSettings) -> dict[str, Any]:

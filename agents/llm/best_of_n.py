@@ -58,6 +58,7 @@ class BestOfNPlanner(Planner):
 
     def save(self, folder: Path) -> None:
         """Write the scorer; the table stays where it was."""
+        self._proposer.save(folder)
         self._scorer.save(folder)
 
     def load(self, folder: Path, platform: Platform) -> None:

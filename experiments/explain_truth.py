@@ -1,0 +1,53 @@
+"""What clusters really are and who loves them: the truth, which no agent may see."""
+
+import numpy as np
+
+from sim.arrays import BoolArray, FloatArray, IntArray
+from sim.tree import PersonaLinks
+
+
+def majority_interests(
+    interest: IntArray, cluster: IntArray, num_clusters: int, num_interests: int
+) -> tuple[IntArray, FloatArray]:
+    """The interest that most of a cluster's items belong to.
+
+    Args:
+        interest: (n,) of each item.
+        cluster: (n,) likewise, level 2.
+        num_clusters: M.
+        num_interests: I.
+
+    Returns:
+        (M,) int64, ties to the lower number, -1 for a cluster without items; and (M,) float64, the share
+        of its items that belong to it, 0 without items.
+    """
+    count = np.zeros((num_clusters, num_interests), np.int64)
+    np.add.at(count, (cluster, interest), 1)
+    size = count.sum(axis=1)
+    most = np.where(size > 0, count.argmax(axis=1), -1)
+    return most, count.max(axis=1) / np.maximum(size, 1)
+
+
+def personas_of_clusters(links: PersonaLinks, interest_of_cluster: IntArray, num_interests: int) -> BoolArray:
+    """Which personas name which clusters' interests.
+
+    Args:
+        links: the personas' interests today.
+        interest_of_cluster: (M,), -1 = none.
+        num_interests: I.
+
+    Returns:
+        (P, M) bool.
+    """
+    named = links.dense(num_interests) > 0  # (P, I)
+    return np.asarray(named[:, interest_of_cluster] & (interest_of_cluster >= 0))
+
+
+def sharing(personas: BoolArray, pair: tuple[int, int]) -> BoolArray:
+    """(M, 2) bool: which clusters share a persona with the first and with the second of a pair.
+
+    Args:
+        personas: (P, M) as ``personas_of_clusters`` gives it.
+        pair: two level-2 clusters.
+    """
+    return np.stack([(personas & personas[:, [cluster]]).any(axis=0) for cluster in pair], axis=1)
