@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.transitions import POSITIVE_WEIGHT, novel_transitions, sample_pairs
+from agents.transitions import POSITIVE_WEIGHT, novel_transitions, sample_pairs, sample_past
 from sim.log import DTYPES, InteractionLog
 from sim.platform import Requests
 from sim.random import RandomStream
