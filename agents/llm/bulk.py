@@ -126,7 +126,7 @@ def fill_table(
         "cost": table_cost(work),
     }
     TransitionTable.write(folder, found, log_probability, about)
-    shutil.rmtree(work.folder)
+    shutil.rmtree(work.folder, ignore_errors=True)  # a share that is still at work may write there
     return TransitionTable.open(folder)
 
 

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.transitions import POSITIVE_WEIGHT, novel_transitions, sample_pairs
+from agents.transitions import POSITIVE_WEIGHT, novel_transitions, sample_pairs, sample_past
 from sim.log import DTYPES, InteractionLog
 from sim.platform import Requests
 from sim.random import RandomStream
@@ -110,3 +110,17 @@ def test_pairs_do_not_depend_on_the_batch():
     everyone = sample_pairs(make_requests(clusters), 4, RNG)
     some = sample_pairs(make_requests(clusters[[2, 7]], users=[2, 7]), 4, RNG)
     assert (everyone[[2, 7]] == some).all()
+
+
+def test_pasts_of_three_are_pairs_that_go_on():
+    requests = make_requests([[-1, -1, -1, -1], [-1, -1, 4, 4], [1, 2, 2, 1], [5, 6, 7, 8]])
+    past = sample_past(requests, 50, 3, RNG)  # (4, 50, 3)
+    assert (past[0] == -1).all()
+    assert (past[1] == 4).all()
+    assert (np.sort(past[2, :, :2], axis=1) == [1, 2]).all()
+    assert (past[2, :, 2] == past[2, :, 1]).all()  # nothing else is there
+    assert all(len(set(row)) == 3 for row in past[3].tolist())
+    assert len({tuple(row) for row in past[3].tolist()}) > 15  # of 24
+    one = sample_past(requests, 400, 1, RNG)
+    assert one.shape == (4, 400, 1)
+    assert set(one[2].ravel().tolist()) == {1, 2}

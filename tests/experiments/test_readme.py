@@ -70,6 +70,9 @@ def test_a_command_of_the_readme_runs(command, tmp_path, shared_cache):
         assert len(list(tmp_path.glob("outputs/tune/*/trial.json"))) == 1
     elif words[1] == "report":
         assert (tmp_path / words[2] / "worlds.html").is_file()
+    elif words[1] == "table":
+        assert len(list(tmp_path.glob("outputs/table/*/table.json"))) == 1
+        assert len(list(tmp_path.glob("outputs/table/*/table.parquet"))) == 1
     elif words[1] == "portrait":
         assert len(list(tmp_path.glob("outputs/portrait/*/person.svg"))) == 1
     elif words[1] == "benchmark":

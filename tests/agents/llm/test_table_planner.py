@@ -1,9 +1,13 @@
+from itertools import combinations
+
 import numpy as np
 import pytest
 
 from agents.llm.planner import LLMTablePlanner
 from agents.llm.table import TransitionTable
+from agents.llm.triples import TripleTable, keys_of
 from agents.novel_choice import choose_novel
+from agents.transitions import sample_past
 from sim.catalog import Catalog
 from sim.errors import InvalidInput
 from sim.log import InteractionLog
@@ -97,6 +101,65 @@ def test_a_table_for_other_clusters_is_refused(records, tmp_path):
     TransitionTable.write(tmp_path / "table", np.zeros((100, 4)), np.zeros((100, 4)), {"clusters_digest": "other"})
     with pytest.raises(InvalidInput, match="other clusters"):
         planner_for(tmp_path / "table", records)
+
+
+def test_triples_or_else_pairs(table_folder, clusters, records, tmp_path):
+    """The triples of the first five clusters propose 9; pairs propose c1 + 1, ... as above."""
+    keys = np.sort(keys_of(np.array(list(combinations(range(5), 3))), 10))
+    about = {"clusters_digest": clusters.digest}
+    pairs = TransitionTable.open(table_folder)
+    TripleTable.write(tmp_path / "triples", keys, np.full((10, 4), 9), np.zeros((10, 4)), pairs, about)
+    planner = planner_for(tmp_path / "triples", records)
+    requests = records.requests(np.arange(NUM_USERS), 2)
+    plan = planner.propose(requests, RNG)
+    past = sample_past(requests, 2 * 3, 3, RNG.at("pairs")).reshape(NUM_USERS, 2, 3, 3)  # users, slots, tries, K
+    known = ((past < 5) & (past >= 0)).all(axis=3) & (np.diff(np.sort(past, axis=3), axis=3) > 0).all(axis=3)
+    has_history = past[..., 0] >= 0
+    assert known.any()
+    assert (planner.num_lookups, planner.num_fallbacks) == (has_history.sum(), (has_history & ~known).sum())
+    for user in np.flatnonzero(has_history[:, 0, 0]):
+        first, second, _ = past[user, 0, 0]
+        consumed = records.consumed[user]
+        if known[user, 0, 0]:
+            if not consumed[9]:
+                assert plan[user, 0] == 9
+        else:
+            offered = [c for c in pairs.clusters[first * 10 + second] if not consumed[c]]
+            assert not offered or plan[user, 0] == offered[0]
+    folder = tmp_path / "state"
+    folder.mkdir()
+    planner.save(folder)
+    again = LLMTablePlanner(str(tmp_path / "triples"))
+    again.load(folder, Platform(records))
+    assert (again.num_lookups, again.num_fallbacks) == (planner.num_lookups, planner.num_fallbacks)
+    assert (again.propose(requests, RNG) == plan).all()
+
+
+@pytest.mark.parametrize("name", ["keys", "pair_clusters"])
+def test_a_truncated_table_of_triples_is_refused(table_folder, clusters, tmp_path, name):
+    pairs = TransitionTable.open(table_folder)
+    about = {"clusters_digest": clusters.digest}
+    TripleTable.write(tmp_path / "triples", np.array([12, 13]), np.zeros((2, 4)), np.zeros((2, 4)), pairs, about)
+    file = tmp_path / "triples" / f"{name}.npy"
+    file.write_bytes(file.read_bytes()[:-8])
+    with pytest.raises(InvalidInput, match=rf"{name}\.npy.*is truncated or was changed"):
+        LLMTablePlanner(str(tmp_path / "triples"))
+
+
+def test_one_past_cluster(clusters, records, tmp_path):
+    rows = (np.arange(10)[:, None] + np.arange(1, 5)) % 10
+    about = {"clusters_digest": clusters.digest}
+    TransitionTable.write(tmp_path / "table", rows, np.zeros((10, 4)), about, past_clusters=1)
+    (only,) = np.flatnonzero(records.consumed[1])
+    plan = planner_for(tmp_path / "table", records).propose(records.requests(np.array([1]), 3), RNG)
+    assert plan[0].tolist() == ((only + np.arange(1, 4)) % 10).tolist()
+
+
+def test_a_table_of_another_version_is_refused(table_folder):
+    manifest = table_folder / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"version": 2', '"version": 1'))
+    with pytest.raises(InvalidInput, match="must be of version 2, not 1"):
+        LLMTablePlanner(str(table_folder))
 
 
 def test_requests_are_left_alone(table_folder, records):
