@@ -33,7 +33,7 @@ INTERCEPT_L2 = 1.0
 """Ridge penalty on intercepts: that of a prior whose standard deviation is 1 logit (chosen)."""
 
 MEMORY = 500_000
-"""Latest first contacts that are kept to learn from: 50 MB (chosen)."""
+"""Latest first contacts that are kept to learn from: 37 MB (chosen)."""
 
 _NUM_SOURCES = 2
 _CHUNK = 4096  # profiles, or users with their candidates, computed at a time
@@ -109,13 +109,11 @@ class PenalisedLogistic:
         # Sums over rows are divided by their total weight, so that one tolerance suits all sizes.
         self._total = max(float(weight.sum()), 1.0)
 
-    @property
-    def num_parameters(self) -> int:
-        """2 + M + k k: a, b and the rows of W, one after the other."""
-        return len(self._penalty)
-
     def loss_and_gradient(self, parameters: FloatArray) -> tuple[float, FloatArray]:
-        """The class's loss divided by the sum of weights, and its gradient, at parameters (d,)."""
+        """The class's loss divided by the sum of weights, and its gradient (d,), at parameters (d,).
+
+        The d = 2 + M + k k parameters are a, b and the rows of W, one after the other.
+        """
         rows, num = self._contacts, len(self._vector)
         a, b, w = split_parameters(parameters, num)
         along = self._vector @ w.T  # (M, k) W z
@@ -269,14 +267,15 @@ class FeedbackScorer:
         try:
             state = load_file(path)
             self._events = Events.load(folder / "events.safetensors")
-        except (OSError, SafetensorError) as error:
-            raise InvalidInput("checkpoint", str(path), f"must be a whole safetensors file ({error})") from None
+            self._contacts = Contacts(**{name: state[f"contacts.{name}"] for name in _COLUMNS})
+            vector, parameters, consumed = (state[name] for name in ("vector", "parameters", "consumed"))
+        except (OSError, SafetensorError, KeyError) as error:
+            raise InvalidInput("checkpoint", str(path), f"must be whole, as a scorer saves it ({error})") from None
         shape = (platform.num_users, platform.clusters.num_clusters)
-        if state["consumed"].shape != shape:
+        if consumed.shape != shape:
             raise InvalidInput("checkpoint", str(path), f"must be of {shape[0]} users and {shape[1]} clusters")
         self.platform = platform
-        self._vector, self._parameters, self._consumed = state["vector"], state["parameters"], state["consumed"]
-        self._contacts = Contacts(**{name: state[f"contacts.{name}"] for name in _COLUMNS})
+        self._vector, self._parameters, self._consumed = vector, parameters, consumed
 
 
 def principal_components(vectors: FloatArray, width: int) -> FloatArray:

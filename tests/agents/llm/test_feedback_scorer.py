@@ -82,11 +82,14 @@ def test_the_gradient_is_that_of_the_loss():
     assert objective.loss_and_gradient(point)[1] == pytest.approx(numeric, abs=1e-6)
 
 
-def test_nothing_to_learn_from_is_no_opinion():
+def test_nothing_to_learn_from_is_no_opinion(tmp_path):
     scorer = FeedbackScorer(7.0, 100.0)
     platform = Platform(themed_platform(4))
     scorer.begin(platform, VECTORS)
     scorer.update(InteractionLog.concatenate([]))
+    scorer.save(tmp_path)
+    scorer = FeedbackScorer(7.0, 100.0)
+    scorer.load(tmp_path, platform)
     assert (scorer._parameters == 0).all()
     nothing = np.full((4, 1), -1)
     assert (scorer.scores(request(nothing, nothing), np.tile(np.arange(NUM), (4, 1))) == 0).all()
@@ -230,7 +233,7 @@ def test_a_loaded_scorer_learns_on_as_the_saved_one(trait_world, taught, tmp_pat
     with pytest.raises(InvalidInput, match="7 users"):
         other.load(tmp_path, Platform(themed_platform(7)))
     (tmp_path / "feedback.safetensors").write_bytes(b"no")
-    with pytest.raises(InvalidInput, match="whole safetensors"):
+    with pytest.raises(InvalidInput, match="must be whole"):
         other.load(tmp_path, trait_world.platform)
 
 
