@@ -80,11 +80,11 @@ def find_cluster(text: str, platform: Platform, tree: InterestTree) -> Found:
     if named.any():
         return Found(text, int(np.where(named, count, -1).argmax()), "its keywords")
     if 0 < (count > 0).sum() <= num_clusters / 2:
-        return Found(text, int(count.argmax()), "most items that carry this term")
+        return Found(text, int(count.argmax()), "the items that carry this term")
     keywords = dict(zip(map(_plain, tree.interests), tree.keywords, strict=True)).get(plain, ())
     count = _carrying({_plain(keyword) for keyword in keywords}, platform)
     if count.any():
-        return Found(text, int(count.argmax()), "an interest's name: most items that carry its keywords")
+        return Found(text, int(count.argmax()), "the items that carry the keywords of the interest of this name")
     scores = _searched(plain, platform)
     if scores.any():
         return Found(text, int(scores.argmax()), "search of titles and hashtags")

@@ -1,6 +1,7 @@
 """``interestlab explain``: every number and mark against the same, found another way."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -394,15 +395,16 @@ def test_the_text_says_what_stands_where(explained):
     assert re.findall(r"[\d.]+ of 10", row) == [*shares, f"{explanation['chance']['both']:.1f} of 10"]
 
 
-def run(tmp_path, *arguments):
-    command = [sys.executable, "-m", "experiments.main", "explain", *arguments]
-    return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+def run(out, *arguments):
+    command = [sys.executable, "-m", "experiments.main", "explain", *arguments, f"hydra.run.dir={out}"]
+    environment = {**os.environ, "COLUMNS": "140"}  # the terminal's width
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
 def test_the_command_answers_from_the_cache_whatever_the_order(explained, overrides, tmp_path):
     folder, explanation = explained
     out = tmp_path / "out"
-    done = run(tmp_path, overrides[0], TEXTS[0], *overrides[1:], TEXTS[1], f"hydra.run.dir={out}")
+    done = run(out, overrides[0], TEXTS[0], *overrides[1:], TEXTS[1])
     assert done.returncode == 0, done.stderr
     assert "burn-in" not in done.stderr
     assert "fine-tuning" not in done.stderr
@@ -411,7 +413,7 @@ def test_the_command_answers_from_the_cache_whatever_the_order(explained, overri
 
 
 def test_an_unknown_text_is_one_line(tmp_path):
-    done = run(tmp_path, "esspresso", "tofu", "world=tiny", f"cache_dir={tmp_path / 'cache'}")
+    done = run(tmp_path / "out", "esspresso", "tofu", "world=tiny", f"cache_dir={tmp_path / 'cache'}")
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.startswith("interestlab explain: interest='esspresso': has no word of")
@@ -419,7 +421,7 @@ def test_an_unknown_text_is_one_line(tmp_path):
 
 
 def test_help_helps(tmp_path):
-    done = run(tmp_path, "--help")
+    done = run(tmp_path / "out", "--help")
     assert done.returncode == 0
     assert "usage: interestlab explain TEXT TEXT" in done.stdout
     assert "world: " in done.stdout
