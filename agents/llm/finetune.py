@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from agents.llm.batches import Batches
 from agents.llm.checkpoint import load_into, read_checkpoint, write_checkpoint
-from agents.llm.curation import Curation
+from agents.llm.curation import Curation, packed
 from agents.llm.curve import FINE_TUNING, HELD_OUT, LATER_DAYS, CurvePoints, best_step, peaks
 from agents.llm.evaluation import Samples
 from agents.llm.files import empty_folder, publish_folder, write_tensors
@@ -224,8 +224,9 @@ def _samples_of(rows: Curation | Transitions) -> Samples:
 def _distinct(transitions: Transitions) -> Samples:
     """Each triple once, whatever the order of its pair."""
     low, high = np.minimum(transitions.first, transitions.second), np.maximum(transitions.first, transitions.second)
-    rows = np.unique(np.stack([low, high, transitions.label], axis=1), axis=0)
-    return Samples(rows[:, 0], rows[:, 1], rows[:, 2])
+    size = 1 + max(int(high.max(initial=0)), int(transitions.label.max(initial=0)))
+    pair, label = np.divmod(np.unique(packed(low, high, transitions.label, size)), size)
+    return Samples(pair // size, pair % size, label)
 
 
 def _subsample(samples: Samples, num: int, rng: RandomStream) -> Samples:
