@@ -25,10 +25,7 @@ def measured_precision(weights: Path) -> str:
     """``bf16`` or ``fp32``: what a model's matrix products are to be taken in on this machine.
 
     Args:
-        weights: folder with the model's ``config.json``.
-
-    Raises:
-        InvalidInput: as ``agents.llm.model.check_context`` where there is no such file.
+        weights: the model's folder, as ``prepare_weights`` gives it.
     """
     config = AutoConfig.from_pretrained(weights, local_files_only=True).get_text_config(decoder=True)
     inner = getattr(config, "intermediate_size", None) or 4 * config.hidden_size
