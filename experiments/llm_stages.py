@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from agents.llm.curation import Curation, curate, split_by_pair
+from agents.llm.curation import Curation, curate, split_by_pair, split_by_time
 from agents.llm.endpoint import read_key
 from agents.llm.engines import Engine
 from agents.llm.files import publish_folder
@@ -23,7 +23,8 @@ from agents.llm.http_engine import HttpEngine
 from agents.llm.local_engines import VllmEngine, check_vllm
 from agents.llm.past_tables import fill_past_table
 from agents.llm.settings import OF_ENGINES, OF_TABLES, LLMSettings
-from agents.llm.triples import open_table
+from agents.llm.table import TransitionTable
+from agents.llm.triples import TripleTable, open_table
 from agents.llm.weights import prepare_weights, weights_digest
 from agents.transitions import Transitions, novel_transitions
 from experiments.stages import Stage, run_stage
@@ -54,18 +55,20 @@ class TableMade:
     table: Stage
 
     def described(self) -> dict[str, Any]:
-        """What results.json and the report say of the model: label skew, and curve and curation or the answers."""
-        manifest = open_table(self.table.folder / "table").manifest
+        """What results.json and the report say of the model: labels, and curve and curation or the answers."""
+        table = open_table(self.table.folder / "table")
+        labels = {"label_skew": table.manifest["labels"], "label_counts": _label_counts(table)}
         if self.tuned is None:
-            return {"label_skew": manifest["labels"], "answers": manifest["answers"]}
+            return {**labels, "answers": table.manifest["answers"]}
         curve = json.loads((self.tuned.folder / "run" / "curve.json").read_text())
         curation = json.loads((self.tuned.folder / "curation.json").read_text())
         return {
             "best_step": curve["best_step"],
+            "peaks": curve["peaks"],
             "curve": curve["steps"],
-            "label_skew": manifest["labels"],
+            **labels,
             "curation": curation,
-            **{key: manifest[key] for key in ("coverage", "refresh") if manifest.get(key) is not None},
+            **{key: table.manifest[key] for key in ("coverage", "refresh") if table.manifest.get(key) is not None},
         }
 
     def costs(self) -> dict[str, Any]:
@@ -77,6 +80,12 @@ class TableMade:
             return costs
         curation = json.loads((self.tuned.folder / "curation.json").read_text())
         return {**costs, "fine_tuning_samples": curation["samples"]}
+
+
+def _label_counts(table: TransitionTable | TripleTable) -> list[int]:
+    """How many pairs have a label as their best, from the most to the least frequent of the M labels (figure 3)."""
+    best = table.clusters[:, 0]
+    return sorted(np.bincount(best[best >= 0], minlength=table.num_clusters).tolist(), reverse=True)
 
 
 def make_table(study: Study, settings: LLMSettings, clustered: Stage) -> TableMade:
@@ -261,17 +270,28 @@ def _finetune(
             study.experiment.burn_in_days,
             "is too short: the log has no novel transition to fine-tune on",
         )
-    kept, held_out = split_by_pair(transitions, settings.held_out_share, stream.at("held out"))
+    earlier, later = split_by_time(transitions, int(log.day.max(initial=0)), settings.held_out_days)
+    if not len(earlier):
+        expected = "must leave days with novel transitions to fine-tune on: of the log, all are later"
+        raise InvalidInput("llm.held_out_days", settings.held_out_days, expected)
+    kept, held_out = split_by_pair(earlier, settings.held_out_share, stream.at("held out"))
     samples = curate(kept, clusters.num_clusters, settings.pairs_per_label, settings.curation, stream.at("curation"))
-    write_json(folder / "curation.json", _described(transitions, held_out, samples))
-    finetune(weights, clusters, samples, held_out, settings, folder / "run", stream.at("finetune"))
+    described = _described(transitions, held_out, later, samples)
+    write_json(folder / "curation.json", {"mode": settings.curation, **described})
+    tested = later if settings.held_out_days else None
+    finetune(weights, clusters, samples, held_out, settings, folder / "run", stream.at("finetune"), tested)
 
 
-def _described(transitions: Transitions, held_out: Transitions, samples: Curation) -> dict[str, Any]:
+def _described(
+    transitions: Transitions, held_out: Transitions, later: Transitions, samples: Curation
+) -> dict[str, Any]:
     return {
-        "novel_transitions": len(transitions.label),
-        "held_out_transitions": len(held_out.label),
+        "novel_transitions": len(transitions),
+        "held_out_transitions": len(held_out),
+        "later_transitions": len(later),
+        "later_transitions_among_the_samples": samples.holds(later),
         "samples": len(samples),
+        "repeated_samples": samples.repeated_samples,
         "labels_with_too_few_pairs": samples.short_labels,
         "labels_without_pairs": samples.missing_labels,
         "distinct_labels_in_log": len(np.unique(transitions.label)),

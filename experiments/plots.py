@@ -15,16 +15,23 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from experiments.figure_files import STYLE
-from experiments.plot_axes import floats, signed, zero_lines
+from experiments.plot_axes import (
+    COLOURS,
+    MARKERS,
+    drawn_missing,
+    floats,
+    legend_below,
+    panels_of,
+    signed,
+    zero_lines,
+)
 from experiments.plot_grids import Curve, grid_figure
+from experiments.plot_llm import figure_3, figure_4a, missing_llm
 from sim.arrays import FloatArray
 
 NOVELTY, FEEDBACK = "novel_impression_ratio_agent_slots", "positive_rate_agent_slots"
 """Figure 4b's axes."""
 
-_COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-_MARKERS = ("o", "^", "s", "v", "P", "X", "<", ">")
-_WIDTH = 5.2  # inches: one column of a paper, and still legible at the width of a phone
 _NEAR = 0.3  # relative difference up to which Figure 4b's second panel reaches
 CROWD = 8
 """With more curves than this, each gets a panel of its own."""
@@ -47,7 +54,7 @@ def arm_styles(results: dict[str, Any]) -> dict[str, dict[str, Any]]:
         elif name == control:
             styles[name] = {"color": "#767676", "marker": "d"}
         else:
-            styles[name] = {"color": _COLOURS[others % len(_COLOURS)], "marker": _MARKERS[others % len(_MARKERS)]}
+            styles[name] = {"color": COLOURS[others % len(COLOURS)], "marker": MARKERS[others % len(MARKERS)]}
             others += 1
     return styles
 
@@ -61,8 +68,8 @@ def baselines(results: dict[str, Any]) -> tuple[str | None, str | None]:
 def missing(results: dict[str, Any], name: str) -> str | None:
     """Why figure ``name`` (``"figure_4b"`` and so on) cannot be drawn, or ``None`` if it can."""
     control, reference = baselines(results)
-    if name == "figure_4a" and not results.get("llm", {}).get("curve"):
-        return "no fine-tuning curve in these results"
+    if name in ("figure_3", "figure_4a"):
+        return missing_llm(results, name)
     if name == "figure_4b":
         if reference is None:
             return "the reference arm was not run"
@@ -77,35 +84,8 @@ def missing(results: dict[str, Any], name: str) -> str | None:
 
 def figures_of(results: dict[str, Any]) -> dict[str, Figure]:
     """Every figure that these results have the data for, by name."""
-    draws = (figure_4a, figure_4b, figure_4c, figure_5)
+    draws = (figure_3, figure_4a, figure_4b, figure_4c, figure_5)
     return {draw.__name__: draw(results) for draw in draws if missing(results, draw.__name__) is None}
-
-
-def curve_rows(results: dict[str, Any]) -> list[dict[str, Any]]:
-    """The fine-tuning curve, a flat row for each step; ``{"held_out": {"recall@1"}}`` is ``held out recall@1``."""
-
-    def flat(row: dict[str, Any], path: str) -> dict[str, Any]:
-        named = {f"{path} {key}".strip().replace("_", " "): value for key, value in row.items()}
-        parts = (flat(value, key) if isinstance(value, dict) else {key: value} for key, value in named.items())
-        return {key: value for part in parts for key, value in part.items()}
-
-    return [flat(row, "") for row in results.get("llm", {}).get("curve") or []]
-
-
-def figure_4a(results: dict[str, Any]) -> Figure:
-    """Match rate and recalls of the fine-tuned model over training steps."""
-    rows = curve_rows(results)
-    with matplotlib.rc_context(STYLE):
-        figure, (axes,) = _panels(1, 3.3)
-        if _drawn_missing(axes, missing(results, "figure_4a")):
-            return figure
-        steps = [row["step"] for row in rows]
-        columns = [key for key in rows[0] if "match rate" in key or "recall" in key]
-        for key, colour, marker in zip(columns, ("#000000", *_COLOURS), ("D", *_MARKERS), strict=False):
-            axes.plot(steps, 100 * floats([row.get(key) for row in rows]), color=colour, marker=marker, label=key)
-        axes.set(xlabel="fine-tuning step", ylabel="share (%)", ylim=(-3, 103))
-        _legend(figure, axes)
-    return figure
 
 
 def figure_4b(results: dict[str, Any]) -> Figure:
@@ -118,15 +98,15 @@ def figure_4b(results: dict[str, Any]) -> Figure:
     near = {name: pair for name, pair in points.items() if all(abs(lift["relative"]) < _NEAR for lift in pair)}
     apart = 0 < len(near) < len(points)
     with matplotlib.rc_context(STYLE):
-        figure, panels = _panels(1 + apart, 3.9 + 3.1 * apart)
-        if _drawn_missing(panels[0], missing(results, "figure_4b")):
+        figure, panels = panels_of(1 + apart, 3.9 + 3.1 * apart)
+        if drawn_missing(panels[0], missing(results, "figure_4b")):
             return figure
         for axes, shown in zip(panels, (points, near), strict=False):
             _draw_4b(axes, results, shown)
         panels[-1].set_xlabel(_difference("novel impression ratio", reference))
         if apart:
             panels[1].set_title(f"magnified: arms near {reference}", fontsize=9)
-        _legend(figure, panels[0])
+        legend_below(figure, panels[0])
     return figure
 
 
@@ -159,8 +139,8 @@ def figure_4c(results: dict[str, Any]) -> Figure:
         return crowded_4c(results)
     styles = arm_styles(results)
     with matplotlib.rc_context(STYLE):
-        figure, (axes,) = _panels(1, 3.7)
-        if _drawn_missing(axes, missing(results, "figure_4c")):
+        figure, (axes,) = panels_of(1, 3.7)
+        if drawn_missing(axes, missing(results, "figure_4c")):
             return figure
         zero_lines(axes)
         last = 1
@@ -179,7 +159,7 @@ def figure_4c(results: dict[str, Any]) -> Figure:
         axes.set_xlim(1, max(2, last))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         signed(axes, "y")
-        _legend(figure, axes)
+        legend_below(figure, axes)
     return figure
 
 
@@ -190,8 +170,8 @@ def figure_5(results: dict[str, Any]) -> Figure:
         return crowded_5(results)
     styles = arm_styles(results)
     with matplotlib.rc_context(STYLE):
-        figure, panels = _panels(2, 5.6)
-        if _drawn_missing(panels[0], missing(results, "figure_5")):
+        figure, panels = panels_of(2, 5.6)
+        if drawn_missing(panels[0], missing(results, "figure_5")):
             panels[1].set_visible(False)
             return figure
         days = np.asarray(daily["day"], dtype=float)
@@ -210,7 +190,7 @@ def figure_5(results: dict[str, Any]) -> Figure:
             signed(axes, "y")
         panels[0].tick_params(labelbottom=False)
         panels[1].set_xlabel("day of the experiment")
-        _legend(figure, panels[0])
+        legend_below(figure, panels[0])
     return figure
 
 
@@ -246,30 +226,9 @@ def _points(results: dict[str, Any]) -> dict[str, tuple[dict[str, Any], dict[str
     return {name: pair for name, pair in pairs.items() if all(lift.get("relative") is not None for lift in pair)}
 
 
-def _panels(num: int, height: float) -> tuple[Figure, list[Axes]]:
-    figure = Figure(figsize=(_WIDTH, height), layout="constrained")
-    panels = figure.subplots(num, 1, squeeze=False)
-    return figure, list(panels[:, 0])
-
-
-def _drawn_missing(axes: Axes, reason: str | None) -> bool:
-    if reason is None:
-        return False
-    axes.set_axis_off()
-    axes.text(0.5, 0.5, f"Not available:\n{reason}.", ha="center", va="center", wrap=True, transform=axes.transAxes)
-    return True
-
-
 def _difference(what: str, other: str | None) -> str:
     """An axis label in short lines: a name may be long, and an axis is not."""
     return f"{what},\nrelative difference\nto {other} (%)"
-
-
-def _legend(figure: Figure, axes: Axes) -> None:
-    """Below the axes, where it can never cover a point; narrow enough for three columns."""
-    handles, labels = axes.get_legend_handles_labels()
-    columns = 3 if max(map(len, labels), default=0) <= 18 else 2
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(columns, len(labels)), columnspacing=1.4)
 
 
 def _series(

@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 from experiments.figure_files import svg_source
 from experiments.html_page import write_page
 from experiments.metrics import METRICS, RAREFIED_WATCHES, TRAILING_DAYS, Metric
-from experiments.plots import CROWD, arm_styles, baselines, curve_rows, figure_4a, missing
+from experiments.plot_llm import curve_rows, figure_3, figure_4a, tables
+from experiments.plots import CROWD, arm_styles, baselines, missing
 from experiments.statistics import MIN_ARM_USERS, MIN_REFERENCE_USERS
 
 HEADLINES = (
@@ -32,6 +33,7 @@ BROAD = 6.0
 _SPACE = "\N{NO-BREAK SPACE}"  # an interval is not broken over two lines
 _EXPECTED = ("figure_4b", "figure_4c", "figure_5")
 _OF_THE_LLM = ("figure_3", "figure_4a")
+_SHOWN_APART = ("curve", "label_skew", "label_counts")
 
 
 def write_report(results: dict[str, Any], timings: dict[str, float], figures: dict[str, Figure], folder: Path) -> Path:
@@ -83,9 +85,11 @@ def captions(results: dict[str, Any]) -> dict[str, str]:
     uci = next((curve["vs"] for curve in results["uci"].values()), reference)
     conditional = "Intervals are over users and conditional on this one simulated world."
     return {
-        "figure_3": "How often each label is generated, over all pairs of clusters.",
+        "figure_3": "How many of all pairs of clusters have each label as their best, from the most to the least "
+        "frequent label; a curve ends where labels never come first. Entropy as a share of what is possible.",
         "figure_4a": "Match rate (share of generated texts that are exactly a cluster's name) and recall of "
-        "transitions over fine-tuning steps.",
+        "transitions over fine-tuning steps: on samples, on pairs held out, and on days after the samples' where some "
+        "were kept. A ring is where a curve peaks.",
         "figure_4b": f"Novel impressions against positive feedback on the agent's own slots, relative to {reference}. "
         f"Bars are 95% intervals. {users} {conditional}",
         "figure_4c": "UCI@N: assigned users with at least N distinct clusters consumed in the last "
@@ -101,8 +105,8 @@ def captions(results: dict[str, Any]) -> dict[str, str]:
 def _content(results: dict[str, Any], timings: dict[str, float], figures: dict[str, Figure]) -> dict[str, Any]:
     """Everything that the template shows, as strings and lists of strings."""
     llm = results.get("llm") or {}
-    if llm.get("curve") and "figure_4a" not in figures:
-        figures = {"figure_4a": figure_4a(results), **figures}
+    own = {draw.__name__: draw for draw in (figure_3, figure_4a) if missing(results, draw.__name__) is None}
+    figures = {name: draw(results) for name, draw in own.items() if name not in figures} | figures
     named = sorted({*figures, *_EXPECTED})
     config, arms = results["config"], list(results["arms"])
     curve = curve_rows(results)
@@ -124,8 +128,10 @@ def _content(results: dict[str, Any], timings: dict[str, float], figures: dict[s
         "llm": bool(llm),
         "curve_columns": list(curve[0]) if curve else [],
         "curve": [[_number(row.get(key)) for key in curve[0]] for row in curve],
-        "label_skew": _table(llm.get("label_skew") or {}),
-        "llm_other": _flat({key: value for key, value in llm.items() if key not in ("curve", "label_skew")}),
+        "label_skew": _table(
+            {name: table["label_skew"] for name, table in tables(results).items()} or llm.get("label_skew") or {}
+        ),
+        "llm_other": _flat({key: value for key, value in llm.items() if key not in _SHOWN_APART}),
         "costs": _flat(results["costs"]),
         "timings": [(stage, f"{seconds:,.1f}") for stage, seconds in timings.items()],
         "total": f"{sum(timings.values()):,.1f}",

@@ -35,33 +35,50 @@ class Curation:
         return len(self.label)
 
     @property
-    def samples_of_label(self) -> IntArray:
-        """(M,) int64, samples of each label."""
-        return np.bincount(self.label, minlength=self.num_clusters)
+    def pairs_of_label(self) -> IntArray:
+        """(M,) int64, distinct pairs among each label's samples."""
+        distinct = np.unique(packed(self.label, self.first, self.second, self.num_clusters))
+        return np.bincount(distinct // self.num_clusters**2, minlength=self.num_clusters)
 
     @property
     def short_labels(self) -> int:
-        """Labels with some samples, but fewer than wanted."""
-        count = self.samples_of_label
+        """Labels with some pairs, but fewer than wanted."""
+        count = self.pairs_of_label
         return int(((count > 0) & (count < self.pairs_per_label)).sum())
 
     @property
     def missing_labels(self) -> int:
-        """Labels without any sample."""
-        return int((self.samples_of_label == 0).sum())
+        """Labels without any pair."""
+        return int((self.pairs_of_label == 0).sum())
+
+    @property
+    def repeated_samples(self) -> int:
+        """Samples that are another one again."""
+        return len(self) - int(self.pairs_of_label.sum())
+
+    def holds(self, transitions: Transitions) -> int:
+        """How many of the transitions are among the samples, whatever the order of their pairs."""
+        low, high = _ordered(transitions)
+        asked = packed(transitions.label, low, high, self.num_clusters)
+        return int(np.isin(asked, packed(self.label, self.first, self.second, self.num_clusters)).sum())
 
 
 def curate(transitions: Transitions, num_clusters: int, pairs_per_label: int, mode: str, rng: RandomStream) -> Curation:
     """Choose the fine-tuning samples from the log's transitions.
+
+    A label with fewer pairs than wanted has them repeated, the most frequent first, until there
+    are as many samples as for any other: what the paper's curation is for is that the model meets
+    every label as often. A label without pairs stays without: we make up no transitions. Both are
+    counted (``short_labels``, ``missing_labels``, ``repeated_samples``).
 
     Args:
         transitions: T of them.
         num_clusters: M.
         pairs_per_label: wanted a label; 10 in the paper.
         mode: ``diversified`` = for each label its most frequent (unordered) pairs, ties going to
-            the smaller pair of cluster numbers, so that every label is covered about evenly;
-            ``random`` = as many transitions as ``diversified`` would give, drawn at random, so
-            that the log's skew stays (the paper's ablation, figure 3).
+            the smaller pair of cluster numbers, so that every label is covered evenly;
+            ``random`` = as many transitions as ``diversified`` would give (at most all), drawn at
+            random, so that the log's skew stays (the paper's ablation, figure 3).
         rng: the draw of ``random``.
 
     Raises:
@@ -69,19 +86,35 @@ def curate(transitions: Transitions, num_clusters: int, pairs_per_label: int, mo
     """
     if mode not in ("diversified", "random"):
         raise InvalidInput("llm.curation", mode, "must be one of diversified, random")
-    low = np.minimum(transitions.first, transitions.second)
-    high = np.maximum(transitions.first, transitions.second)
-    rows = np.stack([transitions.label, low, high], axis=1)  # (T, 3)
-    distinct, count = np.unique(rows, axis=0, return_counts=True)
-    order = np.lexsort((distinct[:, 2], distinct[:, 1], -count, distinct[:, 0]))
-    distinct = distinct[order]
-    group_start = np.searchsorted(distinct[:, 0], distinct[:, 0])
-    top = distinct[np.arange(len(distinct)) - group_start < pairs_per_label]
+    low, high = _ordered(transitions)
+    key, count = np.unique(packed(transitions.label, low, high, num_clusters), return_counts=True)
+    label = key // num_clusters**2
+    key = key[np.lexsort((key, -count, label))]  # label by label, the most frequent pairs first
+    label_start, pairs = np.unique(label, return_index=True, return_counts=True)[1:]
+    # Row of each label's samples: its pairs in turn, from the first again where they run out.
+    turn = np.arange(pairs_per_label) % np.minimum(pairs, pairs_per_label)[:, None]  # (labels, pairs_per_label)
+    chosen = key[(label_start[:, None] + turn).reshape(-1)]
     if mode == "random":
-        drawn = rng.generator().permutation(len(rows))[: len(top)]
-        top = rows[np.sort(drawn)]
-        top = top[np.argsort(top[:, 0], kind="stable")]
-    return Curation(top[:, 1], top[:, 2], top[:, 0], pairs_per_label, num_clusters)
+        drawn = rng.generator().permutation(len(low))[: len(chosen)]
+        chosen = packed(transitions.label, low, high, num_clusters)[np.sort(drawn)]
+        chosen = chosen[np.argsort(chosen // num_clusters**2, kind="stable")]
+    label, pair = np.divmod(chosen, num_clusters**2)
+    return Curation(pair // num_clusters, pair % num_clusters, label, pairs_per_label, num_clusters)
+
+
+def split_by_time(transitions: Transitions, last_day: int, held_out_days: int) -> tuple[Transitions, Transitions]:
+    """Keep the last days of a log apart.
+
+    Args:
+        transitions: T of them.
+        last_day: of the log.
+        held_out_days: how many days to keep apart, ``last_day`` among them.
+
+    Returns:
+        The transitions of the days before, and those of the last days.
+    """
+    later = transitions.day > last_day - held_out_days
+    return transitions.where(~later), transitions.where(later)
 
 
 def split_by_pair(
@@ -97,11 +130,23 @@ def split_by_pair(
     Returns:
         The transitions to fine-tune on and those held out; no pair occurs in both, in any order.
     """
-    pairs = np.stack(
-        [np.minimum(transitions.first, transitions.second), np.maximum(transitions.first, transitions.second)], axis=1
-    )
-    distinct, which = np.unique(pairs, axis=0, return_inverse=True)
+    low, high = _ordered(transitions)
+    distinct, which = np.unique(packed(low, high, high * 0, int(high.max(initial=0)) + 1), return_inverse=True)
     held = np.zeros(len(distinct), bool)
     held[rng.generator().permutation(len(distinct))[: round(held_out_share * len(distinct))]] = True
     held_out = held[which.reshape(-1)]
     return transitions.where(~held_out), transitions.where(held_out)
+
+
+def _ordered(transitions: Transitions) -> tuple[IntArray, IntArray]:
+    """The smaller and the larger cluster of each pair, (T,) each."""
+    first, second = transitions.first, transitions.second
+    return np.minimum(first, second), np.maximum(first, second)
+
+
+def packed(first: IntArray, second: IntArray, third: IntArray, num_clusters: int) -> IntArray:
+    """Three columns (n,) of clusters as one number a row, (n,) int64, which sorts as the rows do.
+
+    (first * M + second) * M + third
+    """
+    return np.asarray((first.astype(np.int64) * num_clusters + second) * num_clusters + third)

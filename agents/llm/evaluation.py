@@ -14,6 +14,7 @@ from sim.arrays import FloatArray, IntArray
 
 _SPARE_TOKENS = 4  # generation may run on this far past the longest label: then it is no match
 _RECALL_DEPTHS = (1, 10)
+_BLOCK = 64  # samples at once: the whole vocabulary's logits and the generation's cache take memory
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,9 @@ def match_rate(model: Any, tokenizer: Any, prompts: PromptTokens, samples: Sampl
     if len(samples) == 0:
         return float("nan")
     contexts = [prompts.prompt(c1, c2) for c1, c2 in zip(samples.first.tolist(), samples.second.tolist(), strict=True)]
-    generated = generate(model, contexts, max(map(len, prompts.label)) + _SPARE_TOKENS, (prompts.end,))
+    most = max(map(len, prompts.label)) + _SPARE_TOKENS
+    blocks = [[contexts[i] for i in rows] for rows in _blocks(len(contexts))]
+    generated = [tokens for block in blocks for tokens in generate(model, block, most, (prompts.end,))]
     number = {text: cluster for cluster, text in enumerate(prompts.text)}
     hits = [
         tokens[-1:] == (prompts.end,)
@@ -77,8 +80,8 @@ def _ranks(scores: FloatArray, label: IntArray) -> IntArray:
     return np.asarray((scores > own).sum(axis=1) + ((scores == own).sum(axis=1) - 1) // 2)
 
 
-def label_loss(model: Any, prompts: PromptTokens, samples: Samples) -> torch.Tensor:
-    """Mean cross-entropy, nats a label token (end-of-text included), over a batch of samples.
+def summed_label_loss(model: Any, prompts: PromptTokens, samples: Samples) -> torch.Tensor:
+    """Cross-entropy summed over the label tokens (end-of-text included) of a batch of samples, nats.
 
     The output head is evaluated at the label's positions only: with a vocabulary of 49,152 it
     would else be a third of the work.
@@ -86,15 +89,31 @@ def label_loss(model: Any, prompts: PromptTokens, samples: Samples) -> torch.Ten
     triples = zip(samples.first.tolist(), samples.second.tolist(), samples.label.tolist(), strict=True)
     rows = [(prompts.prompt(c1, c2), prompts.label[c]) for c1, c2, c in triples]
     longest = max(len(prompt) + len(label) for prompt, label in rows) - 1  # the last token predicts nothing
-    ids = torch.zeros(len(rows), longest, dtype=torch.long)
-    target = torch.full((len(rows), longest), -1)
-    for i, (prompt, label) in enumerate(rows):
-        tokens = torch.tensor(prompt + label)
-        ids[i, : len(tokens) - 1] = tokens[:-1]
-        target[i, len(prompt) - 1 : len(tokens) - 1] = tokens[len(prompt) :]
-    ids, target = ids.to(model.device), target.to(model.device)
     # Pads are on the right, where causal attention keeps them from being seen: no mask is needed.
-    hidden = model.base_model(input_ids=ids, use_cache=False).last_hidden_state  # (n, L, d)
-    predicts = target >= 0
-    logits = model.get_output_embeddings()(hidden[predicts])  # (label tokens, V)
-    return torch.nn.functional.cross_entropy(logits.float(), target[predicts])
+    ids = torch.tensor([p + label[:-1] + (0,) * (longest - len(p) - len(label) + 1) for p, label in rows])
+    place = torch.tensor([r * longest + i for r, (p, c) in enumerate(rows) for i in range(len(p) - 1, len(p + c) - 1)])
+    target = torch.tensor([token for _, label in rows for token in label])
+    hidden = model.base_model(input_ids=ids.to(model.device), use_cache=False).last_hidden_state  # (n, L, d)
+    hidden = hidden.flatten(0, 1).index_select(0, place.to(model.device))  # (label tokens, d)
+    logits = model.get_output_embeddings()(hidden)  # (label tokens, V)
+    return torch.nn.functional.cross_entropy(logits.float(), target.to(model.device), reduction="sum")
+
+
+def label_tokens(prompts: PromptTokens, samples: Samples) -> int:
+    """Tokens that ``summed_label_loss`` is summed over."""
+    return sum(len(prompts.label[c]) for c in samples.label.tolist())
+
+
+@torch.inference_mode()
+def label_loss(model: Any, prompts: PromptTokens, samples: Samples) -> float:
+    """Mean cross-entropy, nats a label token; nan without samples."""
+    if len(samples) == 0:
+        return float("nan")
+    parts = [samples.where(rows) for rows in _blocks(len(samples))]
+    total = sum(float(summed_label_loss(model, prompts, part)) for part in parts)
+    return total / label_tokens(prompts, samples)
+
+
+def _blocks(num: int) -> list[IntArray]:
+    """0 .. ``num`` - 1 in blocks that are computed at once."""
+    return [np.arange(start, min(start + _BLOCK, num)) for start in range(0, num, _BLOCK)]

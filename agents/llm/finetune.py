@@ -1,17 +1,15 @@
 """Supervised fine-tuning on novel transitions (Wang et al. 2024, section 3.3).
 
 A plain loop: AdamW, linear warm-up, cosine decay to a tenth, loss on the label's tokens only, the
-pair of clusters in random order, fp32 weights and moments with matrix products in bf16 where
-``precision`` says so. Everything drawn at a step is a function of the seed and the step, so that
-a killed run goes on from its checkpoint and ends with the same bytes.
+pair of clusters in random order, batches of like length, fp32 weights and moments with forward and
+backward passes in ``precision``. Everything drawn at a step is a function of the seed and the
+step, so that a killed run goes on from its checkpoint and ends with the same bytes.
 """
 
-import copy
 import hashlib
 import json
 import math
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +17,16 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from agents.llm.batches import Batches
 from agents.llm.checkpoint import load_into, read_checkpoint, write_checkpoint
-from agents.llm.curation import Curation
-from agents.llm.evaluation import Samples, label_loss, match_rate, recalls
+from agents.llm.curation import Curation, packed
+from agents.llm.curve import FINE_TUNING, HELD_OUT, LATER_DAYS, CurvePoints, best_step, peaks
+from agents.llm.evaluation import Samples
 from agents.llm.files import empty_folder, publish_folder, write_tensors
 from agents.llm.model import check_context, compute_dtype, load_model, load_tokenizer, random_model
 from agents.llm.prompt import PromptTokens, tokenise_prompts
-from agents.llm.scoring import label_prior, random_pairs
 from agents.llm.settings import OF_ENGINES, OF_TABLES, LLMSettings
-from agents.llm.trie import LabelTrie
+from agents.llm.updates import Updates
 from agents.llm.weights import weights_digest
 from agents.transitions import Transitions
 from sim.clusters import InterestClusters
@@ -36,9 +35,6 @@ from sim.files import write_json
 from sim.random import RandomStream
 
 _LAST_RATE = 0.1  # learning rate at the end, as a share of its peak
-_CLIP_NORM = 1.0  # largest norm of the gradient
-_PRIOR_PAIRS = 64  # for the correction of the curve's recalls (chosen: 256, as for the table, would take too long)
-_WEIGHT_DECAY = 0.0  # a hundred steps leave nothing to decay
 
 
 def finetune(
@@ -49,6 +45,7 @@ def finetune(
     settings: LLMSettings,
     folder: Path,
     rng: RandomStream,
+    later: Transitions | None = None,
 ) -> Path:
     """Fine-tune a model and keep its best step; go on from a checkpoint in ``folder`` if there is one.
 
@@ -66,6 +63,7 @@ def finetune(
         folder: the run's own; ``model/`` (merged weights, configuration, tokenizer) and
             ``curve.json`` are left there.
         rng: all of the run's randomness.
+        later: transitions of days after the samples': the curve's test set, by which nothing is chosen.
 
     Returns:
         ``folder/model``.
@@ -80,12 +78,19 @@ def finetune(
     prompts = tokenise_prompts(clusters, settings.num_keywords, tokenizer)
     check_context(weights, prompts.longest)
     folder.mkdir(parents=True, exist_ok=True)
-    _claim(folder, weights_digest(weights), prompts, samples, held_out, settings, rng)
+    _claim(folder, weights_digest(weights), prompts, (samples, held_out, later), settings, rng)
     final = folder / "model"
     if final.is_dir():
         return final
     model = random_model(weights, rng.at("weights")) if settings.random_weights else load_model(weights, torch.float32)
-    run = _Run(model, tokenizer, prompts, samples, held_out, settings, folder, rng)
+    points = CurvePoints(
+        tokenizer,
+        prompts,
+        _evaluated(samples, held_out, later, settings, rng),
+        settings.pmi_coefficient,
+        rng.at("prior"),
+    )
+    run = _Run(model, points, prompts, samples, settings, folder, rng)
     run.train()
     temporary = empty_folder(folder / "model.unfinished")
     run.merged().save_pretrained(temporary)
@@ -103,53 +108,36 @@ class _Run:
     def __init__(
         self,
         model: Any,
-        tokenizer: Any,
+        points: CurvePoints,
         prompts: PromptTokens,
         samples: Curation,
-        held_out: Transitions,
         settings: LLMSettings,
         folder: Path,
         rng: RandomStream,
     ) -> None:
-        self.tokenizer, self.prompts, self.settings, self.folder, self.rng = tokenizer, prompts, settings, folder, rng
-        self.trie = LabelTrie.build(prompts.label)
-        self.samples = Samples(samples.first, samples.second, samples.label)
-        self.seen = _subsample(self.samples, settings.eval_pairs, rng.at("evaluated samples"))
-        self.unseen = _subsample(
-            _distinct(held_out.first, held_out.second, held_out.label),
-            settings.eval_pairs,
-            rng.at("evaluated held-out"),
-        )
-        self.prior_pairs = random_pairs(len(prompts), _PRIOR_PAIRS, rng.at("prior"))
-        self.dtype = compute_dtype(settings.precision)
-        # Attention by plain products: the fused kernel's backward pass is slow on such short texts.
-        model.set_attn_implementation("eager")
-        self.model, self.adapters = model, None
+        self.points, self.settings, self.folder = points, settings, folder
+        self.batches = Batches(_samples_of(samples), prompts, settings.batch_size, rng)
+        self.adapters = None
         if settings.method == "lora":
-            self.model, self.adapters = _with_adapters(model, settings.lora_rank, rng.at("adapters"))
+            model, self.adapters = _with_adapters(model, settings.lora_rank, rng.at("adapters"))
         elif settings.freeze_embeddings:
             model.get_input_embeddings().weight.requires_grad_(False)
             model.get_output_embeddings().weight.requires_grad_(False)
-        # Evaluated is what will be served: the weights rounded to the precision of the products.
-        self.served = copy.deepcopy(self.model)
-        for parameter in self.served.parameters():  # not the buffers: angles of positions stay exact when served
-            parameter.data = parameter.data.to(self.dtype)
-        self.trained = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
-        self.optimizer = torch.optim.AdamW(
-            self.trained.values(), lr=settings.learning_rate, weight_decay=_WEIGHT_DECAY, fused=True
-        )
+        dtype = compute_dtype(settings.precision)
+        self.updates = Updates(model, prompts, dtype, settings.learning_rate, settings.micro_batch_size)
         self.curve: list[dict[str, Any]] = []
         self.best: int | None = None  # step
 
     def train(self) -> None:
         """Run to the last step, from the newest checkpoint if there is one; load the best step's weights."""
-        checkpoints = self.folder / "checkpoint"
-        progress = read_checkpoint(checkpoints, dict(self.trained), self.optimizer)
+        checkpoints, trained = self.folder / "checkpoint", self.updates.trained
+        progress = read_checkpoint(checkpoints, dict(trained), self.updates.optimizer)
         start = 0
         if progress is None:
             self._evaluate(0)
         else:
             start, self.curve, self.best = progress["step"], progress["curve"], progress["best"]
+            self.updates.round()
         total = self.settings.steps
         with tqdm(total=total, initial=start, desc="fine-tuning", unit="step", disable=total == 0) as bar:
             for step in range(start + 1, total + 1):
@@ -160,61 +148,32 @@ class _Run:
                     self._evaluate(step)
                 if step % self.settings.checkpoint_every == 0 and step < total:
                     state = {"curve": self.curve, "best": self.best}
-                    write_checkpoint(checkpoints, step, dict(self.trained), self.optimizer, state)
+                    write_checkpoint(checkpoints, step, dict(trained), self.updates.optimizer, state)
                     self._drop_superseded()
         if self.best != total:
-            load_into(dict(self.trained), self._best_file(self.best or 0))
-        write_json(self.folder / "curve.json", {"best_step": self.best, "steps": self.curve})
+            load_into(dict(trained), self._best_file(self.best or 0))
+        self._write_curve()
 
     def merged(self) -> Any:
         """The model with its adapters, if any, multiplied into its weights."""
-        return self.model if self.adapters is None else self.adapters.merge_and_unload()
+        return self.updates.model if self.adapters is None else self.adapters.merge_and_unload()
 
     def _update(self, step: int) -> float:
         """One optimiser step on one batch; gives the batch's loss."""
-        batch = self._batch(step)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.settings.learning_rate * rate_at(step, self.settings.warmup_steps, self.settings.steps)
-        device = self.model.device.type
-        with torch.autocast(device, self.dtype, enabled=self.dtype != torch.float32):
-            loss = label_loss(self.model, self.prompts, batch)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.trained.values(), _CLIP_NORM)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        return loss.item()
-
-    def _batch(self, step: int) -> Samples:
-        """The step's samples: epochs are shuffled anew, a batch may span two; pairs in random order."""
-        size, num = self.settings.batch_size, len(self.samples)
-        places = np.arange((step - 1) * size, step * size)
-        shuffles = {e: self.rng.at("epoch", int(e)).generator().permutation(num) for e in np.unique(places // num)}
-        batch = self.samples.where(np.array([shuffles[p // num][p % num] for p in places]))
-        swap = self.rng.at("order", step).generator().random(size) < 0.5
-        return Samples(
-            np.where(swap, batch.second, batch.first), np.where(swap, batch.first, batch.second), batch.label
-        )
+        rate = rate_at(step, self.settings.warmup_steps, self.settings.steps)
+        return self.updates.apply(self.batches.at(step), rate)
 
     def _evaluate(self, step: int) -> None:
         """Append a point to the curve, and keep the weights if it is the best."""
-        self.served.load_state_dict(self.model.state_dict())
-        spoken = self.unseen if len(self.unseen) else self.seen
-        prior = label_prior(self.served, self.prompts, self.trie, *self.prior_pairs)
-        correction = self.settings.pmi_coefficient * prior
-        with torch.inference_mode():
-            loss = float(label_loss(self.served, self.prompts, self.unseen)) if len(self.unseen) else math.nan
-        point = {
-            "step": step,
-            "match_rate": match_rate(self.served, self.tokenizer, self.prompts, spoken),
-            "fine_tuning": recalls(self.served, self.prompts, self.trie, self.seen, correction),
-            "held_out": recalls(self.served, self.prompts, self.trie, self.unseen, correction),
-            "held_out_loss": loss,
-        }
-        self.curve.append(_without_nan(point))
-        self.best = max(self.curve, key=_merit)["step"]
-        write_json(self.folder / "curve.json", {"best_step": self.best, "steps": self.curve})
+        self.curve.append(self.points.at(step, self.updates.served))
+        self.best = best_step(self.curve)
+        self._write_curve()
         if self.best == step < self.settings.steps:  # the last step's weights are in memory anyway
-            write_tensors(self._best_file(step), self.trained)
+            write_tensors(self._best_file(step), self.updates.trained)
+
+    def _write_curve(self) -> None:
+        content = {"best_step": self.best, "peaks": peaks(self.curve), "steps": self.curve}
+        write_json(self.folder / "curve.json", content)
 
     def _best_file(self, step: int) -> Path:
         return self.folder / f"best-{step:06d}.safetensors"
@@ -234,19 +193,6 @@ def rate_at(step: int, warmup_steps: int, steps: int) -> float:
     return _LAST_RATE + (1 - _LAST_RATE) * 0.5 * (1 + math.cos(math.pi * done))
 
 
-def _merit(point: Mapping[str, Any]) -> tuple[float, float, int]:
-    """What the best step is best in; see ``finetune``."""
-    recall = point["held_out"]["recall@10"]
-    return math.floor(10 * (point["match_rate"] or 0.0) + 1e-9), -1.0 if recall is None else recall, point["step"]
-
-
-def _without_nan(content: Any) -> Any:
-    """JSON knows no nan: None instead."""
-    if isinstance(content, dict):
-        return {name: _without_nan(value) for name, value in content.items()}
-    return None if isinstance(content, float) and math.isnan(content) else content
-
-
 def _with_adapters(model: Any, rank: int, rng: RandomStream) -> tuple[Any, Any]:
     """The model with LoRA adapters on all linear layers but the head (Hu et al. 2021), and peft's wrapper."""
     from peft import LoraConfig, get_peft_model
@@ -258,17 +204,36 @@ def _with_adapters(model: Any, rank: int, rng: RandomStream) -> tuple[Any, Any]:
     return wrapper.get_base_model(), wrapper
 
 
-def _distinct(first: np.ndarray[Any, Any], second: np.ndarray[Any, Any], label: np.ndarray[Any, Any]) -> Samples:
+def _evaluated(
+    samples: Curation, held_out: Transitions, later: Transitions | None, settings: LLMSettings, rng: RandomStream
+) -> dict[str, Samples]:
+    """What the curve's recalls are taken on."""
+    sets = {
+        FINE_TUNING: (_samples_of(samples), rng.at("evaluated samples")),
+        HELD_OUT: (_distinct(held_out), rng.at("evaluated held-out")),
+    }
+    if later is not None:
+        sets[LATER_DAYS] = _distinct(later), rng.at("evaluated later")
+    return {name: _subsample(each, settings.eval_pairs, stream) for name, (each, stream) in sets.items()}
+
+
+def _samples_of(rows: Curation | Transitions) -> Samples:
+    return Samples(rows.first, rows.second, rows.label)
+
+
+def _distinct(transitions: Transitions) -> Samples:
     """Each triple once, whatever the order of its pair."""
-    rows = np.unique(np.stack([np.minimum(first, second), np.maximum(first, second), label], axis=1), axis=0)
-    return Samples(rows[:, 0], rows[:, 1], rows[:, 2])
+    low, high = np.minimum(transitions.first, transitions.second), np.maximum(transitions.first, transitions.second)
+    size = 1 + max(int(high.max(initial=0)), int(transitions.label.max(initial=0)))
+    pair, label = np.divmod(np.unique(packed(low, high, transitions.label, size)), size)
+    return Samples(pair // size, pair % size, label)
 
 
 def _subsample(samples: Samples, num: int, rng: RandomStream) -> Samples:
     return samples.where(np.sort(rng.generator().permutation(len(samples))[:num]))
 
 
-_IRRELEVANT = ("model", "curation", "pairs_per_label", "held_out_share", *OF_TABLES, *OF_ENGINES)
+_IRRELEVANT = ("model", "curation", "pairs_per_label", "held_out_share", "held_out_days", *OF_TABLES, *OF_ENGINES)
 """Settings that act through other arguments of ``finetune``, or only later."""
 
 
@@ -276,18 +241,18 @@ def _claim(
     folder: Path,
     weights: str,
     prompts: PromptTokens,
-    samples: Curation,
-    held_out: Transitions,
+    data: tuple[Curation | Transitions | None, ...],
     settings: LLMSettings,
     rng: RandomStream,
 ) -> None:
     """Note what the run is made of, or check that it is what the folder was begun with."""
-    arrays = (samples.first, samples.second, samples.label, held_out.first, held_out.second, held_out.label)
+    arrays = [a for each in data if each is not None for a in (each.first, each.second, each.label)]
     inputs = {
         "weights": weights,
         "prompts": prompts.digest,
         "samples": hashlib.sha256(b"|".join(a.tobytes() for a in arrays)).hexdigest(),
         "settings": {n: v for n, v in vars(settings).items() if n not in _IRRELEVANT},
+        "dtype": str(compute_dtype(settings.precision)).removeprefix("torch."),
         "random": list(rng.path),
     }
     note = folder / "inputs.json"

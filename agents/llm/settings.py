@@ -25,11 +25,13 @@ class LLMSettings:
     curation: str
     pairs_per_label: int
     held_out_share: float
+    held_out_days: int
     method: str
     freeze_embeddings: bool
     lora_rank: int
     steps: int
     batch_size: int
+    micro_batch_size: int
     learning_rate: float
     warmup_steps: int
     eval_every: int
@@ -135,9 +137,11 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "num_keywords": (1, math.inf),
     "pairs_per_label": (1, math.inf),
     "held_out_share": (0, 0.9),
+    "held_out_days": (0, math.inf),
     "lora_rank": (1, 1024),
     "steps": (0, math.inf),
     "batch_size": (1, math.inf),
+    "micro_batch_size": (1, math.inf),
     "learning_rate": (0, 1),
     "warmup_steps": (0, math.inf),
     "eval_every": (1, math.inf),

@@ -37,7 +37,7 @@ def test_the_run_leaves_report_results_logs_and_figures(whole):
     page = (out / "report.html").read_text()
     assert page.count("<svg") + page.count("data:image/svg+xml") >= 3
     assert "http://" not in page.replace("http://www.w3.org", "")  # opens from disk without a network
-    for name in ("figure_4a", "figure_4b", "figure_4c", "figure_5"):
+    for name in ("figure_3", "figure_4a", "figure_4b", "figure_4c", "figure_5"):
         assert (out / "figures" / f"{name}.svg").stat().st_size > 1000
         assert (out / "figures" / f"{name}.png").stat().st_size > 1000
     assert list(results["arms"]) == ARMS
@@ -65,6 +65,9 @@ def test_the_language_model_was_really_used(whole):
     first, last = results["llm"]["curve"][0], results["llm"]["curve"][-1]
     assert last["held_out_loss"] < first["held_out_loss"]
     assert last["match_rate"] > first["match_rate"]
+    assert results["llm"]["peaks"]["held_out_loss"]["step"] == last["step"]
+    assert len(results["llm"]["label_counts"]) == 24
+    assert sum(results["llm"]["label_counts"]) == 576
     assert results["costs"]["llm"]["tokens_computed"] > 576
     log = InteractionLog.read(out / "log_llm.parquet")
     planned = log.planned[log.source == 1]

@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
 
+from agents.llm.table import label_skew
 from experiments.figure_files import image_bytes, save_figure
 from experiments.plots import (
     arm_styles,
+    figure_3,
     figure_4a,
     figure_4b,
     figure_4c,
@@ -13,13 +15,19 @@ from experiments.plots import (
 )
 from tests.experiments.synthetic import planted_results
 
-FIGURES = (figure_4a, figure_4b, figure_4c, figure_5)
+FIGURES = (figure_3, figure_4a, figure_4b, figure_4c, figure_5)
 CURVE = [{"step": s, "loss": 1.0, "match_rate": 0.5, "held_out": {"recall@1": 0.1, "recall@10": None}} for s in (0, 9)]
+
+
+def table_of(mode, counts):
+    return {"label_counts": counts, "label_skew": label_skew(np.array(counts)), "curation": {"mode": mode}}
 
 
 @pytest.fixture(scope="module")
 def results():
-    return {**planted_results(), "llm": {"curve": CURVE}}
+    llm, ablation = table_of("diversified", [4, 3, 2, 1]), table_of("random", [9, 1, 0, 0])
+    arms = {"llm_zero_shot": table_of("diversified", [5, 5, 0, 0]), "llm": llm, "llm_random_curation": ablation}
+    return {**planted_results(), "llm": {"curve": CURVE, **llm}, "llm_arms": arms}
 
 
 @pytest.mark.parametrize("draw", FIGURES)
@@ -55,8 +63,43 @@ def test_4a_draws_match_rate_and_every_recall(results):
     assert lines["held out recall@1"] == [[0, 10], [9, 10]]
 
 
+def test_4a_draws_later_days_and_rings_the_peaks(results):
+    curve = [{**point, "later_days": {"recall@10": r}} for point, r in zip(CURVE, (0.3, 0.2), strict=True)]
+    curve[1] = {**curve[1], "match_rate": 0.7}
+    (axes,) = figure_4a({**results, "llm": {"curve": curve}}).axes
+    lines = {line.get_label(): line.get_xydata().tolist() for line in axes.lines}
+    assert lines["later days recall@10"] == [[0, 30], [9, 20]]
+    rings = [ring.get_offsets().tolist() for ring in axes.collections]
+    assert rings == [[[9, 70]], [[0, 10]], [[0, 30]]]  # held out recall@10 has no value, hence no peak
+
+
+def test_3_lays_both_curations_over_each_other(results):
+    figure = figure_3(results)
+    (axes,) = figure.axes
+    lines = {line.get_label().split(":")[0]: line for line in axes.lines}
+    assert list(lines) == ["diversified curation", "random curation", "every label as often"]
+    assert lines["diversified curation"].get_xydata().tolist() == [[1, 40], [2, 30], [3, 20], [4, 10]]
+    assert lines["random curation"].get_xydata().tolist() == [[1, 90], [2, 10]]
+    assert list(lines["every label as often"].get_ydata()) == [25, 25]
+    (legend,) = figure.legends
+    told = [text.get_text() for text in legend.get_texts()]
+    assert "Gini 0.25" in told[0]
+    assert "coverage 50%" in told[1]
+    assert "90% of pairs" in told[1]
+
+
+def test_3_of_one_table(results):
+    (axes,) = figure_3({**results, "llm_arms": {}}).axes
+    assert len(axes.lines) == 2
+    served = {"label_counts": [3, 1], "label_skew": label_skew(np.array([3, 1]))}
+    (axes,) = figure_3({**results, "llm": served}).axes
+    assert axes.lines[0].get_label().startswith("no fine-tuning")
+    silent = {"label_counts": [0, 0], "label_skew": label_skew(np.array([0, 0]))}
+    assert missing({**results, "llm": silent}, "figure_3") is not None
+
+
 def test_figures_of_leaves_out_what_has_no_data(results):
-    assert list(figures_of(results)) == ["figure_4a", "figure_4b", "figure_4c", "figure_5"]
+    assert list(figures_of(results)) == ["figure_3", "figure_4a", "figure_4b", "figure_4c", "figure_5"]
     assert list(figures_of(planted_results(("control", "llm")))) == ["figure_4c", "figure_5"]
     assert figures_of(planted_results(("control",))) == {}
 

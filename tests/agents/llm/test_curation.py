@@ -1,7 +1,11 @@
+from collections import Counter
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from agents.llm.curation import curate, split_by_pair
+from agents.llm.curation import curate, split_by_pair, split_by_time
 from agents.transitions import Transitions
 from sim.errors import InvalidInput
 from sim.random import RandomStream
@@ -22,15 +26,64 @@ def test_the_most_frequent_pairs_of_each_label():
     chosen = curate(transitions_of(ROWS), 6, 3, "diversified", RNG)
     samples = list(zip(chosen.first.tolist(), chosen.second.tolist(), chosen.label.tolist(), strict=True))
     # (1, 2) came five times in both orders; (1, 3) and (3, 4) once each: the smaller pair wins
-    assert samples == [(1, 2, 0), (2, 3, 0), (1, 3, 0), (0, 1, 4)]
+    assert samples == [(1, 2, 0), (2, 3, 0), (1, 3, 0), (0, 1, 4), (0, 1, 4), (0, 1, 4)]
     assert chosen.short_labels == 1
     assert chosen.missing_labels == 4
+    assert chosen.repeated_samples == 2
+    assert chosen.pairs_of_label.tolist() == [3, 0, 0, 0, 1, 0]
+
+
+def test_short_labels_repeat_their_most_frequent_pairs():
+    rows = [(1, 2, 0)] + [(2, 3, 0)] * 2 + [(1, 3, 0)] * 3 + [(4, 5, 1)]
+    chosen = curate(transitions_of(rows), 6, 5, "diversified", RNG)
+    samples = list(zip(chosen.first.tolist(), chosen.second.tolist(), chosen.label.tolist(), strict=True))
+    assert samples == [(1, 3, 0), (2, 3, 0), (1, 2, 0), (1, 3, 0), (2, 3, 0)] + [(4, 5, 1)] * 5
+    assert (chosen.short_labels, chosen.repeated_samples) == (2, 2 + 4)
+
+
+@given(st.integers(0, 60), st.integers(1, 12), st.integers(0, 10**6))
+def test_every_label_in_the_log_gets_as_many_samples(num, wanted, seed):
+    rows = np.random.default_rng(seed).integers(0, 7, (num, 3))
+    log = transitions_of(rows)
+    chosen = curate(log, 7, wanted, "diversified", RNG)
+    expected = np.where(np.isin(np.arange(7), rows[:, 2]), wanted, 0)
+    assert (np.bincount(chosen.label, minlength=7) == expected).all()
+    assert (chosen.pairs_of_label <= np.minimum(wanted, np.bincount(rows[:, 2], minlength=7))).all()
+    assert chosen.holds(log.where(np.isin(log.label, chosen.label))) >= min(wanted, 1) * len(np.unique(rows[:, 2]))
+    seen = {(min(a, b), max(a, b), c) for a, b, c in rows.tolist()}
+    assert set(zip(chosen.first.tolist(), chosen.second.tolist(), chosen.label.tolist(), strict=True)) <= seen
+
+
+def test_most_frequent_against_a_plain_count():
+    rows = np.random.default_rng(3).integers(0, 5, (400, 3))
+    chosen = curate(transitions_of(rows), 5, 4, "diversified", RNG)
+    for label in range(5):
+        count = Counter((min(a, b), max(a, b)) for a, b, c in rows.tolist() if c == label)
+        best = sorted(count, key=lambda pair: (-count[pair], pair))[:4]
+        mine = chosen.label == label
+        assert list(zip(chosen.first[mine].tolist(), chosen.second[mine].tolist(), strict=True)) == best
+
+
+def test_the_last_days_are_kept_apart():
+    log = Transitions(*np.zeros((4, 5), int), np.array([3, 7, 8, 9, 9]))
+    earlier, later = split_by_time(log, 9, 2)
+    assert (earlier.day.tolist(), later.day.tolist()) == ([3, 7], [8, 9, 9])
+    earlier, later = split_by_time(log, 9, 0)
+    assert (len(earlier), len(later)) == (5, 0)
+    assert len(split_by_time(log, 9, 100)[0]) == 0
+
+
+def test_samples_that_come_again_later():
+    chosen = curate(transitions_of(ROWS), 6, 3, "diversified", RNG)
+    assert chosen.holds(transitions_of([(2, 1, 0), (1, 2, 0), (3, 4, 0), (1, 2, 4)])) == 2
+    assert chosen.holds(transitions_of([])) == 0
 
 
 def test_as_many_at_random():
     many = transitions_of([(1, 2, 0)] * 90 + ROWS)
     chosen = curate(many, 6, 3, "random", RNG)
-    assert len(chosen) == len(curate(many, 6, 3, "diversified", RNG)) == 4
+    assert len(chosen) == len(curate(many, 6, 3, "diversified", RNG)) == 6
+    assert set(chosen.label.tolist()) == {0}  # as nearly all of the log's
     again = curate(many, 6, 3, "random", RNG)
     assert (chosen.label == again.label).all()
     assert (chosen.first == again.first).all()

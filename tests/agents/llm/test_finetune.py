@@ -38,11 +38,13 @@ def contents(folder):
     return {p.relative_to(folder): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-@pytest.mark.parametrize("method", ["full", "lora"])
+@pytest.mark.parametrize(("method", "precision"), [("full", "fp32"), ("full", "bf16"), ("lora", "fp32")])
 def test_killed_and_restarted_ends_with_the_same_bytes(
-    small_weights, clusters, data, make_settings, tmp_path, monkeypatch, method
+    small_weights, clusters, data, make_settings, tmp_path, monkeypatch, method, precision
 ):
-    settings = make_settings(method=method, steps=5, checkpoint_every=2, learning_rate=0.01)
+    settings = make_settings(
+        method=method, precision=precision, steps=5, checkpoint_every=2, learning_rate=0.01, micro_batch_size=3
+    )
     run = lambda folder: finetune(small_weights, clusters, *data, settings, folder, RNG)  # noqa: E731
     run(tmp_path / "whole")
     for fatal_step in (2, 4, 5):  # before the first checkpoint, and after some evaluations

@@ -1,0 +1,61 @@
+import pytest
+import torch
+
+from agents.llm import precision
+from agents.llm.precision import MARGIN, bf16_speed, measured_precision
+
+
+@pytest.fixture(autouse=True)
+def nothing_measured():
+    bf16_speed.cache_clear()
+    yield
+    bf16_speed.cache_clear()
+
+
+def with_seconds(monkeypatch, seconds):
+    """Let products take so long, by their type; counts measurements."""
+    asked = []
+
+    def products(width, inner, dtype):
+        asked.append((width, inner))
+        return dtype
+
+    monkeypatch.setattr(precision, "_products", products)
+    monkeypatch.setattr(precision, "_seconds", lambda dtype: next(seconds[dtype]))
+    return asked
+
+
+def forever(value):
+    while True:
+        yield value
+
+
+@pytest.mark.parametrize(("ratio", "chosen"), [(4.0, "bf16"), (MARGIN, "bf16"), (1.2, "fp32"), (0.1, "fp32")])
+def test_bf16_only_where_it_is_clearly_faster(monkeypatch, small_weights, ratio, chosen):
+    asked = with_seconds(monkeypatch, {torch.float32: forever(ratio), torch.bfloat16: forever(1.0)})
+    assert measured_precision(small_weights) == chosen
+    assert set(asked) == {(32, 64)}  # the small model's own widths
+
+
+def test_a_process_measures_once(monkeypatch, small_weights):
+    asked = with_seconds(monkeypatch, {torch.float32: forever(4.0), torch.bfloat16: forever(1.0)})
+    assert measured_precision(small_weights) == "bf16"
+    with_seconds(monkeypatch, {torch.float32: forever(1.0), torch.bfloat16: forever(1.0)})
+    assert measured_precision(small_weights) == "bf16"
+    assert len(asked) == 2
+
+
+def test_a_disturbed_round_does_not_decide(monkeypatch):
+    def disturbed():
+        yield from (1.0, 1.0, 90.0, 1.0)
+        yield from forever(1.0)
+
+    with_seconds(monkeypatch, {torch.float32: forever(4.0), torch.bfloat16: disturbed()})
+    assert bf16_speed(8, 16) == 4.0
+
+
+def test_a_real_measurement_leaves_no_trace():
+    threads, state = torch.get_num_threads(), torch.get_rng_state()
+    assert 0.01 < bf16_speed(64, 128) < 100
+    assert torch.get_num_threads() == threads
+    assert (torch.get_rng_state() == state).all()
