@@ -44,6 +44,16 @@ def stage_digest(name: str, config: Any, inputs: list[str], code: tuple[str, ...
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
+def stage_folder(cache_dir: Path, name: str, digest: str) -> Path:
+    """Where a stage is kept once it is whole."""
+    return cache_dir / "stages" / f"{name}-{digest[:16]}"
+
+
+def partial_folder(folder: Path) -> Path:
+    """Where a stage is made that will be kept in ``folder``."""
+    return folder.with_name(folder.name + ".partial")
+
+
 @cache
 def _code_digest(module: str) -> str:
     package, *rest = module.split("/")
@@ -76,11 +86,11 @@ def run_stage(
         code: packages (``sim``) or files (``agents/sequence.py``) whose source it depends on.
     """
     digest = stage_digest(name, config, inputs, code)
-    folder = cache_dir / "stages" / f"{name}-{digest[:16]}"
+    folder = stage_folder(cache_dir, name, digest)
     if folder.is_dir():
         return Stage(folder, digest, _seconds(folder), cached=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = folder.with_name(folder.name + ".partial")
+    partial = partial_folder(folder)
     with FileLock(folder.with_name(folder.name + ".lock")):  # jobs of a sweep may share their burn-in
         if folder.is_dir():  # another process has made it while we waited
             return Stage(folder, digest, _seconds(folder), cached=True)
