@@ -113,9 +113,12 @@ def differences(marks: Marks, elsewhere: Marks | None = None) -> Table:
     }
 
 
-def verdict(estimate: dict[str, float | None]) -> str:
-    """``above``, ``below``, or ``no difference seen`` where the interval of a difference holds 0, or there is none."""
-    low, high = estimate["low"], estimate["high"]
-    if low is None or high is None or low <= 0 <= high:
+def verdict(estimate: dict[str, Any]) -> str:
+    """What a difference's interval says: ``above`` or ``below`` 0, or ``no difference seen`` where it holds 0.
+
+    A difference that is the same for every persona is its own interval; one persona says nothing.
+    """
+    low, high = (estimate["value"] if estimate[end] is None else estimate[end] for end in ("low", "high"))
+    if estimate["n"] < 2 or low <= 0 <= high:
         return "no difference seen"
     return "above" if low > 0 else "below"
