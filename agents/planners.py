@@ -7,7 +7,8 @@ from safetensors.numpy import load_file, save_file
 
 from agents.novel_choice import choose_novel, choose_novel_by_slot
 from agents.planner import Planner
-from agents.transitions import Transitions, novel_transitions, sample_pairs
+from agents.transition_counts import TransitionCounts
+from agents.transitions import novel_transitions, sample_pairs
 from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.errors import InvalidInput
 from sim.log import InteractionLog
@@ -81,21 +82,14 @@ class PopularNovelPlanner(Planner):
 
 
 class TransitionCountPlanner(Planner):
-    """Plans what most often followed: counts of novel transitions [(C1, C2) -> CL], smoothed.
+    """Plans what most often followed: novel transitions, counted and smoothed (``TransitionCounts``).
 
-    What the LLM is fine-tuned on (Wang et al. 2024, section 3.2), remembered instead of
-    generalised. With n(.) the counts, unordered pairs, and M clusters, each level is the prior of
-    the one before it (interpolation with Dirichlet priors, MacKay and Peto 1995):
-
-        p0(l)          = (n(l) + 1) / (n + M)
-        p1(l | c1, c2) = (n(c1, l) + n(c2, l) + k p0(l)) / (n(c1) + n(c2) + k)
-        p2(l | c1, c2) = (n(c1, c2, l) + k p1(l | c1, c2)) / (n(c1, c2) + k)
-
+    What the LLM is fine-tuned on (Wang et al. 2024, section 3.2), remembered instead of generalised.
     Each slot samples a pair from the user's history, as the LLM planner does, and takes the likeliest
     cluster that is new to the user.
 
     Args:
-        smoothing: k, prior observations at each level.
+        smoothing: k of ``TransitionCounts``, prior observations at each level.
         history_days: how far back the pairs of training transitions reach, days.
     """
 
@@ -108,11 +102,7 @@ class TransitionCountPlanner(Planner):
     def fit(self, platform: Platform, log: InteractionLog, rng: RandomStream) -> None:
         """Count the transitions of the burn-in log."""
         self.platform = platform
-        num = platform.clusters.num_clusters
-        self._single = np.zeros((num, num), np.int64)  # (M, M) n(c, l)
-        self._label = np.zeros(num, np.int64)  # (M,) n(l)
-        # n(c1, c2, l) as sorted keys (c1 M + c2) M + l, c1 < c2, and counts
-        self._pair_key, self._pair_count = np.empty(0, np.int64), np.empty(0, np.int64)
+        self._counts = TransitionCounts(platform.clusters.num_clusters, self.smoothing)
         self._kept = InteractionLog.concatenate([])
         self.update(log, rng)
 
@@ -122,38 +112,13 @@ class TransitionCountPlanner(Planner):
             return
         known = InteractionLog.concatenate([self._kept, log])
         found = novel_transitions(known, rng, self.history_days)
-        self._count(found.where(found.day >= int(log.day.min())))
+        self._counts.add(found.where(found.day >= int(log.day.min())))
         consumed = known.where(known.consumed)
         self._kept = consumed.where(_still_needed(consumed, self.history_days))
 
-    def _count(self, new: Transitions) -> None:
-        num = np.int64(len(self._label))
-        np.add.at(self._label, new.label, 1)
-        np.add.at(self._single, (new.first, new.label), 1)
-        np.add.at(self._single, (new.second, new.label), 1)
-        low, high = np.minimum(new.first, new.second), np.maximum(new.first, new.second)
-        keys = np.concatenate([self._pair_key, (low * num + high) * num + new.label])
-        counts = np.concatenate([self._pair_count, np.ones(len(new), np.int64)])
-        self._pair_key, place = np.unique(keys, return_inverse=True)
-        self._pair_count = np.bincount(place, weights=counts, minlength=len(self._pair_key)).astype(np.int64)
-
     def probabilities(self, pairs: IntArray) -> FloatArray:
-        """p2 of the class for pairs (P, 2), -1 for none: (P, M) float64, rows adding up to one."""
-        num = len(self._label)
-        prior = (self._label + 1) / (self._label.sum() + num)  # (M,)
-        known = pairs[:, 0] >= 0
-        first, second = np.where(known[:, None], pairs, 0).astype(np.int64).T
-        single = (self._single[first] + self._single[second]) * known[:, None]  # (P, M)
-        k = self.smoothing
-        backed_off = (single + k * prior) / (single.sum(axis=1, keepdims=True) + k)
-        low, high = np.minimum(first, second), np.maximum(first, second)
-        begin = np.searchsorted(self._pair_key, (low * num + high) * num)
-        num_found = (np.searchsorted(self._pair_key, (low * num + high + 1) * num) - begin) * known
-        row = np.repeat(np.arange(len(pairs)), num_found)  # one entry a label that was seen after the pair
-        entry = np.repeat(begin - (np.cumsum(num_found) - num_found), num_found) + np.arange(len(row))
-        joint = np.zeros_like(backed_off)
-        joint[row, self._pair_key[entry] % num] = self._pair_count[entry]
-        return np.asarray((joint + k * backed_off) / (joint.sum(axis=1, keepdims=True) + k))
+        """``TransitionCounts.probabilities`` of all clusters for pairs (P, 2): (P, M) float64."""
+        return self._counts.probabilities(pairs)
 
     def propose(self, requests: Requests, rng: RandomStream) -> IntArray:
         """Sample a pair a slot and take its likeliest cluster that is new to the user; ties by number."""
@@ -168,21 +133,13 @@ class TransitionCountPlanner(Planner):
 
     def save(self, folder: Path) -> None:
         """Write the counts and the log rows that coming transitions need."""
-        counts = {
-            "single": self._single,
-            "label": self._label,
-            "pair_key": self._pair_key,
-            "pair_count": self._pair_count,
-        }
-        save_file(counts, folder / "counts.safetensors")
+        self._counts.save(folder / "counts.safetensors")
         self._kept.write(folder / "history.parquet")
 
     def load(self, folder: Path, platform: Platform) -> None:
         """Read what ``save`` wrote."""
         self.platform = platform
-        counts = load_file(folder / "counts.safetensors")
-        self._single, self._label = counts["single"], counts["label"]
-        self._pair_key, self._pair_count = counts["pair_key"], counts["pair_count"]
+        self._counts = TransitionCounts.load(folder / "counts.safetensors", self.smoothing)
         self._kept = InteractionLog.read(folder / "history.parquet")
 
 

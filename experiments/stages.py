@@ -44,6 +44,16 @@ def stage_digest(name: str, config: Any, inputs: list[str], code: tuple[str, ...
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
+def stage_folder(cache_dir: Path, name: str, digest: str) -> Path:
+    """Where a stage is kept once it is whole."""
+    return cache_dir / "stages" / f"{name}-{digest[:16]}"
+
+
+def partial_folder(folder: Path) -> Path:
+    """Where a stage is made that will be kept in ``folder``."""
+    return folder.with_name(folder.name + ".partial")
+
+
 @cache
 def _code_digest(module: str) -> str:
     package, *rest = module.split("/")

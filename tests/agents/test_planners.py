@@ -110,9 +110,9 @@ def test_days_add_up_to_the_whole(tmp_path):
             daily = TransitionCountPlanner()
             daily.load(tmp_path, world.platform)
     # Which pair an event is given is drawn anew, but not which events there are.
-    assert daily._label.sum() > 100
-    assert (daily._label == whole._label).all()
-    assert daily._pair_count.sum() == whole._pair_count.sum()
+    assert daily._counts._label.sum() > 100
+    assert (daily._counts._label == whole._counts._label).all()
+    assert daily._counts._pair_count.sum() == whole._counts._pair_count.sum()
 
 
 def test_old_rows_are_kept_only_where_they_make_a_cluster_known():
@@ -120,9 +120,9 @@ def test_old_rows_are_kept_only_where_they_make_a_cluster_known():
     planner = TransitionCountPlanner(history_days=10)
     planner.fit(world.platform, walks([0, 1, 0, 0]), STREAM)
     planner.update(walks([2], day=20), STREAM)
-    assert planner._label.sum() == 0  # nothing recent to come from
+    assert planner._counts._label.sum() == 0  # nothing recent to come from
     planner.update(walks([0, 3], day=25), STREAM)
-    assert planner._label.tolist() == [0, 0, 0, 1, 0, 0, 0, 0]  # 0 is known; 3 came after 2 and 0
+    assert planner._counts._label.tolist() == [0, 0, 0, 1, 0, 0, 0, 0]  # 0 is known; 3 came after 2 and 0
     assert sorted(zip(planner._kept.day.tolist(), planner._kept.cluster.tolist(), strict=True)) == [
         (0, 0), (0, 1), (20, 2), (25, 0), (25, 3),
     ]  # fmt: skip

@@ -1,0 +1,1 @@
+"""What a model knows of interests that go together and that its log never showed (``interestlab knowledge``)."""

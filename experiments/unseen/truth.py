@@ -1,0 +1,99 @@
+"""Which clusters go together, as the world's personas have it (hidden), and which personas are held out."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from agents.transitions import Transitions
+from sim.arrays import BoolArray, FloatArray, IntArray
+from sim.clusters import InterestClusters
+from sim.random import RandomStream
+from sim.world import World
+
+
+@dataclass(frozen=True)
+class CoInterests:
+    """The personas' interests, seen through the platform's M clusters.
+
+    Attributes:
+        interest: (M,) int32, the interest that most of each cluster's items belong to; -1 for a
+            cluster without items.
+        weight: (P, M) float64 in [0, 1], how typical each cluster's interest is of each persona; 0 =
+            the persona does not name it.
+        purity: mean over clusters of the share of their items that belong to that interest.
+    """
+
+    interest: IntArray
+    weight: FloatArray
+    purity: float
+
+    @property
+    def different(self) -> BoolArray:
+        """(M, M) bool, symmetric: whether two clusters belong to different interests."""
+        return np.asarray(self.interest[:, None] != self.interest)
+
+    def links(self, personas: BoolArray) -> BoolArray:
+        """(M, M) bool, symmetric: different interests that one of the personas, a (P,) mask, names both."""
+        named = (self.weight[personas] > 0).astype(np.int64)  # (p, M)
+        return np.asarray((named.T @ named > 0) & self.different)
+
+    def only_of(self, held_out: BoolArray) -> BoolArray:
+        """(M, M) bool, symmetric: links that held-out personas (P,) explain and no other persona does."""
+        return self.links(held_out) & ~self.links(~held_out)
+
+
+def co_interests(world: World, clusters: InterestClusters) -> CoInterests:
+    """Read the truth of a world.
+
+    A cluster belongs to the interest of most of its live items, ties going to the lower number.
+    Personas are as authored, before any drift: fashions are nothing that language could know.
+
+    Args:
+        world: on the day on which the clusters were made.
+        clusters: the platform's.
+    """
+    live = np.flatnonzero(world.catalog.alive(world.day))
+    filed = clusters.file(world.catalog.embedding[live])[:, 1]
+    count = np.zeros((clusters.num_clusters, world.config.num_interests), np.int64)
+    np.add.at(count, (filed, world.truth.interest[live]), 1)
+    filled = count.any(axis=1)
+    interest = np.where(filled, count.argmax(axis=1), -1).astype(np.int32)
+    strength = world.tree.links.dense(world.config.num_interests)  # (P, interests)
+    weight = np.where(filled, strength[:, interest], 0.0)
+    purity = float((count.max(axis=1)[filled] / count.sum(axis=1)[filled]).mean())
+    return CoInterests(interest, weight, purity)
+
+
+def persona_folds(num_personas: int, folds: int, rng: RandomStream) -> IntArray:
+    """(P,) int64 in 0 .. folds - 1: the fold in which each persona is held out; sizes differ by one at most."""
+    fold = np.empty(num_personas, np.int64)
+    fold[rng.generator().permutation(num_personas)] = np.arange(num_personas) % folds
+    return fold
+
+
+def without(transitions: Transitions, hidden: BoolArray) -> Transitions:
+    """The transitions whose label is linked to neither cluster of the pair by ``hidden``, (M, M) and symmetric."""
+    shows = hidden[transitions.first, transitions.label] | hidden[transitions.second, transitions.label]
+    return transitions.where(~shows)
+
+
+def shown_links(first: IntArray, second: IntArray, label: IntArray, interest: IntArray) -> BoolArray:
+    """What samples [(first, second) -> label] show to go together.
+
+    Judged by interest, not by cluster: where an interest has two clusters, whoever saw one of them
+    beside a label has been told of the other.
+
+    Args:
+        first, second, label: (n,) int clusters.
+        interest: (M,) of each cluster.
+
+    Returns:
+        (M, M) bool, symmetric: some sample has a cluster of the one's interest as label and one of the
+        other's in its pair.
+    """
+    size = int(interest.max()) + 2  # the last row is that of -1
+    shown = np.zeros((size, size), bool)
+    for cluster in (first, second):
+        shown[interest[cluster], interest[label]] = True
+    shown |= shown.T
+    return np.asarray(shown[np.ix_(interest, interest)])
