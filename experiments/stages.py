@@ -102,16 +102,6 @@ def run_stage(
     return Stage(folder, digest, _seconds(folder), cached=False)
 
 
-def stage_folder(cache_dir: Path, name: str, digest: str) -> Path:
-    """Where a stage is once it is finished."""
-    return cache_dir / "stages" / f"{name}-{digest[:16]}"
-
-
-def partial_folder(folder: Path) -> Path:
-    """Where a stage is made that will be in ``folder``."""
-    return folder.with_name(folder.name + ".partial")
-
-
 class _Clock:
     """Adds up the seconds of all attempts at a stage."""
 
