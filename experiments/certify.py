@@ -30,6 +30,7 @@ _LEAST_DAYS = 14
 _MEASURES = ("slates", "policies", "life", "consumption", "behaviour", "probes", "measures")
 _CODE = (
     "sim",
+    "agents/novelty.py",
     "experiments/metrics.py",
     "experiments/impressions.py",
     *(f"experiments/certificate/{name}.py" for name in _MEASURES),

@@ -56,13 +56,16 @@ def partial_folder(folder: Path) -> Path:
 
 @cache
 def _code_digest(module: str) -> str:
+    """SHA-256 of a source file, or of all of a folder's, such as ``agents/llm``."""
     package, *rest = module.split("/")
-    root = files(package)
-    paths = [Path(str(root)).joinpath(*rest)] if rest else sorted(Path(str(root)).rglob("*"))
+    root = Path(str(files(package))).joinpath(*rest)
+    paths = sorted(root.rglob("*")) if root.is_dir() else [root]
+    sources = [path for path in paths if path.is_file() and path.suffix in (".py", ".yaml")]
+    if not sources:
+        raise FileNotFoundError(f"no source at {module}: a stage that rests on it would never be made anew")
     digest = hashlib.sha256()
-    for path in paths:
-        if path.is_file() and path.suffix in (".py", ".yaml"):
-            digest.update(path.name.encode() + path.read_bytes())
+    for path in sources:
+        digest.update(str(path.relative_to(root.parent)).encode() + path.read_bytes())
     return digest.hexdigest()
 
 
