@@ -8,7 +8,6 @@ import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from transformers import BertConfig, BertForMaskedLM, Gemma2Config, Gemma2ForCausalLM, PreTrainedTokenizerFast
 
-import agents.llm.finetune
 from agents.llm.bulk import fill_table
 from agents.llm.curation import curate, split_by_pair
 from agents.llm.evaluation import Samples, match_rate
@@ -18,6 +17,7 @@ from agents.llm.model import check_context, load_model, load_tokenizer
 from agents.llm.prompt import prompt_text, tokenise_prompts
 from agents.llm.scoring import PrefixCache, label_log_probabilities, plain_scores, score_pairs
 from agents.llm.trie import LabelTrie
+from agents.llm.updates import Updates
 from sim.errors import InvalidInput
 from sim.random import RandomStream
 from tests.agents.llm.conftest import KEYWORDS, clusters_of
@@ -106,18 +106,22 @@ def test_fine_tuning_and_the_table(folder, clusters, transitions, make_settings,
     assert not (table.clusters == (pair % 10)[:, None]).any()
 
 
-def test_what_is_evaluated_is_what_will_be_served(folder, clusters, transitions, make_settings, tmp_path):
-    kept, held_out = split_by_pair(transitions, 0.2, RNG)
-    samples = curate(kept, 10, 10, "diversified", RNG)
-    tokenizer, prompts = load_tokenizer(folder), prompts_of(folder, clusters)
-    model, settings = load_model(folder, torch.float32), make_settings(precision="bf16")
-    (tmp_path / "run").mkdir()
-    run = agents.llm.finetune._Run(model, tokenizer, prompts, samples, held_out, settings, tmp_path / "run", RNG)
-    served = load_model(folder, torch.bfloat16)
-    served.set_attn_implementation("eager")
+def test_what_is_evaluated_is_what_will_be_served(folder, clusters, tmp_path):
+    prompts = prompts_of(folder, clusters)
+    updates = Updates(load_model(folder, torch.float32), prompts, torch.bfloat16, 0.01, 4)
     ids = torch.tensor([prompts.prompt(2, 5)])
+
+    def as_served(weights):
+        served = load_model(weights, torch.bfloat16)
+        served.set_attn_implementation("eager")
+        return served(input_ids=ids).logits
+
     with torch.inference_mode():
-        assert torch.equal(run.served(input_ids=ids).logits, served(input_ids=ids).logits)
+        assert torch.equal(updates.served(input_ids=ids).logits, as_served(folder))
+    updates.apply(Samples(np.array([0, 1, 2]), np.array([4, 5, 6]), np.array([7, 8, 9])), 1.0)
+    updates.model.save_pretrained(tmp_path)
+    with torch.inference_mode():
+        assert torch.equal(updates.served(input_ids=ids).logits, as_served(tmp_path))
 
 
 def greedy(model, tokens, ends, max_tokens):
