@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from agents.llm.curation import curate
@@ -21,15 +21,19 @@ from tests.experiments.unseen.planted import truth_of
 RNG = RandomStream(11, "folds")
 
 
-def random_truth(rng, clusters=14, personas=6):
-    interest = rng.integers(-1, 10, clusters)
-    interest[0] = 9
-    named = [{int(m): float(rng.uniform(0.3, 1)) for m in rng.permutation(10)[:4]} for _ in range(personas)]
+CLUSTERS, INTERESTS = 24, 18
+
+
+def random_truth(rng):
+    """Six personas of five interests each; some clusters share an interest, some have no items."""
+    interest = rng.integers(-1, INTERESTS, CLUSTERS)
+    interest[0] = INTERESTS - 1
+    named = [{int(m): float(rng.uniform(0.3, 1)) for m in rng.permutation(INTERESTS)[:5]} for _ in range(6)]
     return truth_of(interest, named)
 
 
-def random_transitions(rng, clusters=14, num=150):
-    rows = np.array([rng.permutation(clusters)[:3] for _ in range(num)], int).reshape(-1, 3)
+def random_transitions(rng, num=150):
+    rows = np.array([rng.permutation(CLUSTERS)[:3] for _ in range(num)], int).reshape(-1, 3)
     return Transitions(rows[:, 0], rows[:, 1], rows[:, 2], np.arange(num), np.zeros(num))
 
 
@@ -66,9 +70,10 @@ def test_questions_are_of_held_out_personas_and_candidates_were_never_shown(seed
     truth = random_truth(rng)
     held_out = persona_folds(6, 3, RNG.at(seed)) == 0
     kept = without(random_transitions(rng), truth.only_of(held_out))
-    samples = curate(kept, 14, 2, "diversified", RNG)
+    samples = curate(kept, CLUSTERS, 1, "diversified", RNG)
     shown = shown_links(samples.first, samples.second, samples.label, truth.interest)
     exam = set_exam(truth, held_out, shown, 3, RNG.at("exam", seed))
+    assume(len(exam) > 0)
     seen = {
         frozenset((int(truth.interest[c]), int(truth.interest[label])))
         for first, second, label in zip(samples.first, samples.second, samples.label, strict=True)
@@ -83,7 +88,7 @@ def test_questions_are_of_held_out_personas_and_candidates_were_never_shown(seed
         assert (truth.weight[exam.persona[row], pair] > 0).all()
         assert exam.hidden[row].any()
         assert (exam.candidate[row] & ~exam.hidden[row]).any()
-        for label in range(14):
+        for label in range(CLUSTERS):
             interest = int(truth.interest[label])
             could = interest >= 0 and interest not in own
             assert exam.candidate[row, label] == (could and not any(frozenset((interest, o)) in seen for o in own))
@@ -116,7 +121,7 @@ def test_a_fold_is_what_it_should_be_and_survives_the_disk(make_settings, tmp_pa
     rng = np.random.default_rng(5)
     truth, transitions = random_truth(rng), random_transitions(rng, num=300)
     held_out = np.arange(6) < 2
-    fold = make_fold(truth, transitions, held_out, make_settings(pairs_per_label=2), 4, 20, RNG)
+    fold = make_fold(truth, transitions, held_out, make_settings(pairs_per_label=1), 4, 20, RNG)
     for t in (fold.kept, fold.samples, fold.validation):
         for triple in zip(t.first.tolist(), t.second.tolist(), t.label.tolist(), strict=True):
             assert not gives_away(truth, held_out, *triple)
