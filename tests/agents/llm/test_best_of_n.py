@@ -106,7 +106,7 @@ def test_what_always_holds(tmp_path_factory, seed, n, num_slots, width, known, h
         yes = np.ones(items.shape, bool)
         records.record(np.array([user]), items, yes, yes, yes.astype(np.float32), rng.random(items.shape) < 0.5)
     planner = BestOfNPlanner(str(folder), n)
-    planner._proposer.load(folder, Platform(records))
+    planner._proposer.fit(Platform(records), NOTHING, RandomStream(0, "nothing"))
     planner._scorer.begin(Platform(records), rng.normal(size=(NUM, 4)))
     planner._scorer._parameters = rng.normal(size=2 + NUM + 16)
     requests = records.requests(np.arange(12), num_slots)

@@ -105,15 +105,18 @@ def test_bf16_is_at_least_as_exact_as_that_of_transformers(weights, clusters):
     assert np.std(off["fused"]) < 0.05
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(-80, 80, width=32), min_size=1, max_size=50))
 def test_exponential(numbers):
     expected = np.exp(np.array(numbers, np.float64))
     np.testing.assert_allclose([exponential(np.float32(x)) for x in numbers], expected, rtol=5e-7)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(-(2.0**40), 2.0**40, width=32, allow_subnormal=False), min_size=1, max_size=50))
 def test_rounding_to_bf16_is_torchs(numbers):
     x = np.array([numbers], np.float32)
+    x[np.abs(x) < 2.0**-40] = 0  # what is smaller is lost on the way
     out = np.empty(x.shape, np.uint16)
     # Weight and an epsilon that outweighs any mean square undo each other, exactly.
     weight = np.full(x.shape[1], 2.0**60, np.float32)
