@@ -16,6 +16,7 @@ from agents.sequence import SequenceAgent
 from sim.errors import InvalidInput
 from sim.log import InteractionLog
 from sim.platform import Platform
+from sim.random import RandomStream
 from tests.agents.llm.themed import NUM, random_table, shared_trait, themed, themed_clusters, themed_platform
 from tests.agents.planted import STREAM, planted, successor
 
