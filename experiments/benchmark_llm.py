@@ -1,4 +1,4 @@
-"""How fast the language model's table is filled, beside plain generation and beside what products allow."""
+"""How fast the language model's table is filled and the model fine-tuned, beside the library's ways."""
 
 import statistics
 import time
@@ -17,6 +17,7 @@ from agents.llm.model import compute_dtype, load_model, load_tokenizer
 from agents.llm.prompt import PromptTokens, tokenise_prompts
 from agents.llm.scoring import PrefixCache, label_log_probabilities
 from agents.llm.trie import LabelTrie
+from experiments.benchmark_llm_training import training_rows
 from experiments.benchmark_rows import Row, benchmark_row
 from experiments.llm_arms import check_llm
 from experiments.llm_stages import find_weights
@@ -24,6 +25,7 @@ from experiments.stages import check_cache_dir
 from sim.authored import read_interests
 from sim.clusters import InterestClusters
 from sim.errors import InvalidInput
+from sim.random import RandomStream
 
 ROUNDS = 5
 """Rounds in which the ways take turns, so that a change of the machine's speed hits all alike."""
@@ -34,7 +36,7 @@ _PRODUCT_TOKENS = 4096  # rows of the products whose rate is the bound
 
 
 def llm_rows(config: DictConfig) -> list[Row]:
-    """Time three ways to name the next cluster of pairs, in one thread, turn by turn.
+    """Time three ways to name the next cluster of pairs, in one thread, turn by turn; then fine-tuning steps.
 
     The clusters are the authored interests with their keywords, as many as asked for; the weights
     are those of ``llm.model`` as they come: neither changes what a token costs.
@@ -44,6 +46,9 @@ def llm_rows(config: DictConfig) -> list[Row]:
     """
     plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     settings = check_llm(plain["llm"])
+    steps = plain["training_steps"]
+    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+        raise InvalidInput("training_steps", steps, "must be a whole number, at least 1")
     clusters = authored_clusters(plain["interests"])
     weights = find_weights(settings, check_cache_dir(plain["cache_dir"]))
     threads = torch.get_num_threads()
@@ -60,7 +65,8 @@ def llm_rows(config: DictConfig) -> list[Row]:
                     bar.update()
     finally:
         torch.set_num_threads(threads)
-    return ways.rows(spent, str(dtype).removeprefix("torch."))
+    rows = ways.rows(spent, str(dtype).removeprefix("torch."))
+    return rows + training_rows(weights, clusters, settings, RandomStream(0, "benchmark"), steps)
 
 
 def authored_clusters(num: int) -> InterestClusters:

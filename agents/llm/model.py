@@ -7,6 +7,7 @@ import torch
 import transformers
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
+from agents.llm.precision import bf16_pays
 from sim.errors import InvalidInput
 from sim.random import RandomStream
 
@@ -15,15 +16,11 @@ def compute_dtype(precision: str) -> torch.dtype:
     """The type that matrices are multiplied in.
 
     Args:
-        precision: ``bf16``, ``fp32``, or ``auto``: bf16 where the processor multiplies it in
-            hardware (CUDA from compute capability 8, AVX512-BF16 or AMX), else fp32.
+        precision: ``bf16``, ``fp32``, or ``auto``: bf16 where that is measured to be clearly faster
+            (``agents.llm.precision``), else fp32.
     """
     if precision == "auto":
-        if torch.cuda.is_available():
-            fast = torch.cuda.get_device_capability()[0] >= 8
-        else:
-            fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-        return torch.bfloat16 if fast else torch.float32
+        return torch.bfloat16 if bf16_pays() else torch.float32
     return {"bf16": torch.bfloat16, "fp32": torch.float32}[precision]
 
 

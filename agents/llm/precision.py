@@ -1,35 +1,28 @@
 """Whether this machine multiplies matrices faster in bf16: measured, since hardware flags don't tell.
 
 A processor may know bf16 and have a library that doesn't use it, or emulate it ten times slower
-than fp32. The choice becomes part of what a stage is hashed by, so it must not waver: bf16 is
-taken only where it is clearly faster (``MARGIN``), and a process measures once.
+than fp32. Results depend on the choice, so it must not waver: bf16 is taken only where it is clearly
+faster (``MARGIN``), a process measures once, and runs and tables record what they were made in.
 """
 
 import statistics
 import time
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 
 import torch
-from transformers import AutoConfig
 
 MARGIN = 1.5
 """How many times faster bf16 must be. Where it is native it is 2 to 8 times as fast, where emulated far slower."""
 
 _ROWS = 512  # tokens of a batch, about
+_WIDTH, _INNER = 576, 1536  # of SmolLM2-135M's feed-forward layers; larger models gain no less
 _ROUNDS = 7
 
 
-def measured_precision(weights: Path) -> str:
-    """``bf16`` or ``fp32``: what a model's matrix products are to be taken in on this machine.
-
-    Args:
-        weights: the model's folder, as ``prepare_weights`` gives it.
-    """
-    config = AutoConfig.from_pretrained(weights, local_files_only=True).get_text_config(decoder=True)
-    inner = getattr(config, "intermediate_size", None) or 4 * config.hidden_size
-    return "bf16" if bf16_speed(config.hidden_size, inner) >= MARGIN else "fp32"
+def bf16_pays() -> bool:
+    """Whether this machine's products are to be taken in bf16."""
+    return bf16_speed(_WIDTH, _INNER) >= MARGIN
 
 
 @cache

@@ -14,8 +14,9 @@ def run(cache, *words):
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_bulk_inference_is_timed_beside_generation_and_its_bound(shared_cache, tmp_path):
-    done = run(shared_cache, "interests=40", "llm.num_keywords=1", f"hydra.run.dir={tmp_path}")
+    done = run(shared_cache, "interests=40", "llm.num_keywords=1", "training_steps=1", f"hydra.run.dir={tmp_path}")
     assert done.returncode == 0, done.stderr
     rows = {row["case"].split(" (")[0]: row for row in json.loads((tmp_path / "benchmark.json").read_text())["rows"]}
     plain, bulk = rows["plain generation"], rows["bulk inference"]

@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from agents.llm import precision
-from agents.llm.precision import MARGIN, bf16_speed, measured_precision
+from agents.llm.model import compute_dtype
+from agents.llm.precision import MARGIN, bf16_speed
 
 
 @pytest.fixture(autouse=True)
@@ -30,18 +31,20 @@ def forever(value):
         yield value
 
 
-@pytest.mark.parametrize(("ratio", "chosen"), [(4.0, "bf16"), (MARGIN, "bf16"), (1.2, "fp32"), (0.1, "fp32")])
-def test_bf16_only_where_it_is_clearly_faster(monkeypatch, small_weights, ratio, chosen):
-    asked = with_seconds(monkeypatch, {torch.float32: forever(ratio), torch.bfloat16: forever(1.0)})
-    assert measured_precision(small_weights) == chosen
-    assert set(asked) == {(32, 64)}  # the small model's own widths
+@pytest.mark.parametrize(
+    ("ratio", "chosen"), [(4.0, "bfloat16"), (MARGIN, "bfloat16"), (1.2, "float32"), (0.1, "float32")]
+)
+def test_bf16_only_where_it_is_clearly_faster(monkeypatch, ratio, chosen):
+    with_seconds(monkeypatch, {torch.float32: forever(ratio), torch.bfloat16: forever(1.0)})
+    assert compute_dtype("auto") == getattr(torch, chosen)
+    assert (compute_dtype("bf16"), compute_dtype("fp32")) == (torch.bfloat16, torch.float32)
 
 
-def test_a_process_measures_once(monkeypatch, small_weights):
+def test_a_process_measures_once(monkeypatch):
     asked = with_seconds(monkeypatch, {torch.float32: forever(4.0), torch.bfloat16: forever(1.0)})
-    assert measured_precision(small_weights) == "bf16"
+    assert compute_dtype("auto") == torch.bfloat16
     with_seconds(monkeypatch, {torch.float32: forever(1.0), torch.bfloat16: forever(1.0)})
-    assert measured_precision(small_weights) == "bf16"
+    assert compute_dtype("auto") == torch.bfloat16
     assert len(asked) == 2
 
 
