@@ -19,6 +19,7 @@ from agents.llm.model import compute_dtype, load_model, load_tokenizer
 from agents.llm.prompt import PromptTokens, tokenise_prompts
 from agents.llm.settings import LLMSettings
 from agents.llm.updates import Updates
+from experiments.benchmark_rows import Row, benchmark_row
 from sim.clusters import InterestClusters
 from sim.random import RandomStream
 
@@ -45,8 +46,6 @@ RIVALS = {
     "transformers' Trainer, bf16": Rival(bf16=True),
 }
 """Whom we are compared with; the first has every setting as it comes."""
-
-Row = dict[str, Any]
 
 
 @dataclass
@@ -214,29 +213,18 @@ def _random_samples(num_clusters: int, per_label: int, rng: RandomStream) -> Sam
 
 
 def _rows(turns: dict[str, Turns]) -> list[Row]:
-    rows = [_row(f"fine-tuning step, {name}", each.trainer, "processor-s") for name, each in turns.items()]
+    rows = [
+        benchmark_row("llm", f"fine-tuning step, {name}", each.trainer, "processor-s") for name, each in turns.items()
+    ]
     ours = [seconds for each in turns.values() for seconds in each.ours]
-    rows.append(_row("fine-tuning step", ours, "processor-s"))
+    rows.append(benchmark_row("llm", "fine-tuning step", ours, "processor-s"))
     for name, each in turns.items():
         ratios = [theirs / own for theirs, own in zip(each.trainer, each.ours, strict=True)]
-        row = _row(f"fine-tuning beside {name}", [60 / s for s in each.ours], "steps/processor-minute")
+        row = benchmark_row("llm", f"fine-tuning beside {name}", [60 / s for s in each.ours], "steps/processor-minute")
         row |= {"against": name, "ratio": statistics.median(ratios)}
         rows.append({**row, "ratio_low": min(ratios), "ratio_high": max(ratios)})
     hours = [seconds * PAPER_STEPS / 3600 for seconds in ours]
-    rows.append(_row(f"fine-tuning for {PAPER_STEPS:,} steps, evaluations not counted", hours, "processor-h"))
+    rows.append(
+        benchmark_row("llm", f"fine-tuning for {PAPER_STEPS:,} steps, evaluations not counted", hours, "processor-h")
+    )
     return rows
-
-
-def _row(case: str, values: list[float], unit: str) -> Row:
-    return {
-        "part": "llm",
-        "case": case,
-        "value": statistics.median(values),
-        "low": min(values),
-        "high": max(values),
-        "unit": unit,
-        "against": None,
-        "ratio": None,
-        "bound": None,
-        "of_bound": None,
-    }

@@ -12,6 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 import envs  # registers the environments  # noqa: F401
+from experiments.benchmark_rows import Row, benchmark_row
 from sim.arrays import IntArray
 from sim.clusters import InterestClusters
 from sim.config import WorldConfig
@@ -26,8 +27,6 @@ ROUNDS = 5
 _BATCH = 100_000  # users who ask at once
 _COPIED_BYTES = 2**28  # well beyond any cache
 _ENVIRONMENTS = 64
-
-Row = dict[str, Any]
 
 
 def simulator_rows(
@@ -54,7 +53,7 @@ def simulator_rows(
     figures = _in_turns(measures)
     bandwidth = statistics.median(figures["bandwidth"])
     rows = [_size_row(size, cases[size], figures[size], figures[centre], bandwidth) for size in cases]
-    rows.append(_row("memory bandwidth, one core", figures["bandwidth"], "bytes/s"))
+    rows.append(benchmark_row("simulator", "memory bandwidth, one core", figures["bandwidth"], "bytes/s"))
     rows.append(_environment_row(figures))
     return rows + _parts(cases[centre], slots) + _memory(cases[centre].world)
 
@@ -173,7 +172,7 @@ def _parts(case: _Case, slots: int) -> list[Row]:
             here = here[~feedback.left]
         timed("end_day: memories, churn, night", partial(world.end_day, came))
     return [
-        _row(part, [1e9 * s / n for s, n in zip(seconds, steps, strict=True)], "ns/user-step")
+        benchmark_row("simulator", part, [1e9 * s / n for s, n in zip(seconds, steps, strict=True)], "ns/user-step")
         for part, seconds in spent.items()
     ]
 
@@ -188,8 +187,8 @@ def _memory(world: World) -> list[Row]:
     records = platform.history_length * (8 + 4 + 1 + 4) + platform.seen_length * 8 + world.config.clusters.level_2 + 16
     per_user = world.population.num_bytes / n + 20
     return [
-        _row("memory of a user in the world", [per_user], "bytes/user"),
-        _row("memory of a user in the platform's records", [float(records)], "bytes/user"),
+        benchmark_row("simulator", "memory of a user in the world", [per_user], "bytes/user"),
+        benchmark_row("simulator", "memory of a user in the platform's records", [float(records)], "bytes/user"),
     ]
 
 
@@ -197,7 +196,7 @@ def _size_row(
     size: tuple[int, int, int], case: _Case, rates: list[float], centre: list[float], bandwidth: float
 ) -> Row:
     bound = bandwidth / case.bytes_touched
-    row = _row("{:,} users, {:,} items, {:,} interests".format(*size), rates, "user-steps/s")
+    row = benchmark_row("simulator", "{:,} users, {:,} items, {:,} interests".format(*size), rates, "user-steps/s")
     return {
         **row,
         "against": "the world's sizes",
@@ -211,21 +210,8 @@ def _size_row(
 
 
 def _environment_row(figures: dict[Any, list[float]]) -> Row:
-    row = _row(f"vector environment, {_ENVIRONMENTS} users of tiny", figures["vector_entry_point"], "user-steps/s")
+    row = benchmark_row(
+        "simulator", f"vector environment, {_ENVIRONMENTS} users of tiny", figures["vector_entry_point"], "user-steps/s"
+    )
     against = f"{_ENVIRONMENTS} scalar environments in SyncVectorEnv"
     return {**row, "against": against, "ratio": row["value"] / statistics.median(figures["sync"])}
-
-
-def _row(case: str, values: list[float], unit: str) -> Row:
-    return {
-        "part": "simulator",
-        "case": case,
-        "value": statistics.median(values),
-        "low": min(values),
-        "high": max(values),
-        "unit": unit,
-        "against": None,
-        "ratio": None,
-        "bound": None,
-        "of_bound": None,
-    }
