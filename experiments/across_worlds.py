@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from scipy.stats import t as student
 
+from experiments.inference.users import LEVEL
 from experiments.metrics import METRICS
 from experiments.results import plain
-from experiments.statistics import LEVEL
 from sim.errors import InvalidInput
 
 

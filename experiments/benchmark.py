@@ -9,10 +9,10 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from experiments.benchmark_agents import agent_rows
-from experiments.benchmark_llm import llm_rows
-from experiments.benchmark_llm_lookup import lookup_rows
-from experiments.benchmark_simulator import simulator_rows
+from experiments.benchmarks.agents import agent_rows
+from experiments.benchmarks.llm import llm_rows
+from experiments.benchmarks.llm_lookup import lookup_rows
+from experiments.benchmarks.simulator import simulator_rows
 from experiments.command import clear_errors, run_command
 from sim.config import WorldConfig, from_mapping
 from sim.errors import InvalidInput

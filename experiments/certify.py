@@ -18,7 +18,7 @@ from experiments.certificate.life import WARM_UP_DAYS
 from experiments.certificate.measures import Measures, measure
 from experiments.certificate.page import summary, write_certificate
 from experiments.command import clear_errors, run_command
-from experiments.figure_files import save_figure
+from experiments.figures.files import save_figure
 from experiments.stages import check_cache_dir, run_stage
 from experiments.workers import pool_of
 from sim.authored import authored_digest

@@ -11,9 +11,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from experiments import llm_arms, pipeline
 from experiments.command import clear_errors, run_command
-from experiments.figure_files import save_figure
+from experiments.figures.comparison import figures_of
+from experiments.figures.files import save_figure
 from experiments.metrics import ArmRun, Setting
-from experiments.plots import figures_of
 from experiments.protocol import CONTROL, check_experiment
 from experiments.report_page import write_report
 from experiments.results import assemble

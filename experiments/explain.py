@@ -20,10 +20,10 @@ from experiments import pipeline
 from experiments.arms import Arm
 from experiments.command import clear_errors, run_command
 from experiments.compare import check_study
-from experiments.explain_columns import Column, count_planner, counts_column, llm_columns, prompts_for
-from experiments.explain_search import Found, check_text, find_cluster
-from experiments.explain_text import as_text
-from experiments.explain_truth import majority_interests, personas_of_clusters, sharing
+from experiments.explaining.columns import Column, count_planner, counts_column, llm_columns, prompts_for
+from experiments.explaining.search import Found, check_text, find_cluster
+from experiments.explaining.text import as_text
+from experiments.explaining.truth import majority_interests, personas_of_clusters, sharing
 from experiments.llm_arms import settings_by_arm
 from experiments.llm_stages import find_weights, tuned_model
 from experiments.study import Study, build_agent

@@ -13,7 +13,7 @@ from agents.text_encoder import encoder_folder
 from experiments import pipeline
 from experiments.command import clear_errors, run_command
 from experiments.compare import check_study
-from experiments.figure_files import save_figure
+from experiments.figures.files import save_figure
 from experiments.llm_stages import find_weights
 from experiments.protocol import CONTROL
 from experiments.results import plain

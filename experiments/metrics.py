@@ -13,7 +13,7 @@ import numpy.typing as npt
 from scipy.special import gammaln
 
 from agents.novelty import novel_rows
-from experiments.statistics import UserSums
+from experiments.inference.users import UserSums
 from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.log import AGENT, InteractionLog
 

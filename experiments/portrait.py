@@ -8,9 +8,9 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.command import clear_errors, run_command
-from experiments.figure_files import save_figure
-from experiments.portrait_figures import person_figure, population_figure
-from experiments.portrait_story import live_and_watch
+from experiments.figures.files import save_figure
+from experiments.portraits.figures import person_figure, population_figure
+from experiments.portraits.story import live_and_watch
 from sim.config import WorldConfig, from_mapping
 from sim.errors import InvalidInput
 

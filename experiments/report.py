@@ -6,9 +6,9 @@ from typing import Any
 
 from experiments.across_worlds import find_runs, join, read_results
 from experiments.command import clear_errors
-from experiments.figure_files import save_figure, svg_source
+from experiments.figures.files import save_figure, svg_source
+from experiments.figures.worlds import COLUMNS, by_watch_time, compared_with, worlds_figure
 from experiments.html_page import write_page
-from experiments.plot_worlds import COLUMNS, by_watch_time, compared_with, worlds_figure
 from sim.files import write_json, write_text
 
 _DESCRIPTION = """\

@@ -11,12 +11,12 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from experiments.figure_files import svg_source
+from experiments.figures.comparison import CROWD, arm_styles, baselines, missing
+from experiments.figures.files import svg_source
+from experiments.figures.language_model import curve_rows, figure_3, figure_4a, tables
 from experiments.html_page import write_page
+from experiments.inference.users import MIN_ARM_USERS, MIN_REFERENCE_USERS
 from experiments.metrics import METRICS, RAREFIED_WATCHES, TRAILING_DAYS, Metric
-from experiments.plot_llm import curve_rows, figure_3, figure_4a, tables
-from experiments.plots import CROWD, arm_styles, baselines, missing
-from experiments.statistics import MIN_ARM_USERS, MIN_REFERENCE_USERS
 
 HEADLINES = (
     ("novel_impression_ratio_agent_slots", "Novelty of the agent's slots", "higher", "lower"),

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from experiments.inference.users import Lift, UserSums, ratio_interval, relative_lift, threshold_band
 from experiments.metrics import (
     ACTIVE_MINUTES,
     JACCARD_PAIRS,
@@ -23,7 +24,6 @@ from experiments.metrics import (
     user_sums,
     watch_minutes,
 )
-from experiments.statistics import Lift, UserSums, ratio_interval, relative_lift, threshold_band
 from sim.arrays import FloatArray, IntArray
 from sim.errors import InvalidInput
 

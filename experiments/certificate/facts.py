@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import t as student
 
-from experiments.statistics import LEVEL
+from experiments.inference.users import LEVEL
 from sim.config import WorldConfig
 
 JACCARD_LIVE = 0.17

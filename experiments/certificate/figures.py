@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from experiments.certificate.behaviour import FRACTION_EDGES, SESSION_EDGES
 from experiments.certificate.facts import JACCARD_LIVE, interval
 from experiments.certificate.probes import DRIFTS, GAP_DAYS, MONTH, REPEATS
-from experiments.figure_files import STYLE
+from experiments.figures.files import STYLE
 from sim.arrays import FloatArray
 
 _SIZE = (5.2, 3.3)  # inches

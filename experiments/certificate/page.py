@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from experiments.certificate.figures import captions
 from experiments.certificate.life import SLOTS, WARM_UP_DAYS
 from experiments.certificate.policies import EXPLORED_SLOTS, Exploring, Greedy, Informed, Random, WarmUp
-from experiments.figure_files import svg_source
+from experiments.figures.files import svg_source
 from experiments.html_page import write_page
 
 _POLICIES = (WarmUp, Random, Greedy, Exploring, Informed)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.statistics import UserSums, ratio_interval
+from experiments.inference.users import UserSums, ratio_interval
 from experiments.unseen.contestants import LLM
 from experiments.unseen.exam import Exam
 from experiments.unseen.measures import MEASURES, Measured, chance, ideal, measure

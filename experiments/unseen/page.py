@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from experiments.figure_files import STYLE, svg_source
+from experiments.figures.files import STYLE, svg_source
 from experiments.html_page import write_page
 from experiments.unseen.contestants import CONTESTANTS, LLM
 from experiments.unseen.measures import MEASURES

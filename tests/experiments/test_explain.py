@@ -21,10 +21,10 @@ from agents.llm.trie import LabelTrie
 from agents.llm.weights import BUNDLED_MODEL, prepare_weights
 from experiments import pipeline
 from experiments.explain import _checked, explain, split_texts
-from experiments.explain_columns import Column, llm_columns
-from experiments.explain_search import check_text, find_cluster
-from experiments.explain_text import as_text
-from experiments.explain_truth import majority_interests, personas_of_clusters, sharing
+from experiments.explaining.columns import Column, llm_columns
+from experiments.explaining.search import check_text, find_cluster
+from experiments.explaining.text import as_text
+from experiments.explaining.truth import majority_interests, personas_of_clusters, sharing
 from experiments.llm_stages import make_table, table_stream
 from sim.authored import read_interests
 from sim.clustering import build_clusters

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from experiments.portrait_story import live_and_watch
+from experiments.portraits.story import live_and_watch
 from sim.population import DISCOVERED, DORMANT
 from tests.sim.people import TINY
 

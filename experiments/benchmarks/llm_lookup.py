@@ -14,8 +14,8 @@ from tqdm import tqdm
 
 from agents.llm.planner import LLMTablePlanner
 from agents.llm.table import TransitionTable
-from experiments.benchmark_llm import authored_clusters
-from experiments.benchmark_rows import Row, benchmark_row
+from experiments.benchmarks.llm import authored_clusters
+from experiments.benchmarks.rows import Row, benchmark_row
 from sim.arrays import IntArray
 from sim.catalog import Catalog
 from sim.clusters import InterestClusters

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from experiments.statistics import (
+from experiments.inference.users import (
     MIN_REFERENCE_USERS,
     Interval,
     Lift,

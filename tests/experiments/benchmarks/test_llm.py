@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from experiments.benchmark_llm import authored_clusters
+from experiments.benchmarks.llm import authored_clusters
 
 
 def run(cache, *words):

@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 import envs  # registers the environments  # noqa: F401
-from experiments.benchmark_rows import Row, benchmark_row
+from experiments.benchmarks.rows import Row, benchmark_row
 from sim.arrays import IntArray
 from sim.clusters import InterestClusters
 from sim.config import WorldConfig

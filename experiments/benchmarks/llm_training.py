@@ -19,7 +19,7 @@ from agents.llm.model import compute_dtype, load_model, load_tokenizer
 from agents.llm.prompt import PromptTokens, tokenise_prompts
 from agents.llm.settings import LLMSettings
 from agents.llm.updates import Updates
-from experiments.benchmark_rows import Row, benchmark_row
+from experiments.benchmarks.rows import Row, benchmark_row
 from sim.clusters import InterestClusters
 from sim.random import RandomStream
 

@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 
 from agents.llm.table import label_skew
-from experiments.figure_files import image_bytes, save_figure
-from experiments.plots import (
+from experiments.figures.comparison import (
     arm_styles,
     figure_3,
     figure_4a,
@@ -13,6 +12,7 @@ from experiments.plots import (
     figures_of,
     missing,
 )
+from experiments.figures.files import image_bytes, save_figure
 from tests.experiments.synthetic import planted_results
 
 FIGURES = (figure_3, figure_4a, figure_4b, figure_4c, figure_5)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from experiments.benchmark_llm_lookup import BOUND, _cold, _share_in_memory, lookup_rows
+from experiments.benchmarks.llm_lookup import BOUND, _cold, _share_in_memory, lookup_rows
 
 
 def test_rows_add_up():
@@ -28,7 +28,7 @@ def test_cold_is_cold_or_not_told(tmp_path, monkeypatch):
         np.save(tmp_path / f"{name}.npy", np.zeros((24**2, 10), dtype))
     bar = type("Bar", (), {"update": lambda self: None})()
     pairs = np.zeros((2, 2, 5), int)
-    monkeypatch.setattr("experiments.benchmark_llm_lookup._share_in_memory", lambda array: 0.5)
+    monkeypatch.setattr("experiments.benchmarks.llm_lookup._share_in_memory", lambda array: 0.5)
     assert _cold(tmp_path, 24, pairs, bar) is None
-    monkeypatch.setattr("experiments.benchmark_llm_lookup._share_in_memory", lambda array: 0.0)
+    monkeypatch.setattr("experiments.benchmarks.llm_lookup._share_in_memory", lambda array: 0.0)
     assert len(_cold(tmp_path, 24, pairs, bar)) == 2

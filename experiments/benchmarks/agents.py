@@ -13,7 +13,7 @@ from tqdm import tqdm
 from agents.base import Agent
 from experiments import llm_arms, pipeline
 from experiments.arms import Arm
-from experiments.benchmark_rows import Row, benchmark_row
+from experiments.benchmarks.rows import Row, benchmark_row
 from experiments.compare import check_study
 from sim.arrays import IntArray
 from sim.errors import InvalidInput

@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from experiments.figure_files import STYLE
-from experiments.plot_axes import signed
+from experiments.figures.axes import signed
+from experiments.figures.files import STYLE
 
 COLUMNS = (
     ("arms", "novel_impression_ratio_agent_slots", "novel impressions,\nagent's slots"),

@@ -9,7 +9,7 @@ from agents.llm.batches import Batches
 from agents.llm.evaluation import Samples
 from agents.llm.model import load_tokenizer
 from agents.llm.prompt import tokenise_prompts
-from experiments.benchmark_llm_training import RIVALS, full_sequences, take_turns, training_rows
+from experiments.benchmarks.llm_training import RIVALS, full_sequences, take_turns, training_rows
 from sim.random import RandomStream
 from tests.agents.llm.conftest import clusters, make_settings, small_weights, weights  # noqa: F401
 

@@ -14,8 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from experiments.figure_files import STYLE
-from experiments.plot_axes import (
+from experiments.figures.axes import (
     COLOURS,
     MARKERS,
     drawn_missing,
@@ -25,8 +24,9 @@ from experiments.plot_axes import (
     signed,
     zero_lines,
 )
-from experiments.plot_grids import Curve, grid_figure
-from experiments.plot_llm import figure_3, figure_4a, missing_llm
+from experiments.figures.files import STYLE
+from experiments.figures.grids import Curve, grid_figure
+from experiments.figures.language_model import figure_3, figure_4a, missing_llm
 from sim.arrays import FloatArray
 
 NOVELTY, FEEDBACK = "novel_impression_ratio_agent_slots", "positive_rate_agent_slots"

@@ -29,7 +29,7 @@ from sim.clusters import InterestClusters
 from sim.errors import InvalidInput
 from sim.log import InteractionLog
 
-_CODE = ("sim", "agents/llm", "experiments/explain_columns.py")
+_CODE = ("sim", "agents/llm", "experiments/explaining/columns.py")
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from agents.llm.model import compute_dtype, load_model, load_tokenizer
 from agents.llm.prompt import PromptTokens, tokenise_prompts
 from agents.llm.scoring import PrefixCache, label_log_probabilities
 from agents.llm.trie import LabelTrie
-from experiments.benchmark_llm_training import training_rows
-from experiments.benchmark_rows import Row, benchmark_row
+from experiments.benchmarks.llm_training import training_rows
+from experiments.benchmarks.rows import Row, benchmark_row
 from experiments.llm_arms import check_llm
 from experiments.llm_stages import find_weights
 from experiments.stages import check_cache_dir

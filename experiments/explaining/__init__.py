@@ -1,0 +1,1 @@
+"""What a planner proposes for two interests, side by side with its rivals (``interestlab explain``)."""

@@ -1,0 +1,1 @@
+"""Figures: drawn with matplotlib, written as SVG and PNG."""

@@ -1,0 +1,1 @@
+"""What differences mean: intervals, bands and tests over users, days and worlds."""
