@@ -1,0 +1,150 @@
+"""``report.html`` of ``interestlab paper``: verdicts, controls, figures, every arm; one file, no network."""
+
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from experiments.claims.live import COMPARABLE
+from experiments.claims.plan import A_A, ALPHA_0, CURATION, MAIN, NOTHING_TO_FIND, TWIN
+from experiments.claims.verdicts import FAILS, HOLDS
+from experiments.figures.files import svg_source
+from experiments.html_page import write_page
+from experiments.metrics import METRICS, Metric
+from experiments.report_page import BROAD
+
+TITLES = {
+    MAIN: "The comparison",
+    TWIN: "The LLM and its twin (alpha = 1)",
+    ALPHA_0: "The same with labels permuted (alpha = 0)",
+    NOTHING_TO_FIND: "Nothing to find, no satiation",
+    A_A: "The same agent twice (A/A)",
+    CURATION: "Two curations",
+}
+"""Headings of the variants' tables."""
+
+CAPTIONS = {
+    "figure_3": "Share of all pairs of clusters that have each label as their best, from the most to the least frequent. "
+    "Faint: worlds; bold: their mean.",
+    "figure_4a": "Share of freely generated texts that are exactly a cluster's name, and recall of transitions, over "
+    "fine-tuning steps. Faint: worlds; bands hold for all steps at once.",
+    "figure_4b": "Novel impressions against positive feedback on the agent's own slots, relative to the hierarchical "
+    "bandit. Crosses: worlds; bars: 95% intervals over worlds.",
+    "figure_4c": "UCI@N: users with at least N distinct clusters in the last seven days, relative to the bandit. Faint: "
+    "worlds; bands hold for all N at once. Grey ground: the paper's range of N, as shares of all clusters.",
+    "figure_5": "Watch time and active users on each day, relative to production alone. Faint: worlds; bands hold for "
+    "all days at once.",
+    "controls": "What must vanish, beside what it is the control of. Grey: a world. Blue: the mean and its 95% interval.",
+}
+"""What is drawn in each figure."""
+
+_KINDS = {HOLDS: "good", FAILS: "bad"}
+
+
+def write_paper_page(
+    results: dict[str, Any], claims: list[dict[str, Any]], figures: dict[str, Figure], path: Path
+) -> Path:
+    """Write the page, first under a temporary name, then renamed.
+
+    Args:
+        results: as ``interestlab paper`` writes them.
+        claims: their claims, with C8 as this machine's clock has it.
+        figures: by name.
+        path: of the page.
+    """
+    config = results["config"][MAIN]
+    content = {
+        "title": "User interest exploration with a language model: the paper's claims, in simulation",
+        "setting": _setting(config, results["seeds"]),
+        "counts": _counts(claims),
+        "claims": [_row(claim) for claim in claims],
+        "controls": [_row(control) for control in results["controls"]],
+        "figures": [_figure(name, caption, figures.get(name)) for name, caption in CAPTIONS.items()],
+        "variants": [_variant(name, of_variant) for name, of_variant in results["variants"].items()],
+        "config": _flat(config),
+        "num_worlds": len(results["seeds"]),
+        "comparable": f"{COMPARABLE:.0%}",
+        "metrics": METRICS,
+    }
+    return write_page("paper.html.j2", content, path)
+
+
+def _setting(config: dict[str, Any], seeds: list[int]) -> str:
+    world, experiment = config["world"], config["experiment"]
+    how = {"twins": "the same users under the same luck in every arm", "split": "other users in every arm"}
+    return (
+        f"{len(seeds)} worlds (seeds {', '.join(map(str, seeds))}) of {world['num_users']:,} users, "
+        f"{world['num_items']:,} items and {world['num_interests']} interests; {experiment['burn_in_days']} days under "
+        f"production, then {experiment['days']} days with {experiment['exploration_slots']} of {experiment['slots']} "
+        f"slots the agent's, {how.get(experiment['diversion'], experiment['diversion'])}."
+    )
+
+
+def _counts(claims: list[dict[str, Any]]) -> str:
+    verdicts = [claim["verdict"] for claim in claims]
+    return ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in dict.fromkeys(sorted(verdicts)))
+
+
+def _row(claim: dict[str, Any]) -> dict[str, Any]:
+    """A claim's or control's row as text."""
+    known = [abs(claim[key]) for key in ("here", "low", "high") if claim[key] is not None]
+    digits = 1 if max(known, default=0.0) >= 1 else 2
+    sign = "" if claim["unit"] in ("hours", "% of N", "% at best", "% of tests") else "+"
+
+    def text(value: float | None) -> str:
+        return "\N{EN DASH}" if value is None else f"{value:{sign}.{digits}f}".replace("-", "\N{MINUS SIGN}")
+
+    between = "" if claim["low"] is None or claim["high"] is None else f"[{text(claim['low'])}, {text(claim['high'])}]"
+    return {**claim, "here": text(claim["here"]), "interval": between, "kind": _KINDS.get(claim["verdict"], "open")}
+
+
+def _figure(name: str, caption: str, figure: Figure | None) -> dict[str, Any]:
+    return {
+        "name": name,
+        "title": name.replace("_", " ").capitalize(),
+        "caption": caption,
+        "source": None if figure is None else svg_source(figure),
+        "broad": figure is not None and figure.get_figwidth() > BROAD,
+    }
+
+
+def _variant(name: str, of_variant: dict[str, Any]) -> dict[str, Any]:
+    """Every arm's metrics over worlds, with the differences to the control below them."""
+    arms = of_variant["arms"]
+    rows = [
+        (arm, [_cell(arms[arm][m.name], of_variant["lifts"].get(arm, {}).get(m.name), m) for m in METRICS])
+        for arm in arms
+    ]
+    reports = [(seed, f"{name}/seed_{seed}/report.html") for seed in of_variant["seeds"]]
+    title = TITLES.get(name, name)
+    return {"name": name, "title": title, "control": of_variant["control"], "rows": rows, "reports": reports}
+
+
+def _cell(value: dict[str, Any], lift: dict[str, Any] | None, metric: Metric) -> dict[str, str]:
+    if value["mean"] is None:
+        return {"value": "", "text": "\N{EN DASH}", "interval": "", "lift": ""}
+    factor, sign = (100.0, "%") if metric.unit == "share" else (1.0, "")
+    digits = 1 if abs(value["mean"] * factor) >= 10 else 2 if abs(value["mean"] * factor) >= 1 else 3
+    difference = ""
+    if lift is not None and lift["mean"] is not None:
+        difference = f"{100 * lift['mean']:+.1f}%" + _between(lift, 100.0, "+.1f")
+    return {
+        "value": f"{value['mean']:.10g}",
+        "text": f"{value['mean'] * factor:.{digits}f}{sign}".replace("-", "\N{MINUS SIGN}"),
+        "interval": _between(value, factor, f".{digits}f").strip(),
+        "lift": difference.replace("-", "\N{MINUS SIGN}"),
+    }
+
+
+def _between(found: dict[str, Any], factor: float, style: str) -> str:
+    if found["low"] is None or found["high"] is None:
+        return ""
+    text = f" [{factor * found['low']:{style}}, {factor * found['high']:{style}}]"
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def _flat(tree: Any, path: str = "") -> list[tuple[str, str]]:
+    """Nested settings as ``(dotted key, value)`` rows."""
+    if not isinstance(tree, dict):
+        return [(path, ", ".join(map(str, tree)) if isinstance(tree, list) else str(tree))]
+    return [row for key, value in tree.items() for row in _flat(value, f"{path}.{key}" if path else str(key))]

@@ -1,0 +1,108 @@
+"""``interestlab paper``: the paper's figures and claims over several worlds, with their controls."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from experiments.benchmarks.llm_lookup import lookup_rows
+from experiments.claims.controls import controls
+from experiments.claims.cost import ahead
+from experiments.claims.figures import paper_figures
+from experiments.claims.language_model import c5, c6, c7, c8
+from experiments.claims.live import c1, c2, c3, c4
+from experiments.claims.page import write_paper_page
+from experiments.claims.plan import MAIN, Comparison, plan
+from experiments.claims.runs import check_all, run_all
+from experiments.claims.speed import Speed, speed_of
+from experiments.claims.worlds import Variants, read_variants
+from experiments.command import clear_errors, run_command
+from experiments.figures.files import save_figure
+from experiments.results import plain
+from sim.files import write_json
+
+_LOOKUPS = 200
+
+OmegaConf.register_new_resolver("times", lambda factor, number: factor * number, replace=True)
+
+
+def paper(config: DictConfig, folder: Path) -> Path:
+    """Run what has not been run, and write report.html, results.json, timings.json and the figures into ``folder``.
+
+    Returns:
+        The path of report.html.
+
+    Raises:
+        InvalidInput: a setting is wrong, or weights are missing; before anything runs.
+    """
+    comparisons = plan(config, folder)
+    check_all(comparisons)
+    workers = int(config.runtime.workers)
+    print(ahead(comparisons, workers), flush=True)
+    run_all(comparisons, workers)
+    variants = read_variants(comparisons)
+    results = joined(variants, comparisons)
+    level_2 = comparisons[0].study().world.clusters.level_2
+    speed = speed_of(comparisons, lookup_rows(level_2, _LOOKUPS)[0], workers)
+    figures = paper_figures(variants)
+    write_json(folder / "results.json", results)
+    write_json(folder / "timings.json", plain({"speed": speed.facts(), "comparisons": _seconds(comparisons)}))
+    for name, figure in figures.items():
+        save_figure(figure, folder / "figures", name)
+    return write_paper_page(results, _with_speed(results["claims"], speed), figures, folder / "report.html")
+
+
+def joined(variants: Variants, comparisons: list[Comparison]) -> dict[str, Any]:
+    """What ``results.json`` holds: ``claims``, ``controls``, and every variant's arms over worlds; no durations."""
+    claims = [claim(variants) for claim in (c1, c2, c3, c4, c5, c6, c7, c8)]
+    configs = {each.variant: each.config for each in reversed(comparisons)}
+    return dict(
+        plain(
+            {
+                "seeds": list(variants[MAIN].seeds),
+                "claims": [claim.row() for claim in claims],
+                "controls": [control.row() for control in controls(variants)],
+                "variants": {name: worlds.summary() for name, worlds in variants.items()},
+                "config": {name: _done(configs[name]) for name in variants},
+            }
+        )
+    )
+
+
+def _done(config: dict[str, Any]) -> dict[str, Any]:
+    """What was done, not where and how, in every world; of the agents, those in the arms."""
+    arms = config["experiment"]["arms"]
+    left_out = ("cache_dir", "runtime", "seed", "agents")
+    agents = {name: agent for name, agent in config["agents"].items() if name in arms}
+    return {**{key: value for key, value in config.items() if key not in left_out}, "agents": agents}
+
+
+def _with_speed(claims: list[dict[str, Any]], speed: Speed) -> list[dict[str, Any]]:
+    """The claims with the one about time as this machine has it."""
+    return [plain(speed.claim().row()) if row["id"] == "C8" else row for row in claims]
+
+
+def _seconds(comparisons: list[Comparison]) -> dict[str, Any]:
+    return {
+        each.name: json.loads((each.folder / "timings.json").read_text(encoding="utf-8"))["seconds"]
+        for each in comparisons
+    }
+
+
+@hydra.main(version_base="1.3", config_path="pkg://conf", config_name="paper")
+def _task(config: DictConfig) -> None:
+    with clear_errors("paper"):
+        page = paper(config, Path(HydraConfig.get().runtime.output_dir))
+        print(f"report: {page.resolve()}")
+
+
+def main() -> None:
+    """Entry point of the command."""
+    run_command("paper", _task)
+
+
+if __name__ == "__main__":
+    main()
