@@ -84,13 +84,13 @@ def controls(variants: Variants) -> list[Claim]:
 
 
 def against_twin(stated: Stated, worlds: Worlds | None) -> Claim:
-    """The LLM's edge over its random-weights twin: must be gone at alpha = 0 (``gone``), and be there at 1 (``above``)."""
+    """The LLM's edge over its random-weights twin must be gone at alpha = 0 (``gone``), there at 1 (``above``)."""
     if worlds is None or not worlds.has(LLM, RANDOM_WEIGHTS):
         return stated.not_run("The variant was not run.")
     edge, discoveries = (worlds.against(LLM, RANDOM_WEIGHTS, metric) for metric in (EDGE, DISCOVERIES))
     verdict = gone(edge, WORTH) if stated is PERMUTED else above(edge)
-    why = f"Relative to the twin: novel positives {percent(edge)}, discoveries {percent(discoveries)}. {twin_trained(worlds)}"
-    return stated.judged(edge, "% to the twin", verdict, why)
+    why = f"Relative to the twin: novel positives {percent(edge)}, discoveries {percent(discoveries)}. "
+    return stated.judged(edge, "% to the twin", verdict, why + twin_trained(worlds))
 
 
 def twin_trained(worlds: Worlds) -> str:
@@ -148,7 +148,7 @@ def splits(worlds: Worlds) -> Claim:
     """
     if not worlds.has(CONTROL):
         return SPLIT.not_run("An arm is missing.")
-    shares = {metric: 0.0 for metric in FALSE_POSITIVES_OF}
+    shares = dict.fromkeys(FALSE_POSITIVES_OF, 0.0)
     for results, folder in zip(worlds.each, worlds.folders, strict=True):
         for metric, share in false_positives(results, folder).items():
             shares[metric] += share / len(worlds.each)

@@ -57,14 +57,17 @@ def ahead(comparisons: list[Comparison], workers: int) -> str:
     for variant in dict.fromkeys(each.variant for each in comparisons):
         of_variant = [each for each in comparisons if each.variant == variant]
         what = "tables of " if of_variant[0].tables_only else ""
-        arms = ", ".join(of_variant[0].config["experiment"]["arms"])
+        names = (
+            of_variant[0].study().agents if of_variant[0].tables_only else of_variant[0].config["experiment"]["arms"]
+        )
+        arms = ", ".join(names)
         seeds = ", ".join(str(each.seed) for each in of_variant)
         lines.append(f"  {variant}: {what}{arms}; worlds {seeds}")
     minutes = core_seconds(left) / 60
     side = min(workers, max(1, len(left)))
     lines.insert(0, f"paper: {len(comparisons)} comparisons, {len(comparisons) - len(left)} of them finished")
     lines.append(
-        f"  ahead: some {math.ceil(minutes):,} core-minutes with an empty cache, so {math.ceil(minutes / side):,} minutes "
-        f"on {side} quiet core{'s' if side > 1 else ''} (a guess from world=small); what is in the cache is not done again"
+        f"  ahead: some {math.ceil(minutes):,} core-minutes with an empty cache, {math.ceil(minutes / side):,} minutes "
+        f"on {side} quiet core{'s' if side > 1 else ''} (a guess from world=small); the cache saves what it has"
     )
     return "\n".join(lines)

@@ -25,34 +25,34 @@ C5 = Stated(
     "C5",
     "The match rate is learned first and passes 99%",
     "“formatting learning … kicks in first”, then recall; “a high match rate (over 99%)” (section 3.3, figure 4a)",
-    f"In every world the strict match rate reaches {MATCHED:.0%}, at a step no later than the one where held-out {RECALL} "
-    "is highest; does not hold if in no world.",
+    f"In every world the strict match rate reaches {MATCHED:.0%}, at a step no later than the one where held-out "
+    f"{RECALL} is highest; does not hold if in no world.",
 )
 C6 = Stated(
     "C6",
     "Held-out recall then rises, peaks and falls with more steps; it stays far below recall on the fine-tuning set",
-    "“recall for a separate test set increases …, reaching its peak at around 3,000 steps before gradually decreasing”, "
-    "“much lower than that of the fine-tuning set” (section 3.3, figure 4a)",
-    f"Differences of {RECALL}: from step 0 to the peak of the mean curve, from the peak to the last step, and from "
-    "held-out pairs to the fine-tuning set at the last step: all three intervals lie above 0. Does not hold if one lies "
-    "below. A curve that is highest at its end says nothing of a fall.",
+    "“recall for a separate test set increases …, reaching its peak at around 3,000 steps before gradually "
+    "decreasing”, “much lower than that of the fine-tuning set” (section 3.3, figure 4a)",
+    f"{RECALL} on held-out pairs, at the peak of the mean curve above step 0 and above the last step, and below the "
+    "fine-tuning set's at the last step: all three differences' intervals lie above 0. Does not hold if one lies below. "
+    "A curve that is highest at its end says nothing of a fall.",
 )
 C7 = Stated(
     "C7",
     "Diversified curation removes the dominant labels and thins the long tail",
-    "With diverse data “these dominant labels disappear, and the number of generated clusters with very low frequency … "
-    "also decreases” (section 3.3, figure 3)",
-    "Over all pairs, diversified against random curation: Gini index and share of the most frequent hundredth of labels "
-    "are lower, entropy and coverage are higher: all four intervals lie on their side of 0. Does not hold if one lies "
-    "on the other.",
+    "With diverse data “these dominant labels disappear, and the number of generated clusters with very low frequency "
+    "… also decreases” (section 3.3, figure 3)",
+    "Over all pairs, diversified against random curation: Gini index and share of the most frequent hundredth of "
+    "labels are lower, entropy and coverage are higher: all four intervals lie on their side of 0. Does not hold if "
+    "one lies on the other.",
 )
 C8 = Stated(
     "C8",
     "The table for all pairs is made offline within a few hours; serving is a look-up",
     "“batch inference … to obtain novel interests for each cluster pair under just a few hours”, “simple table lookup” "
     "(section 3.2)",
-    f"At the rate at which this run's tables were filled, {PAPERS_PAIRS:,} pairs take at most {FEW_HOURS:g} hours on this "
-    "machine.",
+    f"At the rate at which this run's tables were filled, {PAPERS_PAIRS:,} pairs take at most {FEW_HOURS:g} hours on "
+    "this machine.",
 )
 
 
@@ -109,7 +109,7 @@ def c7(variants: Variants) -> Claim:
     if worlds is None or any(found.mean is None for found in better.values()):
         return C7.not_run("There are no two tables to compare.")
     why = "; ".join(
-        f"{title} {_mean(worlds, LLM, key)} with diversified, {_mean(worlds, RANDOM_CURATION, key)} with random curation"
+        f"{title} {_mean(worlds, LLM, key)} diversified, {_mean(worlds, RANDOM_CURATION, key)} random"
         for key, (title, _) in SPREAD.items()
     )
     return C7.judged(better["gini"], "points of Gini less", jointly([above(f) for f in better.values()]), f"{why}.")

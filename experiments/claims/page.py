@@ -24,17 +24,18 @@ TITLES = {
 """Headings of the variants' tables."""
 
 CAPTIONS = {
-    "figure_3": "Share of all pairs of clusters that have each label as their best, from the most to the least frequent. "
-    "Faint: worlds; bold: their mean.",
+    "figure_3": "Share of all pairs of clusters that have each label as their best, from the most to the least "
+    "frequent. Faint: worlds; bold: their mean.",
     "figure_4a": "Share of freely generated texts that are exactly a cluster's name, and recall of transitions, over "
     "fine-tuning steps. Faint: worlds; bands hold for all steps at once.",
     "figure_4b": "Novel impressions against positive feedback on the agent's own slots, relative to the hierarchical "
     "bandit. Crosses: worlds; bars: 95% intervals over worlds.",
-    "figure_4c": "UCI@N: users with at least N distinct clusters in the last seven days, relative to the bandit. Faint: "
-    "worlds; bands hold for all N at once. Grey ground: the paper's range of N, as shares of all clusters.",
+    "figure_4c": "UCI@N: users with at least N distinct clusters in the last seven days, relative to the bandit. "
+    "Faint: worlds; bands hold for all N at once. Grey ground: the paper's range of N, as shares of all clusters.",
     "figure_5": "Watch time and active users on each day, relative to production alone. Faint: worlds; bands hold for "
     "all days at once.",
-    "controls": "What must vanish, beside what it is the control of. Grey: a world. Blue: the mean and its 95% interval.",
+    "controls": "What must vanish, beside what it is the control of. Grey: a world. Blue: the mean and its interval "
+    "(95%, over worlds).",
 }
 """What is drawn in each figure."""
 

@@ -38,7 +38,7 @@ class Speed:
         return PAPERS_PAIRS / self.pairs_per_second / self.processes / 3600 if self.pairs_per_second else None
 
     def claim(self) -> Claim:
-        """C8: holds if the paper's pairs take at most ``FEW_HOURS`` at the measured rate, and does not hold otherwise."""
+        """C8: holds if the paper's pairs take at most ``FEW_HOURS`` at the measured rate, else does not hold."""
         hours = self.hours()
         if hours is None or self.pairs_per_second is None:
             return C8.not_run("There is no table.")
