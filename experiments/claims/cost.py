@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Iterable
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -19,19 +20,23 @@ _PAIR = 1 / 150
 _USERS, _DAYS = 2000, 14
 
 
-def core_seconds(comparisons: list[Comparison]) -> float:
-    """Roughly how long comparisons take one quiet core, what they share counted once, an empty cache assumed.
+Pieces = dict[str, float]
+"""Seconds of one quiet core of every stage of a comparison; stages that are the same have the same key."""
+
+
+def core_seconds(comparisons: Iterable[Pieces]) -> float:
+    """How long comparisons take one quiet core, what they share counted once, an empty cache assumed."""
+    together: Pieces = {}
+    for pieces in comparisons:
+        together |= pieces
+    return sum(together.values())
+
+
+def pieces_of(comparison: Comparison) -> Pieces:
+    """Roughly what a comparison takes.
 
     The constants are those of ``world=small`` and SmolLM2-135M: for other worlds and models it is a guess.
     """
-    pieces: dict[str, float] = {}
-    for each in comparisons:
-        pieces |= _pieces(each)
-    return sum(pieces.values())
-
-
-def _pieces(comparison: Comparison) -> dict[str, float]:
-    """Seconds of every stage of a comparison; stages that are the same have the same key."""
     study, config = comparison.study(), comparison.config
     experiment, users = study.experiment, study.world.num_users / _USERS
     where = json.dumps([comparison.seed, config["world"], config["production"], experiment.burn_in_days])
@@ -63,7 +68,7 @@ def ahead(comparisons: list[Comparison], workers: int) -> str:
         arms = ", ".join(names)
         seeds = ", ".join(str(each.seed) for each in of_variant)
         lines.append(f"  {variant}: {what}{arms}; worlds {seeds}")
-    minutes = core_seconds(left) / 60
+    minutes = core_seconds(map(pieces_of, left)) / 60
     side = min(workers, max(1, len(left)))
     lines.insert(0, f"paper: {len(comparisons)} comparisons, {len(comparisons) - len(left)} of them finished")
     lines.append(

@@ -34,8 +34,8 @@ C6 = Stated(
     "“recall for a separate test set increases …, reaching its peak at around 3,000 steps before gradually "
     "decreasing”, “much lower than that of the fine-tuning set” (section 3.3, figure 4a)",
     f"{RECALL} on held-out pairs, at the peak of the mean curve above step 0 and above the last step, and below the "
-    "fine-tuning set's at the last step: all three differences' intervals lie above 0. Does not hold if one lies below. "
-    "A curve that is highest at its end says nothing of a fall.",
+    "fine-tuning set's at the last step: all three differences' intervals lie above 0. Does not hold if one lies "
+    "below. A curve that is highest at its end says nothing of a fall.",
 )
 C7 = Stated(
     "C7",

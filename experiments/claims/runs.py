@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 
 from experiments import llm_arms, pipeline
-from experiments.claims.cost import core_seconds
+from experiments.claims.cost import Pieces, core_seconds, pieces_of
 from experiments.claims.plan import Comparison
 from experiments.compare import check_study, compare
 from experiments.llm_arms import find_all_weights, settings_by_arm
@@ -44,7 +44,7 @@ def run_all(comparisons: list[Comparison], workers: int) -> None:
     if not left:
         return
     side = min(workers, len(left))
-    total = core_seconds(left)
+    pieces = {each.name: pieces_of(each) for each in left}
     with (
         tqdm(
             total=100, desc="paper", unit="%", dynamic_ncols=True, bar_format="{l_bar}{bar}| {elapsed}{postfix}"
@@ -53,7 +53,7 @@ def run_all(comparisons: list[Comparison], workers: int) -> None:
     ):
         running = {pool.submit(run_one, each, max(1, workers // len(left))): each for each in left}
         try:
-            _watch(running, bar, total)
+            _watch(running, bar, pieces)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
@@ -88,14 +88,14 @@ def make_tables(config: DictConfig, folder: Path) -> None:
     )
 
 
-def _watch(running: dict[Future[None], Comparison], bar: Any, total: float) -> None:
+def _watch(running: dict[Future[None], Comparison], bar: Any, pieces: dict[str, Pieces]) -> None:
     """Move the bar until all is done, or something fails."""
-    left = set(running)
+    left, total = set(running), core_seconds(pieces.values())
     while left:
         finished, left = wait(left, timeout=1.0, return_when="FIRST_COMPLETED")
         for future in finished:
             future.result()  # raises what the comparison raised
-        waiting = core_seconds([running[future] for future in left])
+        waiting = core_seconds(pieces[running[future].name] for future in left)
         bar.update(max(0.0, round(100 * (1 - waiting / total), 1) - bar.n))
         doing = [f"{running[f].name}: {step}" for f in left if f.running() and (step := _step(running[f]))]
         done = f"{len(running) - len(left)} of {len(running)} done"
