@@ -91,7 +91,7 @@ def percent(found: OverWorlds, digits: int = 1, unit: str = "%") -> str:
     """A relative difference as ``+4.3% [+1.0, +7.6]``."""
     if found.mean is None:
         return "unknown"
-    style = f"+.{digits}f"
+    style = f"+z.{digits}f"
     between = (
         "" if found.low is None or found.high is None else f" [{100 * found.low:{style}}, {100 * found.high:{style}}]"
     )

@@ -113,7 +113,7 @@ def test_c4(watch, active, slope, verdict):
     claim = c4(variants)
     assert claim.verdict == verdict
     assert claim.here == pytest.approx(100 * watch)
-    assert f"watch time {100 * slope:+.2f} points".replace("-", "\N{MINUS SIGN}") in claim.why
+    assert f"watch time {100 * slope:+z.2f} points".replace("-", "\N{MINUS SIGN}") in claim.why
 
 
 @pytest.mark.parametrize("claim", [c1, c2, c3, c4])
