@@ -55,7 +55,7 @@ def test_the_page_is_whole_and_needs_no_network(page):
 def test_every_figure_is_there(page, variants):
     assert page.count("data:image/svg+xml;base64,") == len(CAPTIONS) == len(paper_figures(variants))
     for name in CAPTIONS:
-        assert f'id="{name}"' in page
+        assert f'id="drawn_{name}"' in page
 
 
 def test_claims_and_controls_stand_on_top_with_their_verdicts(page, results):
