@@ -99,8 +99,8 @@ def test_3_of_one_table(results):
 
 
 def test_figures_of_leaves_out_what_has_no_data(results):
-    assert list(figures_of(results)) == ["figure_3", "figure_4a", "figure_4b", "figure_4c", "figure_5"]
-    assert list(figures_of(planted_results(("control", "llm")))) == ["figure_4c", "figure_5"]
+    assert list(figures_of(results)) == ["figure_3", "figure_4a", "figure_4b", "figure_4c", "figure_5", "sequential"]
+    assert list(figures_of(planted_results(("control", "llm")))) == ["figure_4c", "figure_5", "sequential"]
     assert figures_of(planted_results(("control",))) == {}
 
 

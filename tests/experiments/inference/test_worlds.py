@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom, ttest_1samp
 
@@ -15,7 +15,9 @@ worlds = st.lists(
 ).filter(lambda pairs: np.std([y for y, _ in pairs]) > 1e-6)  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore")  # of statsmodels, on what is not compared
 @given(worlds)
+@settings(deadline=None)
 def test_random_effects_are_those_of_statsmodels(pairs):
     meta = pytest.importorskip("statsmodels.stats.meta_analysis")
     values, errors = ([pair[k] for pair in pairs] for k in (0, 1))
