@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from experiments.figures.axes import floats, legend_below, panels_of, signed, zero_lines
+from experiments.figures.axes import drawn_missing, floats, legend_below, panels_of, signed, zero_lines
 from experiments.figures.files import STYLE
 from experiments.figures.grids import Curve, grid_figure
 from experiments.metrics import METRICS, PRIMARY
@@ -30,7 +30,7 @@ def curves_of(results: dict[str, Any]) -> dict[str, dict[str, Curve]]:
             curve = of_arm.get(metric)
             if curve is None or all(low is None for low in curve["low"]):
                 continue
-            title = f"{_TITLES[metric]},\nso far, against\n{curve['vs']} (%)"
+            title = f"{_TITLES[metric]}, so far, against {curve['vs']} (%)".replace(", ", ",\n")
             days = np.asarray(curve["day"], dtype=float)
             of_metric = found.setdefault(title, {})
             of_metric[name] = Curve(days, curve["relative"], curve["low"], curve["high"])
@@ -49,7 +49,9 @@ def sequential_figure(results: dict[str, Any], styles: dict[str, dict[str, Any]]
     if max(map(len, found.values()), default=0) > crowd:
         return grid_figure(found, "day of the experiment")
     with matplotlib.rc_context(STYLE):
-        figure, panels = panels_of(len(found), 0.6 + 2.1 * len(found))
+        figure, panels = panels_of(max(1, len(found)), 0.6 + 2.1 * max(1, len(found)))
+        if drawn_missing(panels[0], missing_sequential(results)):
+            return figure
         for axes, (title, curves) in zip(panels, found.items(), strict=True):
             zero_lines(axes)
             for name, curve in curves.items():

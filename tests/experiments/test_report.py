@@ -54,6 +54,8 @@ def test_the_page_and_the_table_name_every_arm_and_the_longest_watched_stands_fi
     order = [row.split(" | ")[0].removeprefix("| ") for row in rows]
     lifts = join(runs)["lifts"]
     assert set(order) == {"control", "bandit", "llm", "random"}
+    tau = 100 * lifts["llm"]["watch_minutes_per_user_day"]["tau"]
+    assert f"\N{GREEK SMALL LETTER TAU} {tau:.1f}" in next(row for row in rows if row.startswith("| llm"))
     means = [lifts[arm]["watch_minutes_per_user_day"]["mean"] if arm != "control" else 0.0 for arm in order]
     assert means == sorted(means, reverse=True)
     assert all(f">{arm}<" in page for arm in order)
