@@ -39,7 +39,8 @@ def _cell(value: dict[str, Any] | None, signed: bool) -> str:
     style = "+.1f" if signed else ".1f"
     mean, low, high = (100 * value[key] if value[key] is not None else None for key in ("mean", "low", "high"))
     between = "" if low is None else f" [{low:{style}}, {high:{style}}]"
-    return f"{mean:{style}}{between}".replace("-", "\N{MINUS SIGN}")
+    apart = "" if not signed or value["tau"] is None else f" \N{GREEK SMALL LETTER TAU} {100 * value['tau']:.1f}"
+    return f"{mean:{style}}{between}{apart}".replace("-", "\N{MINUS SIGN}")
 
 
 def markdown(heads: list[str], rows: list[list[str]]) -> str:
