@@ -8,7 +8,7 @@ from typing import Any
 from experiments.plugins import choices, with_plugins
 from sim.errors import InvalidInput
 
-GROUPS = ("world", "llm", "experiment", "agent", "ranker", "sweep")
+GROUPS = ("world", "llm", "experiment", "agent", "ranker", "search", "sweep", "tracker")
 
 
 def check_choices(arguments: Sequence[str]) -> None:
