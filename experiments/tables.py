@@ -1,0 +1,19 @@
+"""Cells and tables of the joined reports: percent with an interval, and Markdown."""
+
+from typing import Any
+
+
+def shown(value: dict[str, Any] | None, signed: bool) -> str:
+    """A mean in percent with its interval, such as ``+4.3 [+1.0, +7.6]``."""
+    if value is None or value["mean"] is None:
+        return "\N{EN DASH}"
+    style = "+.1f" if signed else ".1f"
+    mean, low, high = (100 * value[key] if value[key] is not None else None for key in ("mean", "low", "high"))
+    between = "" if low is None else f" [{low:{style}}, {high:{style}}]"
+    return f"{mean:{style}}{between}".replace("-", "\N{MINUS SIGN}")
+
+
+def markdown(heads: list[str], rows: list[list[str]], names: int = 1) -> str:
+    """A table in Markdown, whose first ``names`` columns are text."""
+    lines = ["| " + " | ".join(heads) + " |", "|---" * names + "|---:" * (len(heads) - names) + "|"]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows]) + "\n"
