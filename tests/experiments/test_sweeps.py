@@ -1,4 +1,4 @@
-"""Sweeps: whatever starts the jobs, they leave the same bytes, and jobs that share a cache do not disturb each other."""
+"""Sweeps: whatever starts the jobs, they leave the same bytes, and jobs with one cache do not disturb each other."""
 
 import json
 import subprocess

@@ -81,21 +81,31 @@ def test_mlflow_has_one_run_a_folder_with_its_settings_and_files(tmp_path):
 
 def test_wandb_offline_is_read_back_and_a_second_start_replaces_the_first(tmp_path):
     pytest.importorskip("wandb")
-    from wandb.proto import wandb_internal_pb2
-    from wandb.sdk.internal.datastore import DataStore
-
     (tmp_path / "report.html").write_text("<p>")
     told(make_tracker(chosen("wandb"), tmp_path / "run", CONFIG), {1: 0.25}).finish([tmp_path / "report.html"])
     told(make_tracker(chosen("wandb"), tmp_path / "run", CONFIG)).finish([tmp_path / "report.html"])
     (place,) = (tmp_path / "run").glob("wandb/offline-run-*/run-*.wandb")
-    store, rows = DataStore(), []
-    store.open_for_scan(str(place))
-    while (data := store.scan_data()) is not None:
-        record = wandb_internal_pb2.Record()
-        record.ParseFromString(data)
-        if record.WhichOneof("record_type") == "history":
-            rows.append({(i.key or "/".join(i.nested_key)): json.loads(i.value_json) for i in record.history.item})
+    rows = wandb_history(place)
     assert sorted((row["step"], row["watch/llm"]) for row in rows) == sorted(STEPS.items())
+
+
+def wandb_history(path):
+    """Rows of a W&B file: a header of 7 bytes, then LevelDB's log format (blocks of 32 kB, records of 7 + n bytes)."""
+    from wandb.proto import wandb_internal_pb2
+
+    data, place, whole, rows = path.read_bytes(), 7, b"", []
+    while place < len(data):
+        if 32768 - place % 32768 < 7:  # no header fits into what is left of the block
+            place += 32768 - place % 32768
+            continue
+        length, kind = int.from_bytes(data[place + 4 : place + 6], "little"), data[place + 6]
+        whole += data[place + 7 : place + 7 + length]
+        place += 7 + length
+        if kind in (1, 4):  # a whole record, or the last part of one
+            record, whole = wandb_internal_pb2.Record.FromString(whole), b""
+            if record.WhichOneof("record_type") == "history":
+                rows.append({i.key or "/".join(i.nested_key): json.loads(i.value_json) for i in record.history.item})
+    return rows
 
 
 @pytest.mark.parametrize("name", ["tensorboard", "mlflow", "wandb"])
@@ -114,13 +124,13 @@ def test_what_cannot_be_made_is_one_line(tmp_path):
     assert isinstance(make_tracker(chosen("none"), tmp_path, CONFIG), Untracked)
 
 
-def test_tracking_changes_no_result_and_a_run_from_the_cache_is_tracked_whole(tmp_path, shared_cache):
+def test_tracking_changes_no_result_and_a_run_from_the_cache_is_tracked_whole(tmp_path):
     pytest.importorskip("tensorboard")
 
     def compare(out, *words):
         command = [sys.executable, "-m", "experiments.compare", "world=tiny", "experiment.arms=[control,random]"]
         command += ["experiment.reference=control", "experiment.burn_in_days=2", "experiment.days=3"]
-        command += [f"cache_dir={shared_cache}", f"hydra.run.dir={out}", "runtime.workers=2", *words]
+        command += [f"cache_dir={tmp_path / 'cache'}", f"hydra.run.dir={out}", "runtime.workers=2", *words]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return done.stderr

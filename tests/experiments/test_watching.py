@@ -36,7 +36,7 @@ def planted(tmp_path_factory):
         for day in range(setting.num_days):
             place = folder / run.name / f"day_{FIRST_DAY + day:04}"
             place.mkdir(parents=True)
-            run.log[np.flatnonzero(run.log.day == FIRST_DAY + day)].write(place / "log.parquet")
+            run.log.where(np.flatnonzero(run.log.day == FIRST_DAY + day)).write(place / "log.parquet")
     return folder, runs, setting, assemble(runs, setting, CONFIG, {}, RandomStream(1, "results").generator())
 
 
@@ -45,8 +45,8 @@ def days(planted, run):
     return days_of(run.name, len(run.assigned), setting.consumed_before, folder / run.name, FIRST_DAY, setting.num_days)
 
 
-def test_days_add_up_to_the_results(planted, capsys):
-    *_, runs, setting, results = planted
+def test_days_add_up_to_the_results(planted):
+    _, runs, _, results = planted
     for run in runs:
         each = list(days(planted, run))
         whole = sum((day.sums for day in each[1:]), each[0].sums)
@@ -81,9 +81,9 @@ def test_the_tracker_gets_each_day_by_itself_and_once(planted):
     for day in days(planted, run):
         watch(day)
     watch.found(run.name, days(planted, run))  # lived just now: nothing is told twice
-    assert len(kept.rows) == len(set(row[:2] for row in kept.rows)) == setting.num_days * len(SHOWN)
-    of_a_day = run.log[np.flatnonzero(run.log.day == FIRST_DAY + 2)]
-    assert dict((row[:2], row[2]) for row in kept.rows)[3, f"positive_rate/{run.name}"] == of_a_day.positive.mean()
+    assert len(kept.rows) == len({row[:2] for row in kept.rows}) == setting.num_days * len(SHOWN)
+    of_a_day = run.log.where(np.flatnonzero(run.log.day == FIRST_DAY + 2))
+    assert {row[:2]: row[2] for row in kept.rows}[3, f"positive_rate/{run.name}"] == of_a_day.positive.mean()
 
 
 def test_an_arm_from_the_cache_is_tracked_and_not_shown(planted, capsys):
