@@ -17,7 +17,7 @@ from sim.errors import InvalidInput
 TINY = ("world=tiny", "experiment.burn_in_days=3", "experiment.days=3", "experiment.reference=control")
 FOUR = (*TINY, "experiment.arms=[control,popular,random]", "seed=0,1,2,3")
 LAUNCHERS = {
-    "joblib": ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "runtime.workers=2"),
+    "joblib": ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "runtime.workers=1"),
     "submitit_local": ("hydra/launcher=submitit_local", "hydra.launcher.timeout_min=10", "runtime.workers=1"),
     "ray": ("hydra/launcher=ray", "hydra.launcher.num_cpus=2", "runtime.workers=1"),
 }
@@ -65,12 +65,14 @@ def test_a_launcher_changes_no_byte(launcher, serial, tmp_path):
 def test_jobs_that_share_a_cache_make_what_they_share_once(tmp_path):
     need("joblib")
     words = (*TINY, "experiment.arms=[control,random]", "experiment.exploration_slots=1,2")
-    files = sweep(tmp_path / "together", *words, *LAUNCHERS["joblib"])
+    files = sweep(tmp_path / "together", *words, *LAUNCHERS["joblib"][:2], "runtime.workers=2")  # processes of its own
     timings = [json.loads(files[f"{job}/timings.json"]) for job in range(2)]
     for stage in ("burn-in", "clusters"):
         assert sum(stage in each["from_cache"] for each in timings) == 1, timings
     for job in range(2):
-        alone = sweep(tmp_path / f"alone{job}", *words[:-1], f"experiment.exploration_slots={job + 1}")
+        alone = sweep(
+            tmp_path / f"alone{job}", *words[:-1], f"experiment.exploration_slots={job + 1}", "runtime.workers=1"
+        )
         for name in ("results.json", "log_control.parquet", "log_random.parquet"):
             assert files[f"{job}/{name}"] == alone[f"0/{name}"]
 
