@@ -9,7 +9,7 @@ from matplotlib.colors import Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
 
 from experiments.dials import numeric
-from experiments.figures.axes import floats, legend_below, signed
+from experiments.figures.axes import floats, signed
 from experiments.figures.comparison import arm_styles
 from experiments.figures.files import STYLE
 from experiments.figures.worlds import COLUMNS, compared_with
@@ -63,16 +63,9 @@ def curves(joined: dict[str, Any]) -> Figure:
             axes.set_xticks(x, [dial["labels"][at] for at in places], rotation=0 if numbers else 30)
         for axes in panels[1]:
             axes.set_xlabel(dial["entry"], fontsize=8)
-        _legend(figure, panels[0][0], drawn)
+        # Not every panel has every arm: the last line drawn of each stands for it.
+        figure.legend(drawn.values(), drawn, loc="outside lower center", ncols=min(4, len(drawn)), fontsize=8)
     return figure
-
-
-def _legend(figure: Figure, axes: Axes, drawn: dict[str, Any]) -> None:
-    """Also of arms that this panel does not have."""
-    for arm, line in drawn.items():
-        if line.axes is not axes:
-            axes.plot([], [], label=arm, color=line.get_color(), marker=line.get_marker())
-    legend_below(figure, axes)
 
 
 def heat_maps(joined: dict[str, Any]) -> Figure:

@@ -79,6 +79,7 @@ def test_the_figure_draws_the_joined_numbers(alpha):
     figure = dials_figure(joined)
     panel = figure.axes[2]  # watch time
     drawn = {line.get_label(): line.get_ydata() for line in panel.get_lines() if len(line.get_xdata()) == 3}
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["bandit", "llm", "random"]
     for arm in ("llm", "random", "bandit"):
         means = [100 * cell["lifts"][arm][WATCH]["mean"] for cell in joined["cells"]]
         np.testing.assert_allclose(drawn[arm], means)
