@@ -14,7 +14,7 @@ from experiments.command import clear_errors, run_command
 from experiments.figures.comparison import figures_of
 from experiments.figures.files import save_figure
 from experiments.metrics import ArmRun, Setting
-from experiments.protocol import CONTROL, check_experiment
+from experiments.protocol import ALL, CONTROL, check_experiment
 from experiments.report_page import write_report
 from experiments.results import assemble
 from experiments.stages import Stage, check_cache_dir
@@ -103,14 +103,22 @@ def _results(
         ArmRun(name, log, pipeline.assigned_users(study, name), truth["dormant"], truth["discoveries"])
         for name, (log, truth) in kept.items()
     ]
-    described: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-    for key in ("cache_dir", "runtime"):  # where and how the work was done; not what was done
-        described.pop(key)
-    described["agents"] = {name: described["agents"][name] for name in arms if name in described["agents"]}
+    described = described_config(config)
     costs = extra.pop("costs", {})
     generator = RandomStream(study.seed, "report").generator()
     results = assemble(runs, setting, described, costs, generator)
     return results | extra | {"log_sha256": {run.name: run.log.digest() for run in runs}}
+
+
+def described_config(config: DictConfig) -> dict[str, Any]:
+    """What ``results.json`` says of the config: what was done, not where and how; of agents, those in the arms."""
+    described: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    for key in ("cache_dir", "runtime"):
+        described.pop(key)
+    agents, arms = described["agents"], described["experiment"]["arms"]
+    names = list(agents) if arms == ALL else arms
+    described["agents"] = {name: agents[name] for name in names if name in agents}
+    return described
 
 
 def _write(folder: Path, results: dict[str, Any], stages: dict[str, Stage], arms: dict[str, Stage]) -> Path:
