@@ -68,7 +68,7 @@ def compare(config: DictConfig, folder: Path) -> Path:
     start_processes_as_python_does()
     study = check_study(config)
     check_agents(study)
-    described = _described(config, study)
+    described = described_config(config, study)
     tracker = make_tracker(config.get("tracker"), folder, described)
     settings = llm_arms.settings_by_arm(study, config)
     llm_arms.find_all_weights(study, settings)  # a missing model should be known before the burn-in
@@ -92,7 +92,7 @@ def compare(config: DictConfig, folder: Path) -> Path:
     return report
 
 
-def _described(config: DictConfig, study: Study) -> dict[str, Any]:
+def described_config(config: DictConfig, study: Study) -> dict[str, Any]:
     """The resolved config, but for where and how the work is done."""
     described: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     for key in ("cache_dir", "runtime", "tracker"):

@@ -5,6 +5,7 @@ from importlib import import_module
 
 COMMANDS = {
     "compare": "an A/B comparison of recommenders, from burn-in to report.html",
+    "paper": "the paper's figures and claims over several worlds, with their controls",
     "table": "the language model's table alone: filled, shared between machines, refreshed, exported",
     "report": "comparisons in several worlds, joined into one table, figure and page",
     "tune": "what one setting of an agent is worth on tuning worlds; with -m, a search",

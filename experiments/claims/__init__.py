@@ -1,0 +1,1 @@
+"""The paper's claims C1 to C8 and their controls, over several worlds (``interestlab paper``)."""
