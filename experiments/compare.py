@@ -19,6 +19,9 @@ from experiments.report_page import write_report
 from experiments.results import assemble
 from experiments.stages import Stage, check_cache_dir
 from experiments.study import Runtime, Study, check_agents
+from experiments.tracking import make_tracker, track_curve
+from experiments.watching import Watch
+from experiments.workers import start_processes_as_python_does
 from sim.clusters import InterestClusters
 from sim.config import WorldConfig, from_mapping
 from sim.errors import InvalidInput
@@ -62,8 +65,11 @@ def compare(config: DictConfig, folder: Path) -> Path:
     Returns:
         The path of report.html.
     """
+    start_processes_as_python_does()
     study = check_study(config)
     check_agents(study)
+    described = described_config(config, study)
+    tracker = make_tracker(config.get("tracker"), folder, described)
     settings = llm_arms.settings_by_arm(study, config)
     llm_arms.find_all_weights(study, settings)  # a missing model should be known before the burn-in
     before = pipeline.burn_in(study)
@@ -72,14 +78,32 @@ def compare(config: DictConfig, folder: Path) -> Path:
     stages = {"burn-in": before, "clusters": clustered, **llm_arms.stages_of(made)}
     study = llm_arms.with_tables(study, made)
     inputs = {name: [each.table.digest] for name, each in made.items()}
-    arms = pipeline.run_arms(study, before, clustered, inputs)
+    extra = llm_arms.results_of(made)
+    for name, of_arm in extra.get("llm_arms", {}).items():
+        track_curve(tracker, name, of_arm.get("curve", []))
+    watch = Watch(study.experiment.arms, study.experiment.days, tracker)
+    arms = pipeline.run_arms(study, before, clustered, inputs, watch)
+    for name, stage in arms.items():
+        watch.found(name, pipeline.lived(study, name, clustered, stage.folder))
     stages |= {f"arm {name}": stage for name, stage in arms.items()}
-    results = _results(study, config, clustered, arms, llm_arms.results_of(made))
-    return _write(folder, results, stages, arms)
+    results = _results(study, described, clustered, arms, extra)
+    report = _write(folder, results, stages, arms)
+    tracker.finish([report, folder / "results.json"])
+    return report
+
+
+def described_config(config: DictConfig, study: Study) -> dict[str, Any]:
+    """The resolved config, but for where and how the work is done."""
+    described: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    for key in ("cache_dir", "runtime", "tracker"):
+        described.pop(key, None)
+    known = described["agents"]
+    described["agents"] = {name: known[name] for name in study.experiment.arms if name in known}
+    return described
 
 
 def _results(
-    study: Study, config: DictConfig, clustered: Stage, arms: dict[str, Stage], extra: dict[str, Any]
+    study: Study, described: dict[str, Any], clustered: Stage, arms: dict[str, Stage], extra: dict[str, Any]
 ) -> dict[str, Any]:
     clusters = InterestClusters.load(clustered.folder / "clusters.safetensors")
     burn_in = InteractionLog.read(clustered.folder / "log.parquet")
@@ -103,10 +127,6 @@ def _results(
         ArmRun(name, log, pipeline.assigned_users(study, name), truth["dormant"], truth["discoveries"])
         for name, (log, truth) in kept.items()
     ]
-    described: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-    for key in ("cache_dir", "runtime"):  # where and how the work was done; not what was done
-        described.pop(key)
-    described["agents"] = {name: described["agents"][name] for name in arms if name in described["agents"]}
     costs = extra.pop("costs", {})
     generator = RandomStream(study.seed, "report").generator()
     results = assemble(runs, setting, described, costs, generator)

@@ -135,6 +135,16 @@ METRICS: tuple[Metric, ...] = (
 )  # fmt: skip
 """Every metric, in the order of the report. The first thirteen are user-level."""
 
+PRIMARY = (
+    "novel_impression_ratio_agent_slots",
+    "positive_rate_agent_slots",
+    "watch_minutes_per_user_day",
+    "active_user_share",
+)
+"""The metrics that an arm is judged by, named before any run: novelty and positive feedback of the agent's
+slots (Wang et al. 2024, Figure 4b), watch time and active users (Figure 5). UCI@N (Figure 4c) is a curve
+with a band of its own."""
+
 
 def watch_minutes(run: ArmRun, setting: Setting) -> FloatArray:
     """(U, D) minutes that each assigned user watched on each day of the A/B."""

@@ -75,7 +75,7 @@ def joined(variants: Variants, comparisons: list[Comparison]) -> dict[str, Any]:
 def _done(config: dict[str, Any]) -> dict[str, Any]:
     """What was done, not where and how, in every world; of the agents, those in the arms."""
     arms = config["experiment"]["arms"]
-    left_out = ("cache_dir", "runtime", "seed", "agents")
+    left_out = ("cache_dir", "runtime", "tracker", "seed", "agents")
     agents = {name: agent for name, agent in config["agents"].items() if name in arms}
     return {**{key: value for key, value in config.items() if key not in left_out}, "agents": agents}
 

@@ -1,6 +1,6 @@
 """The stages of a comparison, each cached: burn-in, clusters, fine-tuning, table, arms."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from functools import partial
 from multiprocessing import Manager
@@ -18,6 +18,7 @@ from experiments.plugins import outside_digests
 from experiments.protocol import ExperimentConfig
 from experiments.stages import Stage, run_stage
 from experiments.study import Study, build_agent
+from experiments.watching import ArmDay, days_of
 from experiments.workers import Report, drained, pool_of
 from sim.arrays import BoolArray, IntArray
 from sim.authored import authored_digest
@@ -122,7 +123,7 @@ def assigned_users(study: Study, arm: str) -> IntArray:
 
 
 def arm_stage(
-    study: Study, name: str, before: Stage, clustered: Stage, inputs: list[str], report: Callable[[str], None]
+    study: Study, name: str, before: Stage, clustered: Stage, inputs: list[str], report: Callable[[ArmDay], None]
 ) -> Stage:
     """Let one arm live through the A/B; runs in a worker process.
 
@@ -132,14 +133,17 @@ def arm_stage(
         before: the burn-in.
         clustered: the clusters stage.
         inputs: digests of further stages that the arm's agent reads, such as the LLM's table.
-        report: called with the arm's name after each day.
+        report: called after each day.
     """
     experiment = study.experiment
 
     def make(folder: Path) -> None:
         torch.set_num_threads(1)
         arm, log = prepare_arm(study, name, before, clustered)
-        record = live(arm, experiment.burn_in_days, experiment.days, folder / "days", lambda: report(name), burn_in=log)
+        days = lived(study, name, clustered, folder)
+        record = live(
+            arm, experiment.burn_in_days, experiment.days, folder / "days", lambda: report(next(days)), burn_in=log
+        )
         _write_arm(arm, record, folder)
 
     config = {
@@ -220,15 +224,29 @@ def consumed_before(clustered: Stage) -> BoolArray:
     return np.asarray(load_file(clustered.folder / "records.safetensors")["consumed"])
 
 
-def run_arms(study: Study, before: Stage, clustered: Stage, inputs: dict[str, list[str]]) -> dict[str, Stage]:
-    """Run every arm, ``runtime.workers`` at a time, with one progress bar over all arms' days."""
+def lived(study: Study, name: str, clustered: Stage, folder: Path) -> Iterator[ArmDay]:
+    """The days of an arm whose stage is, or is being made, in ``folder``."""
+    experiment = study.experiment
+    users = len(assigned_users(study, name))
+    first, num = experiment.burn_in_days, experiment.days
+    return days_of(name, users, consumed_before(clustered), folder / "days", first, num)
+
+
+def run_arms(
+    study: Study, before: Stage, clustered: Stage, inputs: dict[str, list[str]], watch: Callable[[ArmDay], None]
+) -> dict[str, Stage]:
+    """Run every arm, ``runtime.workers`` at a time, with one progress bar over all arms' days.
+
+    ``watch`` hears of each day of the arms that were not found in the cache.
+    """
     arms = study.experiment.arms
     call = partial(arm_stage, study, before=before, clustered=clustered)
     with tqdm(total=len(arms) * study.experiment.days, desc="A/B", unit="arm-day", dynamic_ncols=True) as bar:
 
-        def on_day(name: str) -> None:
-            bar.set_postfix_str(name, refresh=False)
+        def on_day(day: ArmDay) -> None:
+            bar.set_postfix_str(day.arm, refresh=False)
             bar.update()
+            watch(day)
 
         if study.runtime.workers == 1:
             return {name: call(name, inputs=inputs.get(name, []), report=on_day) for name in arms}
@@ -238,13 +256,13 @@ def run_arms(study: Study, before: Stage, clustered: Stage, inputs: dict[str, li
             jobs = {name: pool.submit(call, name, inputs=inputs.get(name, []), report=report) for name in arms}
             try:
                 while not all(job.done() for job in jobs.values()):
-                    for name in drained(ticks):
-                        on_day(name)
+                    for day in drained(ticks):
+                        on_day(day)
                     for job in jobs.values():
                         if job.done():
                             job.result()  # raises what the arm raised
-                for name in drained(ticks):
-                    on_day(name)
+                for day in drained(ticks):
+                    on_day(day)
             except BaseException:
                 stop.set()
                 for job in jobs.values():

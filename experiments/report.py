@@ -1,4 +1,4 @@
-"""``interestlab report FOLDER...``: comparisons in several worlds, joined into one table, figure and page."""
+"""``interestlab report FOLDER...``: comparisons of several worlds or along dials, joined into one page."""
 
 import argparse
 from pathlib import Path
@@ -6,9 +6,12 @@ from typing import Any
 
 from experiments.across_worlds import find_runs, join, read_results
 from experiments.command import clear_errors
+from experiments.dial_page import dial_report
+from experiments.dials import dials_of
 from experiments.figures.files import save_figure, svg_source
 from experiments.figures.worlds import COLUMNS, by_watch_time, compared_with, worlds_figure
 from experiments.html_page import write_page
+from experiments.tables import markdown, shown
 from sim.files import write_json, write_text
 
 _DESCRIPTION = """\
@@ -17,7 +20,14 @@ Join comparisons that differ in nothing but the seed, such as those of
   interestlab compare -m seed=0,1,2 hydra.sweep.dir=multirun/mine
   interestlab report multirun/mine
 
-into worlds.html (self-contained), worlds.json, worlds.md (the table) and figures/worlds.svg and .png."""
+into worlds.html (self-contained), worlds.json, worlds.md (the table) and figures/worlds.svg and .png.
+
+Where they differ in one or two more entries of the config, such as those of
+
+  interestlab compare -m +sweep=alpha
+  interestlab report multirun/alpha
+
+what comes out are curves (one entry) or heat-maps (two): dial.html, dial.json, dial.md, figures/dial.svg and .png."""
 
 
 def table(joined: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
@@ -28,36 +38,24 @@ def table(joined: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
         heads.append(title.replace("\n", " ") + (f", % against {vs}" if vs else ", %"))
     rows = []
     for arm in by_watch_time(joined):
-        cells = [_cell(joined[part].get(arm, {}).get(metric), part == "lifts") for part, metric, _ in COLUMNS]
+        cells = [shown(joined[part].get(arm, {}).get(metric), part == "lifts") for part, metric, _ in COLUMNS]
         rows.append([arm, *cells])
     return heads, rows
-
-
-def _cell(value: dict[str, Any] | None, signed: bool) -> str:
-    if value is None or value["mean"] is None:
-        return "\N{EN DASH}"
-    style = "+.1f" if signed else ".1f"
-    mean, low, high = (100 * value[key] if value[key] is not None else None for key in ("mean", "low", "high"))
-    between = "" if low is None else f" [{low:{style}}, {high:{style}}]"
-    return f"{mean:{style}}{between}".replace("-", "\N{MINUS SIGN}")
-
-
-def markdown(heads: list[str], rows: list[list[str]]) -> str:
-    """The table in Markdown."""
-    lines = ["| " + " | ".join(heads) + " |", "|---" + "|---:" * (len(heads) - 1) + "|"]
-    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows]) + "\n"
 
 
 def report(folders: list[Path], out: Path) -> Path:
     """Join the runs in ``folders`` and write the page and what stands in it into ``out``.
 
     Returns:
-        The path of worlds.html.
+        The path of worlds.html, or of dial.html where the runs differ in more than the seed.
 
     Raises:
         InvalidInput: a folder without results, or runs that cannot be joined.
     """
-    joined = join({str(path): read_results(path) for path in find_runs(folders)})
+    runs = {str(path): read_results(path) for path in find_runs(folders)}
+    if dials_of([results["config"] for results in runs.values()]):
+        return dial_report(runs, out)
+    joined = join(runs)
     figure = worlds_figure(joined)
     heads, rows = table(joined)
     write_json(out / "worlds.json", joined)

@@ -15,8 +15,9 @@ from experiments.figures.comparison import CROWD, arm_styles, baselines, missing
 from experiments.figures.files import svg_source
 from experiments.figures.language_model import curve_rows, figure_3, figure_4a, tables
 from experiments.html_page import write_page
-from experiments.inference.users import MIN_ARM_USERS, MIN_REFERENCE_USERS
-from experiments.metrics import METRICS, RAREFIED_WATCHES, TRAILING_DAYS, Metric
+from experiments.inference.bands import MIN_ARM_USERS, MIN_REFERENCE_USERS
+from experiments.inference.users import LEVEL
+from experiments.metrics import METRICS, PRIMARY, RAREFIED_WATCHES, TRAILING_DAYS, Metric
 
 HEADLINES = (
     ("novel_impression_ratio_agent_slots", "Novelty of the agent's slots", "higher", "lower"),
@@ -31,8 +32,12 @@ BROAD = 6.0
 """Inches from which a figure takes the page's whole width."""
 
 _SPACE = "\N{NO-BREAK SPACE}"  # an interval is not broken over two lines
-_EXPECTED = ("figure_4b", "figure_4c", "figure_5")
+_EXPECTED = ("figure_4b", "figure_4c", "figure_5", "sequential")
 _OF_THE_LLM = ("figure_3", "figure_4a")
+_MARKS = (  # fall and rise, each unsure and sure after adjustment for many metrics
+    ("\N{WHITE DOWN-POINTING TRIANGLE}", "\N{BLACK DOWN-POINTING TRIANGLE}"),
+    ("\N{WHITE UP-POINTING TRIANGLE}", "\N{BLACK UP-POINTING TRIANGLE}"),
+)
 _SHOWN_APART = ("curve", "label_skew", "label_counts")
 
 
@@ -97,8 +102,11 @@ def captions(results: dict[str, Any]) -> dict[str, str]:
         f"shown where at least {MIN_REFERENCE_USERS} users of {uci} reach it, the band where at least "
         f"{MIN_ARM_USERS} of the arm do. "
         f"{users} {conditional}",
-        "figure_5": f"Watch time and active users on each day, relative to {control}, with a 95% interval for each day "
-        f"by itself. {users} {conditional}",
+        "figure_5": f"Watch time and active users on each day, relative to {control}. Bands hold for all days of a "
+        f"curve at once (95%, sup-t). {users} {conditional}",
+        "sequential": "The primary metrics over all days so far, as one would watch them in a running experiment. "
+        "Intervals are always valid (95%): with no difference, the chance that one leaves zero out on any day at all "
+        f"is 5% or less, however often one looks. {users} {conditional}",
     }
 
 
@@ -113,6 +121,7 @@ def _content(results: dict[str, Any], timings: dict[str, float], figures: dict[s
     return {
         "title": "A/B comparison of " + (f"{len(arms)} arms" if len(arms) > CROWD else _listed(arms)),
         "setting": _users(results),
+        "diversion": _diversion(results),
         "summary": summary(results),
         "figures": [_figure(results, name, figures) for name in named if name not in _OF_THE_LLM],
         "llm_figures": [_figure(results, name, figures) for name in named if name in _OF_THE_LLM],
@@ -170,6 +179,19 @@ def _users(results: dict[str, Any]) -> str:
     return f"{number} users per arm over {days} day{'s' if days != 1 else ''}" + (f", {how}." if how else ".")
 
 
+def _diversion(results: dict[str, Any]) -> dict[str, Any] | None:
+    """Whether users were split as meant, as a sentence; None in twins."""
+    checked = results["sample_ratio"]
+    if checked is None:
+        return None
+    counts = ", ".join(f"{name} {users:,}" for name, users in checked["users"].items())
+    p = f"p = {checked['p']:.3g}"
+    if checked["mismatch"]:
+        text = f"Sample ratio mismatch ({p}): the arms do not have equal numbers of users ({counts}). Users were not "
+        return {"mismatch": True, "text": text + "assigned as meant; believe no difference on this page."}
+    return {"mismatch": False, "text": f"Users per arm: {counts}; no sample ratio mismatch (chi-square, {p})."}
+
+
 def _estimate(interval: dict[str, Any], metric: Metric) -> dict[str, str] | None:
     if interval["value"] is None:
         return None
@@ -187,16 +209,19 @@ def _lift_row(results: dict[str, Any], metric: Metric) -> dict[str, Any]:
         if lift["relative"] is None:
             cells.append(None)
             continue
-        sure = lift["low"] is not None and (lift["low"] > 0 or lift["high"] < 0)
-        mark = (
-            ("\N{BLACK UP-POINTING TRIANGLE}" if lift["relative"] > 0 else "\N{BLACK DOWN-POINTING TRIANGLE}")
-            if sure
-            else ""
-        )
+        alone = lift["low"] is not None and (lift["low"] > 0 or lift["high"] < 0)
+        sure = alone and lift["p_adjusted"] < 1.0 - LEVEL
+        mark = _MARKS[lift["relative"] > 0][sure] if alone else ""
         value, _, between = _lift(lift).partition(_SPACE)
-        p = "" if lift["p"] is None else "p < 0.001" if lift["p"] < 0.001 else f"p = {lift['p']:.3f}"
-        cells.append({"value": value, "interval": between, "p": p, "mark": mark})
-    return {"metric": metric, "vs": next((lift["vs"] for lift in row if lift["vs"]), None), "cells": cells}
+        p = "" if lift["p"] is None else f"{_p(lift['p'])}, adjusted {_p(lift['p_adjusted'])[2:]}"
+        before = "" if lift.get("unadjusted") is None else f"without CUPED {_lift(lift['unadjusted'])}"
+        cells.append({"value": value, "interval": between, "p": p, "mark": mark, "sure": sure, "before": before})
+    vs = next((lift["vs"] for lift in row if lift["vs"]), None)
+    return {"metric": metric, "vs": vs, "cells": cells, "primary": metric.name in PRIMARY}
+
+
+def _p(p: float) -> str:
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
 def _lift(lift: dict[str, Any]) -> str:

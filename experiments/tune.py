@@ -15,7 +15,8 @@ from experiments import llm_arms, pipeline
 from experiments.command import clear_errors, run_command
 from experiments.compare import check_study
 from experiments.study import Study
-from experiments.workers import pool_of
+from experiments.watching import ArmDay
+from experiments.workers import pool_of, start_processes_as_python_does
 from sim.arrays import BoolArray
 from sim.errors import InvalidInput
 from sim.files import write_json
@@ -78,7 +79,7 @@ def worth(study: Study, config: DictConfig) -> float:
     return objective_of(log, pipeline.consumed_before(clustered), str(config.objective))
 
 
-def _silent(name: str) -> None:
+def _silent(day: ArmDay) -> None:
     """A trial's days are not reported one by one."""
 
 
@@ -88,6 +89,7 @@ def tune(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     Returns:
         The mean objective over the worlds, for the sweeper to maximise.
     """
+    start_processes_as_python_does()
     started = time.monotonic()
     studies = check_tuning(config)
     workers = min(studies[0].runtime.workers, len(studies))

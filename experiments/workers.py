@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_all_start_methods, get_context, get_start_method, set_start_method
 from queue import Empty, Queue
 from typing import Any
+
+from experiments.watching import ArmDay
 
 
 class Stopped(RuntimeError):
@@ -21,22 +23,28 @@ class Report:
     ticks: Any
     stop: Any
 
-    def __call__(self, name: str) -> None:
+    def __call__(self, day: ArmDay) -> None:
         """An arm has lived a day."""
-        self.ticks.put(name)
+        self.ticks.put(day)
         if self.stop.is_set():
-            raise Stopped(name)
+            raise Stopped(day.arm)
 
 
-def drained(ticks: "Queue[str]") -> list[str]:
+def drained(ticks: "Queue[ArmDay]") -> list[ArmDay]:
     """What is in the queue, waiting a moment for the first."""
-    names = []
+    days = []
     try:
-        names.append(ticks.get(timeout=0.3))
+        days.append(ticks.get(timeout=0.3))
         while True:
-            names.append(ticks.get_nowait())
+            days.append(ticks.get_nowait())
     except Empty:
-        return names
+        return days
+
+
+def start_processes_as_python_does() -> None:
+    """For a job that may run in a worker of joblib, whose own way to start processes a plain one does not know."""
+    if get_start_method(allow_none=True) not in (None, *get_all_start_methods()):
+        set_start_method("spawn", force=True)
 
 
 @contextmanager

@@ -27,8 +27,9 @@ def shared_cache(tmp_path_factory: pytest.TempPathFactory, weights_cache: Path) 
 
 
 def cache_with_weights(folder: Path, weights_cache: Path) -> Path:
-    """A new cache that shares the converted weights."""
+    """A new cache that shares the converted weights and the simulator's machine code (20 s to compile)."""
     folder.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(FileExistsError):
-        (folder / "weights").symlink_to(weights_cache / "weights")
+    for shared in ("weights", "compiled"):
+        with contextlib.suppress(FileExistsError):
+            (folder / shared).symlink_to(weights_cache / shared)
     return folder

@@ -5,13 +5,13 @@ A control *holds* if the experiment behaves as it must; one that does not hold c
 
 from scipy.stats import beta
 
-from experiments.across_worlds import OverWorlds
 from experiments.claims.live import BANDIT, CONTROL, LLM, THOUGHTLESS, WATCH
 from experiments.claims.plan import A_A, ALPHA_0, MAIN, NOTHING_TO_FIND, TWIN
 from experiments.claims.splits import FALSE_POSITIVES_OF, SPLITS, false_positives
 from experiments.claims.verdicts import FAILS, HOLDS, OPEN, Claim, Stated, above, gone, jointly, percent, told
 from experiments.claims.worlds import Variants, Worlds, estimate
 from experiments.inference.users import LEVEL
+from experiments.inference.worlds import OverWorlds
 
 EDGE, DISCOVERIES = "novel_positive_rate_agent_slots", "discoveries_per_user"
 """What planners are told apart by: whether novel impressions pleased, and dormant interests that were found."""
@@ -158,7 +158,7 @@ def splits(worlds: Worlds) -> Claim:
     inside, outside = NOMINAL[0] <= low and high <= NOMINAL[1], high < NOMINAL[0] or low > NOMINAL[1]
     verdict = HOLDS if inside else FAILS if outside else OPEN
     listed = ", ".join(f"{metric.replace('_', ' ')} {100 * share:.1f}%" for metric, share in shares.items())
-    found = OverWorlds(mean, low, high, ())
+    found = OverWorlds(mean, low, high, p=None, tau=None, i_squared=None, by_world=())
     return SPLIT.judged(found, "% of tests", verdict, f"Of {trials:,} splits: {listed}.")
 
 

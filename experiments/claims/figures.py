@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from experiments.across_worlds import OverWorlds
 from experiments.claims.bands import Curve
 from experiments.claims.controls import DISCOVERIES, EDGE, RANDOM_WEIGHTS
 from experiments.claims.language_model import RANDOM_CURATION, RECALL
@@ -21,6 +20,7 @@ from experiments.claims.worlds import Variants, Worlds
 from experiments.figures.axes import COLOURS, MARKERS, legend_below, signed, zero_lines
 from experiments.figures.comparison import arm_styles
 from experiments.figures.files import STYLE
+from experiments.inference.worlds import OverWorlds
 
 ONE_COLUMN, TWO_COLUMNS = 3.4, 7.0
 """Inches."""

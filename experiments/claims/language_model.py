@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from experiments.across_worlds import OverWorlds
 from experiments.claims.bands import Curve
 from experiments.claims.live import LLM
 from experiments.claims.plan import CURATION, MAIN
 from experiments.claims.verdicts import FAILS, HOLDS, OPEN, Claim, Stated, above, jointly, percent
 from experiments.claims.worlds import Variants, Worlds, estimate
+from experiments.inference.worlds import OverWorlds
 
 RANDOM_CURATION = "llm_random_curation"
 RECALL = "recall@10"

@@ -52,7 +52,7 @@ class Comparison:
 
     def digest(self) -> str:
         """Hash of what its results rest on: the config, but for where and how the work is done, and our code."""
-        content = {key: value for key, value in self.config.items() if key not in ("cache_dir", "runtime")}
+        content = {key: value for key, value in self.config.items() if key not in ("cache_dir", "runtime", "tracker")}
         return stage_digest(self.variant, {**content, "tables_only": self.tables_only}, [], _CODE)
 
     def is_done(self) -> bool:

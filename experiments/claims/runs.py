@@ -12,7 +12,7 @@ from tqdm import tqdm
 from experiments import llm_arms, pipeline
 from experiments.claims.cost import Pieces, core_seconds, pieces_of
 from experiments.claims.plan import Comparison
-from experiments.compare import check_study, compare
+from experiments.compare import check_study, compare, described_config
 from experiments.llm_arms import find_all_weights, settings_by_arm
 from experiments.results import plain
 from experiments.study import check_agents
@@ -60,13 +60,17 @@ def run_all(comparisons: list[Comparison], workers: int) -> None:
 
 
 def run_one(comparison: Comparison, workers: int) -> None:
-    """Run one comparison into its folder, whatever it says of its progress into a file beside."""
+    """Run one comparison into its folder; what it says of its progress goes to a file beside the results."""
     folder = comparison.folder
     config = OmegaConf.create({**comparison.config, "runtime": {**comparison.config["runtime"], "workers": workers}})
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "done").unlink(missing_ok=True)
     progress = folder / _PROGRESS
-    with open(progress, "w", encoding="utf-8", buffering=1) as log, contextlib.redirect_stderr(log):
+    with (
+        open(progress, "w", encoding="utf-8", buffering=1) as log,
+        contextlib.redirect_stderr(log),
+        contextlib.redirect_stdout(log),
+    ):
         make_tables(config, folder) if comparison.tables_only else compare(config, folder)
     progress.unlink()
     write_text(folder / "done", comparison.digest() + "\n")
@@ -78,14 +82,10 @@ def make_tables(config: DictConfig, folder: Path) -> None:
     before = pipeline.burn_in(study)
     clustered = pipeline.cluster(study, before)
     made = llm_arms.make_tables(study, settings_by_arm(study, config), clustered)
-    described: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-    for key in ("cache_dir", "runtime"):
-        described.pop(key)
     stages = {"burn-in": before, "clusters": clustered, **llm_arms.stages_of(made)}
     write_json(folder / "timings.json", {"seconds": {name: round(stage.seconds, 1) for name, stage in stages.items()}})
-    write_json(
-        folder / "results.json", plain({"config": described, "arms": {}, "lifts": {}, **llm_arms.results_of(made)})
-    )
+    results = {"config": described_config(config, study), "arms": {}, "lifts": {}, **llm_arms.results_of(made)}
+    write_json(folder / "results.json", plain(results))
 
 
 def _watch(running: dict[Future[None], Comparison], bar: Any, pieces: dict[str, Pieces]) -> None:
@@ -106,7 +106,7 @@ def _step(comparison: Comparison) -> str | None:
     """What a running comparison is at, by its own progress bar: ``A/B 43%``."""
     with contextlib.suppress(OSError):
         text = (comparison.folder / _PROGRESS).read_text(encoding="utf-8", errors="replace")[-4000:]
-        found = re.findall(r"([^\r\n:]+): +([0-9]+)%", text)
+        found = re.findall(r"([^\r\n:]+): +([0-9]+)%\\|", text)
         if found:
             return f"{found[-1][0].strip()} {found[-1][1]}%"
     return None

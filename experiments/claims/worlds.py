@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from experiments.across_worlds import OverWorlds, over_worlds, read_results
+from experiments.across_worlds import read_results
 from experiments.claims.bands import Curve, curve_over_worlds
 from experiments.claims.plan import Comparison
+from experiments.inference.worlds import OverWorlds, over_worlds
 from experiments.metrics import METRICS
 
 Keys = tuple[str, ...]
@@ -21,10 +22,13 @@ Keys = tuple[str, ...]
 def estimate(values: Sequence[float | None]) -> OverWorlds:
     """A quantity's mean over worlds with its 95 % interval: all claims' inference goes through here.
 
+    Every world weighs the same. Errors within worlds are not used: a difference of two arms neither of
+    which is the control has none in the results, and claims put such differences beside each other.
+
     Args:
         values: one a world.
     """
-    return over_worlds(list(values))
+    return over_worlds(values)
 
 
 @dataclass(frozen=True)

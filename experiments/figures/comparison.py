@@ -27,6 +27,7 @@ from experiments.figures.axes import (
 from experiments.figures.files import STYLE
 from experiments.figures.grids import Curve, grid_figure
 from experiments.figures.language_model import figure_3, figure_4a, missing_llm
+from experiments.figures.sequential import missing_sequential, sequential_figure
 from sim.arrays import FloatArray
 
 NOVELTY, FEEDBACK = "novel_impression_ratio_agent_slots", "positive_rate_agent_slots"
@@ -79,12 +80,14 @@ def missing(results: dict[str, Any], name: str) -> str | None:
         return "no second arm, or too few users of the reference arm to compare with"
     if name == "figure_5" and (control is None or not results["daily"]["arms"]):
         return "the control arm was not run, or nothing else was"
+    if name == "sequential":
+        return missing_sequential(results)
     return None
 
 
 def figures_of(results: dict[str, Any]) -> dict[str, Figure]:
     """Every figure that these results have the data for, by name."""
-    draws = (figure_3, figure_4a, figure_4b, figure_4c, figure_5)
+    draws = (figure_3, figure_4a, figure_4b, figure_4c, figure_5, sequential)
     return {draw.__name__: draw(results) for draw in draws if missing(results, draw.__name__) is None}
 
 
@@ -164,7 +167,7 @@ def figure_4c(results: dict[str, Any]) -> Figure:
 
 
 def figure_5(results: dict[str, Any]) -> Figure:
-    """Daily watch time and active users, relative to the control arm, with 95 % intervals."""
+    """Daily watch time and active users, relative to the control arm, under 95 % bands over all days."""
     daily = results["daily"]
     if len(daily["arms"]) > CROWD:
         return crowded_5(results)
@@ -192,6 +195,11 @@ def figure_5(results: dict[str, Any]) -> Figure:
         panels[1].set_xlabel("day of the experiment")
         legend_below(figure, panels[0])
     return figure
+
+
+def sequential(results: dict[str, Any]) -> Figure:
+    """The primary metrics' lifts so far, with always-valid intervals."""
+    return sequential_figure(results, arm_styles(results), CROWD)
 
 
 def crowded_4c(results: dict[str, Any]) -> Figure:

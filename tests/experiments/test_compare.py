@@ -47,7 +47,20 @@ def test_the_run_leaves_report_results_logs_and_figures(whole):
 
 def test_results_have_the_documented_shape(whole):
     _, results = whole
-    parts = {"config", "arms", "lifts", "daily", "uci", "llm", "llm_arms", "costs", "claims", "log_sha256"}
+    parts = {
+        "config",
+        "arms",
+        "lifts",
+        "daily",
+        "uci",
+        "sequential",
+        "sample_ratio",
+        "llm",
+        "llm_arms",
+        "costs",
+        "claims",
+        "log_sha256",
+    }
     assert set(results) == parts
     for metrics in results["arms"].values():
         for value in metrics.values():
@@ -55,7 +68,7 @@ def test_results_have_the_documented_shape(whole):
     for arm, lifts in results["lifts"].items():
         assert arm != "control"
         for lift in lifts.values():
-            assert set(lift) == {"vs", "relative", "low", "high", "p"}
+            assert set(lift) == {"vs", "relative", "low", "high", "p", "p_adjusted"}
     assert "cache_dir" not in results["config"]
     assert results["config"]["world"]["num_interests"] == 24
 

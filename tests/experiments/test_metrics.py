@@ -7,8 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.novelty import novel_rows
+from experiments.inference.multiplicity import benjamini_hochberg, holm
 from experiments.metrics import (
     METRICS,
+    PRIMARY,
     ArmRun,
     arm_values,
     distinct_clusters,
@@ -21,7 +23,15 @@ from experiments.results import assemble, plain
 from sim.errors import InvalidInput
 from sim.log import AGENT, PRODUCTION
 from sim.random import RandomStream
-from tests.experiments.synthetic import CONFIG, FIRST_DAY, log_of, planted_arms, planted_results, setting_of
+from tests.experiments.synthetic import (
+    CONFIG,
+    FIRST_DAY,
+    log_of,
+    planted_arms,
+    planted_log,
+    planted_results,
+    setting_of,
+)
 
 
 def test_a_cluster_is_novel_until_its_first_consumption_even_within_a_slate():
@@ -127,7 +137,9 @@ def test_jaccard_of_identical_users_is_one():
 
 def test_results_have_the_promised_shape_and_are_json():
     results = planted_results()
-    assert list(results) == ["config", "arms", "lifts", "daily", "uci", "costs", "claims"]
+    assert list(results) == [
+        "config", "arms", "lifts", "daily", "uci", "sequential", "sample_ratio", "costs", "claims"
+    ]  # fmt: skip
     assert json.loads(json.dumps(results, allow_nan=False)) == results
     assert results["config"] == CONFIG
     assert results["arms"]["control"]["positive_rate_agent_slots"] == {"value": None, "low": None, "high": None, "n": 0}
@@ -152,7 +164,7 @@ def test_the_same_arm_twice_differs_by_exactly_nothing():
     runs, setting = planted_arms(num=100)
     arms = [runs[0], replace(runs[1], name="bandit"), replace(runs[1], name="again")]
     results = assemble(arms, setting, {}, {}, RandomStream(1).generator())
-    zero = {"vs": "bandit", "relative": 0.0, "low": 0.0, "high": 0.0, "p": 1.0}
+    zero = {"vs": "bandit", "relative": 0.0, "low": 0.0, "high": 0.0, "p": 1.0, "p_adjusted": 1.0}
     assert results["lifts"]["again"]["novel_positive_rate_agent_slots"] == zero
     curve = results["uci"]["again"]
     assert set(curve["lift"]) == set(curve["low"]) == set(curve["high"]) == {0.0}
@@ -173,6 +185,76 @@ def test_split_arms_and_missing_baselines():
     assert no_reference["lifts"]["llm"]["positive_rate_agent_slots"]["vs"] is None
     no_control = assemble(parts[1:3], split, {}, {}, RandomStream(1).generator())
     assert no_control["daily"] == {"vs": None, "day": [1, 2, 3, 4], "arms": {}}
+
+
+def split_arms(burn_in=True):
+    """The planted arms with other users in each, and the burn-in of the same users."""
+    runs, setting = planted_arms(num=1200)
+    parts = []
+    for i, run in enumerate(runs):
+        rows = run.log.user % 4 == i
+        parts.append(replace(run, log=run.log.where(rows), dormant=run.dormant[rows], assigned=np.arange(i, 1200, 4)))
+    activity = RandomStream(1, "activity").generator().gamma(2, 0.5, size=1200)  # as in the experiment
+    before = planted_log(RandomStream(2, "burn-in").generator(), activity, FIRST_DAY, 30, 0.1, 1, agent=False)
+    before = replace(before, day=before.day - FIRST_DAY)
+    return parts, replace(setting, diversion="split", burn_in=before if burn_in else setting.burn_in)
+
+
+def test_split_lifts_are_adjusted_for_the_burn_in_and_twins_are_not():
+    parts, setting = split_arms()
+    results = assemble(parts, setting, {}, {}, RandomStream(1).generator())
+    bare = assemble(*split_arms(burn_in=False), {}, {}, RandomStream(1).generator())
+    lift = results["lifts"]["llm"]["watch_minutes_per_user_day"]
+    known = {
+        key: value for key, value in bare["lifts"]["llm"]["watch_minutes_per_user_day"].items() if key != "p_adjusted"
+    }
+    assert {"vs": "control", **lift["unadjusted"]} == known
+    assert lift["variance_reduction"] > 0.4  # activity is most of what users differ in
+    shrunk = (lift["high"] - lift["low"]) / (known["high"] - known["low"])
+    assert shrunk == pytest.approx(np.sqrt(1 - lift["variance_reduction"]), rel=0.05)
+    assert lift["low"] < 0.15 < lift["high"]
+    for series in ("watch_minutes", "active_users"):
+        bands = [r["daily"]["arms"]["llm"][series] for r in (results, bare)]
+        widths = [np.subtract(band["high"], band["low"]).mean() for band in bands]
+        assert widths[0] < widths[1]
+    assert "unadjusted" not in bare["lifts"]["llm"]["watch_minutes_per_user_day"]
+    assert "unadjusted" not in planted_results()["lifts"]["llm"]["watch_minutes_per_user_day"]
+
+
+def test_the_sample_ratio_is_checked_in_split_alone():
+    parts, setting = split_arms(burn_in=False)
+    fair = assemble(parts, setting, {}, {}, RandomStream(1).generator())["sample_ratio"]
+    assert fair == {"users": dict.fromkeys(("control", "bandit", "llm", "random"), 300), "chi_square": 0.0, "p": 1.0,
+                    "mismatch": False}  # fmt: skip
+    fewer = replace(parts[0], assigned=parts[0].assigned[:200])
+    rows = np.isin(fewer.log.user, fewer.assigned)
+    fewer = replace(fewer, log=fewer.log.where(rows), dormant=fewer.dormant[rows])
+    assert assemble([fewer, *parts[1:]], setting, {}, {}, RandomStream(1).generator())["sample_ratio"]["mismatch"]
+    assert planted_results()["sample_ratio"] is None
+
+
+def test_the_last_running_lift_is_the_lift_and_its_interval_is_wider():
+    for results in (planted_results(), assemble(*split_arms(), {}, {}, RandomStream(1).generator())):
+        for arm, of_arm in results["sequential"].items():
+            for metric, curve in of_arm.items():
+                lift = results["lifts"][arm][metric]
+                assert curve["vs"] == lift["vs"]
+                assert curve["day"] == [1, 2, 3, 4]
+                assert curve["relative"][-1] == pytest.approx(lift["relative"], rel=1e-8)
+                assert curve["high"][-1] - curve["low"][-1] > 1.4 * (lift["high"] - lift["low"])
+        assert set(results["sequential"]["llm"]) == set(PRIMARY)
+        assert set(results["sequential"]["bandit"]) == set(PRIMARY[2:])  # on the agent's slots it is the reference
+
+
+def test_primary_metrics_are_adjusted_by_holm_and_the_others_by_their_false_discovery_rate():
+    of_arm = planted_results()["lifts"]["llm"]
+    first = [of_arm[name]["p"] for name in PRIMARY]
+    assert [of_arm[name]["p_adjusted"] for name in PRIMARY] == pytest.approx(holm(first), rel=1e-8)
+    rest = [name for name in of_arm if name not in PRIMARY]
+    known = benjamini_hochberg([of_arm[name]["p"] for name in rest])
+    for name, p in zip(rest, known, strict=True):
+        assert of_arm[name]["p_adjusted"] == (None if p is None else pytest.approx(p, rel=1e-8))
+    assert of_arm["item_coverage"]["p_adjusted"] is None
 
 
 def test_an_empty_log_gives_nulls_not_nan():

@@ -69,7 +69,8 @@ def test_a_command_of_the_readme_runs(command, tmp_path, shared_cache):
     elif words[1] == "tune":
         assert len(list(tmp_path.glob("outputs/tune/*/trial.json"))) == 1
     elif words[1] == "report":
-        assert (tmp_path / words[2] / "worlds.html").is_file()
+        page = "dial.html" if words[2] == "multirun/slots" else "worlds.html"
+        assert (tmp_path / words[2] / page).is_file()
     elif words[1] == "table":
         assert len(list(tmp_path.glob("outputs/table/*/table.json"))) == 1
         assert len(list(tmp_path.glob("outputs/table/*/table.parquet"))) == 1
@@ -78,7 +79,7 @@ def test_a_command_of_the_readme_runs(command, tmp_path, shared_cache):
     elif words[1] == "benchmark":
         assert len(list(tmp_path.glob("outputs/benchmark/*/benchmark.json"))) == 1
     else:
-        jobs = 2 if "-m" in words else 1
+        jobs = 4 if "+sweep=slots" in words else 2 if "-m" in words else 1
         folder = "multirun" if "-m" in words else "outputs"
         assert len(list(tmp_path.glob(f"{folder}/**/report.html"))) == jobs
         assert len(list(tmp_path.glob(f"{folder}/**/results.json"))) == jobs

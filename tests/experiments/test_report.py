@@ -4,14 +4,11 @@ import copy
 import json
 import sys
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy.stats import ttest_1samp
 
 from experiments import report
-from experiments.across_worlds import find_runs, join, over_worlds
+from experiments.across_worlds import find_runs, join, standard_error
+from experiments.inference.worlds import over_worlds
 from sim.errors import InvalidInput
 from tests.experiments.synthetic import planted_results
 
@@ -29,33 +26,16 @@ def runs():
     return joined
 
 
-@given(st.lists(st.floats(-10, 10), min_size=2, max_size=8).filter(lambda v: np.std(v) > 1e-6))
-def test_the_interval_is_that_of_a_t_test(values):
-    known = ttest_1samp(values, 0).confidence_interval(0.95)
-    found = over_worlds(values)
-    assert found.mean == pytest.approx(np.mean(values))
-    assert (found.low, found.high) == pytest.approx((known.low, known.high), abs=1e-9)
-
-
-def test_the_interval_covers_the_truth_as_often_as_it_says():
-    rng = np.random.default_rng(0)
-    found = [over_worlds(rng.normal(1.0, 2.0, 3).tolist()) for _ in range(2000)]
-    covered = np.mean([each.low < 1.0 < each.high for each in found])
-    assert covered == pytest.approx(0.95, abs=0.015)
-
-
-def test_no_mean_where_a_world_has_no_value():
-    assert over_worlds([1.0, None, 2.0]).mean is None
-    assert over_worlds([1.0]).low is None
-
-
 def test_lifts_are_joined_world_by_world(runs):
     joined = join(runs)
     assert joined["seeds"] == [0, 1, 2]
     planted = [results["lifts"]["llm"]["watch_minutes_per_user_day"]["relative"] for results in runs.values()]
     lift = joined["lifts"]["llm"]["watch_minutes_per_user_day"]
     assert lift["by_world"] == pytest.approx(planted)
-    assert lift["mean"] == pytest.approx(np.mean(planted))
+    errors = [standard_error(results["lifts"]["llm"]["watch_minutes_per_user_day"]) for results in runs.values()]
+    known = over_worlds(planted, errors)
+    assert (lift["mean"], lift["low"], lift["high"]) == pytest.approx((known.mean, known.low, known.high))
+    assert lift["i_squared"] == pytest.approx(known.i_squared)
     assert lift["vs"] == "control"
 
 
@@ -74,6 +54,8 @@ def test_the_page_and_the_table_name_every_arm_and_the_longest_watched_stands_fi
     order = [row.split(" | ")[0].removeprefix("| ") for row in rows]
     lifts = join(runs)["lifts"]
     assert set(order) == {"control", "bandit", "llm", "random"}
+    tau = 100 * lifts["llm"]["watch_minutes_per_user_day"]["tau"]
+    assert f"\N{GREEK SMALL LETTER TAU} {tau:.1f}" in next(row for row in rows if row.startswith("| llm"))
     means = [lifts[arm]["watch_minutes_per_user_day"]["mean"] if arm != "control" else 0.0 for arm in order]
     assert means == sorted(means, reverse=True)
     assert all(f">{arm}<" in page for arm in order)

@@ -1,3 +1,4 @@
+import copy
 from html.parser import HTMLParser
 
 import pytest
@@ -78,10 +79,26 @@ def test_the_summary_speaks_of_differences_only_where_there_are_some(results):
 
 
 def test_captions_state_users_diversion_and_what_intervals_mean(results):
-    for name in ("figure_4b", "figure_4c", "figure_5"):
+    for name in ("figure_4b", "figure_4c", "figure_5", "sequential"):
         caption = captions(results)[name]
         for words in ("400 users per arm", "twins", "95%", "over users and conditional on this one simulated world"):
             assert words in caption
+
+
+def test_the_table_says_what_survives_the_number_of_metrics_and_what_cuped_changed(results, tmp_path):
+    changed = copy.deepcopy(results)
+    watch = changed["lifts"]["llm"]["watch_minutes_per_user_day"]
+    watch |= {"p": 0.03, "p_adjusted": 0.09, "unadjusted": {"relative": 0.5, "low": 0.4, "high": 0.6, "p": 0.01}}
+    changed["sample_ratio"] = {"users": {"control": 100, "llm": 300}, "chi_square": 100.0, "p": 1e-23, "mismatch": True}
+    text = page_of(changed, tmp_path)
+    row = text.split("<strong>Watch time</strong>")[1].split("</tr>")[0]
+    assert "\N{WHITE UP-POINTING TRIANGLE}" in row  # by itself, but not among four
+    assert "p = 0.030, adjusted = 0.090" in row
+    assert "without CUPED +50%" in row
+    assert "<strong>Sample ratio mismatch (p = 1e-23)" in text
+    assert "\N{BLACK UP-POINTING TRIANGLE}" in page_of(results, tmp_path).split("<strong>Watch time</strong>")[1]
+    changed["sample_ratio"] |= {"p": 0.5, "mismatch": False}
+    assert "no sample ratio mismatch (chi-square, p = 0.5)" in page_of(changed, tmp_path)
 
 
 def test_missing_arms_are_said_to_be_missing(tmp_path):

@@ -45,7 +45,7 @@ def test_one_setting_is_the_mean_over_worlds(shared_cache, tmp_path):
 
 
 def test_a_search_tries_different_settings_and_names_the_best(shared_cache, tmp_path):
-    words = ("-m", "+sweep=popular", "hydra.sweeper.n_trials=3", "seeds=[1000]", f"hydra.sweep.dir={tmp_path}")
+    words = ("-m", "+search=popular", "hydra.sweeper.n_trials=3", "seeds=[1000]", f"hydra.sweep.dir={tmp_path}")
     done = run(shared_cache, tmp_path, *words)
     assert done.returncode == 0, done.stderr
     trials = [json.loads(path.read_text()) for path in sorted(tmp_path.glob("*/trial.json"))]
@@ -61,7 +61,7 @@ def test_a_search_tries_different_settings_and_names_the_best(shared_cache, tmp_
         ("seeds=[]", "seeds"),
         ("seeds=[1,1]", "seeds"),
         ("agent=nobody", "agent"),
-        ("+sweep=nobody", "sweep"),
+        ("+search=nobody", "search"),
     ],
 )
 def test_a_mistake_gets_one_line(word, said, shared_cache, tmp_path):
@@ -75,7 +75,7 @@ def test_a_record_lists_settings_best_first(tmp_path):
     for number, value in enumerate([0.1, 0.3, 0.2]):
         (tmp_path / str(number)).mkdir()
         trial = {
-            "overrides": [f"agent.alpha={number}", "+sweep=hcb"], "objective": "novel_positives", "value": value,
+            "overrides": [f"agent.alpha={number}", "+search=hcb"], "objective": "novel_positives", "value": value,
             "by_seed": {"1000": value - 0.01, "1001": value + 0.01}, "seconds": 12.3,
         }  # fmt: skip
         (tmp_path / str(number) / "trial.json").write_text(json.dumps(trial))

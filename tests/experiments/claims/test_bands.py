@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from experiments.across_worlds import over_worlds
 from experiments.claims import bands
 from experiments.claims.bands import curve_over_worlds
+from experiments.inference.worlds import over_worlds
 
 
 def test_one_place_is_students_t():

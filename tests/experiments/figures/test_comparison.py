@@ -11,11 +11,13 @@ from experiments.figures.comparison import (
     figure_5,
     figures_of,
     missing,
+    sequential,
 )
 from experiments.figures.files import image_bytes, save_figure
+from experiments.metrics import PRIMARY
 from tests.experiments.synthetic import planted_results
 
-FIGURES = (figure_3, figure_4a, figure_4b, figure_4c, figure_5)
+FIGURES = (figure_3, figure_4a, figure_4b, figure_4c, figure_5, sequential)
 CURVE = [{"step": s, "loss": 1.0, "match_rate": 0.5, "held_out": {"recall@1": 0.1, "recall@10": None}} for s in (0, 9)]
 
 
@@ -99,8 +101,8 @@ def test_3_of_one_table(results):
 
 
 def test_figures_of_leaves_out_what_has_no_data(results):
-    assert list(figures_of(results)) == ["figure_3", "figure_4a", "figure_4b", "figure_4c", "figure_5"]
-    assert list(figures_of(planted_results(("control", "llm")))) == ["figure_4c", "figure_5"]
+    assert list(figures_of(results)) == ["figure_3", "figure_4a", "figure_4b", "figure_4c", "figure_5", "sequential"]
+    assert list(figures_of(planted_results(("control", "llm")))) == ["figure_4c", "figure_5", "sequential"]
     assert figures_of(planted_results(("control",))) == {}
 
 
@@ -153,3 +155,16 @@ def planted_lift(novelty, feedback):
     names = ("novel_impression_ratio_agent_slots", "positive_rate_agent_slots")
     values = zip(names, (novelty, feedback), strict=True)
     return {n: {"vs": "counts", "relative": v, "low": v - 0.01, "high": v + 0.01, "p": 0.0} for n, v in values}
+
+
+def test_the_running_figure_draws_every_primary_metric_with_its_interval(results):
+    panels = sequential(results).axes
+    assert len(panels) == len(PRIMARY)
+    for axes, metric in zip(panels, PRIMARY, strict=True):
+        lines = {line.get_label(): line for line in axes.lines}
+        curve = results["sequential"]["llm"][metric]
+        assert lines["llm"].get_ydata() == pytest.approx(100 * np.array(curve["relative"]))
+        assert lines["llm"].get_xdata().tolist() == curve["day"]
+        areas = [area.get_paths()[0].vertices for area in axes.collections]
+        assert any(area[:, 1].max() == pytest.approx(100 * max(curve["high"])) for area in areas)
+    assert missing(planted_results(("control",)), "sequential") is not None

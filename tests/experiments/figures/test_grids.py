@@ -29,6 +29,9 @@ def test_many_arms_get_a_panel_each(crowd):
     arms = [name for name in crowd["arms"] if name != "control"]
     titles = [axes.get_title() for axes in shown(figures["figure_5"])]
     assert sorted(titles) == sorted(2 * arms)  # watch time and active users
+    running = [axes.get_title() for axes in shown(figures["sequential"])]
+    on_slots = [name for name in arms if name != "bandit"]  # which is the reference there
+    assert sorted(running) == sorted(2 * arms + 2 * on_slots)
 
 
 def test_a_panel_shows_its_own_arm_in_front_of_all_others(crowd):

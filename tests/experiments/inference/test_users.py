@@ -5,13 +5,11 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from experiments.inference.users import (
-    MIN_REFERENCE_USERS,
     Interval,
     Lift,
     UserSums,
     ratio_interval,
     relative_lift,
-    threshold_band,
 )
 from sim.errors import InvalidInput
 from sim.random import RandomStream
@@ -132,44 +130,3 @@ def test_invariants(first, second, paired, scale):
     assert relative_lift(*[UserSums(s.numerator * scale, s.denominator) for s in arms], paired) == lift
     turned = [UserSums(s.numerator[::-1], s.denominator[::-1]) for s in arms]
     assert relative_lift(*turned, paired).relative == lift.relative
-
-
-def test_band_of_identical_twins_has_no_width():
-    count = RandomStream(6).generator().poisson(8, 300)
-    band = threshold_band(count, count, True, RandomStream(7).generator())
-    assert set(band.lift) == set(band.low) == set(band.high) == {0.0}
-    assert (count >= band.thresholds[-1]).sum() >= MIN_REFERENCE_USERS > (count > band.thresholds[-1]).sum()
-
-
-@pytest.mark.parametrize("paired", [True, False])
-def test_band_holds_for_all_thresholds_at_once(paired):
-    # Poisson counts with a planted ratio of means; the truth is the ratio of survival functions.
-    from scipy.stats import poisson
-
-    rng, trials, held = RandomStream(8, "band").generator(), 100, 0
-    for _ in range(trials):
-        shared = rng.poisson(4, 800) if paired else 0
-        treated, control = (rng.poisson(m - 4 * paired, 800) + shared for m in (6.6, 6.0))
-        band = threshold_band(treated, control, paired, rng)
-        n = np.array(band.thresholds)
-        truth = poisson.sf(n - 1, 6.6) / poisson.sf(n - 1, 6.0) - 1
-        # At the lowest N everybody reaches, there is nothing to resample and no band.
-        known = np.array([low is not None and high > low for low, high in zip(band.low, band.high, strict=True)])
-        low, high = (np.array(bound, dtype=float)[known] for bound in (band.low, band.high))
-        held += bool(((low <= truth[known]) & (truth[known] <= high)).all())
-    low_count, _ = binomial_bounds(trials, 0.95)
-    assert held >= low_count
-
-
-def test_band_is_narrower_for_twins_and_hides_the_rare():
-    rng = RandomStream(9).generator()
-    count = rng.poisson(8, 1000)
-    more = count + rng.binomial(1, 0.3, 1000)
-    twins, split = (threshold_band(more, count, paired, RandomStream(10).generator()) for paired in (True, False))
-    assert twins.lift == split.lift
-    assert twins.high[7] - twins.low[7] < split.high[7] - split.low[7]
-    few = threshold_band(np.zeros(1000, dtype=int), count, False, rng)
-    assert set(few.lift) == {-1.0}
-    assert set(few.low) == {None}
-    assert threshold_band(count[:20], count[:20], True, rng).thresholds == ()
-    assert threshold_band(np.empty(0, int), count, False, rng).thresholds == ()

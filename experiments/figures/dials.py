@@ -1,0 +1,120 @@
+"""Figures of dials: a curve an arm over one dial, or a field of colours over two."""
+
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize, TwoSlopeNorm
+from matplotlib.figure import Figure
+
+from experiments.dials import numeric
+from experiments.figures.axes import floats, signed
+from experiments.figures.comparison import arm_styles
+from experiments.figures.files import STYLE
+from experiments.figures.worlds import COLUMNS, compared_with
+from sim.arrays import FloatArray
+
+_WIDTH = 7.2  # inches
+
+
+def dials_figure(joined: dict[str, Any]) -> Figure:
+    """What ``join_dials`` found: curves over one dial, heat-maps over two. In percent."""
+    return curves(joined) if len(joined["dials"]) == 1 else heat_maps(joined)
+
+
+def shown_arms(joined: dict[str, Any], part: str, metric: str) -> list[str]:
+    """The arms that have a value anywhere, in alphabetical order."""
+    arms = sorted({arm for cell in joined["cells"] for arm in cell[part]})
+    return [arm for arm in arms if any(_value(cell, part, arm, metric)["mean"] is not None for cell in joined["cells"])]
+
+
+def axis_title(cell: dict[str, Any], part: str, metric: str) -> str:
+    """What the numbers are shares of, or differences to."""
+    vs = compared_with(cell, part, metric)
+    return f"% against {vs}" if vs else "% of impressions"
+
+
+def curves(joined: dict[str, Any]) -> Figure:
+    """A panel a metric, a curve an arm with its 95 % band; the dial's places from left to right."""
+    dial = joined["dials"][0]
+    numbers = numeric(dial["values"])
+    places = [cell["at"][0] for cell in joined["cells"]]
+    x = np.array([dial["values"][at] for at in places] if numbers else places, dtype=np.float64)
+    first = joined["cells"][0]
+    control = next((lift["vs"] for of_arm in first["lifts"].values() for lift in of_arm.values() if lift["vs"]), None)
+    styles = arm_styles({"arms": first["arms"], "lifts": first["lifts"], "daily": {"vs": control}})
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(_WIDTH, 5.2), layout="constrained")
+        panels = figure.subplots(2, 3, squeeze=False)
+        drawn: dict[str, Any] = {}
+        for axes, (part, metric, title) in zip(panels.flat, COLUMNS, strict=True):
+            for arm in shown_arms(joined, part, metric):
+                found = [_value(cell, part, arm, metric) for cell in joined["cells"]]
+                y, low, high = (100 * floats([one[key] for one in found]) for key in ("mean", "low", "high"))
+                axes.fill_between(x, low, high, color=styles[arm]["color"], alpha=0.13, linewidth=0)
+                drawn[arm] = axes.plot(x, y, label=arm, markersize=4, **styles[arm])[0]
+            axes.set_title(title, fontsize=8)
+            axes.set_ylabel(axis_title(first, part, metric), fontsize=8)
+            axes.tick_params(labelsize=8)
+            if part == "lifts":
+                axes.axhline(0, color="#555555", linewidth=0.9, zorder=1)
+                signed(axes, "y")
+            axes.set_xticks(x, [dial["labels"][at] for at in places], rotation=0 if numbers else 30)
+        for axes in panels[1]:
+            axes.set_xlabel(dial["entry"], fontsize=8)
+        # Not every panel has every arm: the last line drawn of each stands for it.
+        figure.legend(drawn.values(), drawn, loc="outside lower center", ncols=min(4, len(drawn)), fontsize=8)
+    return figure
+
+
+def heat_maps(joined: dict[str, Any]) -> Figure:
+    """A row an arm, a column a metric; in each, the first dial downwards and the second from left to right."""
+    down, across = joined["dials"]
+    arms = sorted({arm for part, metric, _ in COLUMNS for arm in shown_arms(joined, part, metric)})
+    arms = [arm for arm in arms if arm in joined["cells"][0]["lifts"]]
+    height = 0.9 + 0.24 * len(down["labels"])
+    with matplotlib.rc_context({**STYLE, "axes.grid": False}):
+        figure = Figure(figsize=(1.4 + 1.5 * len(COLUMNS), 0.5 + height * len(arms)), layout="constrained")
+        panels = figure.subplots(len(arms), len(COLUMNS), squeeze=False)
+        for row, arm in zip(panels, arms, strict=True):
+            for axes, (part, metric, title) in zip(row, COLUMNS, strict=True):
+                _heat_map(axes, field_of(joined, part, arm, metric), part == "lifts")
+                axes.set_title(f"{title}\n{axis_title(joined['cells'][0], part, metric)}", fontsize=7)
+                axes.set_xticks(range(len(across["labels"])), across["labels"], rotation=30, ha="right", fontsize=7)
+                axes.set_yticks([], [])
+            row[0].set_yticks(range(len(down["labels"])), down["labels"], fontsize=7)
+            row[0].set_ylabel(arm, fontsize=8)
+        figure.supylabel(down["entry"], fontsize=8)
+        figure.supxlabel(across["entry"], fontsize=8)
+    return figure
+
+
+def field_of(joined: dict[str, Any], part: str, arm: str, metric: str) -> FloatArray:
+    """(A, B) means in percent over the places of two dials; NaN where nothing was run or is defined."""
+    down, across = joined["dials"]
+    field = np.full((len(down["values"]), len(across["values"])), np.nan)
+    for cell in joined["cells"]:
+        mean = _value(cell, part, arm, metric)["mean"]
+        if mean is not None:
+            field[tuple(cell["at"])] = 100 * mean
+    return field
+
+
+def _heat_map(axes: Axes, field: FloatArray, difference: bool) -> None:
+    known = field[np.isfinite(field)]
+    if not len(known):
+        axes.text(0.5, 0.5, "\N{EN DASH}", ha="center", va="center", transform=axes.transAxes)
+        return
+    reach = max(float(np.abs(known).max()), 1e-9)
+    norm = TwoSlopeNorm(0, -reach, reach) if difference else Normalize(float(known.min()), float(known.max()))
+    axes.imshow(field, cmap="RdBu" if difference else "Greys", norm=norm, alpha=0.6, aspect="auto")
+    for (row, column), value in np.ndenumerate(field):
+        if np.isfinite(value):
+            text = f"{value:+.1f}" if difference else f"{value:.1f}"
+            axes.text(column, row, text.replace("-", "\N{MINUS SIGN}"), ha="center", va="center", fontsize=6.5)
+
+
+def _value(cell: dict[str, Any], part: str, arm: str, metric: str) -> dict[str, Any]:
+    found = cell[part].get(arm, {}).get(metric)
+    return found if found is not None else {"mean": None, "low": None, "high": None}

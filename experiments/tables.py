@@ -1,0 +1,21 @@
+"""Cells and tables of the joined reports: percent with an interval, and Markdown."""
+
+from typing import Any
+
+
+def shown(value: dict[str, Any] | None, signed: bool) -> str:
+    """A mean in percent with its interval and, where it is known, tau, such as ``+4.3 [+1.0, +7.6]``."""
+    if value is None or value["mean"] is None:
+        return "\N{EN DASH}"
+    style = "+.1f" if signed else ".1f"
+    mean, low, high = (100 * value[key] if value[key] is not None else None for key in ("mean", "low", "high"))
+    between = "" if low is None else f" [{low:{style}}, {high:{style}}]"
+    tau = value.get("tau") if signed else None
+    apart = "" if tau is None else f" \N{GREEK SMALL LETTER TAU} {100 * tau:.1f}"
+    return f"{mean:{style}}{between}{apart}".replace("-", "\N{MINUS SIGN}")
+
+
+def markdown(heads: list[str], rows: list[list[str]], names: int = 1) -> str:
+    """A table in Markdown, whose first ``names`` columns are text."""
+    lines = ["| " + " | ".join(heads) + " |", "|---" * names + "|---:" * (len(heads) - names) + "|"]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows]) + "\n"

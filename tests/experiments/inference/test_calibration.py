@@ -1,0 +1,73 @@
+"""What the statistics promise, counted: coverage at planted truth, false alarms in A/A splits of a simulated log."""
+
+import pytest
+from hydra import compose, initialize_config_module
+
+from experiments.compare import check_study
+from experiments.inference.calibration import COVERAGE, binomial_bounds, covered, false_alarms, peeking_alarms
+from experiments.metrics import user_sums
+from experiments.over_time import burn_in_sums, sums_until
+from experiments.pipeline import burn_in
+from experiments.statistics_record import a_a_of, a_a_tables, coverage_table
+from sim.errors import InvalidInput
+from sim.log import InteractionLog
+from sim.random import RandomStream
+
+METRICS = ("watch_minutes_per_user_day", "active_user_share", "positive_rate", "novel_impression_ratio")
+
+
+@pytest.mark.parametrize("name", COVERAGE)
+def test_intervals_hold_the_truth_as_often_as_they_say(name, monkeypatch):
+    monkeypatch.setattr("experiments.inference.bands.DRAWS", 2000)  # for speed
+    monkeypatch.setattr("experiments.inference.bands.RESAMPLES", 500)
+    held = covered(name, 1000, RandomStream(0, "test"))
+    low, high = binomial_bounds(1000, 0.95)
+    if "each day by itself" in name:
+        assert held < low - 100  # what the band is for
+    else:
+        assert low <= held <= high
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """Production alone among 600 users for ten days: the last five are the experiment."""
+    cache = tmp_path_factory.mktemp("a_a")
+    overrides = ["world=tiny", "world.num_users=600", "experiment.burn_in_days=10", "experiment.arms=[control]"]
+    with initialize_config_module("conf", version_base="1.3"):
+        return check_study(compose("compare", [*overrides, f"cache_dir={cache}"]))
+
+
+@pytest.fixture(scope="module")
+def one_arm(study):
+    log = InteractionLog.read(burn_in(study).folder / "log.parquet")
+    return a_a_of(log, 600, 10)
+
+
+def test_splits_of_one_simulated_log_raise_nominal_false_alarms_with_and_without_cuped(one_arm):
+    run, setting = one_arm
+    sums, before, stream = user_sums(run, setting), burn_in_sums(setting), RandomStream(0, "a/a")
+    low, high = binomial_bounds(400, 0.05)
+    for metric in METRICS:
+        found = false_alarms(sums[metric], before[metric], 400, stream)
+        assert low <= found.plain <= high, metric
+        assert low <= found.cuped <= high, metric
+    assert false_alarms(sums[METRICS[0]], before[METRICS[0]], 20, stream).variance_reduction > 0.2
+
+
+def test_looking_at_it_every_day_raises_no_more_than_that(one_arm):
+    until = sums_until(*one_arm)["watch_minutes_per_user_day"]
+    fixed, running = peeking_alarms(until, 400, RandomStream(1, "a/a"))
+    assert fixed > binomial_bounds(400, 0.05)[0]
+    assert running <= binomial_bounds(400, 0.05)[1]
+    assert running < fixed
+
+
+def test_the_record_prints_what_was_counted(study, one_arm):
+    rows = coverage_table(20, RandomStream(0, "test"))
+    held = covered("lift, twins", 20, RandomStream(0, "test"))
+    assert f"| lift, twins | {held} ({held / 20:.1%}) |" in rows
+    table = "\n".join(a_a_tables(study, 20, 10))
+    assert "| Watch time |" in table
+    assert "agent's slots" not in table  # production alone has none
+    with pytest.raises(InvalidInput, match="at least 2"):
+        a_a_of(one_arm[0].log, 600, 1)
