@@ -66,11 +66,7 @@ def run_one(comparison: Comparison, workers: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "done").unlink(missing_ok=True)
     progress = folder / _PROGRESS
-    with (
-        open(progress, "w", encoding="utf-8", buffering=1) as log,
-        contextlib.redirect_stderr(log),
-        contextlib.redirect_stdout(log),
-    ):
+    with open(progress, "w", encoding="utf-8", buffering=1) as log, contextlib.redirect_stderr(log):
         make_tables(config, folder) if comparison.tables_only else compare(config, folder)
     progress.unlink()
     write_text(folder / "done", comparison.digest() + "\n")
@@ -106,7 +102,7 @@ def _step(comparison: Comparison) -> str | None:
     """What a running comparison is at, by its own progress bar: ``A/B 43%``."""
     with contextlib.suppress(OSError):
         text = (comparison.folder / _PROGRESS).read_text(encoding="utf-8", errors="replace")[-4000:]
-        found = re.findall(r"([^\r\n:]+): +([0-9]+)%\\|", text)
+        found = re.findall(r"([^\r\n:]+): +([0-9]+)%\|", text)
         if found:
             return f"{found[-1][0].strip()} {found[-1][1]}%"
     return None
