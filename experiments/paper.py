@@ -9,7 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.benchmarks.llm_lookup import lookup_rows
-from experiments.claims.controls import controls
+from experiments.claims.controls import controls, what_language_adds
 from experiments.claims.cost import ahead
 from experiments.claims.figures import paper_figures
 from experiments.claims.language_model import c5, c6, c7, c8
@@ -56,7 +56,7 @@ def paper(config: DictConfig, folder: Path) -> Path:
 
 
 def joined(variants: Variants, comparisons: list[Comparison]) -> dict[str, Any]:
-    """What ``results.json`` holds: ``claims``, ``controls``, and every variant's arms over worlds; no durations."""
+    """What ``results.json`` holds: ``claims``, ``controls``, what is ``beyond`` the paper, and every variant's arms over worlds; no durations."""
     claims = [claim(variants) for claim in (c1, c2, c3, c4, c5, c6, c7, c8)]
     configs = {each.variant: each.config for each in reversed(comparisons)}
     return dict(
@@ -65,6 +65,7 @@ def joined(variants: Variants, comparisons: list[Comparison]) -> dict[str, Any]:
                 "seeds": list(variants[MAIN].seeds),
                 "claims": [claim.row() for claim in claims],
                 "controls": [control.row() for control in controls(variants)],
+                "beyond": [finding.row() for finding in what_language_adds(variants)],
                 "variants": {name: worlds.summary() for name, worlds in variants.items()},
                 "config": {name: _done(configs[name]) for name in variants},
             }

@@ -74,13 +74,16 @@ def controls(variants: Variants) -> list[Claim]:
     """A row for each control."""
     return [
         against_twin(PERMUTED, variants.get(ALPHA_0)),
-        against_twin(ALPHA_1, variants.get(TWIN)),
-        no_language(variants[MAIN]),
         no_gain(variants.get(NOTHING_TO_FIND)),
         same_twice(variants.get(A_A)),
         splits(variants[MAIN]),
         something_to_find(variants[MAIN]),
     ]
+
+
+def what_language_adds(variants: Variants) -> list[Claim]:
+    """A row for each finding on what language is worth: not controls, for both answers are possible."""
+    return [against_twin(ALPHA_1, variants.get(TWIN)), no_language(variants[MAIN])]
 
 
 def against_twin(stated: Stated, worlds: Worlds | None) -> Claim:

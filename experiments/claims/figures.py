@@ -48,9 +48,9 @@ def paper_figures(variants: Variants) -> dict[str, Figure]:
     return {name: figure for name, figure in made.items() if figure is not None}
 
 
-def _panels(rows: int, height: float, width: float = ONE_COLUMN) -> tuple[Figure, list[Axes]]:
-    figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, list(figure.subplots(rows, 1, squeeze=False)[:, 0])
+def _panel(height: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(ONE_COLUMN, height), layout="constrained")
+    return figure, figure.subplots()
 
 
 def figure_3(worlds: Worlds | None) -> Figure | None:
@@ -58,7 +58,7 @@ def figure_3(worlds: Worlds | None) -> Figure | None:
     if worlds is None:
         return None
     arms = {"diversified": LLM, "random": RANDOM_CURATION}
-    figure, (axes,) = _panels(1, 2.7)
+    figure, axes = _panel(2.7)
     for (title, arm), colour in zip(arms.items(), COLOURS, strict=False):
         counts = [results.get("llm_arms", {}).get(arm, {}).get("label_counts") for results in worlds.each]
         if not all(counts):
@@ -89,7 +89,7 @@ def figure_4a(worlds: Worlds) -> Figure | None:
     }
     if curves["match rate"] is None:
         return None
-    figure, (axes,) = _panels(1, 2.9)
+    figure, axes = _panel(2.9)
     for (name, curve), colour, marker in zip(curves.items(), ("#000000", *COLOURS), MARKERS, strict=False):
         if curve is not None:
             _curve(axes, curve, {"color": colour, "marker": marker}, name)
@@ -103,7 +103,7 @@ def figure_4b(worlds: Worlds) -> Figure | None:
     if not worlds.has(BANDIT):
         return None
     styles = arm_styles(worlds.each[0])
-    figure, (axes,) = _panels(1, 3.4)
+    figure, axes = _panel(3.4)
     zero_lines(axes, vertical=True)
     axes.plot([0], [0], linestyle="none", label=f"{BANDIT} (reference)", zorder=4, **styles[BANDIT])
     for arm in worlds.arms:
@@ -129,7 +129,7 @@ def figure_4c(worlds: Worlds) -> Figure | None:
     if not known or not worlds.has(BANDIT):
         return None
     styles = arm_styles(worlds.each[0])
-    figure, (axes,) = _panels(1, 2.9)
+    figure, axes = _panel(2.9)
     first, last = papers_range(worlds.num_clusters)
     axes.axvspan(first, last, color="#f2f2f2", zorder=0)
     zero_lines(axes)
@@ -151,19 +151,19 @@ def figure_5(worlds: Worlds) -> Figure | None:
     if not arms:
         return None
     styles = arm_styles(worlds.each[0])
-    figure, panels = _panels(2, 4.2)
+    figure = Figure(figsize=(TWO_COLUMNS, 2.8), layout="constrained")
+    panels = figure.subplots(1, 2)
     for axes, (title, series) in zip(panels, SERIES.items(), strict=True):
         zero_lines(axes)
         known = {arm: curve for arm in arms if (curve := worlds.daily(arm, series)) is not None}
         for arm, curve in known.items():
-            _curve(axes, curve, styles[arm], arm)
+            _curve(axes, curve, styles[arm], arm, worlds=arm == LLM)
         axes.set_ylim(*_limits(list(known.values())))
-        axes.set_ylabel(f"{title},\nrelative to {CONTROL} (%)")
+        axes.set(xlabel="day of the experiment", ylabel=f"{title},\nrelative to {CONTROL} (%)")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         signed(axes, "y")
-    panels[0].tick_params(labelbottom=False)
-    panels[1].set_xlabel("day of the experiment")
-    legend_below(figure, panels[0])
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
     return figure
 
 
@@ -225,10 +225,10 @@ def _dots(axes: Axes, place: int, found: OverWorlds) -> None:
     axes.plot(100 * float(found.mean or 0.0), place, "|", color=_MEAN, markersize=8, markeredgewidth=1.8, zorder=4)
 
 
-def _curve(axes: Axes, curve: Curve, style: dict[str, Any], name: str) -> None:
-    """A mean over worlds with its band, each world faintly behind it; in percent."""
+def _curve(axes: Axes, curve: Curve, style: dict[str, Any], name: str, worlds: bool = True) -> None:
+    """A mean over worlds with its band, in percent; with ``worlds`` each of them faintly behind it."""
     x, colour = np.asarray(curve.x), style["color"]
-    for row in curve.by_world:
+    for row in curve.by_world if worlds else ():
         axes.plot(x, 100 * np.asarray(row), color=colour, alpha=_FAINT, linewidth=0.5, zorder=2)
     low, high = 100 * np.asarray(curve.low), 100 * np.asarray(curve.high)
     axes.fill_between(x, low, high, color=colour, alpha=0.12, linewidth=0)

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from experiments.claims.live import COMPARABLE
 from experiments.claims.plan import A_A, ALPHA_0, CURATION, MAIN, NOTHING_TO_FIND, TWIN
-from experiments.claims.verdicts import FAILS, HOLDS
+from experiments.claims.verdicts import FAILS, HOLDS, NOT_RUN, OPEN
 from experiments.figures.files import svg_source
 from experiments.html_page import write_page
 from experiments.metrics import METRICS, Metric
@@ -31,9 +31,9 @@ CAPTIONS = {
     "figure_4b": "Novel impressions against positive feedback on the agent's own slots, relative to the hierarchical "
     "bandit. Crosses: worlds; bars: 95% intervals over worlds.",
     "figure_4c": "UCI@N: users with at least N distinct clusters in the last seven days, relative to the bandit. "
-    "Faint: worlds; bands hold for all N at once. Grey ground: the paper's range of N, as shares of all clusters.",
-    "figure_5": "Watch time and active users on each day, relative to production alone. Faint: worlds; bands hold for "
-    "all days at once.",
+    "Faint: the LLM's worlds; bands hold for all N at once. Grey ground: the paper's range of N, as shares of all clusters.",
+    "figure_5": "Watch time and active users on each day, relative to production alone. Faint: the LLM's worlds; bands "
+    "hold for all days at once.",
     "controls": "What must vanish, beside what it is the control of. Grey: a world. Blue: the mean and its interval "
     "(95%, over worlds).",
 }
@@ -60,6 +60,7 @@ def write_paper_page(
         "counts": _counts(claims),
         "claims": [_row(claim) for claim in claims],
         "controls": [_row(control) for control in results["controls"]],
+        "beyond": [_row(finding) for finding in results["beyond"]],
         "figures": [_figure(name, caption, figures.get(name)) for name, caption in CAPTIONS.items()],
         "variants": [_variant(name, of_variant) for name, of_variant in results["variants"].items()],
         "config": _flat(config),
@@ -83,7 +84,8 @@ def _setting(config: dict[str, Any], seeds: list[int]) -> str:
 
 def _counts(claims: list[dict[str, Any]]) -> str:
     verdicts = [claim["verdict"] for claim in claims]
-    return ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in dict.fromkeys(sorted(verdicts)))
+    known = [verdict for verdict in (HOLDS, FAILS, OPEN, NOT_RUN) if verdict in verdicts]
+    return "; ".join(f"{verdict}: {verdicts.count(verdict)}" for verdict in known)
 
 
 def _row(claim: dict[str, Any]) -> dict[str, Any]:

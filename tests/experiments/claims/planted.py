@@ -16,13 +16,12 @@ from tests.experiments.synthetic import log_of
 ARMS = ("control", "sequence", "two_tower", "novelty", "hcb", "random_novel", "counts", "llm", "oracle")
 SEEDS = (0, 1, 2, 3, 4)
 CLUSTERS, USERS, DAYS, FIRST_DAY = 96, 60, 4, 14
-NEVER = 761.0  # a share of N = 20 .. 200 of 761 clusters
 
 
 def results_of(arms: tuple[str, ...], seed: int, control: str, reference: str) -> dict[str, Any]:
     """A comparison in which all arms are alike: every share .5, every lift 0."""
     metric = {"value": 0.5, "low": 0.4, "high": 0.6, "n": USERS}
-    lift = {"vs": control, "relative": 0.0, "low": -0.1, "high": 0.1, "p": 0.9}
+    lift = {"relative": 0.0, "low": -0.1, "high": 0.1, "p": 0.9}
     days = {"relative": [0.0] * DAYS, "low": [-0.1] * DAYS, "high": [0.1] * DAYS}
     uci = {"n": list(range(1, 41)), "lift": [0.0] * 40, "low": [-0.1] * 40, "high": [0.1] * 40, "vs": reference}
     others = [arm for arm in arms if arm != control]
@@ -34,7 +33,8 @@ def results_of(arms: tuple[str, ...], seed: int, control: str, reference: str) -
     return {
         "config": {"seed": seed, "world": world, "experiment": experiment},
         "arms": {arm: {m.name: dict(metric) for m in METRICS} for arm in arms},
-        "lifts": {arm: {m.name: dict(lift) for m in METRICS} for arm in others},
+        "lifts": {arm: {m.name: {"vs": reference if m.scope == "agent slots" else control, **lift} for m in METRICS}
+                  for arm in others},
         "daily": {"vs": control, "day": list(range(1, DAYS + 1)),
                   "arms": {arm: {s: copy.deepcopy(days) for s in ("watch_minutes", "active_users")} for arm in others}},
         "uci": {arm: copy.deepcopy(uci) for arm in arms if arm != reference},

@@ -14,6 +14,7 @@ from experiments.claims.controls import (
     no_language,
     same_twice,
     something_to_find,
+    what_language_adds,
 )
 from experiments.claims.splits import FALSE_POSITIVES_OF, split_shares
 from experiments.claims.verdicts import FAILS, HOLDS, NOT_RUN, OPEN
@@ -110,10 +111,10 @@ def test_the_binomial_interval_is_the_exact_one(share, trials):
 
 
 def test_every_control_has_a_row_and_what_was_not_run_says_so(tmp_path):
-    rows = controls(variants_of(tmp_path))
+    rows = controls(variants_of(tmp_path)) + what_language_adds(variants_of())
     assert len({row.id for row in rows}) == len(rows) == 7
     split = next(row for row in rows if row.id == "A/A, splits")
     assert 0 < split.low < split.here < split.high < 15
     assert all(metric.replace("_", " ") in split.why for metric in FALSE_POSITIVES_OF)
-    bare = controls({"main": worlds_of(("hcb", "random_novel"), control="hcb")})
-    assert {row.verdict for row in bare} == {NOT_RUN}
+    bare = {"main": worlds_of(("hcb", "random_novel"), control="hcb")}
+    assert {row.verdict for row in controls(bare) + what_language_adds(bare)} == {NOT_RUN}
