@@ -56,7 +56,7 @@ def paper(config: DictConfig, folder: Path) -> Path:
 
 
 def joined(variants: Variants, comparisons: list[Comparison]) -> dict[str, Any]:
-    """What ``results.json`` holds: ``claims``, ``controls``, what is ``beyond`` the paper, and every variant's arms over worlds; no durations."""
+    """What ``results.json`` holds: claims, controls, what language adds, every variant's arms over worlds; no durations."""
     claims = [claim(variants) for claim in (c1, c2, c3, c4, c5, c6, c7, c8)]
     configs = {each.variant: each.config for each in reversed(comparisons)}
     return dict(
@@ -65,7 +65,7 @@ def joined(variants: Variants, comparisons: list[Comparison]) -> dict[str, Any]:
                 "seeds": list(variants[MAIN].seeds),
                 "claims": [claim.row() for claim in claims],
                 "controls": [control.row() for control in controls(variants)],
-                "beyond": [finding.row() for finding in what_language_adds(variants)],
+                "what_language_adds": [finding.row() for finding in what_language_adds(variants)],
                 "variants": {name: worlds.summary() for name, worlds in variants.items()},
                 "config": {name: _done(configs[name]) for name in variants},
             }

@@ -29,6 +29,18 @@ DRAWN = (LLM, "random_novel", "counts", "novelty", "two_tower")
 """Arms whose curves are drawn in figures 4c and 5, beside what they are relative to; the tables have all."""
 
 _LOOK: Any = {**STYLE, "font.size": 7.5, "axes.labelsize": 7.5, "lines.markersize": 4.0, "lines.linewidth": 1.2}
+_STYLES = {
+    LLM: {"color": "#D55E00", "marker": "o"},
+    BANDIT: {"color": "#000000", "marker": "D"},
+    "novelty": {"color": "#009E73", "marker": "s"},
+    "two_tower": {"color": "#CC79A7", "marker": "v"},
+    "sequence": {"color": "#E69F00", "marker": "P"},
+    "random_novel": {"color": "#56B4E9", "marker": "X"},
+    "counts": {"color": "#0072B2", "marker": "^"},
+    "oracle": {"color": "#767676", "marker": "*"},
+}
+"""The arms of the variant main, all told apart by colour."""
+
 _FAINT = 0.3
 _WORLD, _MEAN = "#9a9a9a", "#0072B2"
 
@@ -102,7 +114,7 @@ def figure_4b(worlds: Worlds) -> Figure | None:
     """Novel impressions against positive feedback on the agent's slots, relative to the bandit; a cross a world."""
     if not worlds.has(BANDIT):
         return None
-    styles = arm_styles(worlds.each[0])
+    styles = arm_styles(worlds.each[0]) | _STYLES
     figure, axes = _panel(3.4)
     zero_lines(axes, vertical=True)
     axes.plot([0], [0], linestyle="none", label=f"{BANDIT} (reference)", zorder=4, **styles[BANDIT])
@@ -128,13 +140,13 @@ def figure_4c(worlds: Worlds) -> Figure | None:
     known = {arm: curve for arm, curve in curves.items() if curve is not None}
     if not known or not worlds.has(BANDIT):
         return None
-    styles = arm_styles(worlds.each[0])
+    styles = arm_styles(worlds.each[0]) | _STYLES
     figure, axes = _panel(2.9)
     first, last = papers_range(worlds.num_clusters)
     axes.axvspan(first, last, color="#f2f2f2", zorder=0)
     zero_lines(axes)
     for arm, curve in known.items():
-        _curve(axes, curve, styles[arm], arm)
+        _curve(axes, curve, styles[arm], arm, worlds=arm == LLM)
     axes.set_ylim(*_limits(list(known.values())))
     axes.set(
         xlabel="N, distinct interest clusters in 7 days", ylabel=f"users with N or more,\nrelative to {BANDIT} (%)"
@@ -150,7 +162,7 @@ def figure_5(worlds: Worlds) -> Figure | None:
     arms = [arm for arm in (*DRAWN, "oracle") if worlds.has(arm) and worlds.daily(arm, "watch_minutes") is not None]
     if not arms:
         return None
-    styles = arm_styles(worlds.each[0])
+    styles = arm_styles(worlds.each[0]) | _STYLES
     figure = Figure(figsize=(TWO_COLUMNS, 2.8), layout="constrained")
     panels = figure.subplots(1, 2)
     for axes, (title, series) in zip(panels, SERIES.items(), strict=True):

@@ -31,7 +31,8 @@ CAPTIONS = {
     "figure_4b": "Novel impressions against positive feedback on the agent's own slots, relative to the hierarchical "
     "bandit. Crosses: worlds; bars: 95% intervals over worlds.",
     "figure_4c": "UCI@N: users with at least N distinct clusters in the last seven days, relative to the bandit. "
-    "Faint: the LLM's worlds; bands hold for all N at once. Grey ground: the paper's range of N, as shares of all clusters.",
+    "Faint: the LLM's worlds; bands hold for all N at once. Grey ground: the paper's range of N, as shares of all "
+    "clusters.",
     "figure_5": "Watch time and active users on each day, relative to production alone. Faint: the LLM's worlds; bands "
     "hold for all days at once.",
     "controls": "What must vanish, beside what it is the control of. Grey: a world. Blue: the mean and its interval "
@@ -60,7 +61,7 @@ def write_paper_page(
         "counts": _counts(claims),
         "claims": [_row(claim) for claim in claims],
         "controls": [_row(control) for control in results["controls"]],
-        "beyond": [_row(finding) for finding in results["beyond"]],
+        "findings": [_row(finding) for finding in results["what_language_adds"]],
         "figures": [_figure(name, caption, figures.get(name)) for name, caption in CAPTIONS.items()],
         "variants": [_variant(name, of_variant) for name, of_variant in results["variants"].items()],
         "config": _flat(config),

@@ -60,7 +60,7 @@ def test_every_figure_is_there(page, variants):
 
 def test_claims_and_controls_stand_on_top_with_their_verdicts(page, results):
     table = page[: page.index('id="figures"')]
-    for row in (*results["claims"], *results["controls"], *results["beyond"]):
+    for row in (*results["claims"], *results["controls"], *results["what_language_adds"]):
         assert f"<b>{row['id']}</b>" in table
     verdicts = dict(re.findall(r"<b>(C\d)</b>.*?class=\"verdict \w+\">([^<]+)<", table, flags=re.DOTALL))
     assert verdicts == {row["id"]: row["verdict"] for row in results["claims"]}
