@@ -56,7 +56,7 @@ def paper(config: DictConfig, folder: Path) -> Path:
 
 
 def joined(variants: Variants, comparisons: list[Comparison]) -> dict[str, Any]:
-    """What ``results.json`` holds: claims, controls, what language adds, every variant's arms over worlds; no durations."""
+    """What ``results.json`` holds: claims, controls, what language adds, all arms over worlds; no durations."""
     claims = [claim(variants) for claim in (c1, c2, c3, c4, c5, c6, c7, c8)]
     configs = {each.variant: each.config for each in reversed(comparisons)}
     return dict(
