@@ -1,92 +1,185 @@
 """The controls that every claim is shown with: what must vanish, and what must be there.
 
-Verdicts are about the *experiment*: "as it must" or "not as it must".
+A control *holds* if the experiment behaves as it must; one that does not hold casts doubt on every claim.
 """
 
-from scipy.stats import binom
+from scipy.stats import beta
 
-from experiments.across_worlds import OverWorlds, over_worlds
-from experiments.claims.criteria import ACTIVE, LLM, NOT_RUN, WATCH, Claim, Variants
-from experiments.claims.plan import MAIN, NOTHING_TO_FIND, PERMUTED, SAME_TWICE
-from experiments.claims.worlds import Worlds
+from experiments.claims.live import BANDIT, CONTROL, LLM, THOUGHTLESS, WATCH
+from experiments.claims.plan import A_A, ALPHA_0, MAIN, NOTHING_TO_FIND, TWIN
+from experiments.claims.splits import FALSE_POSITIVES_OF, SPLITS, false_positives
+from experiments.claims.verdicts import FAILS, HOLDS, OPEN, Claim, Stated, above, gone, jointly, percent, told
+from experiments.claims.worlds import Variants, Worlds, estimate
+from experiments.inference.users import LEVEL
+from experiments.inference.worlds import OverWorlds
 
-SOUND, UNSOUND = "as it must", "not as it must"
-EDGE = "novel_positive_rate_agent_slots"
-"""What the language model's edge over its twin is measured in: novel impressions that pleased."""
+EDGE, DISCOVERIES = "novel_positive_rate_agent_slots", "discoveries_per_user"
+"""What planners are told apart by: whether novel impressions pleased, and dormant interests that were found."""
 
-TWIN, ORACLE = "llm_random_weights", "oracle"
-_SAME = ("novel_positive_rate_agent_slots", "positive_rate", WATCH, ACTIVE, "discoveries_per_user")
-"""Metrics of which an A/A must show no difference."""
+RANDOM_WEIGHTS, ORACLE = "llm_random_weights", "oracle"
+
+WORTH = 0.05
+"""A relative gain that is surely below this counts as gone (chosen)."""
+
+NOMINAL = 0.02, 0.08
+"""Where the false positives of tests at 5 % must lie (chosen)."""
+
+PERMUTED = Stated(
+    "alpha = 0",
+    "Labels permuted: the LLM's edge over its random-weights twin is gone",
+    "Whoever gains where words tell nothing has found a leak.",
+    "Positive feedback on the agent's novel impressions, relative to the twin, at alpha = 0: the interval lies below "
+    f"+{WORTH:.0%} and not above 0.",
+)
+ALPHA_1 = Stated(
+    "alpha = 1",
+    "Labels as they are: the LLM is better than its random-weights twin",
+    "What language adds to what the log alone teaches.",
+    "The same at alpha = 1: the interval lies above 0.",
+)
+NO_LANGUAGE = Stated(
+    "no language",
+    "The LLM's novel impressions please more than those of planners without language",
+    "Random novel clusters and the log's own transition counts, with back-off.",
+    "Positive feedback on the agent's novel impressions: the intervals against random_novel and counts lie above 0.",
+)
+NO_GAIN = Stated(
+    "nothing to find",
+    "No dormant interests and no satiation: exploring gains no watch time",
+    "Exploration cannot pay there, so whoever finds that it does has found a fault.",
+    f"Watch time against control, for every exploring arm: the interval lies below +{WORTH:.0%} and not above 0.",
+)
+SAME = Stated(
+    "A/A, twice",
+    "The same agent in two arms: no lift",
+    "The arms differ in the luck of the agent's draws alone.",
+    f"Watch time: the interval over worlds holds 0 and lies within ±{WORTH:.0%}; does not hold if it leaves 0 out.",
+)
+SPLIT = Stated(
+    "A/A, splits",
+    "One arm's users split at random: false positives at the nominal 5%",
+    "Whether the intervals over users keep what they promise.",
+    f"Share of differences with p < .05 over {SPLITS} random halves a world of the control arm's users, three "
+    f"metrics: its 95% interval lies within {NOMINAL[0]:.0%} and {NOMINAL[1]:.0%}; does not hold if outside.",
+)
+BOUND = Stated(
+    "oracle",
+    "There is something to find: who knows the users' interests discovers more",
+    "The upper bound; without one, no planner could be told from another.",
+    "Discoveries of dormant interests against control: the oracle's interval lies above 0.",
+)
 
 
 def controls(variants: Variants) -> list[Claim]:
     """A row for each control."""
-    return [edge_without_words(variants), nothing_to_gain(variants), same_twice(variants), something_to_find(variants)]
+    return [
+        against_twin(PERMUTED, variants.get(ALPHA_0)),
+        against_twin(ALPHA_1, variants.get(TWIN)),
+        no_language(variants[MAIN]),
+        no_gain(variants.get(NOTHING_TO_FIND)),
+        same_twice(variants.get(A_A)),
+        splits(variants[MAIN]),
+        something_to_find(variants[MAIN]),
+    ]
 
 
-def edge_without_words(variants: Variants) -> Claim:
-    """Where labels are permuted, the LLM must not be better than its random-weights twin."""
-    name, source = "Labels permuted: the LLM's edge over its random-weights twin is gone", "control, alpha = 0"
-    there = variants.get(PERMUTED)
-    if there is None or not there.has(LLM, TWIN):
-        return _not_run(name, source)
-    edge = there.against(LLM, TWIN, EDGE)
-    main = variants[MAIN].against(LLM, TWIN, EDGE) if variants[MAIN].has(LLM, TWIN) else over_worlds([None])
-    told = f"Positive feedback on novel impressions, relative to the twin. With labels as they are: {_told(main)}."
-    return _row(name, source, edge, "% to the twin", edge.low is None or edge.low <= 0, told)
+def against_twin(stated: Stated, worlds: Worlds | None) -> Claim:
+    """The LLM's edge over its random-weights twin must be gone at alpha = 0 (``gone``), there at 1 (``above``)."""
+    if worlds is None or not worlds.has(LLM, RANDOM_WEIGHTS):
+        return stated.not_run("The variant was not run.")
+    edge, discoveries = (worlds.against(LLM, RANDOM_WEIGHTS, metric) for metric in (EDGE, DISCOVERIES))
+    verdict = gone(edge, WORTH) if stated is PERMUTED else above(edge)
+    why = f"Relative to the twin: novel positives {percent(edge)}, discoveries {percent(discoveries)}. "
+    return stated.judged(edge, "% to the twin", verdict, why + twin_trained(worlds))
 
 
-def nothing_to_gain(variants: Variants) -> Claim:
-    """Where every love is known and nothing tires, no explorer may gain watch time."""
-    name, source = "Nothing to find and no satiation: exploring gains no watch time", "control, no dormant interests"
-    there = variants.get(NOTHING_TO_FIND)
-    if there is None or not there.has(LLM, "control"):
-        return _not_run(name, source)
-    lifts = {arm: there.against(arm, "control", WATCH) for arm in there.arms if arm != "control"}
-    sound = all(lift.low is None or lift.low <= 0 for lift in lifts.values())
-    told = "Watch time relative to control: " + ", ".join(f"{arm} {_told(lift)}" for arm, lift in lifts.items()) + "."
-    return _row(name, source, lifts[LLM], "% watch time to control", sound, told)
+def twin_trained(worlds: Worlds) -> str:
+    """Whether the twin was trained until its own held-out recall was past its best, in words."""
+    curve = worlds.tuning("held_out", "recall@10", arm=RANDOM_WEIGHTS)
+    best = [results["llm_arms"][RANDOM_WEIGHTS]["best_step"] for results in worlds.each]
+    if curve is None:
+        return f"The twin's best step: {', '.join(map(str, best))}."
+    late = sum(step == curve.x[-1] for step in best)
+    caution = f"; caution, in {late} of {len(best)} worlds it was still best at its last step" if late else ""
+    return f"The twin's best step, by its own held-out pairs: {', '.join(map(str, best))} of {curve.x[-1]:g}{caution}."
 
 
-def same_twice(variants: Variants) -> Claim:
-    """A/A: of the p-values of ``_SAME`` in all worlds no more are below 0.05 than chance brings in 99 of 100 cases."""
-    name, source = "The same agent twice: no difference", "control, A/A"
-    there = variants.get(SAME_TWICE)
-    if there is None or len(there.arms) < 2:
-        return _not_run(name, source)
-    again = there.arms[1]
-    p = [results["lifts"][again][metric]["p"] for results in there.each for metric in _SAME]
-    known = [value for value in p if value is not None]
-    found = sum(value < 0.05 for value in known)
-    most = int(binom.ppf(0.99, len(known), 0.05))
-    lift = there.against(again, there.arms[0], WATCH)
-    told = f"Of {len(known)} differences between users, {found} have p < .05; by chance up to {most} would."
-    return _row(name, source, lift, "% watch time", found <= most, told)
+def no_language(worlds: Worlds) -> Claim:
+    """The LLM against a random novel cluster and transition counts: both intervals must lie above 0."""
+    others = [arm for arm in THOUGHTLESS if worlds.has(arm)]
+    if not others or not worlds.has(LLM):
+        return NO_LANGUAGE.not_run("An arm is missing.")
+    edges = {arm: worlds.against(LLM, arm, EDGE) for arm in others}
+    found = {arm: worlds.against(LLM, arm, DISCOVERIES) for arm in others}
+    why = f"Novel positives relative to {told(edges)}. Discoveries relative to {told(found)}."
+    verdict = jointly([above(edge) for edge in edges.values()])
+    return NO_LANGUAGE.judged(edges[others[0]], f"% to {others[0]}", verdict, why)
 
 
-def something_to_find(variants: Variants) -> Claim:
-    """Who knows the truth must find more dormant interests than production does."""
-    name, source = "There is something to find: the oracle discovers more", "control, upper bound"
-    worlds: Worlds = variants[MAIN]
-    if not worlds.has(ORACLE, "control"):
-        return _not_run(name, source)
-    lift = worlds.against(ORACLE, "control", "discoveries_per_user")
-    watch = worlds.against(ORACLE, "control", WATCH)
-    sound = lift.low is not None and lift.low > 0
-    return _row(name, source, lift, "% discoveries to control", sound, f"Its watch time: {_told(watch)}.")
+def no_gain(worlds: Worlds | None) -> Claim:
+    """Where every love is known and nothing tires, no exploring arm may gain watch time (``gone``, each of them)."""
+    if worlds is None or not worlds.has(LLM, CONTROL):
+        return NO_GAIN.not_run("The variant was not run.")
+    lifts = {arm: worlds.against(arm, CONTROL, WATCH) for arm in worlds.arms if arm not in (CONTROL, BANDIT)}
+    verdict = jointly([gone(lift, WORTH) for lift in lifts.values()])
+    return NO_GAIN.judged(lifts[LLM], f"% watch time to {CONTROL}", verdict, f"Watch time to control: {told(lifts)}.")
 
 
-def _row(name: str, source: str, found: OverWorlds, unit: str, sound: bool, why: str) -> Claim:
-    here, low, high = (None if v is None else 100 * v for v in (found.mean, found.low, found.high))
-    return Claim(name, source, here, low, high, unit, SOUND if sound else UNSOUND, why)
+def same_twice(worlds: Worlds | None) -> Claim:
+    """A/A by two arms of the same agent: watch time's interval over worlds holds 0 and lies within ``WORTH``."""
+    if worlds is None or len(worlds.arms) < 2:
+        return SAME.not_run("The variant was not run.")
+    one, again = worlds.arms[:2]
+    lift = worlds.against(again, one, WATCH)
+    others = {name: worlds.against(again, one, name) for name in (EDGE, "positive_rate", DISCOVERIES)}
+    verdict = OPEN
+    if lift.low is not None and lift.high is not None:
+        near = max(-lift.low, lift.high) < WORTH
+        verdict = FAILS if lift.low > 0 or lift.high < 0 else HOLDS if near else OPEN
+    why = f"{one} against itself; other metrics: {told({name.replace('_', ' '): o for name, o in others.items()})}."
+    return SAME.judged(lift, "% watch time", verdict, why)
 
 
-def _not_run(name: str, source: str) -> Claim:
-    return Claim(name, source, None, None, None, "", NOT_RUN, "Its variant or arms were not run.")
+def splits(worlds: Worlds) -> Claim:
+    """A/A by user splits: the share of false positives, with its exact (Clopper and Pearson 1934) interval.
+
+    Random halves of one arm's users are independent given the users, so that a test's false positives in them are
+    binomial. Metrics of the same halves are not independent: trials are counted once, the metrics' share averaged.
+    """
+    if not worlds.has(CONTROL):
+        return SPLIT.not_run("An arm is missing.")
+    shares = dict.fromkeys(FALSE_POSITIVES_OF, 0.0)
+    for results, folder in zip(worlds.each, worlds.folders, strict=True):
+        for metric, share in false_positives(results, folder).items():
+            shares[metric] += share / len(worlds.each)
+    trials = SPLITS * len(worlds.each)
+    mean = sum(shares.values()) / len(shares)
+    low, high = binomial_interval(mean, trials)
+    inside, outside = NOMINAL[0] <= low and high <= NOMINAL[1], high < NOMINAL[0] or low > NOMINAL[1]
+    verdict = HOLDS if inside else FAILS if outside else OPEN
+    listed = ", ".join(f"{metric.replace('_', ' ')} {100 * share:.1f}%" for metric, share in shares.items())
+    found = OverWorlds(mean, low, high, p=None, tau=None, i_squared=None, by_world=())
+    return SPLIT.judged(found, "% of tests", verdict, f"Of {trials:,} splits: {listed}.")
 
 
-def _told(found: OverWorlds) -> str:
-    if found.mean is None:
-        return "unknown"
-    between = "" if found.low is None or found.high is None else f" [{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
-    return f"{100 * found.mean:+.1f} %{between}"
+def binomial_interval(share: float, trials: int) -> tuple[float, float]:
+    """The exact 95 % interval of a binomial share.
+
+        low = B^-1(0.025; k, n - k + 1),  high = B^-1(0.975; k + 1, n - k)
+
+    with B the beta distribution's (Clopper and Pearson 1934); k = share x trials need not be whole.
+    """
+    tail, k = (1 - LEVEL) / 2, share * trials
+    low = float(beta.ppf(tail, k, trials - k + 1)) if k > 0 else 0.0
+    high = float(beta.ppf(1 - tail, k + 1, trials - k)) if k < trials else 1.0
+    return low, high
+
+
+def something_to_find(worlds: Worlds) -> Claim:
+    """The oracle must discover more than production alone: its interval lies above 0."""
+    if not worlds.has(ORACLE, CONTROL):
+        return BOUND.not_run("An arm is missing.")
+    lift, watch = (worlds.against(ORACLE, CONTROL, metric) for metric in (DISCOVERIES, WATCH))
+    llm = worlds.against(LLM, CONTROL, DISCOVERIES) if worlds.has(LLM) else estimate([None])
+    why = f"Its watch time: {percent(watch)}. The LLM's discoveries: {percent(llm)}."
+    return BOUND.judged(lift, f"% discoveries to {CONTROL}", above(lift), why)

@@ -1,113 +1,151 @@
-"""``report.html`` of ``interestlab paper``: verdicts, figures, every arm in every world; one file, no network."""
+"""``report.html`` of ``interestlab paper``: verdicts, controls, figures, every arm; one file, no network."""
 
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
-from experiments.across_worlds import OverWorlds
-from experiments.claims.criteria import MARGIN, Variants
-from experiments.claims.plan import MAIN, NOTHING_TO_FIND, PERMUTED, SAME_TWICE
-from experiments.claims.worlds import Worlds
+from experiments.claims.live import COMPARABLE
+from experiments.claims.plan import A_A, ALPHA_0, CURATION, MAIN, NOTHING_TO_FIND, TWIN
+from experiments.claims.verdicts import FAILS, HOLDS
 from experiments.figures.files import svg_source
 from experiments.html_page import write_page
 from experiments.metrics import METRICS, Metric
+from experiments.report_page import BROAD
 
-_TITLES = {
+TITLES = {
     MAIN: "The comparison",
-    PERMUTED: "Labels permuted (alpha = 0)",
+    TWIN: "The LLM and its twin (alpha = 1)",
+    ALPHA_0: "The same with labels permuted (alpha = 0)",
     NOTHING_TO_FIND: "Nothing to find, no satiation",
-    SAME_TWICE: "The same agent twice (A/A)",
+    A_A: "The same agent twice (A/A)",
+    CURATION: "Two curations",
 }
-_CAPTIONS = {
-    "figure_3": "Pairs of clusters that have each label as their best, over all pairs, labels from the most to the "
-    "least frequent. Bold: mean over worlds.",
-    "figure_4a": "Share of freely generated texts that are exactly a cluster's name, and recall@10 of transitions, "
-    "over fine-tuning steps. Bands: 95% intervals over worlds, each step by itself.",
+"""Headings of the variants' tables."""
+
+CAPTIONS = {
+    "figure_3": "Share of all pairs of clusters that have each label as their best, from the most to the least "
+    "frequent. Faint: worlds; bold: their mean.",
+    "figure_4a": "Share of freely generated texts that are exactly a cluster's name, and recall of transitions, over "
+    "fine-tuning steps. Faint: worlds; bands hold for all steps at once.",
     "figure_4b": "Novel impressions against positive feedback on the agent's own slots, relative to the hierarchical "
-    "bandit. Bars: 95% intervals over worlds.",
-    "figure_4c": "UCI@N: assigned users with at least N distinct clusters in the last seven days, relative to the "
-    "bandit, at every N that all worlds show. Bands hold for all N at once.",
-    "figure_5": "Watch time and active users on each day, relative to production alone. Bands hold for all days "
-    "at once.",
-    "controls": "What must vanish, beside what it is the control of. Grey: a world. Blue: mean and 95% interval.",
+    "bandit. Crosses: worlds; bars: 95% intervals over worlds.",
+    "figure_4c": "UCI@N: users with at least N distinct clusters in the last seven days, relative to the bandit. "
+    "Faint: worlds; bands hold for all N at once. Grey ground: the paper's range of N, as shares of all clusters.",
+    "figure_5": "Watch time and active users on each day, relative to production alone. Faint: worlds; bands hold for "
+    "all days at once.",
+    "controls": "What must vanish, beside what it is the control of. Grey: a world. Blue: the mean and its interval "
+    "(95%, over worlds).",
 }
-_SHARED = "Thin lines are worlds."
+"""What is drawn in each figure."""
+
+_KINDS = {HOLDS: "good", FAILS: "bad"}
 
 
 def write_paper_page(
-    results: dict[str, Any], speed: dict[str, Any], variants: Variants, figures: dict[str, Figure], path: Path
+    results: dict[str, Any], claims: list[dict[str, Any]], figures: dict[str, Figure], path: Path
 ) -> Path:
     """Write the page, first under a temporary name, then renamed.
 
     Args:
-        results: as ``interestlab paper`` writes it.
-        speed: C8's row, which is about time and therefore not among the results.
-        variants: every variant's worlds.
+        results: as ``interestlab paper`` writes them.
+        claims: their claims, with C8 as this machine's clock has it.
         figures: by name.
         path: of the page.
     """
-    rows = [_row(claim) for claim in (*results["claims"], speed)]
+    config = results["config"][MAIN]
     content = {
-        "title": "LLMs for user interest exploration: the claims, in simulation",
-        "seeds": ", ".join(map(str, results["seeds"])),
-        "num_worlds": len(results["seeds"]),
-        "world": _world(variants[MAIN]),
-        "claims": rows,
+        "title": "User interest exploration with a language model: the paper's claims, in simulation",
+        "setting": _setting(config, results["seeds"]),
+        "counts": _counts(claims),
+        "claims": [_row(claim) for claim in claims],
         "controls": [_row(control) for control in results["controls"]],
-        "figures": [
-            {"name": name, "title": name.replace("_", " ").capitalize(), "source": svg_source(figure),
-             "caption": _CAPTIONS[name] + ("" if name in ("figure_4b", "controls") else f" {_SHARED}")}
-            for name, figure in figures.items()
-        ],
-        "variants": [_variant(name, worlds) for name, worlds in variants.items()],
-        "margin": f"{MARGIN:.0%}",
-    }  # fmt: skip
+        "figures": [_figure(name, caption, figures.get(name)) for name, caption in CAPTIONS.items()],
+        "variants": [_variant(name, of_variant) for name, of_variant in results["variants"].items()],
+        "config": _flat(config),
+        "num_worlds": len(results["seeds"]),
+        "comparable": f"{COMPARABLE:.0%}",
+        "metrics": METRICS,
+    }
     return write_page("paper.html.j2", content, path)
 
 
-def _world(worlds: Worlds) -> str:
-    config = worlds.each[0]["config"]
+def _setting(config: dict[str, Any], seeds: list[int]) -> str:
     world, experiment = config["world"], config["experiment"]
+    how = {"twins": "the same users under the same luck in every arm", "split": "other users in every arm"}
     return (
-        f"{world['num_users']:,} users, {world['num_interests']} interests, {experiment['burn_in_days']} days of "
-        f"burn-in and {experiment['days']} of A/B, {experiment['exploration_slots']} of {experiment['slots']} slots "
-        "the agent's, the same users under the same luck in every arm"
+        f"{len(seeds)} worlds (seeds {', '.join(map(str, seeds))}) of {world['num_users']:,} users, "
+        f"{world['num_items']:,} items and {world['num_interests']} interests; {experiment['burn_in_days']} days under "
+        f"production, then {experiment['days']} days with {experiment['exploration_slots']} of {experiment['slots']} "
+        f"slots the agent's, {how.get(experiment['diversion'], experiment['diversion'])}."
     )
 
 
+def _counts(claims: list[dict[str, Any]]) -> str:
+    verdicts = [claim["verdict"] for claim in claims]
+    return ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in dict.fromkeys(sorted(verdicts)))
+
+
 def _row(claim: dict[str, Any]) -> dict[str, Any]:
-    """A claim as text, with what the column sorts by."""
-    low, high = claim["low"], claim["high"]
-    digits = 1 if max((abs(v) for v in (claim["here"], low, high) if v is not None), default=0) >= 1 else 2
-    here = "\N{EN DASH}" if claim["here"] is None else _signed(claim["here"], digits)
-    between = "" if low is None or high is None else f"[{_signed(low, digits)}, {_signed(high, digits)}]"
-    kind = {"holds": "good", "as it must": "good", "does not hold": "bad", "not as it must": "bad"}
-    return {**claim, "here": here, "interval": between, "kind": kind.get(claim["verdict"], "open")}
+    """A claim's or control's row as text."""
+    known = [abs(claim[key]) for key in ("here", "low", "high") if claim[key] is not None]
+    digits = 1 if max(known, default=0.0) >= 1 else 2
+    sign = "" if claim["unit"] in ("hours", "% of N", "% at best", "% of tests") else "+"
+
+    def text(value: float | None) -> str:
+        return "\N{EN DASH}" if value is None else f"{value:{sign}.{digits}f}".replace("-", "\N{MINUS SIGN}")
+
+    between = "" if claim["low"] is None or claim["high"] is None else f"[{text(claim['low'])}, {text(claim['high'])}]"
+    return {**claim, "here": text(claim["here"]), "interval": between, "kind": _KINDS.get(claim["verdict"], "open")}
 
 
-def _signed(value: float, digits: int) -> str:
-    return f"{value:+.{digits}f}".replace("-", "\N{MINUS SIGN}")
+def _figure(name: str, caption: str, figure: Figure | None) -> dict[str, Any]:
+    return {
+        "name": name,
+        "title": name.replace("_", " ").capitalize(),
+        "caption": caption,
+        "source": None if figure is None else svg_source(figure),
+        "broad": figure is not None and figure.get_figwidth() > BROAD,
+    }
 
 
-def _variant(name: str, worlds: Worlds) -> dict[str, Any]:
-    """A table of arms by metrics: means over worlds with intervals."""
-    rows = []
-    for arm in worlds.arms:
-        cells = [_cell(worlds.value(arm, metric.name), metric) for metric in METRICS]
-        rows.append({"arm": arm, "cells": cells})
-    reports = [f"{name}/seed_{seed}/report.html" for seed in worlds.seeds]
-    return {"name": name, "title": _TITLES.get(name, name), "metrics": METRICS, "rows": rows, "reports": reports}
+def _variant(name: str, of_variant: dict[str, Any]) -> dict[str, Any]:
+    """Every arm's metrics over worlds, with the differences to the control below them."""
+    arms = of_variant["arms"]
+    rows = [
+        (arm, [_cell(arms[arm][m.name], of_variant["lifts"].get(arm, {}).get(m.name), m) for m in METRICS])
+        for arm in arms
+    ]
+    reports = [(seed, f"{name}/seed_{seed}/report.html") for seed in of_variant["seeds"]]
+    title = TITLES.get(name, name)
+    return {"name": name, "title": title, "control": of_variant["control"], "rows": rows, "reports": reports}
 
 
-def _cell(found: OverWorlds, metric: Metric) -> dict[str, Any]:
-    if found.mean is None:
-        return {"text": "\N{EN DASH}", "interval": "", "value": ""}
+def _cell(value: dict[str, Any], lift: dict[str, Any] | None, metric: Metric) -> dict[str, str]:
+    if value["mean"] is None:
+        return {"value": "", "text": "\N{EN DASH}", "interval": "", "lift": ""}
     factor, sign = (100.0, "%") if metric.unit == "share" else (1.0, "")
-    value = found.mean * factor
-    digits = 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 3
-    between = ""
-    if found.low is not None and found.high is not None:
-        between = f"[{found.low * factor:.{digits}f}, {found.high * factor:.{digits}f}]"
-    text = f"{value:.{digits}f}{sign}".replace("-", "\N{MINUS SIGN}")
-    return {"text": text, "interval": between.replace("-", "\N{MINUS SIGN}"), "value": f"{found.mean:.10g}"}
+    digits = 1 if abs(value["mean"] * factor) >= 10 else 2 if abs(value["mean"] * factor) >= 1 else 3
+    difference = ""
+    if lift is not None and lift["mean"] is not None:
+        difference = f"{100 * lift['mean']:+.1f}%" + _between(lift, 100.0, "+.1f")
+    return {
+        "value": f"{value['mean']:.10g}",
+        "text": f"{value['mean'] * factor:.{digits}f}{sign}".replace("-", "\N{MINUS SIGN}"),
+        "interval": _between(value, factor, f".{digits}f").strip(),
+        "lift": difference.replace("-", "\N{MINUS SIGN}"),
+    }
+
+
+def _between(found: dict[str, Any], factor: float, style: str) -> str:
+    if found["low"] is None or found["high"] is None:
+        return ""
+    text = f" [{factor * found['low']:{style}}, {factor * found['high']:{style}}]"
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def _flat(tree: Any, path: str = "") -> list[tuple[str, str]]:
+    """Nested settings as ``(dotted key, value)`` rows."""
+    if not isinstance(tree, dict):
+        return [(path, ", ".join(map(str, tree)) if isinstance(tree, list) else str(tree))]
+    return [row for key, value in tree.items() for row in _flat(value, f"{path}.{key}" if path else str(key))]

@@ -1,6 +1,5 @@
-"""What ``interestlab paper`` runs: every variant of the comparison in every world."""
+"""What ``interestlab paper`` runs: variants of one comparison, each in several worlds."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,102 +7,122 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from experiments.compare import check_study, described_config
+from experiments.compare import check_study
 from experiments.llm_arms import settings_by_arm
+from experiments.stages import stage_digest
 from experiments.study import Study
 from sim.errors import InvalidInput
 
-MAIN, PERMUTED, NOTHING_TO_FIND, SAME_TWICE = "main", "permuted", "nothing_to_find", "same_twice"
+MAIN, TWIN, ALPHA_0, NOTHING_TO_FIND, A_A, CURATION = (
+    "main",
+    "twin",
+    "alpha_0",
+    "no_dormant_no_satiation",
+    "a_a",
+    "curation",
+)
 """The variants that claims and controls read."""
 
-_ARM_SECONDS = 22.0  # of one core: an arm of world=small for 14 days with 2,000 users (measured, docs/comparison.md)
-_BURN_IN_SECONDS = 60.0
-_STEP_SECONDS = 1.4  # of one core: a step of 16 samples (interestlab benchmark llm)
-_PAIR_SECONDS = 1 / 115
+_OF_VARIANTS = ("worlds", "tables_only")
+_CODE = ("sim", "agents", "experiments")
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One comparison of the plan.
+    """One variant in one world.
 
     Attributes:
         variant: its name.
         seed: of the world.
-        config: of ``interestlab compare``.
+        config: of ``interestlab compare``, resolved.
         folder: where its report and results go.
+        tables_only: whether nobody is served: the language models' tables are all that is wanted.
     """
 
     variant: str
     seed: int
-    config: DictConfig
+    config: dict[str, Any]
     folder: Path
+    tables_only: bool
+
+    @property
+    def name(self) -> str:
+        """What the progress bar calls it."""
+        return f"{self.variant} {self.seed}"
+
+    def digest(self) -> str:
+        """Hash of what its results rest on: the config, but for where and how the work is done, and our code."""
+        content = {key: value for key, value in self.config.items() if key not in ("cache_dir", "runtime", "tracker")}
+        return stage_digest(self.variant, {**content, "tables_only": self.tables_only}, [], _CODE)
 
     def is_done(self) -> bool:
-        """Whether the folder holds this comparison's results, of the same config."""
-        try:
-            found = json.loads((self.folder / "results.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return False
-        wanted = json.loads(json.dumps(described_config(self.config, check_study(self.config))))
-        return isinstance(found, dict) and found.get("config") == wanted
+        """Whether the folder holds this very comparison's results."""
+        mark = self.folder / "done"
+        return mark.is_file() and mark.read_text(encoding="utf-8").strip() == self.digest()
+
+    def study(self) -> Study:
+        """The study, checked."""
+        return check_study(OmegaConf.create(self.config))
 
 
 def plan(config: DictConfig, folder: Path) -> list[Comparison]:
-    """Every comparison, world by world, checked before anything runs.
+    """Every comparison, variant by variant, checked before anything runs.
+
+    Args:
+        config: of ``conf/paper.yaml``, composed.
+        folder: of the whole run; a comparison's is ``VARIANT/seed_K`` in it.
 
     Raises:
         InvalidInput: names the entry, the value and what would be right.
     """
-    own = OmegaConf.to_container(config.paper, resolve=True)
-    if not isinstance(own, dict) or set(own) != {"seeds", "variants"}:
-        raise InvalidInput("paper", own, "must have the entries seeds and variants")
-    seeds, variants = own["seeds"], own["variants"]
-    if not isinstance(seeds, list) or len(seeds) < 2 or len(set(seeds)) < len(seeds):
-        raise InvalidInput("paper.seeds", seeds, "must be a list of at least two different seeds, such as [0,1,2,3,4]")
-    if not isinstance(variants, dict) or MAIN not in variants:
-        raise InvalidInput("paper.variants", variants, f"must have {MAIN}")
+    seeds, variants = _checked(config)
     comparisons = []
-    for seed in seeds:
-        for variant, entries in variants.items():
-            made = _varied(config, seed, str(variant), entries)
-            study = check_study(made)
-            settings_by_arm(study, made)
-            comparisons.append(Comparison(str(variant), seed, made, folder / str(variant) / f"seed_{seed}"))
+    for variant, entries in variants.items():
+        name = f"paper.variants.{variant}"
+        worlds = entries.get("worlds", len(seeds))
+        if isinstance(worlds, bool) or not isinstance(worlds, int) or worlds < 1:
+            raise InvalidInput(f"{name}.worlds", worlds, "must be a whole number, at least 1")
+        tables_only = entries.get("tables_only", False)
+        if not isinstance(tables_only, bool):
+            raise InvalidInput(f"{name}.tables_only", tables_only, "must be true or false")
+        for seed in seeds[:worlds]:
+            varied = _varied(config, seed, name, entries)
+            settings_by_arm(check_study(varied), varied)
+            plain: dict[str, Any] = OmegaConf.to_container(varied, resolve=True)  # type: ignore[assignment]
+            comparisons.append(Comparison(variant, seed, plain, folder / variant / f"seed_{seed}", tables_only))
     return comparisons
 
 
-def _varied(config: DictConfig, seed: int, variant: str, entries: Mapping[str, Any]) -> DictConfig:
-    """The config of one comparison."""
-    name = f"paper.variants.{variant}"
-    if not isinstance(entries, Mapping):
-        raise InvalidInput(name, entries, "must be entries such as world.semantic_alignment: 0.0")
-    made: DictConfig = config.copy()
-    with open_dict(made):
-        del made["paper"]
-        made.seed = seed
-        for key, value in entries.items():
-            if OmegaConf.select(made, key) is None:
-                raise InvalidInput(f"{name}.{key}", value, "there is no such entry in the config")
-            OmegaConf.update(made, key, value, merge=False)
-    return made
+def _checked(config: DictConfig) -> tuple[list[int], dict[str, dict[str, Any]]]:
+    """``paper.seeds`` and ``paper.variants``."""
+    try:
+        own: Any = OmegaConf.to_container(config.paper, resolve=True)
+    except Exception as error:  # OmegaConf's own errors are of many kinds
+        raise InvalidInput("paper", str(error).splitlines()[0], "must resolve") from None
+    if not isinstance(own, dict) or set(own) != {"seeds", "variants"}:
+        raise InvalidInput("paper", own, "must have the entries seeds and variants")
+    seeds, variants = own["seeds"], own["variants"]
+    right = isinstance(seeds, list) and all(isinstance(s, int) and not isinstance(s, bool) and s >= 0 for s in seeds)
+    if not right or len(seeds) < 2 or len(set(seeds)) < len(seeds):
+        raise InvalidInput("paper.seeds", seeds, "must be a list of two or more different whole numbers, such as [0,1]")
+    if not isinstance(variants, dict) or MAIN not in variants:
+        raise InvalidInput("paper.variants", variants, f"must have {MAIN}")
+    for variant, entries in variants.items():
+        if not isinstance(entries, dict):
+            raise InvalidInput(f"paper.variants.{variant}", entries, "must be entries such as world.num_users: 500")
+    return seeds, {str(name): entries for name, entries in variants.items()}
 
 
-def ahead(comparisons: list[Comparison]) -> str:
-    """What lies ahead, in one line, with an estimate for two cores."""
-    left = [each for each in comparisons if not each.is_done()]
-    minutes = sum(_core_seconds(check_study(each.config), each.config) for each in left) / 2 / 60
-    variants, seeds = ({getattr(each, key) for each in comparisons} for key in ("variant", "seed"))
-    return (
-        f"paper: {len(variants)} variants x {len(seeds)} worlds = {len(comparisons)} comparisons, "
-        f"{len(comparisons) - len(left)} of them there; the others take some {minutes:,.0f} minutes of two cores, "
-        "less what is in the cache"
-    )
-
-
-def _core_seconds(study: Study, config: DictConfig) -> float:
-    """Roughly, from what world=small takes."""
-    size = study.world.num_users / 2000 * study.experiment.days / 14
-    seconds = _BURN_IN_SECONDS * size + _ARM_SECONDS * size * len(study.experiment.arms)
-    for each in set(settings_by_arm(study, config).values()):
-        seconds += _STEP_SECONDS * each.steps + _PAIR_SECONDS * study.world.num_interests**2
-    return seconds
+def _varied(config: DictConfig, seed: int, name: str, entries: Mapping[str, Any]) -> DictConfig:
+    """The config of ``compare`` with a variant's entries in the place of its own."""
+    varied: DictConfig = config.copy()
+    with open_dict(varied):
+        del varied["paper"]
+        varied.seed = seed
+    for key, value in entries.items():
+        if key in _OF_VARIANTS:
+            continue
+        if OmegaConf.select(varied, str(key)) is None:
+            raise InvalidInput(f"{name}.{key}", value, "is no entry of the config")
+        OmegaConf.update(varied, str(key), value, merge=False)
+    return varied

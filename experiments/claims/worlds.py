@@ -1,32 +1,34 @@
-"""One variant's results in several worlds, arranged for inference over worlds."""
+"""One variant's results in several worlds, arranged for inference over worlds.
 
-import math
-from dataclasses import dataclass
+The world is the unit: users of one world share its catalog, its trends and the models that each arm trained.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import t as student
 
-from experiments.across_worlds import OverWorlds, over_worlds
-from experiments.inference.users import LEVEL
-from sim.arrays import FloatArray
+from experiments.across_worlds import read_results
+from experiments.claims.bands import Curve, curve_over_worlds
+from experiments.claims.plan import Comparison
+from experiments.inference.worlds import OverWorlds, over_worlds
+from experiments.metrics import METRICS
+
+Keys = tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Curve:
-    """Means over worlds at several places x, with bounds; tuples of equal length.
+def estimate(values: Sequence[float | None]) -> OverWorlds:
+    """A quantity's mean over worlds with its 95 % interval: all claims' inference goes through here.
 
-    Attributes:
-        x: places.
-        mean, low, high: a fraction each.
-        by_world: the same curve in each world.
+    Every world weighs the same. Errors within worlds are not used: a difference of two arms neither of
+    which is the control has none in the results, and claims put such differences beside each other.
+
+    Args:
+        values: one a world.
     """
-
-    x: tuple[float, ...]
-    mean: tuple[float, ...]
-    low: tuple[float, ...]
-    high: tuple[float, ...]
-    by_world: tuple[tuple[float, ...], ...]
+    return over_worlds(values)
 
 
 @dataclass(frozen=True)
@@ -34,103 +36,114 @@ class Worlds:
     """What a variant's comparisons found, a ``results.json`` a world.
 
     Attributes:
-        seeds: of the worlds.
+        seeds: of the W worlds.
         each: their results, in the same order.
+        folders: of the comparisons, likewise.
     """
 
     seeds: tuple[int, ...]
     each: tuple[dict[str, Any], ...]
+    folders: tuple[Path, ...]
 
     @property
     def arms(self) -> list[str]:
         """The arms, in the order of the config."""
         return list(self.each[0]["arms"])
 
+    @property
+    def num_clusters(self) -> int:
+        """M, level-2 clusters."""
+        return int(self.each[0]["config"]["world"]["clusters"]["level_2"])
+
     def has(self, *arms: str) -> bool:
         """Whether all of these arms were run."""
         return set(arms) <= set(self.arms)
 
     def value(self, arm: str, metric: str) -> OverWorlds:
-        """A metric's mean over worlds."""
-        return over_worlds([results["arms"][arm][metric]["value"] for results in self.each])
+        """A metric over worlds."""
+        return estimate([results["arms"][arm][metric]["value"] for results in self.each])
 
     def against(self, arm: str, other: str, metric: str) -> OverWorlds:
-        """Mean over worlds of the relative difference between two arms, value / value - 1, world by world."""
-        return over_worlds([_relative(results["arms"], arm, other, metric) for results in self.each])
+        """The relative difference of an arm to another, value / value - 1 world by world, over worlds."""
+        return estimate([_relative(results["arms"], arm, other, metric) for results in self.each])
 
-    def description(self, *path: str) -> OverWorlds:
-        """Mean over worlds of a number in the results, such as ``("llm_arms", "llm", "label_skew", "gini")``."""
-        return over_worlds([_found(results, path) for results in self.each])
+    def number(self, *path: str) -> OverWorlds:
+        """A number in the results, such as ``("llm_arms", "llm", "label_skew", "gini")``, over worlds."""
+        return estimate([found(results, path) for results in self.each])
 
     def uci(self, arm: str) -> Curve | None:
-        """Lift in users with at least N clusters against the reference, at every N that all worlds show (figure 4c).
-
-        Bounds hold for all N at once: t intervals over worlds, each at level 1 - 0.05 / number of N (Bonferroni).
-        """
+        """Lift in users with at least N clusters against the reference (figure 4c), at every N that all worlds show."""
         curves = [results["uci"].get(arm) for results in self.each]
-        shown = min((len(curve["n"]) if curve else 0 for curve in curves), default=0)
-        if shown == 0:
+        if not all(curves):
             return None
-        rows = [curve["lift"][:shown] for curve in curves]
-        return curve_over_worlds(curves[0]["n"][:shown], rows, shown)
+        lifts = [dict(zip(curve["n"], curve["lift"], strict=True)) for curve in curves if curve]
+        shown = [n for n in lifts[0] if all(of_world.get(n) is not None for of_world in lifts)]
+        return curve_over_worlds(shown, [[of_world[n] for n in shown] for of_world in lifts])
 
     def daily(self, arm: str, series: str) -> Curve | None:
-        """Each day's lift against the control (figure 5); t intervals over worlds, Bonferroni over days."""
-        rows = [results["daily"]["arms"].get(arm, {}).get(series, {}).get("relative") for results in self.each]
-        if not all(row and None not in row for row in rows):
+        """Each day's lift against the control (figure 5)."""
+        rows = [found(results, ("daily", "arms", arm, series, "relative")) for results in self.each]
+        if any(row is None or None in row for row in rows):
             return None
-        days = self.each[0]["daily"]["day"]
-        return curve_over_worlds(days, rows, len(days))
+        return curve_over_worlds(self.each[0]["daily"]["day"], rows)
 
-    def tuning(self, *path: str, arm: str = "llm") -> Curve | None:
-        """A quantity over fine-tuning steps (figure 4a), such as ``("held_out", "recall@10")``; each step by itself."""
-        rows: list[list[float | None]] = []
-        steps: list[list[float]] = []
-        for results in self.each:
-            curve = (results.get("llm_arms", {}).get(arm) or {}).get("curve") or []
-            rows.append([_found(point, path) for point in curve])
-            steps.append([point["step"] for point in curve])
-        known = [[v for v in row if v is not None] for row in rows]
-        if not steps[0] or any(s != steps[0] for s in steps) or any(len(row) < len(steps[0]) for row in known):
-            return None
-        return curve_over_worlds(steps[0], known, 1)
-
-    def trend(self, arm: str, series: str) -> OverWorlds:
-        """Mean over worlds of the least-squares slope of the daily lift, a day."""
+    def slope(self, arm: str, series: str) -> OverWorlds:
+        """The least-squares slope of the daily lift, a day, over worlds."""
         curve = self.daily(arm, series)
         if curve is None or len(curve.x) < 2:
-            return over_worlds([None])
-        return over_worlds([float(np.polyfit(curve.x, row, 1)[0]) for row in curve.by_world])
+            return estimate([None])
+        return estimate([float(np.polyfit(curve.x, row, 1)[0]) for row in curve.by_world])
+
+    def tuning(self, *path: str, arm: str = "llm") -> Curve | None:
+        """A quantity over fine-tuning steps (figure 4a), such as ``("held_out", "recall@10")``."""
+        points = [found(results, ("llm_arms", arm, "curve")) or [] for results in self.each]
+        steps = [[point["step"] for point in of_world] for of_world in points]
+        rows = [[found(point, path) for point in of_world] for of_world in points]
+        if not steps[0] or any(s != steps[0] for s in steps) or any(None in row for row in rows):
+            return None
+        return curve_over_worlds(steps[0], rows)
+
+    def summary(self) -> dict[str, Any]:
+        """Every arm's metrics over worlds, values and differences to the control, as ``results.json`` has them."""
+        control = self.each[0]["config"]["experiment"]["control"]
+        names = [metric.name for metric in METRICS]
+        return {
+            "seeds": list(self.seeds),
+            "control": control,
+            "arms": {arm: {name: asdict(self.value(arm, name)) for name in names} for arm in self.arms},
+            "lifts": {
+                arm: {name: asdict(self.against(arm, control, name)) for name in names}
+                for arm in self.arms
+                if arm != control and self.has(control)
+            },
+        }
 
 
-def curve_over_worlds(x: list[float], rows: list[list[float]], simultaneous: int) -> Curve:
-    """Means of W curves with t intervals over worlds.
+Variants = dict[str, Worlds]
+"""Every variant's results, by its name."""
 
-        mean +- t(1 - 0.05 / (2 k), W - 1) s / sqrt(W)
 
-    Args:
-        x: (P,) places.
-        rows: (W, P) the curves, W at least 2.
-        simultaneous: k, how many intervals are to hold at once.
+def read_variants(comparisons: list[Comparison]) -> Variants:
+    """The results of finished comparisons.
+
+    Raises:
+        InvalidInput: a folder holds none.
     """
-    values: FloatArray = np.asarray(rows, np.float64)  # (W, P)
-    worlds = len(values)
-    mean, spread = values.mean(axis=0), values.std(axis=0, ddof=1) / math.sqrt(worlds)
-    reach = float(student.ppf(1 - (1 - LEVEL) / (2 * simultaneous), worlds - 1)) * spread
+    variants: Variants = {}
+    for variant in dict.fromkeys(each.variant for each in comparisons):
+        chosen = [each for each in comparisons if each.variant == variant]
+        results = tuple(read_results(each.folder / "results.json") for each in chosen)
+        variants[variant] = Worlds(tuple(each.seed for each in chosen), results, tuple(each.folder for each in chosen))
+    return variants
 
-    def listed(a: FloatArray) -> tuple[float, ...]:
-        return tuple(float(v) for v in a)
 
-    by_world = tuple(listed(row) for row in values)
-    return Curve(listed(np.asarray(x, np.float64)), listed(mean), listed(mean - reach), listed(mean + reach), by_world)
+def found(tree: Any, path: Keys) -> Any:
+    """What is at a path of keys; ``None`` where there is nothing."""
+    for key in path:
+        tree = tree.get(key) if isinstance(tree, dict) else None
+    return tree
 
 
 def _relative(arms: dict[str, Any], arm: str, other: str, metric: str) -> float | None:
     over, under = arms[arm][metric]["value"], arms[other][metric]["value"]
     return None if over is None or not under else float(over / under - 1.0)
-
-
-def _found(tree: Any, path: tuple[str, ...]) -> float | None:
-    for key in path:
-        tree = tree.get(key) if isinstance(tree, dict) else None
-    return None if tree is None else float(tree)

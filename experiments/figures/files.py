@@ -29,13 +29,20 @@ STYLE: Any = {  # Any: rc_context's own type lists every key as a literal
 }
 
 
-def image_bytes(figure: Figure, kind: Literal["svg", "png"]) -> bytes:
-    """The figure as an SVG or a 200-dpi PNG file, without a date in it."""
+_WITHOUT: dict[str, dict[str, None]] = {"svg": {"Date": None}, "png": {"Software": None}, "pdf": {"CreationDate": None}}
+"""What would differ from run to run."""
+
+
+def image_bytes(figure: Figure, kind: Literal["svg", "png", "pdf"]) -> bytes:
+    """The figure as an SVG, a 200-dpi PNG, or a PDF with its fonts embedded (for LaTeX), without a date in it."""
     buffer = io.BytesIO()
-    metadata = {"Date": None} if kind == "svg" else {"Software": None}
     with matplotlib.rc_context(STYLE):
-        figure.savefig(buffer, format=kind, dpi=200, metadata=metadata, facecolor="white")
+        figure.savefig(buffer, format=kind, dpi=200, metadata=_WITHOUT[kind], facecolor="white")
     return buffer.getvalue()
+
+
+KINDS: tuple[Literal["svg", "png", "pdf"], ...] = ("svg", "png", "pdf")
+"""Files that a figure becomes."""
 
 
 def svg_source(figure: Figure) -> str:
@@ -44,12 +51,14 @@ def svg_source(figure: Figure) -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(image_bytes(figure, "svg")).decode()
 
 
-def save_figure(figure: Figure, folder: Path, name: str) -> tuple[Path, Path]:
-    """Write ``name.svg`` and ``name.png``, each first under a temporary name, then renamed."""
+def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
+    """Write ``name.svg``, ``name.png`` and ``name.pdf``, each first under a temporary name, then renamed."""
     folder.mkdir(parents=True, exist_ok=True)
-    svg, png = folder / f"{name}.svg", folder / f"{name}.png"
-    for path, content in ((svg, image_bytes(figure, "svg")), (png, image_bytes(figure, "png"))):
+    paths = []
+    for kind in KINDS:
+        path = folder / f"{name}.{kind}"
         temporary = path.with_name(path.name + ".tmp")
-        temporary.write_bytes(content)
+        temporary.write_bytes(image_bytes(figure, kind))
         os.replace(temporary, path)
-    return svg, png
+        paths.append(path)
+    return paths

@@ -47,8 +47,10 @@ def test_the_page_is_whole_and_needs_no_network(results, tmp_path):
     page = Page()
     page.feed(text)
     assert page.open == []
-    assert len(page.sources) == 4  # the figure of the fine-tuning curve is drawn by itself
-    assert all(source.startswith("data:image/svg+xml;base64,") for source in page.sources)
+    pictures = [source for source in page.sources if not source.startswith("#")]
+    assert {source[1:] for source in page.sources if source.startswith("#")} <= set(page.ids)
+    assert len(pictures) == 4  # the figure of the fine-tuning curve is drawn by itself
+    assert all(source.startswith("data:image/svg+xml;base64,") for source in pictures)
     assert "url(" not in text
     assert len(set(page.ids)) == len(page.ids)
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
@@ -57,7 +59,14 @@ def test_the_page_is_whole_and_needs_no_network(results, tmp_path):
     assert "12.2" in text
     assert "0.66" in text
     assert "&lt;tiny&gt;" in text
-    assert "nan" not in text.split("</style>")[1].replace("base64", "").split("<h2>Differences</h2>")[1].lower()
+    assert (
+        "nan"
+        not in text.split("</style>")[1]
+        .replace("base64", "")
+        .split('<h2 id="differences">')[1]
+        .split("<script>")[0]
+        .lower()
+    )
 
 
 def test_the_summary_speaks_of_differences_only_where_there_are_some(results):
@@ -97,13 +106,13 @@ def test_missing_arms_are_said_to_be_missing(tmp_path):
     text = page_of(results, tmp_path)
     assert "is not available: the reference arm was not run" in text
     assert "no comparison available" in summary(results)[0]
-    assert "None" not in text.split("<h2>Figures</h2>")[1].replace("None recorded", "")
+    assert "None" not in text.split('<h2 id="figures">')[1].replace("None recorded", "")
 
 
 @pytest.mark.parametrize("arms", [("llm",), ("control",), ("bandit", "random")])
 def test_any_selection_of_arms_makes_a_page(arms, tmp_path):
-    assert "<h2>Limits</h2>" in page_of(planted_results(arms), tmp_path)
-    assert "<h2>Limits</h2>" in write_report(planted_results(arms), {}, {}, tmp_path).read_text()
+    assert '<h2 id="limits">Limits</h2>' in page_of(planted_results(arms), tmp_path)
+    assert '<h2 id="limits">Limits</h2>' in write_report(planted_results(arms), {}, {}, tmp_path).read_text()
 
 
 def test_the_same_results_give_the_same_page(results, tmp_path):

@@ -40,7 +40,7 @@ def test_the_same_results_give_the_same_bytes(results, draw, tmp_path):
     assert one[0].read_text().startswith("<?xml")
     assert b"<dc:date>" not in one[0].read_bytes()
     assert sorted(path.name for path in (tmp_path / "one").iterdir()) == [
-        f"{draw.__name__}.png", f"{draw.__name__}.svg",
+        f"{draw.__name__}.pdf", f"{draw.__name__}.png", f"{draw.__name__}.svg",
     ]  # fmt: skip
 
 

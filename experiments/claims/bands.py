@@ -1,0 +1,97 @@
+"""Bands over worlds that hold along a whole curve at once."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from experiments.inference.users import LEVEL
+from sim.arrays import FloatArray
+from sim.random import RandomStream
+
+DRAWS = 2000
+"""Simulated sets of worlds behind a band."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The mean over W worlds at P places, with a simultaneous band; tuples of length P.
+
+    Attributes:
+        x: the places.
+        mean, low, high: the mean and its band.
+        by_world: W tuples, each world's own curve.
+    """
+
+    x: tuple[float, ...]
+    mean: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    by_world: tuple[tuple[float, ...], ...]
+
+    def within(self, first: float, last: float) -> "Curve":
+        """The part from ``first`` to ``last``, both included, under the band of the whole."""
+        keep = [i for i, place in enumerate(self.x) if first <= place <= last]
+
+        def kept(values: tuple[float, ...]) -> tuple[float, ...]:
+            return tuple(values[i] for i in keep)
+
+        return Curve(
+            *(kept(values) for values in (self.x, self.mean, self.low, self.high)),
+            by_world=tuple(kept(row) for row in self.by_world),
+        )
+
+
+def curve_over_worlds(x: Sequence[float], rows: Sequence[Sequence[float]]) -> Curve | None:
+    """The mean of W curves y_w(x) with a band that holds at all places at once, with 95 % probability.
+
+        mean(x) +- c s(x) / sqrt(W),   s(x) the standard deviation over worlds
+
+    c is the 95th percentile of max_x |mean(x)| sqrt(W) / s(x) over ``DRAWS`` simulated sets of W Gaussian curves
+    around zero with the correlation of the W observed ones (a max-t band, as in Hothorn, Bretz and Westfall 2008,
+    "Simultaneous inference in general parametric models", with the studentised maximum simulated rather than
+    taken from the multivariate t, because every place has a deviation of its own). One place gives Student's t.
+
+    Args:
+        x: (P,) places.
+        rows: (W, P) the curves, without gaps.
+
+    Returns:
+        ``None`` where there is no place; with one world the band is NaN.
+    """
+    if not len(x):
+        return None
+    y: FloatArray = np.asarray(rows, np.float64)  # (W, P)
+    mean = y.mean(axis=0)
+    reach = np.full_like(mean, np.nan)
+    if len(y) > 1:
+        spread = y.std(axis=0, ddof=1)
+        reach = _critical(y - mean, spread) * spread / math.sqrt(len(y))
+
+    def listed(values: Any) -> tuple[float, ...]:
+        return tuple(float(value) for value in values)
+
+    return Curve(listed(x), listed(mean), listed(mean - reach), listed(mean + reach), tuple(listed(row) for row in y))
+
+
+def _critical(residuals: FloatArray, spread: FloatArray) -> float:
+    """c of ``curve_over_worlds``.
+
+    Args:
+        residuals: (W, P) curves less their mean.
+        spread: (P,) standard deviation over worlds; places where worlds agree exactly have no say.
+    """
+    varies = spread > 1e-12 * max(1.0, float(np.abs(residuals).max(initial=0.0)))
+    if not varies.any():
+        return 0.0
+    worlds = len(residuals)
+    scaled = residuals[:, varies] / spread[varies] / math.sqrt(worlds - 1)  # (W, P'), columns of unit length
+    rng = RandomStream(0, "band over worlds").generator()
+    largest = np.empty(DRAWS)
+    for draw in range(DRAWS):
+        curves = rng.standard_normal((worlds, worlds)) @ scaled  # (W, P'), of the observed correlation
+        deviation = curves.std(axis=0, ddof=1)
+        largest[draw] = np.max(np.abs(curves.mean(axis=0)) * math.sqrt(worlds) / deviation)
+    return float(np.quantile(largest, LEVEL))

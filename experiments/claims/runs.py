@@ -1,0 +1,108 @@
+"""Runs the plan: comparisons side by side, each in a process of its own, under one progress bar."""
+
+import contextlib
+import re
+from concurrent.futures import Future, wait
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from tqdm import tqdm
+
+from experiments import llm_arms, pipeline
+from experiments.claims.cost import Pieces, core_seconds, pieces_of
+from experiments.claims.plan import Comparison
+from experiments.compare import check_study, compare, described_config
+from experiments.llm_arms import find_all_weights, settings_by_arm
+from experiments.results import plain
+from experiments.study import check_agents
+from experiments.workers import pool_of
+from sim.files import write_json, write_text
+
+_PROGRESS = "progress.log"
+
+
+def check_all(comparisons: list[Comparison]) -> None:
+    """Find out before anything runs what would stop a comparison later on: agents, weights.
+
+    Raises:
+        InvalidInput: names the entry, the value and what would be right.
+    """
+    for each in {comparison.variant: comparison for comparison in comparisons}.values():
+        study = each.study()
+        check_agents(study)
+        find_all_weights(study, settings_by_arm(study, OmegaConf.create(each.config)))
+
+
+def run_all(comparisons: list[Comparison], workers: int) -> None:
+    """Run what is not finished, ``workers`` comparisons at a time; the bar counts estimated work.
+
+    Raises:
+        InvalidInput: what a comparison raised.
+    """
+    left = [each for each in comparisons if not each.is_done()]
+    if not left:
+        return
+    side = min(workers, len(left))
+    pieces = {each.name: pieces_of(each) for each in left}
+    with (
+        tqdm(
+            total=100, desc="paper", unit="%", dynamic_ncols=True, bar_format="{l_bar}{bar}| {elapsed}{postfix}"
+        ) as bar,
+        pool_of(side) as pool,
+    ):
+        running = {pool.submit(run_one, each, max(1, workers // len(left))): each for each in left}
+        try:
+            _watch(running, bar, pieces)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def run_one(comparison: Comparison, workers: int) -> None:
+    """Run one comparison into its folder; what it says of its progress goes to a file beside the results."""
+    folder = comparison.folder
+    config = OmegaConf.create({**comparison.config, "runtime": {**comparison.config["runtime"], "workers": workers}})
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "done").unlink(missing_ok=True)
+    progress = folder / _PROGRESS
+    with open(progress, "w", encoding="utf-8", buffering=1) as log, contextlib.redirect_stderr(log):
+        make_tables(config, folder) if comparison.tables_only else compare(config, folder)
+    progress.unlink()
+    write_text(folder / "done", comparison.digest() + "\n")
+
+
+def make_tables(config: DictConfig, folder: Path) -> None:
+    """What ``compare`` does up to its language models' tables; their facts go to ``results.json``."""
+    study = check_study(config)
+    before = pipeline.burn_in(study)
+    clustered = pipeline.cluster(study, before)
+    made = llm_arms.make_tables(study, settings_by_arm(study, config), clustered)
+    stages = {"burn-in": before, "clusters": clustered, **llm_arms.stages_of(made)}
+    write_json(folder / "timings.json", {"seconds": {name: round(stage.seconds, 1) for name, stage in stages.items()}})
+    results = {"config": described_config(config, study), "arms": {}, "lifts": {}, **llm_arms.results_of(made)}
+    write_json(folder / "results.json", plain(results))
+
+
+def _watch(running: dict[Future[None], Comparison], bar: Any, pieces: dict[str, Pieces]) -> None:
+    """Move the bar until all is done, or something fails."""
+    left, total = set(running), core_seconds(pieces.values())
+    while left:
+        finished, left = wait(left, timeout=1.0, return_when="FIRST_COMPLETED")
+        for future in finished:
+            future.result()  # raises what the comparison raised
+        waiting = core_seconds(pieces[running[future].name] for future in left)
+        bar.update(max(0.0, round(100 * (1 - waiting / total), 1) - bar.n))
+        doing = [f"{running[f].name}: {step}" for f in left if f.running() and (step := _step(running[f]))]
+        done = f"{len(running) - len(left)} of {len(running)} done"
+        bar.set_postfix_str(", ".join([done, *doing]))
+
+
+def _step(comparison: Comparison) -> str | None:
+    """What a running comparison is at, by its own progress bar: ``A/B 43%``."""
+    with contextlib.suppress(OSError):
+        text = (comparison.folder / _PROGRESS).read_text(encoding="utf-8", errors="replace")[-4000:]
+        found = re.findall(r"([^\r\n:]+): +([0-9]+)%\|", text)
+        if found:
+            return f"{found[-1][0].strip()} {found[-1][1]}%"
+    return None

@@ -1,0 +1,62 @@
+"""A/A tests by user splits: halves of one arm's users that differ in nothing but chance."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments.inference.users import LEVEL, UserSums, relative_lift
+from experiments.metrics import ACTIVE_MINUTES
+from sim.log import InteractionLog
+from sim.random import RandomStream
+
+SPLITS = 200
+"""Random halves a world."""
+
+FALSE_POSITIVES_OF = ("watch_minutes_per_user_day", "active_user_share", "positive_rate")
+"""Metrics whose false positives are counted, as ``experiments.metrics`` defines them."""
+
+
+def false_positives(results: dict[str, Any], folder: Path) -> dict[str, float]:
+    """The share of splits of the control arm's users in which a metric differs with p < 0.05.
+
+    Args:
+        results: of a comparison.
+        folder: of it, with the arm's log.
+    """
+    experiment = results["config"]["experiment"]
+    log = InteractionLog.read(folder / f"log_{experiment['control']}.parquet")
+    num_users, days = int(results["config"]["world"]["num_users"]), int(experiment["days"])
+    sums = control_sums(log, num_users, int(experiment["burn_in_days"]), days)
+    return split_shares(sums, RandomStream(int(results["config"]["seed"]), "A/A splits").generator())
+
+
+def control_sums(log: InteractionLog, num_users: int, first_day: int, days: int) -> dict[str, UserSums]:
+    """(U,) sums of ``FALSE_POSITIVES_OF`` over all users, those who never came included."""
+    cell = log.user.astype(np.int64) * days + (log.day - first_day)
+    minutes = np.bincount(cell, log.watch_seconds, minlength=num_users * days).reshape(num_users, days) / 60.0
+    all_days = np.full(num_users, float(days))
+    shown, liked = (np.bincount(log.user[rows], minlength=num_users) for rows in (slice(None), log.positive))
+    return {
+        "watch_minutes_per_user_day": UserSums(minutes.sum(axis=1), all_days),
+        "active_user_share": UserSums((minutes >= ACTIVE_MINUTES).sum(axis=1), all_days),
+        "positive_rate": UserSums(liked, shown),
+    }
+
+
+def split_shares(sums: dict[str, UserSums], rng: np.random.Generator, splits: int = SPLITS) -> dict[str, float]:
+    """The share of random halves of the users in which a metric differs with p < 0.05.
+
+    Args:
+        sums: (U,) of every metric, all of the same users.
+        rng: the halves.
+        splits: how many.
+    """
+    found = dict.fromkeys(sums, 0)
+    num_users = len(next(iter(sums.values())).numerator)
+    for _ in range(splits):
+        half = rng.permutation(num_users) < num_users // 2
+        for metric, of_users in sums.items():
+            p = relative_lift(of_users.only(half), of_users.only(~half), paired=False).p
+            found[metric] += p is not None and p < 1 - LEVEL
+    return {metric: count / splits for metric, count in found.items()}

@@ -1,0 +1,103 @@
+"""A claim's row, and the three verdicts that an interval can give."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from experiments.inference.worlds import OverWorlds
+
+HOLDS, FAILS, OPEN, NOT_RUN = "holds", "does not hold", "not told apart", "not run"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A row of the claims table; also of a control's.
+
+    Attributes:
+        id: ``C1`` to ``C8``, or a control's name.
+        claim: what is claimed.
+        paper: what the paper says and where; of a control, what it is for.
+        here: the estimate in ``unit``; ``None`` where nothing was run that could say.
+        low, high: its 95 % interval over worlds.
+        unit: of the three.
+        verdict: one of the four above.
+        criterion: by which the verdict is given, fixed before any run.
+        why: what was seen.
+    """
+
+    id: str
+    claim: str
+    paper: str
+    here: float | None
+    low: float | None
+    high: float | None
+    unit: str
+    verdict: str
+    criterion: str
+    why: str
+
+    def row(self) -> dict[str, Any]:
+        """The claim as ``results.json`` has it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Stated:
+    """What is said of a claim before anything is run: the fields of ``Claim`` of these names."""
+
+    id: str
+    claim: str
+    paper: str
+    criterion: str
+
+    def judged(self, found: OverWorlds, unit: str, verdict: str, why: str, factor: float = 100.0) -> Claim:
+        """The claim with what was found, shares and relative differences in percent."""
+        here, low, high = (None if v is None else factor * v for v in (found.mean, found.low, found.high))
+        return Claim(self.id, self.claim, self.paper, here, low, high, unit, verdict, self.criterion, why)
+
+    def not_run(self, why: str) -> Claim:
+        """The claim where what it needs was not run."""
+        return Claim(self.id, self.claim, self.paper, None, None, None, "", NOT_RUN, self.criterion, why)
+
+
+def above(found: OverWorlds, bound: float = 0.0) -> str:
+    """Whether an interval lies above a bound (holds), below it (does not hold), or holds it (not told apart)."""
+    if found.mean is None:
+        return NOT_RUN
+    if found.low is None or found.high is None:
+        return OPEN
+    return HOLDS if found.low > bound else FAILS if found.high < bound else OPEN
+
+
+def gone(found: OverWorlds, margin: float) -> str:
+    """Whether there surely is no gain worth the name: the interval lies below ``margin``, and not above 0.
+
+    Holds if it does; does not hold if the interval lies above 0; else not told apart: an interval so wide that
+    it holds 0 and ``margin`` shows nothing.
+    """
+    if found.mean is None:
+        return NOT_RUN
+    if found.low is None or found.high is None:
+        return OPEN
+    return FAILS if found.low > 0 else HOLDS if found.high < margin else OPEN
+
+
+def jointly(verdicts: list[str]) -> str:
+    """The verdict on all of several at once: the worst."""
+    return next((worst for worst in (NOT_RUN, FAILS, OPEN) if worst in verdicts), HOLDS if verdicts else NOT_RUN)
+
+
+def percent(found: OverWorlds, digits: int = 1, unit: str = "%") -> str:
+    """A relative difference as ``+4.3% [+1.0, +7.6]``."""
+    if found.mean is None:
+        return "unknown"
+    style = f"+z.{digits}f"
+    between = (
+        "" if found.low is None or found.high is None else f" [{100 * found.low:{style}}, {100 * found.high:{style}}]"
+    )
+    return f"{100 * found.mean:{style}}{unit}{between}".replace("-", "\N{MINUS SIGN}")
+
+
+def told(differences: Mapping[str, OverWorlds]) -> str:
+    """Several relative differences, each after the name of whom it is to."""
+    return ", ".join(f"{name} {percent(found)}" for name, found in differences.items())
