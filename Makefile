@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 DEMO ?= outputs/demo
 
-.PHONY: help setup demo test check bench clean
+.PHONY: help setup demo paper test check bench clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -20,6 +20,9 @@ setup: .venv/ready  ## make .venv with everything pinned, the language model's w
 
 demo: setup  ## the main job: world=small, six arms, a real language model, to an HTML report
 	$(BIN)/interestlab compare world=small hydra.run.dir=$(DEMO)
+
+paper: setup  ## the paper's figures and claims with their controls, over five worlds (an hour and a half on two cores)
+	$(BIN)/interestlab paper hydra.run.dir=outputs/paper/make
 
 test: setup  ## every test that takes less than a minute
 	$(BIN)/pytest -n auto --dist loadfile -m 'not slow'

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from experiments.across_worlds import OverWorlds, over_worlds
+from experiments.inference.worlds import OverWorlds, over_worlds
 from experiments.metrics import METRICS
 from experiments.results import plain
 from sim.errors import InvalidInput

@@ -21,6 +21,9 @@ RANDOM_WEIGHTS, ORACLE = "llm_random_weights", "oracle"
 WORTH = 0.05
 """A relative gain that is surely below this counts as gone (chosen)."""
 
+WELL_TRAINED = 0.9
+"""Match rate from which the twin counts as having learned the language (as in docs/knowledge.md)."""
+
 NOMINAL = 0.02, 0.08
 """Where the false positives of tests at 5 % must lie (chosen)."""
 
@@ -97,14 +100,19 @@ def against_twin(stated: Stated, worlds: Worlds | None) -> Claim:
 
 
 def twin_trained(worlds: Worlds) -> str:
-    """Whether the twin was trained until its own held-out recall was past its best, in words."""
-    curve = worlds.tuning("held_out", "recall@10", arm=RANDOM_WEIGHTS)
-    best = [results["llm_arms"][RANDOM_WEIGHTS]["best_step"] for results in worlds.each]
-    if curve is None:
-        return f"The twin's best step: {', '.join(map(str, best))}."
-    late = sum(step == curve.x[-1] for step in best)
-    caution = f"; caution, in {late} of {len(best)} worlds it was still best at its last step" if late else ""
-    return f"The twin's best step, by its own held-out pairs: {', '.join(map(str, best))} of {curve.x[-1]:g}{caution}."
+    """Whether the twin learned the language, and was trained past its best on its own held-out pairs, in words."""
+    tuned = [results["llm_arms"][RANDOM_WEIGHTS] for results in worlds.each]
+    best = [each["best_step"] for each in tuned]
+    last = [each["curve"][-1]["step"] for each in tuned]
+    match = [next(p["match_rate"] for p in each["curve"] if p["step"] == each["best_step"]) or 0.0 for each in tuned]
+    late = sum(step == end for step, end in zip(best, last, strict=True))
+    dumb = sum(rate < WELL_TRAINED for rate in match)
+    words = [f"The twin's best step, by its own held-out pairs: {', '.join(map(str, best))} of {last[0]}."]
+    if late:
+        words.append(f"Caution: in {late} of {len(best)} worlds it was still best at its last step.")
+    if dumb:
+        words.append(f"Caution: in {dumb} of {len(best)} it never learned the language (match rate {min(match):.2f}).")
+    return " ".join(words)
 
 
 def no_language(worlds: Worlds) -> Claim:

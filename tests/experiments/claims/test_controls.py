@@ -43,9 +43,12 @@ def test_the_edge_over_the_twin(edge, reach, at_0, at_1):
 
 def test_a_twin_that_was_still_learning_gets_a_caution():
     worlds = variants_of()["twin"]
-    assert "caution" not in against_twin(ALPHA_1, worlds).why
-    worlds.each[1]["llm_arms"]["llm_random_weights"]["best_step"] = 50
-    assert "caution, in 1 of 3 worlds it was still best at its last step" in against_twin(ALPHA_1, worlds).why
+    assert "Caution" not in against_twin(ALPHA_1, worlds).why
+    twin = worlds.each[1]["llm_arms"]["llm_random_weights"]
+    twin["best_step"] = 50
+    assert "Caution: in 1 of 3 worlds it was still best at its last step." in against_twin(ALPHA_1, worlds).why
+    twin["curve"][-1]["match_rate"] = 0.25
+    assert "Caution: in 1 of 3 it never learned the language (match rate 0.25)." in against_twin(ALPHA_1, worlds).why
 
 
 @pytest.mark.parametrize(("edge", "verdict"), [(0.3, HOLDS), (-0.3, FAILS), (0.0, OPEN)])
