@@ -136,7 +136,9 @@ def _cell(place: tuple[int, ...], runs: list[tuple[str, dict[str, Any]]]) -> dic
         if len(found) > 1:
             return asdict(over_worlds([one.get(key) for one in found]))
         value = found[0].get(key)
-        return asdict(OverWorlds(value, found[0].get("low"), found[0].get("high"), (value,)))
+        return asdict(
+            OverWorlds(value, found[0].get("low"), found[0].get("high"), found[0].get("p"), None, None, (value,))
+        )
 
     return {
         "at": list(place),

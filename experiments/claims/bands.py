@@ -38,10 +38,8 @@ class Curve:
         def kept(values: tuple[float, ...]) -> tuple[float, ...]:
             return tuple(values[i] for i in keep)
 
-        return Curve(
-            *(kept(values) for values in (self.x, self.mean, self.low, self.high)),
-            by_world=tuple(kept(row) for row in self.by_world),
-        )
+        by_world = tuple(kept(row) for row in self.by_world)
+        return Curve(kept(self.x), kept(self.mean), kept(self.low), kept(self.high), by_world)
 
 
 def curve_over_worlds(x: Sequence[float], rows: Sequence[Sequence[float]]) -> Curve | None:

@@ -122,10 +122,9 @@ def figure_4b(worlds: Worlds) -> Figure | None:
         x, y = worlds.against(arm, BANDIT, NOVELTY), worlds.against(arm, BANDIT, FEEDBACK)
         if arm == BANDIT or x.mean is None or y.mean is None:
             continue
-        ends = {"xerr": _reach(x), "yerr": _reach(y)}
         axes.plot(_shares(x), _shares(y), "x", color=styles[arm]["color"], alpha=0.5, markersize=3, zorder=2)
         axes.errorbar([100 * x.mean], [100 * y.mean], linestyle="none", elinewidth=0.9, capsize=2, label=arm, zorder=3,
-                      **ends, **styles[arm])  # fmt: skip
+                      xerr=_reach(x), yerr=_reach(y), **styles[arm])  # fmt: skip
     axes.set(xlabel=f"novel impression ratio, relative to {BANDIT} (%)")
     axes.set(ylabel=f"positive feedback rate, relative to {BANDIT} (%)")
     axes.margins(0.1)
