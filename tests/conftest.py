@@ -30,6 +30,7 @@ def cache_with_weights(folder: Path, weights_cache: Path) -> Path:
     """A new cache that shares the converted weights and the simulator's machine code (20 s to compile)."""
     folder.mkdir(parents=True, exist_ok=True)
     for shared in ("weights", "compiled"):
+        (weights_cache / shared).mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError):
             (folder / shared).symlink_to(weights_cache / shared)
     return folder
