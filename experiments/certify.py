@@ -1,4 +1,4 @@
-"""``interestlab certify``: which of ten stylised facts a world shows, as certificate.html and certificate.json."""
+"""``interestlab certify``: which of eleven stylised facts a world shows, as certificate.html and certificate.json."""
 
 import json
 import math

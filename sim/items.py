@@ -165,7 +165,7 @@ class ItemSource:
             hashtag_terms=hashtags,
             vocabulary=self.vocabulary,
         )
-        quality = 0.5**0.5 * (z[:, 1] + self._creator_quality[creator])
+        quality = heavy_tailed(0.5**0.5 * (z[:, 1] + self._creator_quality[creator]), config.quality_skew)
         return ItemTruth(interest.astype(np.int32), latent, quality.astype(np.float32)), catalog
 
     def _words(
@@ -205,3 +205,14 @@ def _in_one(parts: list[tuple[ItemTruth, Catalog]]) -> tuple[ItemTruth, Catalog]
         vocabulary=catalogs[0].vocabulary,
     )
     return truth, catalog
+
+
+def heavy_tailed(z: FloatArray, skew: float) -> FloatArray:
+    """Standardised lognormal of a standard normal z, any shape: most are alike, a few stand far out.
+
+    (exp(k z) - exp(k**2 / 2)) / sd,   sd = exp(k**2 / 2) sqrt(exp(k**2) - 1),   k = skew; z itself at k = 0
+    """
+    if skew == 0:
+        return z
+    mean = np.exp(skew**2 / 2)
+    return np.asarray((np.exp(skew * z) - mean) / (mean * np.sqrt(np.expm1(skew**2))))

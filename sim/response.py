@@ -4,8 +4,10 @@ Users examine the slots in order and may leave after each. For item j of interes
 
     g = a * (kappa + (1 - kappa) * f' / (f' + 1)),  f' = log2(1 + exposures)   unless discovered
     g = a                                                                      if discovered
-    u = b0 + ba g + be <taste_i, latent_j> / 4 + bq quality_j + bn appetite_i 1[new] - bs s
-        + bt trend_m + epsilon,                      epsilon ~ N(0, noise_sd)
+    u = b0 + ba g + be <taste_i, latent_j> / 4 + bq quality_j (rho + (1 - rho) g)
+        + bn appetite_i 1[new] - bs s + bt trend_m + epsilon,    epsilon ~ N(0, noise_sd)
+
+with rho = ``quality_without_interest``: how well a thing is made counts for who cares for it.
 
 ``1[new]`` marks the first encounter. Two regimes follow (skip or watch):
 
@@ -153,6 +155,7 @@ def _walk(
     ``draws`` is (stop - start, S, 5), their luck.
     """
     num_slots = slates.shape[1]
+    rho = c.quality_without_interest
     for b in range(start, stop):
         i = user[b]
         if b + 1 < stop:
@@ -167,7 +170,7 @@ def _walk(
                 c.intercept
                 + c.interest_weight * g
                 + c.taste_weight * _match(people.taste, i, traits, j)
-                + c.quality_weight * traits[j, _QUALITY]
+                + c.quality_weight * traits[j, _QUALITY] * (rho + (1.0 - rho) * g)
                 + (c.novelty_weight * people.novelty_appetite[i] if new else 0.0)
                 - c.satiation_weight * satiation
                 + c.trend_weight * trend[interest]

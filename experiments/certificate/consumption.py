@@ -1,4 +1,4 @@
-"""Facts 1 to 4 and 8: what is consumed, by how many, and how that differs between policies."""
+"""Facts 1 to 4, 8 and 11: what is consumed, by how many, and how that differs between policies."""
 
 import numpy as np
 
@@ -7,6 +7,7 @@ from experiments.certificate.life import Life
 from experiments.metrics import gini, rarefied
 from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.log import InteractionLog
+from sim.population import DISCOVERED, DORMANT, Population
 from sim.random import RandomStream
 
 PAIRS = 2000
@@ -184,3 +185,30 @@ def novelty_cost(random: Life) -> dict[str, float]:
         return {"difference": float("nan"), "novel_rate": float("nan"), "familiar_rate": float("nan")}
     rates = float(positive[novel].mean()), float(positive[~novel].mean())
     return {"difference": rates[0] - rates[1], "novel_rate": rates[0], "familiar_rate": rates[1]}
+
+
+def taste(random: Life, greedy: Life, popular: Life, people: Population) -> dict[str, float]:
+    """Fact 11: what the same policy gains by knowing whom it serves, and how far it finds what people love.
+
+        over_popular = positive rate of greedy / positive rate of popular,
+        loved_lift   = share of greedy's impressions on loved interests / that of random exposure's.
+
+    Loved: dormant or discovered when the policies began (hidden truth). Without this fact a world may
+    pass all others and yet be one in which taste hardly decides, where no recommender, and no log, can
+    tell people apart. Source of the direction: Gomez-Uribe & Hunt 2015, "The Netflix recommender
+    system" (people take up more of what is personalised than of what is popular). Bounds are our choice.
+    """
+    shares = [loved_share(life, people) for life in (random, greedy)]
+    rates = [float(life.log.positive.mean()) for life in (popular, greedy)]
+    return {
+        "over_popular": rates[1] / rates[0] if rates[0] > 0 else float("nan"),
+        "loved_lift": shares[1] / shares[0] if shares[0] > 0 else float("nan"),
+        "loved_share": shares[1],
+    }
+
+
+def loved_share(life: Life, people: Population) -> float:
+    """Share of impressions on interests that are dormant or discovered for their user in ``people``."""
+    slot, there = people.find(life.log.user, life.interest[life.log.item])
+    status = people.status[life.log.user, slot]
+    return float((there & ((status == DORMANT) | (status == DISCOVERED))).mean())

@@ -13,10 +13,11 @@ from experiments.certificate.consumption import (
     novelty_cost,
     popularity,
     rank_curve,
+    taste,
     weekly_variety,
 )
 from experiments.certificate.life import Life, WarmWorld, lived, warmed_up
-from experiments.certificate.policies import Exploring, Greedy, Informed, Random
+from experiments.certificate.policies import Exploring, Greedy, Informed, Popular, Random
 from experiments.certificate.probes import drift_dial, satiation, satiation_probe, successor_stability
 from sim.cluster_quality import ClusterQuality, cluster_quality
 from sim.config import WorldConfig
@@ -58,6 +59,7 @@ def measure(config: WorldConfig, seed: int, days: int) -> Measures:
     watched = float(greedy.log.watch_seconds.sum(dtype=np.float64))
     gains = {name: summary.seconds / watched - 1 for name, summary in others.items()}
     exposure, novelty = exposure_gap(random, greedy), novelty_cost(random)
+    popular = lived(warm, Popular, days, stream)
     facts = {
         1: concentration(random, greedy, stream.at("concentration")),
         2: narrowing(varieties["greedy"], varieties["exploring"]),
@@ -69,6 +71,7 @@ def measure(config: WorldConfig, seed: int, days: int) -> Measures:
         8: novelty,
         9: drift_dial(stability),
         10: {"control": control_gain(config, seed, days), **gains},
+        11: taste(random, greedy, popular, warm.world.population),
     }
     length = session_lengths(greedy.log, config.num_users)
     curves = {

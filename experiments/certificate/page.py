@@ -1,4 +1,4 @@
-"""``certificate.html``: the ten facts with their intervals, targets, verdicts and figures, in one file."""
+"""``certificate.html``: the eleven facts with their intervals, targets, verdicts and figures, in one file."""
 
 from pathlib import Path
 from typing import Any
@@ -7,11 +7,11 @@ from matplotlib.figure import Figure
 
 from experiments.certificate.figures import captions
 from experiments.certificate.life import SLOTS, WARM_UP_DAYS
-from experiments.certificate.policies import EXPLORED_SLOTS, Exploring, Greedy, Informed, Random, WarmUp
+from experiments.certificate.policies import EXPLORED_SLOTS, Exploring, Greedy, Informed, Popular, Random, WarmUp
 from experiments.figures.files import svg_source
 from experiments.html_page import write_page
 
-_POLICIES = (WarmUp, Random, Greedy, Exploring, Informed)
+_POLICIES = (WarmUp, Random, Greedy, Popular, Exploring, Informed)
 _LEVELS = (1, 2, 3, 4)
 _CLUSTERS = (
     ("agreement", "agreement of level 2 with the true interests (adjusted mutual information; 1 = the same)"),

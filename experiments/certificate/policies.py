@@ -143,7 +143,7 @@ class Greedy(Random):
         lift = (self.item_positive + prior[cluster]) / (self.item_shown + PRIOR_IMPRESSIONS) / rate[cluster]
         self.lift = (lift * (1 + POPULARITY_WEIGHT * np.log1p(self.item_positive))).astype(np.float32)
         self.lists = RankedLists.of(self.live, cluster, num, self.lift)
-        own = (self.positive[came] + prior.astype(np.float32)) / (self.shown[came] + np.float32(PRIOR_IMPRESSIONS))
+        own = self.own_rates(came, rate)
         kept = min(CANDIDATE_CLUSTERS, num)
         self.came = came
         first = self.lists.start[:-1]
@@ -152,6 +152,11 @@ class Greedy(Random):
         hit[there] = self.lift[self.lists.item[first[there]]]
         self.best = np.argpartition(-own * hit, kept - 1, axis=1)[:, :kept]  # (A, K)
         self.best_rate = np.take_along_axis(own, self.best, axis=1)
+
+    def own_rates(self, came: IntArray, rate: FloatArray) -> FloatArray:
+        """(A, C) float32 rates of users (A,) in each cluster, whose rates over all are (C,)."""
+        prior = (PRIOR_IMPRESSIONS * rate).astype(np.float32)
+        return (self.positive[came] + prior) / (self.shown[came] + np.float32(PRIOR_IMPRESSIONS))
 
     def slates(self, user: IntArray, step: int, num_slots: int) -> IntArray:
         """The explored slots, if any, then the best of the rest, in random places."""
@@ -166,6 +171,19 @@ class Greedy(Random):
 
     def explore(self, user: IntArray, slates: IntArray, filled: IntArray, exclude: IntArray, step: int) -> None:
         """Fill the first columns of slates (B, S) with exploration, and count them in ``filled`` (B,)."""
+
+
+class Popular(Greedy):
+    """Greedy that takes everybody for the same: what is liked in general, not by whom.
+
+    rate[u, c] = rate[c]; all else, the exclusion of what was seen included, is greedy's.
+    """
+
+    name = "popular"
+
+    def own_rates(self, came: IntArray, rate: FloatArray) -> FloatArray:
+        """(A, C) float32 the same rates for all."""
+        return np.broadcast_to(rate.astype(np.float32), (len(came), len(rate)))
 
 
 class Exploring(Greedy):

@@ -9,10 +9,12 @@ from experiments.certificate.behaviour import activity, slope, watching
 from experiments.certificate.consumption import (
     concentration,
     exposure_gap,
+    loved_share,
     mean_jaccard,
     narrowing,
     novelty_cost,
     popularity,
+    taste,
     thinned,
     weekly_variety,
     zipf_exponent,
@@ -20,8 +22,10 @@ from experiments.certificate.consumption import (
 from experiments.certificate.facts import FACTS, Part, fails_by_construction, interval, judge
 from experiments.certificate.measures import control_twin
 from experiments.certificate.probes import drift_dial, overlap, satiation
+from sim.population import ACQUIRED, DISCOVERED, DORMANT, FREE
 from sim.random import RandomStream
 from tests.experiments.certified import changed, life_of, log_of, tiny
+from tests.sim.people import people
 
 STREAM = RandomStream(0, "test")
 
@@ -154,9 +158,38 @@ def test_the_whole_interval_must_meet_the_target():
     assert not Part("x", "x", low=0.0, strict=True).met(0.0, 1.0)
 
 
+def loving(*slots):
+    """One user a row, who keeps interest 0 in a slot with one of these statuses."""
+    population = people(len(slots))
+    population.status[:, 0] = slots
+    return population
+
+
+def test_11_loved_is_what_is_dormant_or_discovered_and_nothing_else():
+    everyone = loving(DORMANT, DISCOVERED, ACQUIRED, FREE)
+    users = np.arange(4)
+    own = life_of(log_of(users, np.zeros(4)), 4, 2, interest=[0, 1])
+    assert loved_share(own, everyone) == 0.5
+    other = life_of(log_of(users, np.ones(4)), 4, 2, interest=[0, 1])
+    assert loved_share(other, everyone) == 0.0
+
+
+def test_11_taste_is_what_knowing_the_user_adds():
+    user, fans = np.zeros(4), loving(DISCOVERED)
+
+    def life(items, positive):
+        return life_of(log_of(user, np.array(items), positive=positive), 1, 2, interest=[0, 1])
+
+    random, greedy = life([0, 1, 1, 1], [1, 0, 0, 0]), life([0, 0, 0, 1], [1, 1, 1, 0])
+    found = taste(random, greedy, life([1, 1, 1, 1], [1, 0, 0, 1]), fans)
+    assert found == {"over_popular": 1.5, "loved_lift": 3.0, "loved_share": 0.75}
+    assert math.isnan(taste(random, greedy, life([1, 1, 1, 1], [0, 0, 0, 0]), fans)["over_popular"])
+
+
 def passing():
     """Statistics that meet every target."""
     middle = {"ratio": 2.5, "zipf": 1.0, "variation": 1.0, "top_share": 0.5, "drop": 0.3, "recovery": 0.8, "none": 1.0}
+    middle |= {"over_popular": 1.5, "loved_lift": 3.0}
     middle |= {"strongest": 0.1, "wrong_way": 0.0, "control": -0.1, "valley": 0.5, "replays": 0.2, "skewness": 1.0}
     below = {"greedy_change", "fraction_slope", "difference"}
     return {
@@ -166,9 +199,9 @@ def passing():
     }
 
 
-def test_ten_facts_pass_and_one_bad_part_fails_its_fact_alone():
+def test_eleven_facts_pass_and_one_bad_part_fails_its_fact_alone():
     good = judge([passing(), passing()], tiny())
-    assert [row["verdict"] for row in good] == ["pass"] * 10
+    assert [row["verdict"] for row in good] == ["pass"] * 11
     bad = {**passing(), "4 zipf": 0.3, "7 recovery": math.nan}
     rows = judge([bad, bad], tiny())
     assert [i for i, row in enumerate(rows, start=1) if row["verdict"] == "fail"] == [4, 7]

@@ -8,7 +8,7 @@ import pytest
 
 from experiments.certificate.life import lived, warmed_up
 from experiments.certificate.measures import control_twin, measure
-from experiments.certificate.policies import Exploring, Greedy, Informed, Random
+from experiments.certificate.policies import Exploring, Greedy, Informed, Popular, Random
 from experiments.certificate.probes import satiation, satiation_probe, successor_stability
 from experiments.certificate.slates import RankedLists, fill_best, fill_next, nth_unmarked
 from sim.random import RandomStream
@@ -116,3 +116,14 @@ def test_a_measured_world_has_every_part_of_every_fact():
     told = measure(replace(tiny(), num_users=60, num_items=300), 1, 14)
     assert set(told["parts"]) >= {f"{fact.number} {part.name}" for fact in FACTS for part in fact.parts}
     assert 0 < told["clusters"]["agreement"] <= 1
+
+
+def test_11_where_nobody_has_interests_of_their_own_knowing_the_user_gains_nothing():
+    def gain(config):
+        warm = warmed_up(World(config, 3), STREAM)
+        rates = [lived(warm, policy, 7, STREAM).log.positive.mean() for policy in (Popular, Greedy)]
+        return rates[1] / rates[0]
+
+    alike = changed(tiny(), response={"interest_weight": 0.0, "taste_weight": 0.0, "quality_without_interest": 1.0})
+    assert gain(tiny()) > 1.15
+    assert gain(alike) < 1.05

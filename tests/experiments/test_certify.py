@@ -31,11 +31,11 @@ def done(tmp_path_factory):
     return cache, out, run(cache, out, "world=control")
 
 
-def test_the_certificate_has_ten_facts_and_names_what_must_fail(done):
+def test_the_certificate_has_eleven_facts_and_names_what_must_fail(done):
     _, out, said = done
     certificate = json.loads((out / "certificate.json").read_text())
     rows = certificate["facts"]
-    assert len(rows) == 10
+    assert len(rows) == 11
     assert all({"fact", "value", "low", "high", "target", "verdict"} <= set(row) for row in rows)
     assert {row["verdict"] for row in rows} <= {"pass", "fail"}
     assert [row["verdict"] for row in rows if row["must_fail"]] == ["fail"] * 3

@@ -2,10 +2,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.special import ndtri
 from scipy.stats import kstest
 
 from sim.arrays import readonly
-from sim.items import ItemSource, joined, permuted_labels
+from sim.items import ItemSource, heavy_tailed, joined, permuted_labels
 from sim.random import RandomStream
 from sim.tree import load_tree
 from tests.sim.people import TINY
@@ -70,8 +71,17 @@ def test_embeddings_are_unit_length_and_nearest_to_their_own_interest():
 
 
 def test_quality_is_standardised():
-    truth, _ = source(items_per_creator=1.0).upload(0, 0, 5000)
+    truth, _ = source(items_per_creator=1.0, quality_skew=0.0).upload(0, 0, 5000)
     assert truth.quality.std() == pytest.approx(1, abs=0.15)
+
+
+@pytest.mark.parametrize("skew", [0.0, 0.3, 0.9])
+def test_quality_is_standardised_and_its_skew_that_of_a_lognormal(skew):
+    quality = heavy_tailed(ndtri((np.arange(1_000_000) + 0.5) / 1_000_000), skew)
+    assert (quality.mean(), quality.std()) == (pytest.approx(0, abs=1e-3), pytest.approx(1, abs=5e-3))
+    grown = np.exp(skew**2)
+    assert (quality**3).mean() == pytest.approx((grown + 2) * np.sqrt(grown - 1), rel=0.03, abs=1e-6)
+    assert (np.diff(quality) > 0).all()
 
 
 def words_of(catalog, labels_interest):

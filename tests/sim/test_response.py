@@ -43,7 +43,10 @@ def test_each_term_of_the_utility_is_the_documented_one():
     assert utility_of(people(1), slate, NO_TERM) == pytest.approx(0.3)
     assert utility_of(people(1), slate, replace(NO_TERM, interest_weight=2.0)) == pytest.approx(0.3 + 2 * 0.8)
     good = replace(slate, quality=np.full((1, 1), 1.5))
-    assert utility_of(people(1), good, replace(NO_TERM, quality_weight=0.4)) == pytest.approx(0.3 + 0.4 * 1.5)
+    for rho in (0.0, 0.25, 1.0):  # the more of it is felt without interest, the less counts that g = 0.8
+        felt = replace(NO_TERM, quality_weight=0.4, quality_without_interest=rho)
+        expected = 0.3 + 0.4 * 1.5 * (rho + (1 - rho) * 0.8)
+        assert utility_of(people(1), good, felt) == pytest.approx(expected, rel=1e-6)
     trendy = replace(slate, trend=np.array([-2.0]))
     assert utility_of(people(1), trendy, replace(NO_TERM, trend_weight=0.5)) == pytest.approx(0.3 - 0.5 * 2)
     matched, person = replace(slate, latent=np.full((1, 1, 16), 0.5, np.float32)), people(1)
