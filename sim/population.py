@@ -23,6 +23,9 @@ FREE, DORMANT, DISCOVERED, ACQUIRED = 0, 1, 2, 3
 """Status of an interest slot: unused; loved but unknown to the user; loved and known; not loved
 at first, picked up on the way."""
 
+LOVED = (DORMANT, DISCOVERED)
+"""Statuses of what a user loves, known to them or not."""
+
 PERSONA_STRENGTH = (1.0, 0.8, 0.65)
 """How strongly a user's first, second and third persona are felt."""
 

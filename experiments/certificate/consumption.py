@@ -7,7 +7,7 @@ from experiments.certificate.life import Life
 from experiments.metrics import gini, rarefied
 from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.log import InteractionLog
-from sim.population import DISCOVERED, DORMANT, Population
+from sim.population import LOVED, Population
 from sim.random import RandomStream
 
 PAIRS = 2000
@@ -187,10 +187,10 @@ def novelty_cost(random: Life) -> dict[str, float]:
     return {"difference": rates[0] - rates[1], "novel_rate": rates[0], "familiar_rate": rates[1]}
 
 
-def taste(random: Life, greedy: Life, popular: Life, people: Population) -> dict[str, float]:
+def taste(random: Life, greedy: Life, popular_rate: float, people: Population) -> dict[str, float]:
     """Fact 11: what the same policy gains by knowing whom it serves, and how far it finds what people love.
 
-        over_popular = positive rate of greedy / positive rate of popular,
+        over_popular = positive rate of greedy / ``popular_rate``, that of popular,
         loved_lift   = share of greedy's impressions on loved interests / that of random exposure's.
 
     Loved: dormant or discovered when the policies began (hidden truth). Without this fact a world may
@@ -199,9 +199,8 @@ def taste(random: Life, greedy: Life, popular: Life, people: Population) -> dict
     system" (people take up more of what is personalised than of what is popular). Bounds are our choice.
     """
     shares = [loved_share(life, people) for life in (random, greedy)]
-    rates = [float(life.log.positive.mean()) for life in (popular, greedy)]
     return {
-        "over_popular": rates[1] / rates[0] if rates[0] > 0 else float("nan"),
+        "over_popular": float(greedy.log.positive.mean()) / popular_rate if popular_rate > 0 else float("nan"),
         "loved_lift": shares[1] / shares[0] if shares[0] > 0 else float("nan"),
         "loved_share": shares[1],
     }
@@ -210,5 +209,4 @@ def taste(random: Life, greedy: Life, popular: Life, people: Population) -> dict
 def loved_share(life: Life, people: Population) -> float:
     """Share of impressions on interests that are dormant or discovered for their user in ``people``."""
     slot, there = people.find(life.log.user, life.interest[life.log.item])
-    status = people.status[life.log.user, slot]
-    return float((there & ((status == DORMANT) | (status == DISCOVERED))).mean())
+    return float((there & np.isin(people.status[life.log.user, slot], LOVED)).mean())

@@ -59,7 +59,7 @@ def measure(config: WorldConfig, seed: int, days: int) -> Measures:
     watched = float(greedy.log.watch_seconds.sum(dtype=np.float64))
     gains = {name: summary.seconds / watched - 1 for name, summary in others.items()}
     exposure, novelty = exposure_gap(random, greedy), novelty_cost(random)
-    popular = lived(warm, Popular, days, stream)
+    popular_rate = float(lived(warm, Popular, days, stream).log.positive.mean())
     facts = {
         1: concentration(random, greedy, stream.at("concentration")),
         2: narrowing(varieties["greedy"], varieties["exploring"]),
@@ -71,7 +71,7 @@ def measure(config: WorldConfig, seed: int, days: int) -> Measures:
         8: novelty,
         9: drift_dial(stability),
         10: {"control": control_gain(config, seed, days), **gains},
-        11: taste(random, greedy, popular, warm.world.population),
+        11: taste(random, greedy, popular_rate, warm.world.population),
     }
     length = session_lengths(greedy.log, config.num_users)
     curves = {

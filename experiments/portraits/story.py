@@ -11,7 +11,7 @@ from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.config import WorldConfig
 from sim.dynamics import return_probability
 from sim.platform import PlatformRecords
-from sim.population import ACQUIRED, DISCOVERED, DORMANT
+from sim.population import ACQUIRED, DISCOVERED, LOVED
 from sim.random import RandomStream
 from sim.world import World
 
@@ -77,7 +77,7 @@ def live_and_watch(config: WorldConfig, seed: int, user: int | None, days: int) 
     policy.count(warm.log.user, warm.log.item, warm.log.positive)
     people, first = world.population, world.day + 1
     returning = return_probability(people, first, config.dynamics)
-    loved = np.isin(people.status, [DORMANT, DISCOVERED])
+    loved = np.isin(people.status, LOVED)
     user = _typical(returning, loved.sum(axis=1)) if user is None else user
     story = {
         "loved": loved.sum(axis=1),
@@ -157,7 +157,7 @@ def _typical(returning: FloatArray, num_loved: IntArray) -> int:
 
 def _worth_showing(status: IntArray, consumed: IntArray) -> IntArray:
     """Interests that were ever loved, known first, then those consumed from most that were only picked up."""
-    loved: BoolArray = np.asarray(np.isin(status, [DORMANT, DISCOVERED]).any(axis=0))
+    loved: BoolArray = np.asarray(np.isin(status, LOVED).any(axis=0))
     known_days = (status == DISCOVERED).sum(axis=0)
     first = np.flatnonzero(loved)
     first = first[np.argsort(-known_days[first], kind="stable")]

@@ -181,9 +181,9 @@ def test_11_taste_is_what_knowing_the_user_adds():
         return life_of(log_of(user, np.array(items), positive=positive), 1, 2, interest=[0, 1])
 
     random, greedy = life([0, 1, 1, 1], [1, 0, 0, 0]), life([0, 0, 0, 1], [1, 1, 1, 0])
-    found = taste(random, greedy, life([1, 1, 1, 1], [1, 0, 0, 1]), fans)
+    found = taste(random, greedy, life([1, 1, 1, 1], [1, 0, 0, 1]).log.positive.mean(), fans)
     assert found == {"over_popular": 1.5, "loved_lift": 3.0, "loved_share": 0.75}
-    assert math.isnan(taste(random, greedy, life([1, 1, 1, 1], [0, 0, 0, 0]), fans)["over_popular"])
+    assert math.isnan(taste(random, greedy, life([1, 1, 1, 1], [0, 0, 0, 0]).log.positive.mean(), fans)["over_popular"])
 
 
 def passing():
