@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from experiments import llm_arms, pipeline
 from experiments.command import clear_errors, run_command
+from experiments.effects import exact_effects, user_traits
 from experiments.figures.comparison import figures_of
 from experiments.figures.files import save_figure
 from experiments.metrics import ArmRun, Setting
@@ -86,7 +87,7 @@ def compare(config: DictConfig, folder: Path) -> Path:
     for name, stage in arms.items():
         watch.found(name, pipeline.lived(study, name, clustered, stage.folder))
     stages |= {f"arm {name}": stage for name, stage in arms.items()}
-    results = _results(study, described, clustered, arms, extra)
+    results = _results(study, described, before, clustered, arms, extra)
     report = _write(folder, results, stages, arms)
     tracker.finish([report, folder / "results.json"])
     return report
@@ -103,7 +104,12 @@ def described_config(config: DictConfig, study: Study) -> dict[str, Any]:
 
 
 def _results(
-    study: Study, described: dict[str, Any], clustered: Stage, arms: dict[str, Stage], extra: dict[str, Any]
+    study: Study,
+    described: dict[str, Any],
+    before: Stage,
+    clustered: Stage,
+    arms: dict[str, Stage],
+    extra: dict[str, Any],
 ) -> dict[str, Any]:
     clusters = InterestClusters.load(clustered.folder / "clusters.safetensors")
     burn_in = InteractionLog.read(clustered.folder / "log.parquet")
@@ -130,6 +136,8 @@ def _results(
     costs = extra.pop("costs", {})
     generator = RandomStream(study.seed, "report").generator()
     results = assemble(runs, setting, described, costs, generator)
+    traits = user_traits(pipeline.population_after(before), setting.consumed_before)
+    results["effects"] = exact_effects(runs, setting, traits)
     return results | extra | {"log_sha256": {run.name: run.log.digest() for run in runs}}
 
 

@@ -26,6 +26,7 @@ from sim.clustering import build_clusters
 from sim.clusters import InterestClusters
 from sim.log import InteractionLog
 from sim.platform import Platform
+from sim.population import Population
 from sim.random import RandomStream
 
 _RECOMMENDERS = (
@@ -217,6 +218,11 @@ def _write_arm(arm: Arm, record: DayRecord, folder: Path) -> None:
 def read_arm(stage: Stage) -> tuple[InteractionLog, dict[str, Any]]:
     """An arm's log and truth as its stage wrote them."""
     return InteractionLog.read(stage.folder / "log.parquet"), load_file(stage.folder / "truth.safetensors")
+
+
+def population_after(before: Stage) -> Population:
+    """Hidden truth: every user on the eve of the A/B, for what is reported; no recommender is given it."""
+    return Population.load(before.folder / "state" / "population.safetensors")
 
 
 def consumed_before(clustered: Stage) -> BoolArray:

@@ -11,6 +11,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from experiments.effects_section import effects_section
 from experiments.figures.comparison import CROWD, arm_styles, baselines, missing
 from experiments.figures.files import svg_source
 from experiments.figures.language_model import curve_rows, figure_3, figure_4a, tables
@@ -34,6 +35,7 @@ BROAD = 6.0
 _SPACE = "\N{NO-BREAK SPACE}"  # an interval is not broken over two lines
 _EXPECTED = ("figure_4b", "figure_4c", "figure_5", "sequential")
 _OF_THE_LLM = ("figure_3", "figure_4a")
+_OF_EFFECTS = ("effects", "harm")
 _MARKS = (  # fall and rise, each unsure and sure after adjustment for many metrics
     ("\N{WHITE DOWN-POINTING TRIANGLE}", "\N{BLACK DOWN-POINTING TRIANGLE}"),
     ("\N{WHITE UP-POINTING TRIANGLE}", "\N{BLACK UP-POINTING TRIANGLE}"),
@@ -104,6 +106,10 @@ def captions(results: dict[str, Any]) -> dict[str, str]:
         f"{users} {conditional}",
         "figure_5": f"Watch time and active users on each day, relative to {control}. Bands hold for all days of a "
         f"curve at once (95%, sup-t). {users} {conditional}",
+        "effects": "Mean of users' own differences in watch time, by third of what they differ in before the "
+        f"experiment. Bars are 95% intervals. {users} {conditional}",
+        "harm": "Share of users who watch much less, and much more, than in their life under the control; diamonds: "
+        f"better less worse off, with 95% intervals. {users} {conditional}",
         "sequential": "The primary metrics over all days so far, as one would watch them in a running experiment. "
         "Intervals are always valid (95%): with no difference, the chance that one leaves zero out on any day at all "
         f"is 5% or less, however often one looks. {users} {conditional}",
@@ -123,7 +129,14 @@ def _content(results: dict[str, Any], timings: dict[str, float], figures: dict[s
         "setting": _users(results),
         "diversion": _diversion(results),
         "summary": summary(results),
-        "figures": [_figure(results, name, figures) for name in named if name not in _OF_THE_LLM],
+        "figures": [_figure(results, name, figures) for name in named if name not in _OF_THE_LLM + _OF_EFFECTS],
+        "effects": effects_section(results.get("effects")),
+        "effect_figures": [_figure(results, name, figures) for name in _OF_EFFECTS if name in figures],
+        "effect_arms": [
+            {"name": n, "color": s["color"]}
+            for n, s in _styled(results)
+            if n in ((results.get("effects") or {}).get("arms") or {})
+        ],
         "llm_figures": [_figure(results, name, figures) for name in named if name in _OF_THE_LLM],
         "arms": [{"name": name, "color": style["color"]} for name, style in _styled(results)],
         "estimates": [(m, [_estimate(of_arm[m.name], m) for of_arm in results["arms"].values()]) for m in METRICS],

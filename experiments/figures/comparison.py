@@ -24,6 +24,7 @@ from experiments.figures.axes import (
     signed,
     zero_lines,
 )
+from experiments.figures.effects import effects_figure, harm_figure, missing_effects
 from experiments.figures.files import STYLE
 from experiments.figures.grids import Curve, grid_figure
 from experiments.figures.language_model import figure_3, figure_4a, missing_llm
@@ -82,12 +83,14 @@ def missing(results: dict[str, Any], name: str) -> str | None:
         return "the control arm was not run, or nothing else was"
     if name == "sequential":
         return missing_sequential(results)
+    if name in ("effects", "harm"):
+        return missing_effects(results)
     return None
 
 
 def figures_of(results: dict[str, Any]) -> dict[str, Figure]:
     """Every figure that these results have the data for, by name."""
-    draws = (figure_3, figure_4a, figure_4b, figure_4c, figure_5, sequential)
+    draws = (figure_3, figure_4a, figure_4b, figure_4c, figure_5, sequential, effects, harm)
     return {draw.__name__: draw(results) for draw in draws if missing(results, draw.__name__) is None}
 
 
@@ -200,6 +203,16 @@ def figure_5(results: dict[str, Any]) -> Figure:
 def sequential(results: dict[str, Any]) -> Figure:
     """The primary metrics' lifts so far, with always-valid intervals."""
     return sequential_figure(results, arm_styles(results), CROWD)
+
+
+def effects(results: dict[str, Any]) -> Figure:
+    """Mean effects on watch time by third of each trait."""
+    return effects_figure(results, arm_styles(results), CROWD)
+
+
+def harm(results: dict[str, Any]) -> Figure:
+    """Shares of users worse and better off."""
+    return harm_figure(results)
 
 
 def crowded_4c(results: dict[str, Any]) -> Figure:

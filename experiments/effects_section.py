@@ -1,0 +1,106 @@
+"""The report's section on single users' effects: tables in words, from ``results["effects"]``."""
+
+from typing import Any
+
+from experiments.effects import EFFECTS, HARM_SHARE, THIRDS
+from experiments.inference.users import LEVEL
+from experiments.metrics import METRICS
+
+_TITLES = {metric.name: metric for metric in METRICS}
+
+
+def effects_section(effects: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What the template shows, or None where users' own effects are not known.
+
+    Returns:
+        ``{"vs", "harm_share", "arms", "mean": rows, "harm": rows, "thirds": rows}``; a row has ``title``,
+        ``unit`` and ``cells``, of which each has ``value``, ``interval`` and ``sure`` (the adjusted p-value
+        is below .05, or for a mean the interval leaves 0 out).
+    """
+    if effects is None or not effects["arms"]:
+        return None
+    arms = list(effects["arms"])
+    return {
+        "vs": effects["vs"],
+        "harm_share": f"{100 * HARM_SHARE:g}",
+        "arms": arms,
+        "mean": [_mean_row(effects, metric) for metric in EFFECTS],
+        "harm": _harm_rows(effects),
+        "contrasts": [_contrast_row(effects, trait, metric) for trait in effects["traits"] for metric in EFFECTS],
+        "least": [_least_row(effects, trait) for trait in effects["traits"]],
+    }
+
+
+def _mean_row(effects: dict[str, Any], metric: str) -> dict[str, Any]:
+    of_arms = [of_arm[metric] for of_arm in effects["arms"].values()]
+    factor, unit = _unit(metric)
+    cells = [{**_cell(each["mean"], factor), "more": f"SD {_number(each['sd'], factor)}"} for each in of_arms]
+    return {"title": _TITLES[metric].title, "unit": unit, "cells": cells}
+
+
+def _contrast_row(effects: dict[str, Any], trait: str, metric: str) -> dict[str, Any]:
+    words = effects["traits"][trait]
+    factor, unit = _unit(metric)
+    cells = []
+    for of_arm in effects["arms"].values():
+        contrast = of_arm[metric]["contrast"][trait]
+        adjusted = contrast["p_adjusted"]
+        cells.append({**_cell(contrast, factor), "sure": adjusted is not None and adjusted < 1 - LEVEL})
+    title = f"{words['title']}: {words['high']} less {words['low']}"
+    return {"title": title, "unit": f"{_TITLES[metric].title}, {unit}", "cells": cells}
+
+
+def _harm_rows(effects: dict[str, Any]) -> list[dict[str, Any]]:
+    harm = effects["harm"].values()
+    share = [_text(f"{100 * of['worse']:.1f}") for of in harm]
+    better = [_text(f"{100 * of['better']:.1f}") for of in harm]
+    lost = [_text(_number(of["lost"], 1.0)) for of in harm]
+    return [
+        {"title": "Worse off", "unit": "% of users", "cells": share},
+        {"title": "Better off", "unit": "% of users", "cells": better},
+        {"title": "Net", "unit": "better less worse, % of users", "cells": [_cell(of["net"], 100.0) for of in harm]},
+        {"title": "Mean loss of who is worse off", "unit": "min per user and day", "cells": lost},
+    ]
+
+
+def _least_row(effects: dict[str, Any], trait: str) -> dict[str, Any]:
+    """Of a trait's thirds the one that fares worst in each arm."""
+    words = effects["traits"][trait]
+    cells = []
+    for of_arm in effects["harm"].values():
+        known = [k for k in range(len(THIRDS)) if of_arm["thirds"][trait][k]["net"]["value"] is not None]
+        if not known:
+            cells.append(_text("\N{EN DASH}"))
+            continue
+        worst = min(known, key=lambda k: float(of_arm["thirds"][trait][k]["net"]["value"]))
+        cells.append({**_cell(of_arm["thirds"][trait][worst]["net"], 100.0), "more": THIRDS[worst]})
+    unit = f"{words['low']} \N{RIGHTWARDS ARROW} {words['high']}"
+    return {"title": words["title"], "unit": unit, "cells": cells}
+
+
+def _unit(metric: str) -> tuple[float, str]:
+    """What values are multiplied by, and the unit that they then have."""
+    unit = _TITLES[metric].unit
+    return (100.0, "percentage points") if unit == "share" else (1.0, unit)
+
+
+def _text(value: str) -> dict[str, Any]:
+    return {"value": value, "interval": "", "sure": False, "more": ""}
+
+
+def _cell(estimate: dict[str, Any], factor: float) -> dict[str, Any]:
+    value, low, high = (None if estimate[key] is None else factor * estimate[key] for key in ("value", "low", "high"))
+    if value is None:
+        return _text("\N{EN DASH}")
+    sure = low is not None and high is not None and (low > 0 or high < 0)
+    between = "" if low is None or high is None else f"[{_signed(low)}, {_signed(high)}]"
+    return {**_text(_signed(value)), "interval": between, "sure": sure}
+
+
+def _signed(value: float) -> str:
+    digits = 1 if abs(value) >= 10 else 2
+    return f"{value:+.{digits}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _number(value: float | None, factor: float) -> str:
+    return "\N{EN DASH}" if value is None else f"{factor * value:.2f}"
