@@ -4,7 +4,7 @@ The burn-in is an arm too: production alone, from day 0.
 """
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,8 +13,10 @@ from safetensors.numpy import load_file, save_file
 
 from agents.base import Agent, Recommendations
 from agents.check import validate
+from experiments.diversion import Corpus
 from experiments.impressions import examined_rows
 from sim.arrays import BoolArray, IntArray
+from sim.catalog import Catalog
 from sim.errors import InvalidInput
 from sim.files import replace_folder
 from sim.log import AGENT, PRODUCTION, InteractionLog
@@ -38,6 +40,7 @@ class Arm:
         slots, exploration_slots: S and E.
         stream: the arm's randomness; twins share ``luck``, which is the same in every arm.
         luck: randomness that arms have in common (production's draws, where the agent's slots are).
+        corpus: the arm's part of the items; None where it has them all.
     """
 
     name: str
@@ -51,6 +54,7 @@ class Arm:
     exploration_slots: int
     stream: RandomStream
     luck: RandomStream
+    corpus: Corpus | None = None
 
 
 @dataclass(frozen=True)
@@ -67,37 +71,71 @@ class DayRecord:
     dormant: BoolArray
     discovered: BoolArray
 
+    def where(self, rows: IntArray) -> "DayRecord":
+        """Rows (r,) in the order given."""
+        return DayRecord(self.log.where(rows), self.dormant[rows], self.discovered[rows])
 
-def run_day(arm: Arm, day: int) -> DayRecord:
-    """Let one arm live one day.
+
+def run_day(arms: Sequence[Arm], day: int) -> DayRecord:
+    """Let one arm live one day, or several that share world, records and production.
 
     Every user who comes asks for slates until they leave, or have asked
-    ``max_requests_per_day`` times. At the day's end production and agent learn from its rows.
+    ``max_requests_per_day`` times. At the day's end production and agents learn from all of its rows.
+
+    Args:
+        arms: with different users each.
+        day: 0, or one more than the last.
     """
-    world, records = arm.world, arm.records
+    first = arms[0]
+    world, records = first.world, first.records
     came = world.begin_day(day)
-    came = came[np.isin(came, arm.users)]
-    records.begin_day(day, world.catalog)
+    came = came[np.isin(came, np.concatenate([arm.users for arm in arms]))]
+    records.begin_day(day, offered(first, world.catalog))
     parts: list[DayRecord] = []
     here = came
     for step in range(world.config.platform.max_requests_per_day):
         if not len(here):
             break
-        slate, source = compose_slates(arm, here, day, step)
-        feedback = world.respond(here, slate.items, step)
-        filed = records.cluster_of_item
-        log = examined_rows(here, day, step, slate.items, feedback, filed, slate.propensity, source, slate.cluster)
-        parts.append(DayRecord(log, feedback.dormant[feedback.examined], feedback.discovered[feedback.examined]))
-        records.record(
-            here, slate.items, feedback.examined, feedback.consumed, feedback.watch_fraction, feedback.positive
-        )
-        here = here[~feedback.left]
+        asked = [(arm, here[np.isin(here, arm.users)]) for arm in arms]
+        served = [_serve(arm, users, day, step) for arm, users in asked if len(users)]
+        parts.append(_in_order([record for record, _ in served]))
+        here = np.sort(np.concatenate([stays for _, stays in served]))
     world.end_day(came)
     record = _joined(parts)
-    arm.production.update(record.log, arm.luck.at("production update", day))
-    if arm.agent is not None:
-        arm.agent.update(record.log, arm.stream.at("update", day))
+    first.production.update(record.log, first.luck.at("production update", day))
+    for arm in arms:
+        if arm.agent is not None:
+            arm.agent.update(record.log, arm.stream.at("update", day))
     return record
+
+
+def offered(arm: Arm, catalog: Catalog) -> Catalog:
+    """The catalog as the arm's recommenders see it."""
+    return catalog if arm.corpus is None else arm.corpus.offered(catalog)
+
+
+def _serve(arm: Arm, user: IntArray, day: int, step: int) -> tuple[DayRecord, IntArray]:
+    """Users (B,) of an arm ask once, and respond.
+
+    Returns:
+        What came of it, and the users (b,) who stay for more.
+    """
+    records = arm.records
+    slate, source = compose_slates(arm, user, day, step)
+    feedback = arm.world.respond(user, slate.items, step)
+    filed = records.cluster_of_item
+    log = examined_rows(user, day, step, slate.items, feedback, filed, slate.propensity, source, slate.cluster)
+    records.record(user, slate.items, feedback.examined, feedback.consumed, feedback.watch_fraction, feedback.positive)
+    record = DayRecord(log, feedback.dormant[feedback.examined], feedback.discovered[feedback.examined])
+    return record, user[~feedback.left]
+
+
+def _in_order(records: list[DayRecord]) -> DayRecord:
+    """Several arms' rows of one step as a log has them: by user, then slot."""
+    if len(records) == 1:
+        return records[0]
+    record = _joined(records)
+    return record.where(np.argsort(record.log.user, kind="stable"))
 
 
 def compose_slates(arm: Arm, user: IntArray, day: int, step: int) -> tuple[Recommendations, IntArray]:
@@ -168,7 +206,7 @@ def _joined(parts: list[DayRecord]) -> DayRecord:
 
 
 def live(
-    arm: Arm,
+    arms: Sequence[Arm],
     first_day: int,
     num_days: int,
     folder: Path,
@@ -178,56 +216,62 @@ def live(
     """Let an arm live ``num_days``, writing a checkpoint a day; goes on where a killed run stopped.
 
     Args:
-        arm: the arm as it is before ``first_day``.
+        arms: as they are before ``first_day``; more than one share world, records and production.
         folder: where days are kept: ``day_0014/`` holds that day's log and, until the next day
-            is complete, the arm's whole state.
+            is complete, the whole state.
         on_day: called after each day, and for each day found done.
-        burn_in: the log that the arm's agent learns from before its first day.
+        burn_in: the log that the arms' agents learn from before their first day.
     """
-    done = _resume(arm, first_day, num_days, folder)
-    if done == 0 and arm.agent is not None and burn_in is not None:
-        arm.agent.fit(arm.platform, burn_in, arm.stream.at("fit"))
+    done = _resume(arms, first_day, num_days, folder)
+    for arm in arms:
+        if done == 0 and arm.agent is not None and burn_in is not None:
+            arm.agent.fit(arm.platform, burn_in, arm.stream.at("fit"))
     for _ in range(done):
         on_day()
     for day in range(first_day + done, first_day + num_days):
-        record = run_day(arm, day)
-        _write_day(arm, day, record, folder)
+        record = run_day(arms, day)
+        _write_day(arms, day, record, folder)
         on_day()
     return _joined([_read_day(folder / f"day_{day:04}") for day in range(first_day, first_day + num_days)])
 
 
-def _resume(arm: Arm, first_day: int, num_days: int, folder: Path) -> int:
+def _resume(arms: Sequence[Arm], first_day: int, num_days: int, folder: Path) -> int:
     """Take over the state after the last complete day; how many days are done."""
     for day in reversed(range(first_day, first_day + num_days)):
         state = folder / f"day_{day:04}" / "state"
         if state.is_dir():
-            arm.world.load(state)
-            arm.records.load(state / "records.safetensors", arm.world.catalog, arm.records.clusters)
-            arm.production.load(state / "production", arm.platform)
-            if arm.agent is not None:
-                arm.agent.load(state / "agent", arm.platform)
+            first = arms[0]
+            first.world.load(state)
+            catalog = offered(first, first.world.catalog)
+            first.records.load(state / "records.safetensors", catalog, first.records.clusters)
+            first.production.load(state / "production", first.platform)
+            for arm in arms:
+                if arm.agent is not None:
+                    arm.agent.load(state / "agents" / arm.name, arm.platform)
             return day - first_day + 1
     return 0
 
 
-def save_state(arm: Arm, state: Path) -> None:
-    """Write an arm's whole state into a new folder."""
+def save_state(arms: Sequence[Arm], state: Path) -> None:
+    """Write the whole state of an arm, or of several that share a world, into a new folder."""
+    first = arms[0]
     (state / "production").mkdir(parents=True)
-    (state / "agent").mkdir()
-    arm.world.save(state)
-    arm.records.save(state / "records.safetensors")
-    arm.production.save(state / "production")
-    if arm.agent is not None:
-        arm.agent.save(state / "agent")
+    first.world.save(state)
+    first.records.save(state / "records.safetensors")
+    first.production.save(state / "production")
+    for arm in arms:
+        if arm.agent is not None:
+            (state / "agents" / arm.name).mkdir(parents=True)
+            arm.agent.save(state / "agents" / arm.name)
 
 
-def _write_day(arm: Arm, day: int, record: DayRecord, folder: Path) -> None:
+def _write_day(arms: Sequence[Arm], day: int, record: DayRecord, folder: Path) -> None:
     final = folder / f"day_{day:04}"
     temporary = folder / f"day_{day:04}.tmp"
     if temporary.exists():  # of a killed run
         shutil.rmtree(temporary)
     temporary.mkdir(parents=True)
-    save_state(arm, temporary / "state")
+    save_state(arms, temporary / "state")
     record.log.write(temporary / "log.parquet")
     save_file({"dormant": record.dormant, "discovered": record.discovered}, temporary / "truth.safetensors")
     replace_folder(temporary, final)

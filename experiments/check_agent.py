@@ -64,7 +64,7 @@ def prepare(world_config: WorldConfig, production: dict[str, Any], seed: int, da
     serving.fit(platform, InteractionLog.concatenate([]), luck)
     users = np.arange(world_config.num_users)
     arm = Arm("check", world, records, platform, serving, None, users, slots, 0, luck, luck)
-    log = InteractionLog.concatenate([run_day(arm, day).log for day in range(days)])
+    log = InteractionLog.concatenate([run_day([arm], day).log for day in range(days)])
     log = log.where(log.user < _LEARNED_FROM)
     world.begin_day(days)
     records.begin_day(days, world.catalog)

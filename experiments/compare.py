@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from experiments import llm_arms, pipeline
 from experiments.command import clear_errors, run_command
+from experiments.diversion import assigned_users
 from experiments.effects import exact_effects, user_traits
 from experiments.figures.comparison import figures_of
 from experiments.figures.files import save_figure
@@ -26,7 +27,7 @@ from experiments.workers import start_processes_as_python_does
 from sim.clusters import InterestClusters
 from sim.config import WorldConfig, from_mapping
 from sim.errors import InvalidInput
-from sim.files import copy_file, write_json
+from sim.files import write_json
 from sim.log import InteractionLog
 from sim.random import RandomStream
 
@@ -45,7 +46,7 @@ def check_study(config: DictConfig) -> Study:
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise InvalidInput("seed", seed, "must be a whole number, at least 0")
     world = from_mapping(WorldConfig, plain["world"], "world")
-    experiment = check_experiment(plain["experiment"], list(plain["agents"]), world.num_users)
+    experiment = check_experiment(plain["experiment"], list(plain["agents"]), world)
     for name, value in plain["runtime"].items():
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise InvalidInput(f"runtime.{name}", value, "must be a whole number, at least 1")
@@ -87,8 +88,11 @@ def compare(config: DictConfig, folder: Path) -> Path:
     for name, stage in arms.items():
         watch.found(name, pipeline.lived(study, name, clustered, stage.folder))
     stages |= {f"arm {name}": stage for name, stage in arms.items()}
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, stage in arms.items():
+        pipeline.write_log(study, name, stage, folder / f"log_{name}.parquet")
     results = _results(study, described, before, clustered, arms, extra)
-    report = _write(folder, results, stages, arms)
+    report = _write(folder, results, stages)
     tracker.finish([report, folder / "results.json"])
     return report
 
@@ -114,7 +118,7 @@ def _results(
     clusters = InterestClusters.load(clustered.folder / "clusters.safetensors")
     burn_in = InteractionLog.read(clustered.folder / "log.parquet")
     experiment = study.experiment
-    kept = {name: pipeline.read_arm(stage) for name, stage in arms.items()}
+    kept = {name: pipeline.read_arm(study, name, stage) for name, stage in arms.items()}
     setting = Setting(
         num_users=study.world.num_users,
         first_day=experiment.burn_in_days,
@@ -130,7 +134,7 @@ def _results(
         num_items=int(next(iter(kept.values()))[1]["num_items"][0]),
     )
     runs = [
-        ArmRun(name, log, pipeline.assigned_users(study, name), truth["dormant"], truth["discoveries"])
+        ArmRun(name, log, assigned_users(study, name), truth["dormant"], truth["discoveries"])
         for name, (log, truth) in kept.items()
     ]
     costs = extra.pop("costs", {})
@@ -141,10 +145,7 @@ def _results(
     return results | extra | {"log_sha256": {run.name: run.log.digest() for run in runs}}
 
 
-def _write(folder: Path, results: dict[str, Any], stages: dict[str, Stage], arms: dict[str, Stage]) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, stage in arms.items():
-        copy_file(stage.folder / "log.parquet", folder / f"log_{name}.parquet")
+def _write(folder: Path, results: dict[str, Any], stages: dict[str, Stage]) -> Path:
     peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     seconds = {name: round(stage.seconds, 1) for name, stage in stages.items()}
     timings = {

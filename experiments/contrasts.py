@@ -1,6 +1,6 @@
 """Arms against each other: lifts, Figure 5's daily curves, running intervals, UCI@N.
 
-In twins every lift is paired. In split every lift of a user-level metric is adjusted for what the
+In twins every lift is paired. In other diversions every lift of a user-level metric is adjusted for what the
 users did in the burn-in (``inference.covariates``), and what it was without stands beside it.
 """
 
@@ -38,7 +38,7 @@ class Contrasts:
     @staticmethod
     def of(arms: list[ArmRun], setting: Setting) -> "Contrasts":
         """Prepare the comparison; reads the burn-in where covariates are wanted."""
-        before = burn_in_sums(setting) if setting.diversion == "split" else {}
+        before = burn_in_sums(setting) if setting.diversion != "twins" else {}
         return Contrasts({run.name: run for run in arms}, setting, before)
 
     @property

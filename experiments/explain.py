@@ -59,7 +59,7 @@ def explain(texts: Sequence[str], config: DictConfig, folder: Path) -> dict[str,
     weights = find_weights(settings, study.cache_dir)
     before = pipeline.burn_in(study)
     clustered = pipeline.cluster(study, before)
-    arm, log = pipeline.prepare_arm(study, "counts", before, clustered)
+    (arm,), log = pipeline.prepare_arms(study, ("counts",), before, clustered)
     found = [find_cluster(text, arm.platform, arm.world.tree) for text in texts]
     pair = (found[0].cluster, found[1].cluster)
     tuned = tuned_model(study, settings, clustered).folder / "run"

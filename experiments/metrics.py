@@ -60,7 +60,7 @@ class Setting:
         num_users: N, users of the world.
         first_day: first day of the A/B.
         num_days: days of the A/B.
-        diversion: ``"twins"`` (every arm has the whole population) or ``"split"``.
+        diversion: one of ``protocol.DIVERSIONS``; in ``"twins"`` every arm has the whole population.
         slots: items asked for in a request.
         exploration_slots: how many of them are the agent's.
         num_clusters: M, level-2 clusters.

@@ -13,26 +13,29 @@ from safetensors.numpy import load_file, save_file
 from tqdm import tqdm
 
 from experiments.arms import Arm, DayRecord, live, save_state
+from experiments.diversion import arms_that_matter, assigned_users, corpus_of, groups_of
 from experiments.oracle import reveal
 from experiments.plugins import outside_digests
-from experiments.protocol import ExperimentConfig
 from experiments.stages import Stage, run_stage
 from experiments.study import Study, build_agent
 from experiments.watching import ArmDay, days_of
 from experiments.workers import Report, drained, pool_of
-from sim.arrays import BoolArray, IntArray
+from sim.arrays import BoolArray
 from sim.authored import authored_digest
 from sim.clustering import build_clusters
 from sim.clusters import InterestClusters
+from sim.files import copy_file
 from sim.log import InteractionLog
 from sim.platform import Platform
 from sim.population import Population
 from sim.random import RandomStream
+from sim.world import World
 
 _RECOMMENDERS = (
     "sim",
     "agents",
     "experiments/arms.py",
+    "experiments/diversion.py",
     "experiments/impressions.py",
     "experiments/oracle.py",
     "experiments/pipeline.py",
@@ -71,9 +74,9 @@ def burn_in(study: Study) -> Stage:
         nothing = InteractionLog.concatenate([])
         arm.production.fit(arm.platform, nothing, study.luck.at("production fit"))
         with tqdm(total=days, desc="burn-in", unit="day", dynamic_ncols=True) as bar:
-            record = live(arm, 0, days, folder / "days", lambda: bar.update())
+            record = live([arm], 0, days, folder / "days", lambda: bar.update())
         record.log.write(folder / "log.parquet")
-        save_state(arm, folder / "state")
+        save_state([arm], folder / "state")
 
     config = {
         "seed": study.seed,
@@ -113,53 +116,52 @@ def cluster(study: Study, before: Stage) -> Stage:
     return run_stage(study.cache_dir, "clusters", make, config=config, inputs=[before.digest], code=code)
 
 
-def assigned_users(study: Study, arm: str) -> IntArray:
-    """(U,) int64: everybody in ``twins``; in ``split`` each user is in one arm, drawn by a named stream."""
-    users = np.arange(study.world.num_users)
-    arms = study.experiment.arms
-    if study.experiment.diversion == "twins":
-        return users
-    place = (study.luck.at("diversion").uniform(users, 1)[:, 0] * len(arms)).astype(np.int64)
-    return np.flatnonzero(place == arms.index(arm))
-
-
-def arm_stage(
-    study: Study, name: str, before: Stage, clustered: Stage, inputs: list[str], report: Callable[[ArmDay], None]
+def arms_stage(
+    study: Study,
+    names: tuple[str, ...],
+    before: Stage,
+    clustered: Stage,
+    inputs: list[str],
+    report: Callable[[ArmDay], None],
 ) -> Stage:
-    """Let one arm live through the A/B; runs in a worker process.
+    """Let one arm, or several that share a world, live through the A/B; runs in a worker process.
 
     Args:
         study: the study.
-        name: the arm.
+        names: of the arms, as ``diversion.groups_of`` has them.
         before: the burn-in.
         clustered: the clusters stage.
-        inputs: digests of further stages that the arm's agent reads, such as the LLM's table.
-        report: called after each day.
+        inputs: digests of further stages that the arms' agents read, such as the LLM's table.
+        report: called after each day of each arm.
     """
     experiment = study.experiment
 
     def make(folder: Path) -> None:
         torch.set_num_threads(1)
-        arm, log = prepare_arm(study, name, before, clustered)
-        days = lived(study, name, clustered, folder)
-        record = live(
-            arm, experiment.burn_in_days, experiment.days, folder / "days", lambda: report(next(days)), burn_in=log
-        )
-        _write_arm(arm, record, folder)
+        arms, log = prepare_arms(study, names, before, clustered)
+        days = [lived(study, name, clustered, folder) for name in names]
+
+        def on_day() -> None:
+            for of_arm in days:
+                report(next(of_arm))
+
+        record = live(arms, experiment.burn_in_days, experiment.days, folder / "days", on_day, burn_in=log)
+        _write_arms(arms[0].world, record, folder)
 
     config = {
-        "name": name,
-        "agent": _portable(study.agents.get(name)),
-        "plugins": outside_digests(study.agents.get(name)),
-        "experiment": {**asdict(experiment), "arms": _arms_that_matter(experiment), "reference": "", "control": ""},
+        "arms": [
+            {
+                "name": name,
+                "agent": _portable(study.agents.get(name)),
+                "plugins": outside_digests(study.agents.get(name)),
+            }
+            for name in names
+        ],
+        "experiment": {**asdict(experiment), "arms": arms_that_matter(experiment), "reference": "", "control": ""},
     }
     digests = [before.digest, clustered.digest, *inputs]
-    return run_stage(study.cache_dir, f"arm-{name}", make, config=config, inputs=digests, code=_RECOMMENDERS)
-
-
-def _arms_that_matter(experiment: ExperimentConfig) -> list[str]:
-    """In ``twins`` an arm doesn't depend on which others there are; in ``split`` its users do."""
-    return [] if experiment.diversion == "twins" else list(experiment.arms)
+    stage = f"arm-{names[0]}" if len(names) == 1 else f"arms-{experiment.diversion}"
+    return run_stage(study.cache_dir, stage, make, config=config, inputs=digests, code=_RECOMMENDERS)
 
 
 def _portable(agent: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -171,53 +173,73 @@ def _portable(agent: dict[str, Any] | None) -> dict[str, Any] | None:
     }
 
 
-def prepare_arm(study: Study, name: str, before: Stage, clustered: Stage) -> tuple[Arm, InteractionLog]:
-    """The arm as it is on the eve of the A/B, and the burn-in log."""
+def prepare_arms(
+    study: Study, names: tuple[str, ...], before: Stage, clustered: Stage
+) -> tuple[list[Arm], InteractionLog]:
+    """Arms that share a world, its records and production, on the eve of the A/B, and the burn-in log."""
     world = study.build_world()
     world.load(before.folder / "state")
     clusters = InterestClusters.load(clustered.folder / "clusters.safetensors")
     records = study.build_records(world, clusters)
-    records.load(clustered.folder / "records.safetensors", world.catalog, clusters)
+    corpus = corpus_of(study, names[0])
+    catalog = world.catalog if corpus is None else corpus.offered(world.catalog)
+    records.load(clustered.folder / "records.safetensors", catalog, clusters)
     platform = Platform(records)
     production = build_agent(study.production, "production")
     production.load(before.folder / "state" / "production", platform)
-    agent = None
-    if name in study.agents:
-        agent = build_agent(study.agents[name], name)
-        agent.bind(production)
-    arm = Arm(
-        name=name,
-        world=world,
-        records=records,
-        platform=platform,
-        production=production,
-        agent=agent,
-        users=assigned_users(study, name),
-        slots=study.experiment.slots,
-        exploration_slots=study.experiment.exploration_slots,
-        stream=RandomStream(study.seed, "arm", name),
-        luck=study.luck,
-    )
-    reveal(arm.agent, arm.world)
-    return arm, InteractionLog.read(clustered.folder / "log.parquet")
+    arms = []
+    for name in names:
+        agent = None
+        if name in study.agents:
+            agent = build_agent(study.agents[name], name)
+            agent.bind(production)
+        arm = Arm(
+            name=name,
+            world=world,
+            records=records,
+            platform=platform,
+            production=production,
+            agent=agent,
+            users=assigned_users(study, name),
+            slots=study.experiment.slots,
+            exploration_slots=study.experiment.exploration_slots,
+            stream=RandomStream(study.seed, "arm", name),
+            luck=study.luck,
+            corpus=corpus,
+        )
+        reveal(arm.agent, arm.world)
+        arms.append(arm)
+    return arms, InteractionLog.read(clustered.folder / "log.parquet")
 
 
-def _write_arm(arm: Arm, record: DayRecord, folder: Path) -> None:
+def _write_arms(world: World, record: DayRecord, folder: Path) -> None:
     users = record.log.user[record.discovered]
     save_file(
         {
             "dormant": record.dormant,
-            "discoveries": np.bincount(users, minlength=arm.world.config.num_users),
-            "num_items": np.array([arm.world.catalog.num_items]),
+            "discoveries": np.bincount(users, minlength=world.config.num_users),
+            "num_items": np.array([world.catalog.num_items]),
         },
         folder / "truth.safetensors",
     )
     record.log.write(folder / "log.parquet")
 
 
-def read_arm(stage: Stage) -> tuple[InteractionLog, dict[str, Any]]:
-    """An arm's log and truth as its stage wrote them."""
-    return InteractionLog.read(stage.folder / "log.parquet"), load_file(stage.folder / "truth.safetensors")
+def read_arm(study: Study, name: str, stage: Stage) -> tuple[InteractionLog, dict[str, Any]]:
+    """An arm's log and truth as its stage wrote them, without those of arms that lived beside it."""
+    log, truth = InteractionLog.read(stage.folder / "log.parquet"), load_file(stage.folder / "truth.safetensors")
+    if study.experiment.diversion != "shared":
+        return log, truth
+    own = np.flatnonzero(np.isin(log.user, assigned_users(study, name)))
+    return log.where(own), {**truth, "dormant": truth["dormant"][own]}
+
+
+def write_log(study: Study, name: str, stage: Stage, path: Path) -> None:
+    """Write an arm's log as Parquet, whole or not at all."""
+    if study.experiment.diversion == "shared":
+        read_arm(study, name, stage)[0].write(path)
+    else:
+        copy_file(stage.folder / "log.parquet", path)
 
 
 def population_after(before: Stage) -> Population:
@@ -233,7 +255,7 @@ def consumed_before(clustered: Stage) -> BoolArray:
 def lived(study: Study, name: str, clustered: Stage, folder: Path) -> Iterator[ArmDay]:
     """The days of an arm whose stage is, or is being made, in ``folder``."""
     experiment = study.experiment
-    users = len(assigned_users(study, name))
+    users = assigned_users(study, name)
     first, num = experiment.burn_in_days, experiment.days
     return days_of(name, users, consumed_before(clustered), folder / "days", first, num)
 
@@ -246,7 +268,9 @@ def run_arms(
     ``watch`` hears of each day of the arms that were not found in the cache.
     """
     arms = study.experiment.arms
-    call = partial(arm_stage, study, before=before, clustered=clustered)
+    groups = groups_of(study.experiment)
+    read = {group: [digest for name in group for digest in inputs.get(name, [])] for group in groups}
+    call = partial(arms_stage, study, before=before, clustered=clustered)
     with tqdm(total=len(arms) * study.experiment.days, desc="A/B", unit="arm-day", dynamic_ncols=True) as bar:
 
         def on_day(day: ArmDay) -> None:
@@ -255,11 +279,11 @@ def run_arms(
             watch(day)
 
         if study.runtime.workers == 1:
-            return {name: call(name, inputs=inputs.get(name, []), report=on_day) for name in arms}
+            return _by_arm({group: call(group, inputs=read[group], report=on_day) for group in groups})
         with Manager() as manager, pool_of(study.runtime.workers) as pool:
             ticks, stop = manager.Queue(), manager.Event()
             report = Report(ticks, stop)
-            jobs = {name: pool.submit(call, name, inputs=inputs.get(name, []), report=report) for name in arms}
+            jobs = {group: pool.submit(call, group, inputs=read[group], report=report) for group in groups}
             try:
                 while not all(job.done() for job in jobs.values()):
                     for day in drained(ticks):
@@ -274,4 +298,8 @@ def run_arms(
                 for job in jobs.values():
                     job.cancel()
                 raise
-            return {name: job.result() for name, job in jobs.items()}
+            return _by_arm({group: job.result() for group, job in jobs.items()})
+
+
+def _by_arm(stages: dict[tuple[str, ...], Stage]) -> dict[str, Stage]:
+    return {name: stage for group, stage in stages.items() for name in group}

@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from sim.config import WorldConfig
 from sim.errors import InvalidInput
 
 CONTROL = "control"
 """The arm that is production alone; no agent of that name is needed."""
 
-DIVERSIONS = ("twins", "split")
+DIVERSIONS = ("twins", "split", "shared", "codiverted")
+"""How users, and items, come to arms (``experiments.diversion``)."""
 
 ALL = "all"
 """In place of a list of arms: production alone, and every agent of the config."""
@@ -26,7 +28,7 @@ class ExperimentConfig:
         burn_in_days, days: lengths in days.
         slots: items a request, S.
         exploration_slots: of which the arm's agent fills, E.
-        diversion: ``twins`` or ``split``.
+        diversion: one of ``DIVERSIONS``.
     """
 
     arms: tuple[str, ...]
@@ -39,8 +41,13 @@ class ExperimentConfig:
     diversion: str
 
 
-def check_experiment(mapping: Mapping[str, Any], known_agents: Sequence[str], num_users: int) -> ExperimentConfig:
+def check_experiment(mapping: Mapping[str, Any], known_agents: Sequence[str], world: WorldConfig) -> ExperimentConfig:
     """Build the settings from a (Hydra) mapping.
+
+    Args:
+        mapping: the entries.
+        known_agents: names of the config's agents.
+        world: in which the experiment takes place; its users, or items, may be too few to divide.
 
     Raises:
         InvalidInput: names the entry, the value and what would be right.
@@ -78,6 +85,10 @@ def check_experiment(mapping: Mapping[str, Any], known_agents: Sequence[str], nu
             raise InvalidInput(f"experiment.{role}", mapping[role], f"unknown agent; known are {', '.join(known)}")
     if mapping["control"] not in arms:
         raise InvalidInput("experiment.control", mapping["control"], f"must be one of the arms {', '.join(arms)}")
-    if mapping["diversion"] == "split" and num_users < 2 * len(arms):
-        raise InvalidInput("world.num_users", num_users, f"is too few to split over {len(arms)} arms")
+    if mapping["diversion"] != "twins" and world.num_users < 2 * len(arms):
+        raise InvalidInput("world.num_users", world.num_users, f"is too few to split over {len(arms)} arms")
+    needed = len(arms) * (3 * (world.platform.seen_length + mapping["slots"]) // 2)
+    if mapping["diversion"] == "codiverted" and world.num_items < needed:
+        expected = f"must be at least {needed}, so that each of {len(arms)} arms has enough that a user has not seen"
+        raise InvalidInput("world.num_items", world.num_items, expected)
     return ExperimentConfig(**{**mapping, "arms": tuple(arms)})

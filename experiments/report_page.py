@@ -187,6 +187,8 @@ def _users(results: dict[str, Any]) -> str:
     how = {
         "twins": "the same users under the same luck in every arm (twins)",
         "split": "different users in each arm (split)",
+        "shared": "different users in each arm, models trained on all arms' logs (shared)",
+        "codiverted": "different users and different items in each arm (codiverted)",
     }.get(experiment.get("diversion", "") if isinstance(experiment, dict) else "")
     days = len(results["daily"]["day"])
     return f"{number} users per arm over {days} day{'s' if days != 1 else ''}" + (f", {how}." if how else ".")

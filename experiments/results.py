@@ -15,6 +15,7 @@ from experiments.contrasts import Contrasts, daily, lifts, sequential, uci
 from experiments.inference.sample_ratio import sample_ratio
 from experiments.inference.users import UserSums, ratio_interval
 from experiments.metrics import JACCARD_PAIRS, METRICS, ArmRun, Setting, arm_values, user_sums
+from experiments.protocol import DIVERSIONS
 from sim.errors import InvalidInput
 
 
@@ -37,7 +38,7 @@ def assemble(
         [...], "vs"}}, "sequential": {ARM: {METRIC: {"vs", "day", "relative", "low", "high": [...]}}},
         "sample_ratio", "costs", "claims": []}``. Lifts are against the control, on the agent's slots
         (of which the control has none) against the reference. Without the reference arm, ``uci`` is
-        against the control. In split, lifts that are adjusted for the burn-in also have
+        against the control. In all diversions but twins, lifts that are adjusted for the burn-in also have
         ``"variance_reduction"`` and ``"unadjusted": {"relative", "low", "high", "p"}``, and
         ``sample_ratio`` is ``{"users": {ARM: n}, "chi_square", "p", "mismatch"}``; in twins, where
         every arm has everybody, it is ``None``.
@@ -86,8 +87,8 @@ def check_run(run: ArmRun, setting: Setting) -> None:
         raise InvalidInput(f"{run.name}.dormant", len(run.dormant), f"must have the log's {len(log)} rows")
     if len(run.discoveries) != setting.num_users:
         raise InvalidInput(f"{run.name}.discoveries", len(run.discoveries), f"must have {setting.num_users} users")
-    if setting.diversion not in ("twins", "split"):
-        raise InvalidInput("diversion", setting.diversion, "must be twins or split")
+    if setting.diversion not in DIVERSIONS:
+        raise InvalidInput("diversion", setting.diversion, f"must be one of {', '.join(DIVERSIONS)}")
     if len(log) == 0:
         return
     days = int(log.day.min()), int(log.day.max())

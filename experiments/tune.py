@@ -74,8 +74,8 @@ def worth(study: Study, config: DictConfig) -> float:
     clustered = pipeline.cluster(study, before)
     made = llm_arms.make_tables(study, llm_arms.settings_by_arm(study, config), clustered)
     study, inputs = llm_arms.with_tables(study, made), [each.table.digest for each in made.values()]
-    stage = pipeline.arm_stage(study, ARM, before, clustered, inputs, _silent)
-    log, _ = pipeline.read_arm(stage)
+    stage = pipeline.arms_stage(study, (ARM,), before, clustered, inputs, _silent)
+    log, _ = pipeline.read_arm(study, ARM, stage)
     return objective_of(log, pipeline.consumed_before(clustered), str(config.objective))
 
 

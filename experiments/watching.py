@@ -14,7 +14,7 @@ from tqdm import tqdm
 from agents.novelty import novel_rows
 from experiments.metrics import ACTIVE_MINUTES
 from experiments.tracking import Tracker
-from sim.arrays import BoolArray
+from sim.arrays import BoolArray, IntArray
 from sim.log import InteractionLog
 
 
@@ -63,13 +63,13 @@ class ArmDay:
 
 
 def days_of(
-    arm: str, num_users: int, consumed_before: BoolArray, folder: Path, first_day: int, num_days: int
+    arm: str, users: IntArray, consumed_before: BoolArray, folder: Path, first_day: int, num_days: int
 ) -> Iterator[ArmDay]:
     """Day after day of an arm, each read when it is asked for.
 
     Args:
         arm: its name.
-        num_users: users assigned to it.
+        users: (U,) int64, ascending, assigned to it; rows of others are left out.
         consumed_before: (N, M) clusters that each user consumed from before the A/B.
         folder: where ``experiments.arms.live`` keeps the days.
         first_day, num_days: of the A/B.
@@ -77,9 +77,10 @@ def days_of(
     consumed = consumed_before.copy()
     for day in range(num_days):
         log = InteractionLog.read(folder / f"day_{first_day + day:04}" / "log.parquet")
+        log = log.where(np.flatnonzero(np.isin(log.user, users)))
         minutes = np.bincount(log.user, log.watch_seconds.astype(np.float64), minlength=1) / 60
         sums = DaySums(
-            user_days=num_users,
+            user_days=len(users),
             minutes=float(minutes.sum()),
             active=int((minutes >= ACTIVE_MINUTES).sum()),
             impressions=len(log),

@@ -46,7 +46,7 @@ def agent_rows(config: DictConfig) -> list[Row]:
     rows: list[Row] = []
     arms: dict[str, Arm] = {}
     for name in tqdm(study.experiment.arms, desc="training", unit="agent", dynamic_ncols=True):
-        arms[name], log = pipeline.prepare_arm(study, name, before, clustered)
+        (arms[name],), log = pipeline.prepare_arms(study, (name,), before, clustered)
         rows += _training(name, arms[name], log)
     agents = {AGAINST if arm.agent is None else name: arm.agent or arm.production for name, arm in arms.items()}
     records = {name: arm.records for name, arm in zip(agents, arms.values(), strict=True)}

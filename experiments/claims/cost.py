@@ -70,7 +70,7 @@ def ahead(comparisons: list[Comparison], workers: int) -> str:
         lines.append(f"  {variant}: {what}{arms}; worlds {seeds}")
     minutes = core_seconds(map(pieces_of, left)) / 60
     side = min(workers, max(1, len(left)))
-    lines.insert(0, f"paper: {len(comparisons)} comparisons, {len(comparisons) - len(left)} of them finished")
+    lines.insert(0, f"{len(comparisons)} comparisons, {len(comparisons) - len(left)} of them finished")
     lines.append(
         f"  ahead: some {math.ceil(minutes):,} core-minutes with an empty cache, {math.ceil(minutes / side):,} minutes "
         f"on {side} quiet core{'s' if side > 1 else ''} (a guess from world=small); the cache saves what it has"

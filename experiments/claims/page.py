@@ -74,7 +74,12 @@ def write_paper_page(
 
 def _setting(config: dict[str, Any], seeds: list[int]) -> str:
     world, experiment = config["world"], config["experiment"]
-    how = {"twins": "the same users under the same luck in every arm", "split": "other users in every arm"}
+    how = {
+        "twins": "the same users under the same luck in every arm",
+        "split": "other users in every arm",
+        "shared": "other users in every arm, models trained on all",
+        "codiverted": "other users and items in every arm",
+    }
     return (
         f"{len(seeds)} worlds (seeds {', '.join(map(str, seeds))}) of {world['num_users']:,} users, "
         f"{world['num_items']:,} items and {world['num_interests']} interests; {experiment['burn_in_days']} days under "

@@ -1,4 +1,4 @@
-"""What ``interestlab paper`` runs: variants of one comparison, each in several worlds."""
+"""What ``interestlab paper`` and ``interference`` run: variants of one comparison, each in several worlds."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -65,20 +65,22 @@ class Comparison:
         return check_study(OmegaConf.create(self.config))
 
 
-def plan(config: DictConfig, folder: Path) -> list[Comparison]:
+def plan(config: DictConfig, folder: Path, command: str = "paper", needed: str = MAIN) -> list[Comparison]:
     """Every comparison, variant by variant, checked before anything runs.
 
     Args:
-        config: of ``conf/paper.yaml``, composed.
+        config: of ``conf/paper.yaml``, or of another command with seeds and variants, composed.
         folder: of the whole run; a comparison's is ``VARIANT/seed_K`` in it.
+        command: the entry with ``seeds`` and ``variants``.
+        needed: the variant that others are held against.
 
     Raises:
         InvalidInput: names the entry, the value and what would be right.
     """
-    seeds, variants = _checked(config)
+    seeds, variants = _checked(config, command, needed)
     comparisons = []
     for variant, entries in variants.items():
-        name = f"paper.variants.{variant}"
+        name = f"{command}.variants.{variant}"
         worlds = entries.get("worlds", len(seeds))
         if isinstance(worlds, bool) or not isinstance(worlds, int) or worlds < 1:
             raise InvalidInput(f"{name}.worlds", worlds, "must be a whole number, at least 1")
@@ -86,38 +88,39 @@ def plan(config: DictConfig, folder: Path) -> list[Comparison]:
         if not isinstance(tables_only, bool):
             raise InvalidInput(f"{name}.tables_only", tables_only, "must be true or false")
         for seed in seeds[:worlds]:
-            varied = _varied(config, seed, name, entries)
+            varied = _varied(config, seed, name, entries, command)
             settings_by_arm(check_study(varied), varied)
             plain: dict[str, Any] = OmegaConf.to_container(varied, resolve=True)  # type: ignore[assignment]
             comparisons.append(Comparison(variant, seed, plain, folder / variant / f"seed_{seed}", tables_only))
     return comparisons
 
 
-def _checked(config: DictConfig) -> tuple[list[int], dict[str, dict[str, Any]]]:
-    """``paper.seeds`` and ``paper.variants``."""
+def _checked(config: DictConfig, command: str, needed: str) -> tuple[list[int], dict[str, dict[str, Any]]]:
+    """``seeds`` and ``variants`` of a command."""
     try:
-        own: Any = OmegaConf.to_container(config.paper, resolve=True)
+        own: Any = OmegaConf.to_container(config[command], resolve=True)
     except Exception as error:  # OmegaConf's own errors are of many kinds
-        raise InvalidInput("paper", str(error).splitlines()[0], "must resolve") from None
+        raise InvalidInput(command, str(error).splitlines()[0], "must resolve") from None
     if not isinstance(own, dict) or set(own) != {"seeds", "variants"}:
-        raise InvalidInput("paper", own, "must have the entries seeds and variants")
+        raise InvalidInput(command, own, "must have the entries seeds and variants")
     seeds, variants = own["seeds"], own["variants"]
     right = isinstance(seeds, list) and all(isinstance(s, int) and not isinstance(s, bool) and s >= 0 for s in seeds)
     if not right or len(seeds) < 2 or len(set(seeds)) < len(seeds):
-        raise InvalidInput("paper.seeds", seeds, "must be a list of two or more different whole numbers, such as [0,1]")
-    if not isinstance(variants, dict) or MAIN not in variants:
-        raise InvalidInput("paper.variants", variants, f"must have {MAIN}")
+        expected = "must be a list of two or more different whole numbers, such as [0,1]"
+        raise InvalidInput(f"{command}.seeds", seeds, expected)
+    if not isinstance(variants, dict) or needed not in variants:
+        raise InvalidInput(f"{command}.variants", variants, f"must have {needed}")
     for variant, entries in variants.items():
         if not isinstance(entries, dict):
-            raise InvalidInput(f"paper.variants.{variant}", entries, "must be entries such as world.num_users: 500")
+            raise InvalidInput(f"{command}.variants.{variant}", entries, "must be entries such as world.num_users: 500")
     return seeds, {str(name): entries for name, entries in variants.items()}
 
 
-def _varied(config: DictConfig, seed: int, name: str, entries: Mapping[str, Any]) -> DictConfig:
+def _varied(config: DictConfig, seed: int, name: str, entries: Mapping[str, Any], command: str) -> DictConfig:
     """The config of ``compare`` with a variant's entries in the place of its own."""
     varied: DictConfig = config.copy()
     with open_dict(varied):
-        del varied["paper"]
+        del varied[command]
         varied.seed = seed
     for key, value in entries.items():
         if key in _OF_VARIANTS:

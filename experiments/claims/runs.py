@@ -47,7 +47,7 @@ def run_all(comparisons: list[Comparison], workers: int) -> None:
     pieces = {each.name: pieces_of(each) for each in left}
     with (
         tqdm(
-            total=100, desc="paper", unit="%", dynamic_ncols=True, bar_format="{l_bar}{bar}| {elapsed}{postfix}"
+            total=100, desc="comparisons", unit="%", dynamic_ncols=True, bar_format="{l_bar}{bar}| {elapsed}{postfix}"
         ) as bar,
         pool_of(side) as pool,
     ):

@@ -86,23 +86,23 @@ def test_the_agents_places_are_the_same_in_every_arm(config):
 
 
 def test_two_arms_of_the_same_production_live_the_same_life(config):
-    logs = [run_day(make_arm(config, name), 0).log for name in ("one", "two")]
+    logs = [run_day([make_arm(config, name)], 0).log for name in ("one", "two")]
     assert logs[0].digest() == logs[1].digest()
 
 
 def test_the_log_does_not_depend_on_threads(config):
-    logs = [run_day(make_arm(config, threads=threads), 0).log for threads in (1, 2)]
+    logs = [run_day([make_arm(config, threads=threads)], 0).log for threads in (1, 2)]
     assert logs[0].digest() == logs[1].digest()
 
 
 def test_nobody_is_shown_what_they_have_just_seen(config):
-    log = run_day(make_arm(config), 0).log
+    log = run_day([make_arm(config)], 0).log
     pairs = log.user * 1_000_000 + log.item
     assert len(np.unique(pairs)) == len(pairs)  # fewer than seen_length impressions a day
 
 
 def test_an_arm_that_is_stopped_goes_on_and_ends_the_same(config, tmp_path):
-    whole = live(make_arm(config, agent=RandomAgent()), 0, 4, tmp_path / "whole", lambda: None)
+    whole = live([make_arm(config, agent=RandomAgent())], 0, 4, tmp_path / "whole", lambda: None)
     days = []
 
     class Killed(Exception):
@@ -114,8 +114,8 @@ def test_an_arm_that_is_stopped_goes_on_and_ends_the_same(config, tmp_path):
             raise Killed
 
     with pytest.raises(Killed):
-        live(make_arm(config, agent=RandomAgent()), 0, 4, tmp_path / "parts", stop_after_two)
-    parts = live(make_arm(config, agent=RandomAgent()), 0, 4, tmp_path / "parts", lambda: days.append(1))
+        live([make_arm(config, agent=RandomAgent())], 0, 4, tmp_path / "parts", stop_after_two)
+    parts = live([make_arm(config, agent=RandomAgent())], 0, 4, tmp_path / "parts", lambda: days.append(1))
     assert parts.log.digest() == whole.log.digest()
     assert (parts.discovered == whole.discovered).all()
 
@@ -145,7 +145,7 @@ class NotANumber(FixedAgent):
 @pytest.mark.parametrize("agent", [DeadItems, Repeats, WrongShape, NotANumber])
 def test_a_faulty_agent_stops_the_arm_with_one_line(config, agent):
     with pytest.raises(InvalidInput, match="agent x") as error:
-        run_day(make_arm(config, agent=agent()), 0)
+        run_day([make_arm(config, agent=agent())], 0)
     assert "\n" not in str(error.value)
 
 
@@ -157,4 +157,4 @@ class Mutates(FixedAgent):
 
 def test_an_agent_cannot_change_its_input(config):
     with pytest.raises(InvalidInput, match="agent x='recommend': must not change its input"):
-        run_day(make_arm(config, agent=Mutates()), 0)
+        run_day([make_arm(config, agent=Mutates())], 0)

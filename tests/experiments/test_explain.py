@@ -88,7 +88,8 @@ def parts(explained, overrides):
     clustered = pipeline.cluster(study, before)
     assert before.cached
     assert clustered.cached
-    return study, settings, clustered, *pipeline.prepare_arm(study, "counts", before, clustered)
+    (arm,), log = pipeline.prepare_arms(study, ("counts",), before, clustered)
+    return study, settings, clustered, arm, log
 
 
 def pair_of(explanation):

@@ -30,7 +30,7 @@ def arm(config):  # noqa: F811
 def test_expected_utility_is_the_response_to_an_average_item(arm):
     world, c = arm.world, arm.world.config.response
     for day in (0, 1, 2):
-        run_day(arm, day)
+        run_day([arm], day)
     people = world.population
     some = np.array([3, 50, 149])
     found = expected_utility(world, some)
@@ -94,7 +94,7 @@ def test_the_oracle_finds_several_times_what_chance_finds(config):  # noqa: F811
         # The same name gives both arms the same luck.
         arm = make_arm(config, agent=agent, production=PopularAgent(), explored=3)
         reveal(agent, arm.world)
-        days = [run_day(arm, day) for day in range(6)]
+        days = [run_day([arm], day) for day in range(6)]
         found[name] = sum(int(day.discovered[day.log.source == AGENT].sum()) for day in days) / config.num_users
     assert found["oracle"] > 3 * found["chance"]
     assert found["oracle"] > 1

@@ -120,7 +120,7 @@ def test_a_way_around_the_wall_stops_the_arm_with_one_line(route, plugin, config
 
     def lived() -> None:
         arm = make_arm(config, agent=plugin(**parts))
-        live(arm, 0, 1, tmp_path / "days", lambda: None, burn_in=InteractionLog.concatenate([]))
+        live([arm], 0, 1, tmp_path / "days", lambda: None, burn_in=InteractionLog.concatenate([]))
 
     with pytest.raises(InvalidInput) as caught:
         lived()
@@ -132,9 +132,9 @@ def test_a_way_around_the_wall_stops_the_arm_with_one_line(route, plugin, config
 
 
 def test_what_is_read_back_is_behind_the_wall_too(plugin, config, tmp_path):
-    live(make_arm(config, agent=plugin()), 0, 1, tmp_path / "days", lambda: None)
+    live([make_arm(config, agent=plugin())], 0, 1, tmp_path / "days", lambda: None)
     with pytest.raises(WallBreach, match=r"agent mine: import='sim\.items'"):
-        live(make_arm(config, agent=plugin(load="import sim.items")), 0, 2, tmp_path / "days", lambda: None)
+        live([make_arm(config, agent=plugin(load="import sim.items"))], 0, 2, tmp_path / "days", lambda: None)
 
 
 def test_an_agent_cannot_change_what_its_slates_are_checked_against(plugin, config):
@@ -143,7 +143,7 @@ def test_an_agent_cannot_change_what_its_slates_are_checked_against(plugin, conf
     live_items = arm.platform.live_items()
     arm.records._seen = np.tile(live_items[:-20], (config.num_users, 1))  # so only twenty are left
     with pytest.raises(InvalidInput, match=r"requests\.exclude"):
-        run_day(arm, 0)
+        run_day([arm], 0)
 
 
 def test_honest_agents_do_not_notice(plugin, config):
@@ -153,7 +153,7 @@ def test_honest_agents_do_not_notice(plugin, config):
         fit="import json, xml.dom; np.asarray(log.user).copy()[:] = 1; platform.consumed_clusters(np.arange(3))[:] = 1",
     )
     one, two = make_arm(config, agent=walled), make_arm(config, agent=RandomAgent())
-    assert run_day(one, 0).log.digest() == run_day(two, 0).log.digest()
+    assert run_day([one], 0).log.digest() == run_day([two], 0).log.digest()
 
 
 def test_what_is_hidden_agrees_with_the_import_contract():

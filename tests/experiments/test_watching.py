@@ -42,7 +42,7 @@ def planted(tmp_path_factory):
 
 def days(planted, run):
     folder, _, setting, _ = planted
-    return days_of(run.name, len(run.assigned), setting.consumed_before, folder / run.name, FIRST_DAY, setting.num_days)
+    return days_of(run.name, run.assigned, setting.consumed_before, folder / run.name, FIRST_DAY, setting.num_days)
 
 
 def test_days_add_up_to_the_results(planted):

@@ -1,0 +1,110 @@
+"""Interference: planted biases are found, and a whole small run writes its page."""
+
+import json
+
+import numpy as np
+import pytest
+from hydra import compose, initialize_config_module
+
+from experiments.claims.worlds import Worlds
+from experiments.interference import COMPARED, biases, interference, table
+from sim.errors import InvalidInput
+from sim.log import AGENT, InteractionLog
+from sim.random import RandomStream
+
+
+def results_of(lifts):
+    """Results of one world in which one arm has these lifts: metric -> (relative, low, high)."""
+    cells = {name: dict(zip(("relative", "low", "high"), lifts, strict=True)) for name in COMPARED}
+    return {"lifts": {"new": cells}}
+
+
+def worlds_of(lifts):
+    return Worlds(tuple(range(len(lifts))), tuple(map(results_of, lifts)), ())
+
+
+def test_a_planted_bias_is_found_and_chance_is_not_taken_for_one():
+    rng = RandomStream(0, "lifts").generator()
+    true = 0.1 + 0.02 * rng.standard_normal(200)
+    noise, width = 0.03 * rng.standard_normal((2, 200)), 1.96 * 0.03
+    twins = worlds_of([(t, t - 0.001, t + 0.001) for t in true])
+    fair = worlds_of([(t + e, t + e - width, t + e + width) for t, e in zip(true, noise[0], strict=True)])
+    biased = worlds_of([(t / 2 + e, t / 2 + e - width, t / 2 + e + width) for t, e in zip(true, noise[1], strict=True)])
+    found = biases({"twins": twins, "split": fair, "shared": biased})["new"]["watch_minutes_per_user_day"]
+    assert found["truth"]["mean"] == pytest.approx(true.mean())
+    assert found["split"]["bias"]["low"] < 0 < found["split"]["bias"]["high"]
+    assert 0.9 <= found["split"]["covered"] / found["split"]["worlds"] <= 0.99
+    assert found["split"]["rmse"] == pytest.approx(np.sqrt((noise[0] ** 2).mean()))
+    assert found["shared"]["bias"]["low"] < -true.mean() / 2 < found["shared"]["bias"]["high"]
+    assert found["shared"]["bias"]["high"] < 0
+    assert found["shared"]["covered"] < found["split"]["covered"]
+
+
+def test_a_lift_that_is_not_known_leaves_no_bias():
+    twins = worlds_of([(0.1, 0.0, 0.2), (0.2, 0.1, 0.3)])
+    found = biases({"twins": twins, "split": worlds_of([(0.1, 0.0, 0.2), (None, None, None)])})
+    cell = found["new"]["positive_rate"]["split"]
+    assert cell["bias"]["mean"] is None
+    assert (cell["covered"], cell["worlds"]) == (1, 1)
+    heads, rows = table(found)
+    assert all(len(row) == len(heads) for row in rows)
+
+
+def config_of(*overrides):
+    with initialize_config_module("conf", version_base="1.3"):
+        return compose("interference", ["world=tiny", *overrides])
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, shared_cache):
+    folder = tmp_path_factory.mktemp("interference")
+    overrides = [
+        "interference.seeds=[0,1]", "experiment.arms=[control,random_novel,hcb]", "experiment.days=3",
+        "experiment.burn_in_days=3", f"cache_dir={shared_cache}",
+    ]  # fmt: skip
+    return folder, overrides, interference(config_of(*overrides), folder)
+
+
+@pytest.mark.slow
+def test_a_run_leaves_a_page_a_table_and_every_comparison(finished):
+    folder, _, page = finished
+    assert page == folder / "interference.html"
+    found = json.loads((folder / "interference.json").read_text())
+    assert set(found["arms"]) == {"random_novel", "hcb"}
+    text = page.read_text()
+    assert "codiverted" in text
+    assert "data:image/svg+xml" in text
+    assert (folder / "interference.md").read_text().count("\n") == 2 + 2 * len(COMPARED)
+    for diversion in ("twins", "split", "shared", "codiverted"):
+        for seed in (0, 1):
+            assert (folder / diversion / f"seed_{seed}" / "report.html").is_file()
+
+
+@pytest.mark.slow
+def test_lifts_against_the_truth_are_those_of_the_comparisons(finished):
+    folder, _, _ = finished
+    found = json.loads((folder / "interference.json").read_text())["arms"]["hcb"]["positive_rate"]
+    for name in ("twins", "shared"):
+        files = [folder / name / f"seed_{seed}" / "results.json" for seed in (0, 1)]
+        lifts = [json.loads(path.read_text())["lifts"]["hcb"]["positive_rate"]["relative"] for path in files]
+        assert lifts == (found["truth"] if name == "twins" else found[name]["lift"])["by_world"]
+
+
+@pytest.mark.slow
+def test_each_log_of_a_shared_world_is_of_the_arms_own_users(finished):
+    folder, _, _ = finished
+    logs = [InteractionLog.read(folder / "shared" / "seed_0" / f"log_{arm}.parquet") for arm in ("control", "hcb")]
+    assert not set(logs[0].user.tolist()) & set(logs[1].user.tolist())
+    assert not (logs[0].source == AGENT).any()
+    assert (logs[1].source == AGENT).any()
+
+
+@pytest.mark.slow
+def test_a_variant_must_be_what_it_is_called(finished, tmp_path):
+    _, overrides, _ = finished
+    renamed = "interference.variants.split={experiment.diversion: shared}"
+    with pytest.raises(InvalidInput, match=r"interference.variants.split='shared': must be named as"):
+        interference(config_of(*overrides, renamed), tmp_path)
+    alone = [f"~interference.variants.{name}" for name in ("split", "shared", "codiverted")]
+    with pytest.raises(InvalidInput, match="must have a diversion to hold against twins"):
+        interference(config_of(*overrides, *alone), tmp_path)
