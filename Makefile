@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 DEMO ?= outputs/demo
 
-.PHONY: help setup demo paper test check bench clean
+.PHONY: help setup demo paper test check docs bench clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -32,6 +32,9 @@ check: setup  ## lint, types, import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: setup  ## the documentation as a site, outputs/site/index.html
+	$(BIN)/mkdocs build --quiet --strict
 
 bench: setup  ## speed of the simulator, as ratios measured side by side
 	$(BIN)/interestlab benchmark simulator
