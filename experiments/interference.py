@@ -16,8 +16,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from experiments.claims.cost import ahead
-from experiments.claims.plan import plan
-from experiments.claims.runs import check_all, run_all
+from experiments.claims.plan import Comparison, plan
+from experiments.claims.runs import alone_in, check_all, run_all
 from experiments.claims.worlds import Variants, read_variants
 from experiments.command import clear_errors, run_command
 from experiments.figures.files import save_figure, svg_source
@@ -132,8 +132,14 @@ def interference(config: DictConfig, folder: Path) -> Path:
         raise InvalidInput("interference.variants", TRUTH, "must have a diversion to hold against twins")
     check_all(comparisons)
     workers = int(config.runtime.workers)
-    print(ahead(comparisons, workers), flush=True)
-    run_all(comparisons, workers)
+    with alone_in(folder):
+        print(ahead(comparisons, workers), flush=True)
+        run_all(comparisons, workers)
+        return _write(comparisons, folder)
+
+
+def _write(comparisons: list[Comparison], folder: Path) -> Path:
+    """What finished comparisons say together."""
     variants = read_variants(comparisons)
     found = biases(variants)
     seeds = list(variants[TRUTH].seeds)

@@ -16,7 +16,7 @@ from experiments.claims.language_model import c5, c6, c7, c8
 from experiments.claims.live import c1, c2, c3, c4
 from experiments.claims.page import write_paper_page
 from experiments.claims.plan import MAIN, Comparison, plan
-from experiments.claims.runs import check_all, run_all
+from experiments.claims.runs import alone_in, check_all, run_all
 from experiments.claims.speed import Speed, speed_of
 from experiments.claims.worlds import Variants, read_variants
 from experiments.command import clear_errors, run_command
@@ -41,8 +41,14 @@ def paper(config: DictConfig, folder: Path) -> Path:
     comparisons = plan(config, folder)
     check_all(comparisons)
     workers = int(config.runtime.workers)
-    print(ahead(comparisons, workers), flush=True)
-    run_all(comparisons, workers)
+    with alone_in(folder):
+        print(ahead(comparisons, workers), flush=True)
+        run_all(comparisons, workers)
+        return _write(comparisons, workers, folder)
+
+
+def _write(comparisons: list[Comparison], workers: int, folder: Path) -> Path:
+    """What finished comparisons say together."""
     variants = read_variants(comparisons)
     results = joined(variants, comparisons)
     level_2 = comparisons[0].study().world.clusters.level_2

@@ -2,10 +2,12 @@
 
 import contextlib
 import re
+from collections.abc import Iterator
 from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 
@@ -17,9 +19,30 @@ from experiments.llm_arms import find_all_weights, settings_by_arm
 from experiments.results import plain
 from experiments.study import check_agents
 from experiments.workers import pool_of
+from sim.errors import InvalidInput
 from sim.files import write_json, write_text
 
 _PROGRESS = "progress.log"
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keep a run's folder to one process at a time.
+
+    Raises:
+        InvalidInput: another process is at work there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        expected = "must be a folder of its own: another run is at work there"
+        raise InvalidInput("hydra.run.dir", str(folder), expected) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def check_all(comparisons: list[Comparison]) -> None:
