@@ -139,6 +139,7 @@ class ItemsConfig:
     uploads_per_day: float = _limit(0, 1)
     lifetime_days_mean: float = _limit(1, 100000)
     quality_skew: float = _limit(0, 2)
+    quality_limit: float = _limit(0.5, 10)
     length_seconds_median: float = _limit(1, 3600)
     length_sigma: float = _limit(0, 3)
     theme_scale: float = _limit(0, 10)

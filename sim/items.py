@@ -165,7 +165,10 @@ class ItemSource:
             hashtag_terms=hashtags,
             vocabulary=self.vocabulary,
         )
-        quality = heavy_tailed(0.5**0.5 * (z[:, 1] + self._creator_quality[creator]), config.quality_skew)
+        standing = 0.5**0.5 * (z[:, 1] + self._creator_quality[creator])
+        # In a large catalog the few beyond would please everyone, whatever they care for.
+        standing = np.clip(standing, -config.quality_limit, config.quality_limit)
+        quality = heavy_tailed(standing, config.quality_skew)
         return ItemTruth(interest.astype(np.int32), latent, quality.astype(np.float32)), catalog
 
     def _words(

@@ -84,6 +84,13 @@ def test_quality_is_standardised_and_its_skew_that_of_a_lognormal(skew):
     assert (np.diff(quality) > 0).all()
 
 
+def test_no_item_stands_out_without_limit():
+    truth, _ = source(quality_limit=1.0).upload(0, 0, 5000)
+    best = heavy_tailed(np.array([-1.0, 1.0]), TINY.items.quality_skew)
+    assert (truth.quality.min(), truth.quality.max()) == pytest.approx(best)
+    assert (truth.quality == truth.quality.max()).mean() == pytest.approx(0.159, abs=0.04)  # one side of a normal
+
+
 def words_of(catalog, labels_interest):
     """Share of items whose first title term is a keyword of that interest."""
     first = [catalog.title(j) for j in range(catalog.num_items)]
