@@ -9,6 +9,7 @@ from multiprocessing import get_all_start_methods, get_context, get_start_method
 from queue import Empty, Queue
 from typing import Any
 
+from agents.processes import end_with_parent
 from experiments.watching import ArmDay
 
 
@@ -53,7 +54,7 @@ def pool_of(workers: int) -> Iterator[ProcessPoolExecutor]:
     before = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = "1"
     try:
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=end_with_parent) as pool:
             yield pool
     finally:
         if before is None:

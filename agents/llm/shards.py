@@ -18,6 +18,7 @@ from safetensors.numpy import load_file, save
 from tqdm import tqdm
 
 from agents.llm.files import check_tensors
+from agents.processes import end_with_parent
 from sim.arrays import FloatArray, IntArray
 
 
@@ -125,6 +126,7 @@ _worker: Scorer | None = None
 
 def _start_worker(work: Work) -> None:
     global _worker
+    end_with_parent()
     torch.set_num_threads(1)
     _worker = work.scorer()
 

@@ -1,0 +1,140 @@
+"""A check on real feedback: the small Open Bandit Dataset, whose two policies ran side by side.
+
+The dataset (Saito et al. 2020, "Open Bandit Dataset and Pipeline") holds the logs of two policies that
+filled three places on the pages of a fashion shop at the same time: Bernoulli Thompson sampling, with
+its propensities, and uniformly random choice. What random choice earned is known from its own log;
+estimated from the other's, with weights (1 / number of items) / propensity, it should come out the same.
+
+Ten thousand rows of each lie in the distribution ``obp`` 0.4.1 on the package index; they are not ours to
+pass on: fetch it with ``pip download --no-deps obp==0.4.1``, unzip it, and name the folder ``obp/dataset/obd``.
+
+    python -m experiments.off_policy.open_bandit FOLDER
+
+The log names no users, so every row is taken for independent.
+"""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow.csv
+import pyarrow.lib
+
+from experiments.command import clear_errors
+from experiments.inference.users import Interval
+from experiments.off_policy.actions import (
+    LoggedActions,
+    Outcomes,
+    check_rows,
+    diagnostics,
+    dm,
+    dr,
+    ips,
+    snips,
+    switch_dr,
+)
+from sim.arrays import FloatArray, IntArray
+from sim.errors import InvalidInput
+
+CAMPAIGNS = ("all", "men", "women")
+CLIP, SWITCH = 100.0, 10.0
+PRIOR = 100.0
+"""Rows that an item's click rate in a place is drawn to the place's by, in the model of clicks."""
+
+_COLUMNS = ("item_id", "position", "click", "propensity_score")
+
+
+@dataclass(frozen=True)
+class BanditLog:
+    """One policy's rows: (n,) item, place on the page, click and propensity."""
+
+    item: IntArray
+    position: IntArray
+    click: FloatArray
+    propensity: FloatArray
+
+
+def read_log(folder: Path, policy: str, campaign: str) -> BanditLog:
+    """Read ``POLICY/CAMPAIGN/CAMPAIGN.csv``.
+
+    Raises:
+        InvalidInput: no such file, a column missing, or values that cannot be.
+    """
+    path = folder / policy / campaign / f"{campaign}.csv"
+    try:
+        table = pyarrow.csv.read_csv(path)
+    except (OSError, pyarrow.lib.ArrowException) as error:
+        raise InvalidInput("folder", str(path), f"must be a file of the Open Bandit Dataset ({error})") from None
+    for name in _COLUMNS:
+        if name not in table.column_names:
+            raise InvalidInput(str(path), name, "is a column that it must have")
+    item, position, click, propensity = (np.asarray(table[name].to_numpy(), np.float64) for name in _COLUMNS)
+    check_rows("click", click, (click == 0) | (click == 1), "must be 0 or 1")
+    return BanditLog(item.astype(np.int64), position.astype(np.int64), click, propensity)
+
+
+def click_model(log: BanditLog, num_items: int) -> FloatArray:
+    """(items, places) click rates, each drawn to its place's by ``PRIOR`` rows: a model for dm, dr and switch_dr."""
+    places = int(log.position.max()) + 1
+    cell = log.item * places + log.position
+    shown = np.bincount(cell, minlength=num_items * places).reshape(num_items, places)
+    clicked = np.bincount(cell, log.click, minlength=num_items * places).reshape(num_items, places)
+    rate = clicked.sum(axis=0) / np.maximum(shown.sum(axis=0), 1)
+    return np.asarray((clicked + PRIOR * rate) / (shown + PRIOR))
+
+
+def random_from(log: BanditLog, num_items: int) -> tuple[LoggedActions, Outcomes]:
+    """Random choice among ``num_items``, evaluated on another policy's log.
+
+    The model is fitted on the rows that it is used on, as one would have to with so few; ``dr`` is then no
+    longer exactly unbiased.
+    """
+    rows = LoggedActions(np.arange(len(log.item)), log.click, log.propensity, np.full(len(log.item), 1 / num_items))
+    model = click_model(log, num_items)
+    return rows, Outcomes(model[log.item, log.position], model.mean(axis=0)[log.position])
+
+
+def compare(folder: Path, campaign: str) -> dict[str, Interval]:
+    """Random choice's click rate from its own log (``on_policy``), and as estimated from Thompson sampling's."""
+    random, bts = read_log(folder, "random", campaign), read_log(folder, "bts", campaign)
+    num_items = int(max(random.item.max(), bts.item.max())) + 1
+    rows, outcomes = random_from(bts, num_items)
+    ones = np.ones(len(random.item))
+    return {
+        "on_policy": ips(LoggedActions(np.arange(len(ones)), random.click, ones, ones)),
+        "naive": ips(LoggedActions(rows.user, rows.reward, np.ones(len(rows)), np.ones(len(rows)))),
+        "ips": ips(rows),
+        f"ips, clip {CLIP:g}": ips(rows, CLIP),
+        "snips": snips(rows),
+        "dm": dm(rows, outcomes),
+        "dr": dr(rows, outcomes),
+        f"switch_dr, {SWITCH:g}": switch_dr(rows, outcomes, SWITCH),
+    }
+
+
+def main() -> None:
+    """Print the check for every campaign."""
+    parser = argparse.ArgumentParser(
+        "experiments.off_policy.open_bandit", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path, help="obp/dataset/obd of the unzipped distribution")
+    folder = parser.parse_args().folder
+    with clear_errors("open_bandit"):
+        for campaign in CAMPAIGNS:
+            found = compare(folder, campaign)
+            bts = read_log(folder, "bts", campaign)
+            support = diagnostics(random_from(bts, int(bts.item.max()) + 1)[0], CLIP)
+            weight = support.mean_weight
+            print(f"{campaign}: {support.rows:,} rows, worth {support.effective_rows:,.0f} of random choice's own")
+            print(f"  mean weight      {weight.value:.2f} [{weight.low:.2f}, {weight.high:.2f}]")
+            for name, each in found.items():
+                print(f"  {name:16} {_percent(each.value)} % [{_percent(each.low)}, {_percent(each.high)}]")
+
+
+def _percent(value: float | None) -> str:
+    return "none" if value is None else f"{100 * value:.3f}"
+
+
+if __name__ == "__main__":
+    main()
