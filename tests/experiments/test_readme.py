@@ -21,6 +21,15 @@ TARGETS = [line.split("#")[0].split() for _, block in BLOCKS for line in block.s
 PYTHON = [block for language, block in BLOCKS if language == "python"]
 
 
+LONG = ("compare", "explain", "report", "table", "tune")
+"""Commands that live through a burn-in."""
+
+CASES = [
+    pytest.param(command, marks=pytest.mark.slow) if command.split()[1] in LONG and "--help" not in command else command
+    for command in COMMANDS
+]
+
+
 def test_the_readme_has_commands():
     assert len(COMMANDS) >= 5
     assert len(PYTHON) >= 1
@@ -40,7 +49,7 @@ def run(words, folder, cache):
     return done
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", CASES)
 def test_a_command_of_the_readme_runs(command, tmp_path, shared_cache):
     words = shlex.split(command)
     if words[1] == "benchmark":  # the same command at sizes that take seconds
