@@ -9,7 +9,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from experiments import llm_arms, pipeline
+from experiments import arm_stages, llm_arms, pipeline
 from experiments.command import clear_errors, run_command
 from experiments.diversion import assigned_users
 from experiments.effects import exact_effects, user_traits
@@ -84,13 +84,13 @@ def compare(config: DictConfig, folder: Path) -> Path:
     for name, of_arm in extra.get("llm_arms", {}).items():
         track_curve(tracker, name, of_arm.get("curve", []))
     watch = Watch(study.experiment.arms, study.experiment.days, tracker)
-    arms = pipeline.run_arms(study, before, clustered, inputs, watch)
+    arms = arm_stages.run_arms(study, before, clustered, inputs, watch)
     for name, stage in arms.items():
-        watch.found(name, pipeline.lived(study, name, clustered, stage.folder))
+        watch.found(name, arm_stages.lived(study, name, clustered, stage.folder))
     stages |= {f"arm {name}": stage for name, stage in arms.items()}
     folder.mkdir(parents=True, exist_ok=True)
     for name, stage in arms.items():
-        pipeline.write_log(study, name, stage, folder / f"log_{name}.parquet")
+        arm_stages.write_log(study, name, stage, folder / f"log_{name}.parquet")
     results = _results(study, described, before, clustered, arms, extra)
     report = _write(folder, results, stages)
     tracker.finish([report, folder / "results.json"])
@@ -118,7 +118,7 @@ def _results(
     clusters = InterestClusters.load(clustered.folder / "clusters.safetensors")
     burn_in = InteractionLog.read(clustered.folder / "log.parquet")
     experiment = study.experiment
-    kept = {name: pipeline.read_arm(study, name, stage) for name, stage in arms.items()}
+    kept = {name: arm_stages.read_arm(study, name, stage) for name, stage in arms.items()}
     setting = Setting(
         num_users=study.world.num_users,
         first_day=experiment.burn_in_days,

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from agents.llm.prompt import prompt_text
 from agents.llm.settings import LLMSettings
 from agents.llm.table import check_num_clusters
-from experiments import pipeline
+from experiments import arm_stages, pipeline
 from experiments.arms import Arm
 from experiments.command import clear_errors, run_command
 from experiments.compare import check_study
@@ -59,7 +59,7 @@ def explain(texts: Sequence[str], config: DictConfig, folder: Path) -> dict[str,
     weights = find_weights(settings, study.cache_dir)
     before = pipeline.burn_in(study)
     clustered = pipeline.cluster(study, before)
-    (arm,), log = pipeline.prepare_arms(study, ("counts",), before, clustered)
+    (arm,), log = arm_stages.prepare_arms(study, ("counts",), before, clustered)
     found = [find_cluster(text, arm.platform, arm.world.tree) for text in texts]
     pair = (found[0].cluster, found[1].cluster)
     tuned = tuned_model(study, settings, clustered).folder / "run"

@@ -11,7 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from agents.novelty import novel_rows
-from experiments import llm_arms, pipeline
+from experiments import arm_stages, llm_arms, pipeline
 from experiments.command import clear_errors, run_command
 from experiments.compare import check_study
 from experiments.study import Study
@@ -74,8 +74,8 @@ def worth(study: Study, config: DictConfig) -> float:
     clustered = pipeline.cluster(study, before)
     made = llm_arms.make_tables(study, llm_arms.settings_by_arm(study, config), clustered)
     study, inputs = llm_arms.with_tables(study, made), [each.table.digest for each in made.values()]
-    stage = pipeline.arms_stage(study, (ARM,), before, clustered, inputs, _silent)
-    log, _ = pipeline.read_arm(study, ARM, stage)
+    stage = arm_stages.arms_stage(study, (ARM,), before, clustered, inputs, _silent)
+    log, _ = arm_stages.read_arm(study, ARM, stage)
     return objective_of(log, pipeline.consumed_before(clustered), str(config.objective))
 
 

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 
 from agents.base import Agent
-from experiments import llm_arms, pipeline
+from experiments import arm_stages, llm_arms, pipeline
 from experiments.arms import Arm
 from experiments.benchmarks.rows import Row, benchmark_row
 from experiments.compare import check_study
@@ -46,7 +46,7 @@ def agent_rows(config: DictConfig) -> list[Row]:
     rows: list[Row] = []
     arms: dict[str, Arm] = {}
     for name in tqdm(study.experiment.arms, desc="training", unit="agent", dynamic_ncols=True):
-        (arms[name],), log = pipeline.prepare_arms(study, (name,), before, clustered)
+        (arms[name],), log = arm_stages.prepare_arms(study, (name,), before, clustered)
         rows += _training(name, arms[name], log)
     agents = {AGAINST if arm.agent is None else name: arm.agent or arm.production for name, arm in arms.items()}
     records = {name: arm.records for name, arm in zip(agents, arms.values(), strict=True)}

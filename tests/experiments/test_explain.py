@@ -19,7 +19,7 @@ from agents.llm.scoring import plain_scores, random_pairs, score_pairs
 from agents.llm.table import TransitionTable
 from agents.llm.trie import LabelTrie
 from agents.llm.weights import BUNDLED_MODEL, prepare_weights
-from experiments import pipeline
+from experiments import arm_stages, pipeline
 from experiments.explain import _checked, explain, split_texts
 from experiments.explaining.columns import Column, llm_columns
 from experiments.explaining.search import check_text, find_cluster
@@ -88,7 +88,7 @@ def parts(explained, overrides):
     clustered = pipeline.cluster(study, before)
     assert before.cached
     assert clustered.cached
-    (arm,), log = pipeline.prepare_arms(study, ("counts",), before, clustered)
+    (arm,), log = arm_stages.prepare_arms(study, ("counts",), before, clustered)
     return study, settings, clustered, arm, log
 
 
