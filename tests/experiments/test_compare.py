@@ -55,6 +55,7 @@ def test_results_have_the_documented_shape(whole):
         "uci",
         "sequential",
         "sample_ratio",
+        "effects",
         "llm",
         "llm_arms",
         "costs",
