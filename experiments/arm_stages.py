@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 from tqdm import tqdm
 
 from experiments.arms import Arm, DayRecord, live
-from experiments.diversion import arms_that_matter, assigned_users, corpus_of, groups_of
+from experiments.diversion import arms_that_matter, assigned_users, corpus_of, groups_of, offered
 from experiments.oracle import reveal
 from experiments.pipeline import RECOMMENDERS, consumed_before
 from experiments.plugins import outside_digests
@@ -95,8 +95,7 @@ def prepare_arms(
     clusters = InterestClusters.load(clustered.folder / "clusters.safetensors")
     records = study.build_records(world, clusters)
     corpus = corpus_of(study, names[0])
-    catalog = world.catalog if corpus is None else corpus.offered(world.catalog)
-    records.load(clustered.folder / "records.safetensors", catalog, clusters)
+    records.load(clustered.folder / "records.safetensors", offered(corpus, world.catalog), clusters)
     platform = Platform(records)
     production = build_agent(study.production, "production")
     production.load(before.folder / "state" / "production", platform)

@@ -13,10 +13,9 @@ from safetensors.numpy import load_file, save_file
 
 from agents.base import Agent, Recommendations
 from agents.check import validate
-from experiments.diversion import Corpus
+from experiments.diversion import Corpus, offered
 from experiments.impressions import examined_rows
 from sim.arrays import BoolArray, IntArray
-from sim.catalog import Catalog
 from sim.errors import InvalidInput
 from sim.files import replace_folder
 from sim.log import AGENT, PRODUCTION, InteractionLog
@@ -90,7 +89,7 @@ def run_day(arms: Sequence[Arm], day: int) -> DayRecord:
     world, records = first.world, first.records
     came = world.begin_day(day)
     came = came[np.isin(came, np.concatenate([arm.users for arm in arms]))]
-    records.begin_day(day, offered(first, world.catalog))
+    records.begin_day(day, offered(first.corpus, world.catalog))
     parts: list[DayRecord] = []
     here = came
     for step in range(world.config.platform.max_requests_per_day):
@@ -107,11 +106,6 @@ def run_day(arms: Sequence[Arm], day: int) -> DayRecord:
         if arm.agent is not None:
             arm.agent.update(record.log, arm.stream.at("update", day))
     return record
-
-
-def offered(arm: Arm, catalog: Catalog) -> Catalog:
-    """The catalog as the arm's recommenders see it."""
-    return catalog if arm.corpus is None else arm.corpus.offered(catalog)
 
 
 def _serve(arm: Arm, user: IntArray, day: int, step: int) -> tuple[DayRecord, IntArray]:
@@ -242,7 +236,7 @@ def _resume(arms: Sequence[Arm], first_day: int, num_days: int, folder: Path) ->
         if state.is_dir():
             first = arms[0]
             first.world.load(state)
-            catalog = offered(first, first.world.catalog)
+            catalog = offered(first.corpus, first.world.catalog)
             first.records.load(state / "records.safetensors", catalog, first.records.clusters)
             first.production.load(state / "production", first.platform)
             for arm in arms:

@@ -49,6 +49,11 @@ class Corpus:
         return replace(catalog, expiry_day=np.where(own, catalog.expiry_day, catalog.upload_day))
 
 
+def offered(corpus: Corpus | None, catalog: Catalog) -> Catalog:
+    """The catalog as an arm's recommenders see it: all of it where the arm has no part of its own."""
+    return catalog if corpus is None else corpus.offered(catalog)
+
+
 def assigned_users(study: Study, arm: str) -> IntArray:
     """(U,) int64, ascending: everybody in ``twins``; else each user is in one arm, drawn by a named stream.
 

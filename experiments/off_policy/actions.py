@@ -11,6 +11,7 @@ the mean reward, q_i = q(x_i, a_i) and v_i = sum_a pi(a | x_i) q(x_i, a).
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -43,17 +44,7 @@ class LoggedActions:
     evaluated: FloatArray
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "user", np.asarray(self.user))
-        for name in ("reward", "propensity", "evaluated"):
-            column = np.asarray(getattr(self, name), np.float64)
-            object.__setattr__(self, name, column)
-            if column.shape != self.user.shape:
-                raise InvalidInput(name, column.shape, f"must have one number a row, {self.user.shape}")
-        check_rows("reward", self.reward, np.isfinite(self.reward), "must be finite")
-        good = (self.propensity > 0) & (self.propensity <= 1)
-        check_rows("propensity", self.propensity, good, "must be in (0, 1]")
-        good = (self.evaluated >= 0) & (self.evaluated <= 1)
-        check_rows("evaluated", self.evaluated, good, "must be in [0, 1]")
+        check_logged(self)
 
     def __len__(self) -> int:
         return len(self.user)
@@ -74,6 +65,23 @@ class Outcomes:
 
     logged: FloatArray
     policy: FloatArray
+
+
+def check_logged(rows: Any) -> None:
+    """Check what logged actions and logged slates have in common, and keep numbers as float64.
+
+    Raises:
+        InvalidInput: see ``LoggedActions``.
+    """
+    object.__setattr__(rows, "user", np.asarray(rows.user))
+    for name in ("reward", "propensity", "evaluated"):
+        column = np.asarray(getattr(rows, name), np.float64)
+        object.__setattr__(rows, name, column)
+        if column.shape != rows.user.shape:
+            raise InvalidInput(name, column.shape, f"must have one number a row, {rows.user.shape}")
+    check_rows("reward", rows.reward, np.isfinite(rows.reward), "must be finite")
+    check_rows("propensity", rows.propensity, (rows.propensity > 0) & (rows.propensity <= 1), "must be in (0, 1]")
+    check_rows("evaluated", rows.evaluated, (rows.evaluated >= 0) & (rows.evaluated <= 1), "must be in [0, 1]")
 
 
 def check_rows(name: str, column: FloatArray, good: npt.NDArray[np.bool_], expected: str) -> None:

@@ -24,6 +24,7 @@ import pyarrow.lib
 from experiments.command import clear_errors
 from experiments.inference.users import Interval
 from experiments.off_policy.actions import (
+    Diagnostics,
     LoggedActions,
     Outcomes,
     check_rows,
@@ -95,13 +96,13 @@ def random_from(log: BanditLog, num_items: int) -> tuple[LoggedActions, Outcomes
     return rows, Outcomes(model[log.item, log.position], model.mean(axis=0)[log.position])
 
 
-def compare(folder: Path, campaign: str) -> dict[str, Interval]:
-    """Random choice's click rate from its own log (``on_policy``), and as estimated from Thompson sampling's."""
+def compare(folder: Path, campaign: str) -> tuple[dict[str, Interval], Diagnostics]:
+    """Random choice's click rate from its own log (``on_policy``) and from the other's, with the latter's support."""
     random, bts = read_log(folder, "random", campaign), read_log(folder, "bts", campaign)
     num_items = int(max(random.item.max(), bts.item.max())) + 1
     rows, outcomes = random_from(bts, num_items)
     ones = np.ones(len(random.item))
-    return {
+    found = {
         "on_policy": ips(LoggedActions(np.arange(len(ones)), random.click, ones, ones)),
         "naive": ips(LoggedActions(rows.user, rows.reward, np.ones(len(rows)), np.ones(len(rows)))),
         "ips": ips(rows),
@@ -111,6 +112,7 @@ def compare(folder: Path, campaign: str) -> dict[str, Interval]:
         "dr": dr(rows, outcomes),
         f"switch_dr, {SWITCH:g}": switch_dr(rows, outcomes, SWITCH),
     }
+    return found, diagnostics(rows, CLIP)
 
 
 def main() -> None:
@@ -122,9 +124,7 @@ def main() -> None:
     folder = parser.parse_args().folder
     with clear_errors("open_bandit"):
         for campaign in CAMPAIGNS:
-            found = compare(folder, campaign)
-            bts = read_log(folder, "bts", campaign)
-            support = diagnostics(random_from(bts, int(bts.item.max()) + 1)[0], CLIP)
+            found, support = compare(folder, campaign)
             weight = support.mean_weight
             print(f"{campaign}: {support.rows:,} rows, worth {support.effective_rows:,.0f} of random choice's own")
             print(f"  mean weight      {weight.value:.2f} [{weight.low:.2f}, {weight.high:.2f}]")

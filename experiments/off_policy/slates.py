@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from experiments.inference.users import Interval, UserSums, ratio_interval
-from experiments.off_policy.actions import NO_CLIP, check_rows, per_user
+from experiments.off_policy.actions import NO_CLIP, check_logged, per_user
 from sim.arrays import FloatArray, IntArray
 from sim.errors import InvalidInput
 
@@ -52,18 +52,12 @@ class LoggedSlates:
     evaluated: FloatArray
 
     def __post_init__(self) -> None:
-        for name, dtype in (("user", None), ("slate", np.int64), *((c, np.float64) for c in _NUMBERS)):
-            column = np.asarray(getattr(self, name), dtype)
-            object.__setattr__(self, name, column)
-            if column.shape != np.shape(self.user):
-                raise InvalidInput(name, column.shape, f"must have one number a row, {np.shape(self.user)}")
+        check_logged(self)
+        object.__setattr__(self, "slate", np.asarray(self.slate, np.int64))
+        if self.slate.shape != self.user.shape:
+            raise InvalidInput("slate", self.slate.shape, f"must have one number a row, {self.user.shape}")
         if (np.diff(self.slate) < 0).any():
             raise InvalidInput("slate", "out of order", "must ascend: a slate's rows stand together")
-        check_rows("reward", self.reward, np.isfinite(self.reward), "must be finite")
-        good = (self.propensity > 0) & (self.propensity <= 1)
-        check_rows("propensity", self.propensity, good, "must be in (0, 1]")
-        good = (self.evaluated >= 0) & (self.evaluated <= 1)
-        check_rows("evaluated", self.evaluated, good, "must be in [0, 1]")
 
     def __len__(self) -> int:
         return len(self.slate)
@@ -76,9 +70,6 @@ class LoggedSlates:
     def ratios(self) -> FloatArray:
         """(n,) e_is / p_is."""
         return np.asarray(self.evaluated / self.propensity)
-
-
-_NUMBERS = ("reward", "propensity", "evaluated")
 
 
 def standard_ips(rows: LoggedSlates, clip: float = NO_CLIP) -> Interval:

@@ -34,7 +34,7 @@ def folder(tmp_path_factory):
 
 
 def test_what_random_choice_earned_is_found_in_the_other_policys_log(folder):
-    found = compare(folder, "men")
+    found, _ = compare(folder, "men")
     truth = np.mean([0.05 + 0.1 * item / place for item in range(ITEMS) for place in range(1, PLACES + 1)])
     for name in set(found) - {"naive", "dm"}:
         assert found[name].low <= truth <= found[name].high, name
