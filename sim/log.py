@@ -1,7 +1,6 @@
 """The interaction log: one row an impression, columnar, Parquet in and out."""
 
 import hashlib
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -15,6 +14,7 @@ import pyarrow.parquet as pq
 
 from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.errors import InvalidInput
+from sim.files import write_parquet
 
 PRODUCTION, AGENT = 0, 1
 """Values of ``InteractionLog.source``: whose slot the impression was."""
@@ -101,11 +101,8 @@ class InteractionLog:
         )
 
     def write(self, path: Path) -> None:
-        """Write Parquet, first under a temporary name, then renamed."""
-        table = pa.table({name: pa.array(getattr(self, name)) for name in DTYPES})
-        temporary = path.with_name(path.name + ".tmp")
-        pq.write_table(table, temporary, compression="zstd")
-        os.replace(temporary, path)
+        """Write Parquet, whole or not at all."""
+        write_parquet(path, pa.table({name: pa.array(getattr(self, name)) for name in DTYPES}))
 
     @staticmethod
     def read(path: Path) -> "InteractionLog":

@@ -152,7 +152,7 @@ def test_nobody_there(serve):
         engine_for(server, retries=2).complete(["a"], 5)
 
 
-@pytest.mark.parametrize("header", ["0.4", formatdate(time.time() + 86400, usegmt=True)])
+@pytest.mark.parametrize("header", ["0.4", formatdate(time.time() + 86400, usegmt=True)], ids=["seconds", "date"])
 def test_retry_after_is_respected_or_too_long(serve, header):
     server = serve(fails(429, b"{}", [("Retry-After", header)]), echo)
     start = time.monotonic()

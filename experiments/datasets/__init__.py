@@ -1,0 +1,1 @@
+"""Logged data sets in one documented schema: ours, and what others have published."""
