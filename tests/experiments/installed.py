@@ -1,9 +1,10 @@
 """Distributions that bring agents, as pip leaves them, in a folder of a test's own."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
+from subprocess import CompletedProcess
+
+from tests import command_line
 
 AGENT = """
 from agents.random import RandomAgent
@@ -37,10 +38,9 @@ def install(site: Path, name: str, *, package: str | None = None, code: str = AG
     return folder
 
 
-def interestlab(*arguments: str, site: Path, cwd: Path, cache: Path | None = None) -> subprocess.CompletedProcess[str]:
+def interestlab(*arguments: str, site: Path, cwd: Path, cache: Path | None = None) -> CompletedProcess[str]:
     """Run a command in a process that finds what is installed in ``site``."""
     environment = {**os.environ, "PYTHONPATH": str(site), "COLUMNS": "100"}
     if cache is not None:
         environment["INTERESTLAB_CACHE"] = str(cache)
-    command = [sys.executable, "-m", "experiments.main", *arguments]
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    return command_line.interestlab(*arguments, cwd=cwd, env=environment)

@@ -1,7 +1,5 @@
 """A user's mistake gets one clear line that names the entry, the value and what would be right."""
 
-import subprocess
-import sys
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
@@ -15,6 +13,8 @@ from experiments.compare import check_study
 from experiments.llm_arms import check_llm, settings_by_arm
 from experiments.study import build_agent
 from sim.errors import InvalidInput
+from tests.command_line import interestlab
+from tests.conftest import cache_with_weights
 
 
 def study(tmp_path: Path, *overrides: str):
@@ -72,10 +72,8 @@ def test_unknown_choices_are_named(argument):
 
 @pytest.mark.parametrize("argument", ["world=huge", "world.num_users=0", "experiment.exploration_slots=99"])
 def test_the_command_prints_one_line_and_leaves_nothing(tmp_path, argument):
-    command = [sys.executable, "-m", "experiments.compare", "world=tiny", argument, f"cache_dir={tmp_path / 'cache'}"]
-    if argument.startswith("world="):
-        command.remove("world=tiny")
-    done = subprocess.run([*command, f"hydra.run.dir={tmp_path / 'out'}"], capture_output=True, text=True, check=False)
+    words = [argument] if argument.startswith("world=") else ["world=tiny", argument]
+    done = interestlab("compare", *words, f"cache_dir={tmp_path / 'cache'}", f"hydra.run.dir={tmp_path / 'out'}")
     assert done.returncode == 2
     assert done.stdout == ""
     assert len(done.stderr.strip().splitlines()) == 1
@@ -83,20 +81,19 @@ def test_the_command_prints_one_line_and_leaves_nothing(tmp_path, argument):
     assert not (tmp_path / "out" / "report.html").exists()
 
 
-def test_a_burn_in_without_a_transition_says_so(tmp_path):
-    command = [sys.executable, "-m", "experiments.compare", "world=tiny", "world.num_users=1", "llm=tiny"]
-    command += ["experiment.arms=[control,llm]", "experiment.burn_in_days=1", "experiment.days=1"]
-    command += ["world.population.activity_mean=-6", f"cache_dir={tmp_path / 'cache'}"]
-    done = subprocess.run([*command, f"hydra.run.dir={tmp_path / 'out'}"], capture_output=True, text=True, check=False)
+def test_a_burn_in_without_a_transition_says_so(tmp_path, weights_cache):
+    cache = cache_with_weights(tmp_path / "cache", weights_cache)
+    words = ["world=tiny", "world.num_users=1", "llm=tiny", "experiment.arms=[control,llm]"]
+    words += ["experiment.burn_in_days=1", "experiment.days=1", "world.population.activity_mean=-6"]
+    done = interestlab("compare", *words, f"cache_dir={cache}", f"hydra.run.dir={tmp_path / 'out'}")
     assert done.returncode == 2
     assert "experiment.burn_in_days=1: is too short: the log has no novel transition" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_missing_weights_say_how_to_get_them_before_anything_runs(tmp_path):
-    command = [sys.executable, "-m", "experiments.compare", "world=tiny", "llm=tiny", f"llm.model={tmp_path / 'none'}"]
-    command += ["experiment.arms=[control,llm]", f"cache_dir={tmp_path / 'cache'}", f"hydra.run.dir={tmp_path / 'out'}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    words = ["world=tiny", "llm=tiny", f"llm.model={tmp_path / 'none'}", "experiment.arms=[control,llm]"]
+    done = interestlab("compare", *words, f"cache_dir={tmp_path / 'cache'}", f"hydra.run.dir={tmp_path / 'out'}")
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert "llm.model=" in done.stderr.strip().splitlines()[-1]

@@ -1,28 +1,20 @@
 """The command, end to end, on very small worlds."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
 from experiments.certify import check_certification
 from sim.errors import InvalidInput
+from tests.command_line import interestlab
 
 SMALL = ["world.num_users=60", "world.num_items=300", "days=14", "seeds=2"]
 
 
 def run(cache, out, *overrides, check=True):
-    command = [
-        sys.executable,
-        "-m",
-        "experiments.main",
-        "certify",
-        *SMALL,
-        f"cache_dir={cache}",
-        f"hydra.run.dir={out}",
-    ]
-    return subprocess.run([*command, *overrides], capture_output=True, text=True, check=check)
+    done = interestlab("certify", *SMALL, f"cache_dir={cache}", f"hydra.run.dir={out}", *overrides)
+    assert done.returncode == 0 or not check, done.stderr
+    return done
 
 
 @pytest.fixture(scope="module")
@@ -84,8 +76,7 @@ def test_a_mistake_gets_one_line(tmp_path, override, says):
 
 
 def test_help_helps():
-    command = [sys.executable, "-m", "experiments.certify", "--help"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    said = interestlab("certify", "--help").stdout
     assert "usage: interestlab certify" in said
     assert "seeds=20" in said
 

@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 
 from sim.log import InteractionLog
+from tests.command_line import interestlab
 from tests.conftest import cache_with_weights
 
 ARMS = ["control", "two_tower", "hcb", "random_novel", "counts", "llm"]
-COMMAND = (sys.executable, "-m", "experiments.compare", "world=tiny", "llm=tiny")
+WORDS = ("world=tiny", "llm=tiny")
 
 
 def compare(cache: Path, out: Path, *overrides: str) -> dict:
-    words = [*COMMAND, *overrides, f"cache_dir={cache}", f"hydra.run.dir={out}"]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    done = interestlab("compare", *WORDS, *overrides, f"cache_dir={cache}", f"hydra.run.dir={out}")
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip().splitlines()[-1] == f"report: {out / 'report.html'}"
     return json.loads((out / "results.json").read_text())
@@ -124,7 +124,8 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_results(tmp_path, weights_c
     compare(cache_with_weights(tmp_path / "cache_a", weights_cache), reference, *overrides)
 
     cache, out = cache_with_weights(tmp_path / "cache_b", weights_cache), tmp_path / "out"
-    words = [*COMMAND, *overrides, f"cache_dir={cache}", f"hydra.run.dir={out}"]
+    words = [sys.executable, "-m", "experiments.compare", *WORDS, *overrides]
+    words += [f"cache_dir={cache}", f"hydra.run.dir={out}"]
     kill_when(words, lambda: any(cache.glob("stages/finetune-*.partial/run/checkpoint/*")))
     assert not any(f for f in cache.glob("stages/finetune-*") if f.is_dir() and f.suffix != ".partial")
     kill_when(words, lambda: any(cache.glob("stages/arm-*.partial/days/day_0016")))

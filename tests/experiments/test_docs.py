@@ -8,7 +8,6 @@ world is run there (slow).
 import re
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -22,6 +21,7 @@ from experiments.command import GROUPS, LAUNCHERS
 from experiments.compare import check_study
 from experiments.interference import TRUTH
 from experiments.main import COMMANDS
+from tests.command_line import interestlab
 from tests.experiments.walk_through import BIN, DOCS
 
 ROOT = DOCS.parent
@@ -135,9 +135,7 @@ def test_a_pages_commands_run_in_a_small_world(page, tmp_path, shared_cache):
         said = [] if words[0] == "report" else [*small(words), f"cache_dir={shared_cache}"]
         line = [words[0], *[word for word in words[1:] if word.partition("=")[0] not in ("world", "llm")], *said]
         line = line if words[0] != "report" else words
-        done = subprocess.run(
-            [sys.executable, "-m", "experiments.main", *line], cwd=tmp_path, capture_output=True, text=True, check=False
-        )
+        done = interestlab(*line, cwd=tmp_path)
         assert done.returncode == 0, f"{line}\n{done.stderr[-3000:]}"
     assert list(tmp_path.glob("**/*.html")) or list(tmp_path.glob("**/table.json"))
 

@@ -3,8 +3,6 @@
 import json
 import os
 import re
-import subprocess
-import sys
 from collections import Counter
 from dataclasses import replace
 
@@ -33,6 +31,7 @@ from sim.platform import Platform, PlatformRecords, Requests
 from sim.random import RandomStream
 from sim.tree import PersonaLinks, load_tree
 from sim.world import World
+from tests.command_line import interestlab
 from tests.sim.people import TINY
 
 TEXTS = ("home espresso", "bouldering and rock climbing")
@@ -397,9 +396,8 @@ def test_the_text_says_what_stands_where(explained):
 
 
 def run(out, *arguments):
-    command = [sys.executable, "-m", "experiments.main", "explain", *arguments, f"hydra.run.dir={out}"]
     environment = {**os.environ, "COLUMNS": "140"}  # the terminal's width
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    return interestlab("explain", *arguments, f"hydra.run.dir={out}", env=environment)
 
 
 def test_the_command_answers_from_the_cache_whatever_the_order(explained, overrides, tmp_path):

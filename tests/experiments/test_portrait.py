@@ -1,5 +1,3 @@
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -7,6 +5,7 @@ import pytest
 
 from experiments.portraits.story import live_and_watch
 from sim.population import DISCOVERED, DORMANT
+from tests.command_line import interestlab
 from tests.sim.people import TINY
 
 DAYS = 8
@@ -52,8 +51,7 @@ def test_where_everything_is_known_nothing_is_discovered():
     [("user=150", "user=150: must be null or from 0 to"), ("days=1", "days=1: must be a whole number, at least 2")],
 )
 def test_bad_input_is_one_line(argument, message, tmp_path):
-    command = [sys.executable, "-m", "experiments.main", "portrait", "world=tiny", argument]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = interestlab("portrait", "world=tiny", argument, cwd=tmp_path)
     assert done.returncode == 2
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
@@ -61,8 +59,7 @@ def test_bad_input_is_one_line(argument, message, tmp_path):
 
 def test_the_command_writes_the_same_figures_again(tmp_path):
     for folder in ("one", "two"):
-        command = [sys.executable, "-m", "experiments.main", "portrait", "world=tiny", "days=3"]
-        command.append(f"hydra.run.dir={tmp_path / folder}")
-        subprocess.run(command, cwd=tmp_path, capture_output=True, check=True)
+        done = interestlab("portrait", "world=tiny", "days=3", f"hydra.run.dir={tmp_path / folder}", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
     for name in ("person.svg", "population.svg"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.command_line import in_a_new_interpreter, interestlab
+
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, flags=re.DOTALL)
 COMMANDS = [
@@ -36,14 +38,8 @@ def test_the_readme_has_commands():
 
 
 def run(words, folder, cache):
-    done = subprocess.run(
-        [sys.executable, "-m", "experiments.main", *words[1:]],
-        cwd=folder,
-        env={**os.environ, "INTERESTLAB_CACHE": str(cache)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    start = in_a_new_interpreter if "--help" in words or words[1] in ("new-agent", "certify") else interestlab
+    done = start(*words[1:], cwd=folder, env={**os.environ, "INTERESTLAB_CACHE": str(cache)})
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     return done

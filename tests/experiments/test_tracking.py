@@ -1,14 +1,13 @@
 """Trackers: what they were told is read back, each step once, and no result knows of them."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 from hydra import compose, initialize_config_module
 
 from experiments.tracking import TensorBoard, Untracked, make_tracker, track_curve
 from sim.errors import InvalidInput
+from tests.command_line import interestlab
 
 CONFIG = {"seed": 3, "world": {"num_users": 150}}
 STEPS = {1: 0.25, 2: 0.5, 3: 1.5}
@@ -128,10 +127,9 @@ def test_tracking_changes_no_result_and_a_run_from_the_cache_is_tracked_whole(tm
     pytest.importorskip("tensorboard")
 
     def compare(out, *words):
-        command = [sys.executable, "-m", "experiments.compare", "world=tiny", "experiment.arms=[control,random]"]
-        command += ["experiment.reference=control", "experiment.burn_in_days=2", "experiment.days=3"]
-        command += [f"cache_dir={tmp_path / 'cache'}", f"hydra.run.dir={out}", "runtime.workers=2", *words]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        small = ["world=tiny", "experiment.arms=[control,random]", "experiment.reference=control"]
+        small += ["experiment.burn_in_days=2", "experiment.days=3", "runtime.workers=2"]
+        done = interestlab("compare", *small, f"cache_dir={tmp_path / 'cache'}", f"hydra.run.dir={out}", *words)
         assert done.returncode == 0, done.stderr
         return done.stderr
 

@@ -1,8 +1,6 @@
 """Tuning: the objective from the agent's own slots, worlds apart from those reported on, one clear line."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -11,6 +9,7 @@ from experiments.tune import objective_of
 from experiments.tuning_record import record, trials_of
 from sim.errors import InvalidInput
 from sim.log import AGENT, PRODUCTION
+from tests.command_line import interestlab
 from tests.experiments.synthetic import log_of
 
 TINY = ["world=tiny", "experiment.burn_in_days=2", "experiment.days=2", "world.num_users=60"]
@@ -31,8 +30,7 @@ def test_the_objective_counts_the_agents_own_slots_alone():
 
 
 def run(cache, tmp_path, *words):
-    command = [sys.executable, "-m", "experiments.main", "tune", *words, *TINY, f"cache_dir={cache}"]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    return interestlab("tune", *words, *TINY, f"cache_dir={cache}", cwd=tmp_path)
 
 
 def test_one_setting_is_the_mean_over_worlds(shared_cache, tmp_path):

@@ -1,15 +1,14 @@
 """The cost of agents: rows for training and serving, on a world that takes seconds."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
+from tests.command_line import interestlab
+
 
 def run(cache, *words):
-    command = [sys.executable, "-m", "experiments.main", "benchmark", *words, f"cache_dir={cache}"]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return interestlab("benchmark", *words, f"cache_dir={cache}")
 
 
 def test_every_agent_is_timed_beside_production(shared_cache, tmp_path):

@@ -1,17 +1,15 @@
 """The speed of the language model's table: rows that add up, on few clusters."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
 from experiments.benchmarks.llm import authored_clusters
+from tests.command_line import interestlab
 
 
 def run(cache, *words):
-    command = [sys.executable, "-m", "experiments.main", "benchmark", "llm", *words, f"cache_dir={cache}"]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return interestlab("benchmark", "llm", *words, f"cache_dir={cache}")
 
 
 @pytest.mark.slow

@@ -1,8 +1,6 @@
 """The command, end to end, on the tiny world with a tiny model with random weights."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 from hydra import compose, initialize_config_module
@@ -16,6 +14,7 @@ from experiments.unseen.outcome import CHANCE, IDEAL, SAME_MODEL
 from experiments.unseen.page import findings
 from sim.errors import InvalidInput
 from tests.agents.llm.families import make_family
+from tests.command_line import interestlab
 
 SMALL = ["world=tiny", "llm=tiny", "folds=2", "pairs_per_persona=3", "llm.precision=fp32", "llm.eval_pairs=4"]
 SHORT = ["llm.steps=3", "llm.eval_every=3", "llm.pairs_per_label=3", "twin.steps=6", "twin.eval_every=3"]
@@ -27,10 +26,7 @@ def config_of(*overrides):
 
 
 def run(cache, out, *overrides):
-    words = [sys.executable, "-m", "experiments.main", "knowledge", *SMALL, *SHORT, *overrides]
-    done = subprocess.run(
-        [*words, f"cache_dir={cache}", f"hydra.run.dir={out}"], capture_output=True, text=True, check=False
-    )
+    done = interestlab("knowledge", *SMALL, *SHORT, *overrides, f"cache_dir={cache}", f"hydra.run.dir={out}")
     assert done.returncode == 0, done.stderr
     return done
 
@@ -163,7 +159,6 @@ def test_worlds_share_the_burn_in_of_compare(tmp_path):
 
 
 def test_help_helps():
-    command = [sys.executable, "-m", "experiments.knowledge", "--help"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    said = interestlab("knowledge", "--help").stdout
     assert "usage: interestlab knowledge" in said
     assert "pairs_per_persona=40" in said

@@ -1,0 +1,80 @@
+"""``interestlab`` as a test runs it: a process a command, forked from one that has done the imports.
+
+Importing torch, transformers and what stands on them takes seconds of processor time, and the tests run
+hundreds of commands. The process that the commands are forked from has imported them and done nothing else, so
+that a command meets no state but that of a new interpreter. What a new interpreter itself does with the words
+is tested in ``test_readme``.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from multiprocessing import get_context
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+from subprocess import CompletedProcess
+
+_PRELOADED = [
+    "experiments.compare",
+    "experiments.explain",
+    "experiments.knowledge",
+    "experiments.paper",
+    "experiments.table",
+    "transformers.models.auto.modeling_auto",
+]
+
+
+def interestlab(*words: object, cwd: Path | None = None, env: dict[str, str] | None = None) -> CompletedProcess[str]:
+    """Run ``interestlab WORDS`` and wait for it.
+
+    Args:
+        words: the command and its overrides.
+        cwd: in which folder; as it is if not given.
+        env: the environment; as it is if not given. ``PYTHONPATH`` goes before what can be imported anyway.
+
+    Returns:
+        Exit status, and what was printed.
+    """
+    context = _context()
+    said = [str(word) for word in words]
+    with tempfile.TemporaryDirectory() as folder:
+        printed = [str(Path(folder) / name) for name in ("stdout", "stderr")]
+        environment = dict(os.environ if env is None else env)
+        arguments = (said, str(cwd or Path.cwd()), environment, *printed)
+        process = context.Process(target=_become, args=arguments)
+        process.start()
+        process.join()
+        out, err = (Path(path).read_text(encoding="utf-8") for path in printed)
+        return CompletedProcess(["interestlab", *said], process.exitcode or 0, out, err)
+
+
+def in_a_new_interpreter(
+    *words: object, cwd: Path | None = None, env: dict[str, str] | None = None
+) -> CompletedProcess[str]:
+    """The same as ``python -m experiments.main WORDS``."""
+    command = [sys.executable, "-m", "experiments.main", *map(str, words)]
+    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
+
+
+def _context() -> ForkServerContext:
+    context = get_context("forkserver")
+    context.set_forkserver_preload(_PRELOADED)
+    return context
+
+
+def _become(words: list[str], cwd: str, environment: dict[str, str], out: str, err: str) -> None:
+    """Turn this process, a moment old, into the command."""
+    for path, stream in ((out, 1), (err, 2)):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), stream)
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(cwd)
+    sys.path[:0] = [folder for folder in environment.get("PYTHONPATH", "").split(os.pathsep) if folder]
+    sys.argv = ["interestlab", *words]
+    import torch
+
+    torch.set_num_threads(int(environment.get("OMP_NUM_THREADS", os.cpu_count() or 1)))
+    from experiments.main import main
+
+    main()
