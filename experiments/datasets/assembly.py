@@ -53,8 +53,11 @@ class SourceRows:
 
     def where(self, rows: Any) -> "SourceRows":
         """The rows that a mask or an index array selects."""
-        taken: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
-        return SourceRows(**{name: value if value is None else value[rows] for name, value in taken.items()})
+        taken: dict[str, Any] = {}
+        for name in (f.name for f in fields(self)):
+            value = getattr(self, name)
+            taken[name] = None if value is None else value[rows]
+        return SourceRows(**taken)
 
 
 @dataclass(frozen=True)
