@@ -116,7 +116,9 @@ def assemble(
     Raises:
         InvalidInput: no row is left.
     """
-    items = items.where(np.flatnonzero(_counted(first_of_each(items.number), "items that stand twice", left_out)))
+    once = _counted(first_of_each(items.number), "items that stand twice", left_out)
+    items = items.where(np.flatnonzero(once))
+    items = items.where(np.argsort(items.number))
     place = _place(rows.item, items.number)
     known = _counted(place >= 0, "rows of items that the source does not describe", left_out)
     tagged = pc.fill_null(pc.not_equal(items.tags, ""), False).to_numpy(zero_copy_only=False)
@@ -158,11 +160,10 @@ def _counted(kept: BoolArray, reason: str, left_out: Counter[str]) -> BoolArray:
 
 
 def _place(value: IntArray, known: IntArray) -> IntArray:
-    """(R,) int64: where each value stands among the known (k,), which are distinct; -1 where it does not."""
+    """(R,) int64: where each value stands among the known (k,), which ascend; -1 where it does not."""
     if not len(known):
         return np.full(len(value), -1)
-    order = np.argsort(known, kind="stable")
-    place = order[np.minimum(np.searchsorted(known, value, sorter=order), len(known) - 1)]
+    place = np.minimum(np.searchsorted(known, value), len(known) - 1)
     return np.asarray(np.where(known[place] == value, place, -1))
 
 

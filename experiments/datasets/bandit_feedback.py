@@ -11,11 +11,11 @@
     expected_reward       None: nobody knows it of a log
     pscore                (n_rounds,) float64; None where no propensity is known
 
-The file has the same keys but for those that are None, and under ``interestlab.`` what the dict has no place for: the
-log's other columns, the items' ``creator``, ``length``, ``upload_day``, ``expiry_day``, the clusters' ``path``,
+The file has the same keys but for those that are None, and under ``interestlab.`` what the dict has no place for: all
+columns of the log, the items' ``creator``, ``length``, ``upload_day``, ``expiry_day``, the clusters' ``path``,
 ``centroid``, ``offset`` and ``keywords`` (``A, B``), ``dataset`` (name, source), ``num_users`` and ``has``
-(watch, propensity, negatives). With them ``read`` makes the same data set again, but for titles, hashtags and the source's
-names of users and items. Without them, as in a file from elsewhere, every round is a user of its own and every
+(watch, propensity, negatives). With them ``read`` makes the same data set again, but for titles, hashtags and the
+source's names of users and items. Without them, as in a file from elsewhere, every round is a user of its own and every
 action a cluster of its own. Nothing in it is pickled.
 """
 
@@ -194,7 +194,8 @@ def read(folder: Path, part: str | None = None) -> LoggedDataset:
     keywords = tuple(tuple(text.split(", ")) for text in ours["keywords"].tolist())
     watch, propensity, negatives = ours["has"].tolist()
     return LoggedDataset(
-        *ours["dataset"].tolist(),
+        str(ours["dataset"][0]),
+        str(ours["dataset"][1]),
         int(ours["num_users"]),
         InteractionLog(**{name: ours[name] for name in DTYPES}),
         catalog,

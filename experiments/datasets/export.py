@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv
+import pyarrow.compute as pc
 
 from experiments.datasets.dataset import LoggedDataset
 from experiments.datasets.requests import DAY
@@ -51,18 +51,17 @@ def tag_codes(data: LoggedDataset, separator: str) -> Any:
 
 
 def write_csv(path: Path, columns: Mapping[str, Any]) -> None:
-    """Write comma-separated values as these data sets have them, first under a temporary name, then renamed."""
-    table = pa.table({name: pa.array(column) for name, column in columns.items()})
-    options = pyarrow.csv.WriteOptions(include_header=False, quoting_style="needed")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("wb") as file:
-        file.write((",".join(columns) + "\n").encode())
-        pyarrow.csv.write_csv(table, file, options)
-    os.replace(temporary, path)
+    """Write comma-separated values, quoted where they must be, first under a temporary name, then renamed."""
+    texts = []
+    for column in columns.values():
+        text = pc.cast(pa.array(column), pa.string())
+        quoted = pc.binary_join_element_wise('"', pc.replace_substring(text, '"', '""'), '"', "")
+        texts.append(pc.if_else(pc.match_substring_regex(text, '[",\n]'), quoted, text))
+    lines = pc.binary_join_element_wise(*texts, ",")
+    write_lines(path, pa.chunked_array([pa.array([",".join(columns)]), lines]))
 
 
-def write_lines(path: Path, lines: pa.Array) -> None:
+def write_lines(path: Path, lines: pa.Array | pa.ChunkedArray) -> None:
     """Write lines of text, first under a temporary name, then renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".tmp")

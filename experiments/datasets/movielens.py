@@ -127,7 +127,7 @@ def write(data: LoggedDataset, folder: Path) -> dict[str, int]:
     columns = {
         "userId": log.user,
         "movieId": log.item,
-        "rating": np.where(log.positive, 4.0, np.where(log.disliked, 2.0, 3.0)),
+        "rating": np.where(log.positive, "4.0", np.where(log.disliked, "2.0", "3.0")),
         "timestamp": clock(log) // 1000,
     }
     write_csv(folder / "ratings.csv", columns)
