@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import scipy.sparse as sparse
 from sklearn.feature_extraction.text import TfidfTransformer
+from tqdm import tqdm
 
 from sim.arrays import FloatArray, IntArray
 from sim.clusters import InterestClusters
@@ -130,7 +131,7 @@ def embed(categories: Categories, words: Terms) -> FloatArray:
         e(i) ~ a_theme r(theme) + a_category r(category) + a_words unit(sum_w t(w, i) r(w)) + a_item r(i).
 
     Random vectors of 256 numbers are orthogonal but for 1/16, so that cosines are those of the parts
-    (Johnson & Lindenstrauss 1984; random projection of TF-IDF). The item's own vector tells items apart
+    (Johnson & Lindenstrauss 1984; Achlioptas 2003; random projection of TF-IDF). The item's own vector tells items apart
     that nothing else does.
     """
     num = len(categories.of_item)
@@ -139,7 +140,7 @@ def embed(categories: Categories, words: Terms) -> FloatArray:
     theme_at = _directions("theme", np.arange(int(categories.theme.max()) + 1))
     category_at = _directions("category", np.arange(len(categories.names)))
     embedding = np.empty((num, WIDTH), np.float16)
-    for start in range(0, num, _CHUNK):
+    for start in tqdm(range(0, num, _CHUNK), desc="embeddings", delay=2):
         rows = slice(start, min(start + _CHUNK, num))
         of_item = categories.of_item[rows]
         block = SHARES["theme"] * theme_at[categories.theme[of_item]] + SHARES["category"] * category_at[of_item]
@@ -151,10 +152,8 @@ def embed(categories: Categories, words: Terms) -> FloatArray:
 
 
 def _directions(kind: str, rows: IntArray) -> FloatArray:
-    """(n, 256) float32 random unit vectors."""
-    if not len(rows):
-        return np.zeros((0, WIDTH), np.float32)
-    return unit(RandomStream(_SEED, kind).normal(rows, WIDTH).astype(np.float32))
+    """(n, 256) float32 random unit vectors, their components uniform but for the length."""
+    return unit(RandomStream(_SEED, kind).uniform(rows, WIDTH).astype(np.float32) - np.float32(0.5))
 
 
 def unit(vectors: npt.NDArray[Any]) -> FloatArray:

@@ -181,5 +181,9 @@ def _check_whole(path: Path) -> None:
 
 
 def _header(path: Path, layout: Layout) -> list[str]:
-    with path.open(encoding=layout.encoding, newline="") as file:
-        return next(csv.reader([file.readline().lstrip("\ufeff")], delimiter=layout.delimiter))
+    with path.open("rb") as file:
+        try:
+            line = file.readline().decode(layout.encoding).lstrip("\ufeff")
+        except UnicodeDecodeError as error:
+            raise InvalidInput(str(path), str(error), "must be a readable text file") from None
+    return next(csv.reader([line], delimiter=layout.delimiter))

@@ -67,15 +67,17 @@ def read(folder: Path, part: str | None = None) -> LoggedDataset:
 
     Args:
         folder: with the files, or with the folder ``data`` that holds them.
-        part: ``standard`` or ``random`` log; None for both.
+        part: ``standard`` or ``random`` log; None for the standard log and, where it is there, the random one.
 
     Raises:
         InvalidInput: a file or a column is missing, a file is half a file, or no row can be used.
     """
     folder = folder_of(folder, "KuaiRand")
     left_out: Counter[str] = Counter()
-    patterns = [pattern for name, some in PARTS.items() if part in (None, name) for pattern in some]
-    log = read_numbers(files_like(folder, patterns), _LOG, left_out)
+    paths = files_like(folder, PARTS[part or "standard"])
+    if part is None:
+        paths += sorted(folder.glob(*PARTS["random"]))
+    log = read_numbers(paths, _LOG, left_out)
     seconds, length = log["play_time_ms"] / 1000, log["duration_ms"] / 1000
     positive = (log["long_view"] | log["is_like"]) & ~log["is_hate"]
     rows = SourceRows(

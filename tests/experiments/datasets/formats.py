@@ -119,7 +119,9 @@ def movielens(folder: Path, old: bool) -> Path:
         lines(folder / "ratings.dat", *("::".join(map(str, row)) for row in ratings), encoding="latin-1")
         lines(folder / "movies.dat", *("::".join(map(str, row)) for row in movies), encoding="latin-1")
     else:
-        lines(folder / "ratings.csv", "userId,movieId,rating,timestamp", *(f"{u},{m},{r}.0,{t}" for u, m, r, t in ratings))
+        lines(
+            folder / "ratings.csv", "userId,movieId,rating,timestamp", *(f"{u},{m},{r}.0,{t}" for u, m, r, t in ratings)
+        )
         lines(folder / "movies.csv", "movieId,title,genres", *(f'{m},"{title}",{g}' for m, title, g in movies))
     return folder
 
