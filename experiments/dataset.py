@@ -10,12 +10,9 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.command import clear_errors, run_command
-from experiments.compare import check_study
 from experiments.datasets import sources
 from experiments.datasets.dataset import LoggedDataset
 from experiments.datasets.minari_log import write_log
-from experiments.datasets.simulated import burn_in_dataset
-from experiments.workers import start_processes_as_python_does
 from sim.errors import InvalidInput
 from sim.files import write_json
 
@@ -65,8 +62,6 @@ def check_order(config: DictConfig, folder: Path) -> Order:
     given = plain["folder"]
     if given is None and plain["source"] != sources.OWN:
         raise InvalidInput("dataset.folder", None, f"must be the folder with the files of {plain['source']}")
-    if given is not None and not Path(str(given)).exists():
-        raise InvalidInput("dataset.folder", given, "must be there")
     return Order(
         plain["source"],
         None if given is None else Path(str(given)),
@@ -88,17 +83,23 @@ def dataset(config: DictConfig, folder: Path) -> list[tuple[str, str]]:
         InvalidInput: a setting or the input is wrong.
     """
     order = check_order(config, folder)
-    if order.folder is None:
-        start_processes_as_python_does()
-        data = burn_in_dataset(check_study(config))
-    else:
-        data = sources.read(order.source, order.folder, order.part)
+    data = _simulated(config) if order.folder is None else sources.read(order.source, order.folder, order.part)
     if order.name is not None:
         data = LoggedDataset(**{**vars(data), "name": order.name})
     lost = export(data, order)
     facts = {**summary(data), "export": order.export, "not_exported": lost}
     write_json(folder / "summary.json", facts)
     return lines(facts, order)
+
+
+def _simulated(config: DictConfig) -> LoggedDataset:
+    """The log of a simulated world; what it takes is imported here, as files need none of it."""
+    from experiments.compare import check_study
+    from experiments.datasets.simulated import burn_in_dataset
+    from experiments.workers import start_processes_as_python_does
+
+    start_processes_as_python_does()
+    return burn_in_dataset(check_study(config))
 
 
 def export(data: LoggedDataset, order: Order) -> dict[str, int]:

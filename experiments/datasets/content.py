@@ -131,8 +131,8 @@ def embed(categories: Categories, words: Terms) -> FloatArray:
         e(i) ~ a_theme r(theme) + a_category r(category) + a_words unit(sum_w t(w, i) r(w)) + a_item r(i).
 
     Random vectors of 256 numbers are orthogonal but for 1/16, so that cosines are those of the parts
-    (Johnson & Lindenstrauss 1984; Achlioptas 2003; random projection of TF-IDF). The item's own vector tells items apart
-    that nothing else does.
+    (random projection: Johnson & Lindenstrauss 1984, Achlioptas 2003). The item's own vector tells items
+    apart that nothing else does.
     """
     num = len(categories.of_item)
     weights = TfidfTransformer().fit_transform(words.counts(np.arange(num), num)) if len(words.term) else None
