@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.lib
 import pyarrow.parquet as pq
 
@@ -217,22 +218,23 @@ def _read_items(path: Path) -> tuple[Catalog, tuple[str, ...]]:
     table = _table(path, ("item", *_PLAIN, *_TERMS, "embedding"))
     if not np.array_equal(table.column("item").to_numpy(), np.arange(len(table))):
         raise InvalidInput(str(path), "item", "must be 0, 1, 2, ... in this order")
-    lists = {name: table.column(name).to_pylist() for name in _TERMS}
-    vocabulary = tuple(sorted({word for rows in lists.values() for row in rows for word in row}))
-    number = {word: place for place, word in enumerate(vocabulary)}
+    lists = {name: table.column(name).combine_chunks() for name in _TERMS}
+    words = pc.unique(pa.concat_arrays([rows.flatten() for rows in lists.values()]))
+    words = words.take(pc.sort_indices(words))
     flat = table.column("embedding").combine_chunks().flatten().to_numpy(zero_copy_only=False)
     item_id = tuple(table.column("id").to_pylist()) if "id" in table.column_names else ()
     arrays: dict[str, Any] = {name: table.column(name).to_numpy() for name in _PLAIN}
-    arrays |= {name: _numbers(rows, number) for name, rows in lists.items()}
+    arrays |= {name: _numbers(rows, words) for name, rows in lists.items()}
     embedding = flat.reshape(len(table), -1).astype(np.float16)
-    return Catalog(**arrays, embedding=embedding, vocabulary=vocabulary), item_id
+    return Catalog(**arrays, embedding=embedding, vocabulary=tuple(words.to_pylist())), item_id
 
 
-def _numbers(rows: list[list[str]], number: Mapping[str, int]) -> IntArray:
-    """(n, T) int32 places in the vocabulary, -1 pads."""
-    terms = np.full((len(rows), max(map(len, rows), default=0)), -1, np.int32)
-    for place, row in enumerate(rows):
-        terms[place, : len(row)] = [number[word] for word in row]
+def _numbers(lists: pa.ListArray, vocabulary: pa.Array) -> IntArray:
+    """(n, T) int32 places of each row's words in the vocabulary, -1 pads."""
+    counts = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
+    row = np.repeat(np.arange(len(counts)), counts)
+    terms = np.full((len(counts), int(counts.max(initial=0))), -1, np.int32)
+    terms[row, np.arange(len(row)) - (np.cumsum(counts) - counts)[row]] = pc.index_in(lists.flatten(), vocabulary)
     return terms
 
 

@@ -14,20 +14,19 @@ The log names no users, so every row is taken for independent.
 """
 
 import argparse
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow.csv
-import pyarrow.lib
 
 from experiments.command import clear_errors
+from experiments.datasets.open_bandit import CAMPAIGNS, read_rows
 from experiments.inference.users import Interval
 from experiments.off_policy.actions import (
     Diagnostics,
     LoggedActions,
     Outcomes,
-    check_rows,
     diagnostics,
     dm,
     dr,
@@ -38,12 +37,9 @@ from experiments.off_policy.actions import (
 from sim.arrays import FloatArray, IntArray
 from sim.errors import InvalidInput
 
-CAMPAIGNS = ("all", "men", "women")
 CLIP, SWITCH = 100.0, 10.0
 PRIOR = 100.0
 """Rows that an item's click rate in a place is drawn to the place's by, in the model of clicks."""
-
-_COLUMNS = ("item_id", "position", "click", "propensity_score")
 
 
 @dataclass(frozen=True)
@@ -62,17 +58,13 @@ def read_log(folder: Path, policy: str, campaign: str) -> BanditLog:
     Raises:
         InvalidInput: no such file, a column missing, or values that cannot be.
     """
-    path = folder / policy / campaign / f"{campaign}.csv"
-    try:
-        table = pyarrow.csv.read_csv(path)
-    except (OSError, pyarrow.lib.ArrowException) as error:
-        raise InvalidInput("folder", str(path), f"must be a file of the Open Bandit Dataset ({error})") from None
-    for name in _COLUMNS:
-        if name not in table.column_names:
-            raise InvalidInput(str(path), name, "is a column that it must have")
-    item, position, click, propensity = (np.asarray(table[name].to_numpy(), np.float64) for name in _COLUMNS)
-    check_rows("click", click, (click == 0) | (click == 1), "must be 0 or 1")
-    return BanditLog(item.astype(np.int64), position.astype(np.int64), click, propensity)
+    left_out: Counter[str] = Counter()
+    rows = read_rows(folder, f"{policy}/{campaign}", left_out, timed=False)
+    if left_out.total():
+        told = ", ".join(f"{count:,} {reason}" for reason, count in left_out.items() if count)
+        raise InvalidInput("folder", str(folder / policy / campaign), f"every row must be readable; there are {told}")
+    item, position = rows["item_id"].astype(np.int64), rows["position"].astype(np.int64)
+    return BanditLog(item, position, rows["click"], rows["propensity_score"])
 
 
 def click_model(log: BanditLog, num_items: int) -> FloatArray:

@@ -19,6 +19,7 @@ import experiments.paper  # noqa: F401  the resolver that its config takes
 from experiments.claims.plan import plan
 from experiments.command import GROUPS, LAUNCHERS
 from experiments.compare import check_study
+from experiments.dataset import check_order
 from experiments.interference import TRUTH
 from experiments.main import COMMANDS
 from tests.command_line import interestlab
@@ -105,6 +106,8 @@ def test_a_command_is_one_that_would_run(case, tmp_path):
         check_study(config)
     if command == "paper":
         assert plan(config, tmp_path)
+    if command == "dataset":
+        check_order(config, tmp_path)
     if command == "interference":
         assert plan(config, tmp_path, "interference", TRUTH)
 

@@ -23,7 +23,7 @@ TARGETS = [line.split("#")[0].split() for _, block in BLOCKS for line in block.s
 PYTHON = [block for language, block in BLOCKS if language == "python"]
 
 
-LONG = ("compare", "explain", "report", "table", "tune")
+LONG = ("compare", "dataset", "explain", "report", "table", "tune")
 """Commands that live through a burn-in."""
 
 CASES = [
@@ -71,6 +71,8 @@ def test_a_command_of_the_readme_runs(command, tmp_path, shared_cache):
         assert (tmp_path / words[2] / "pyproject.toml").is_file()
     elif words[1] == "check-agent":
         assert "propensities" in done.stdout
+    elif words[1] == "dataset":
+        assert len(list(tmp_path.glob("outputs/dataset/*/dataset/bandit_feedback.npz"))) == 1
     elif words[1] == "tune":
         assert len(list(tmp_path.glob("outputs/tune/*/trial.json"))) == 1
     elif words[1] == "report":

@@ -1,0 +1,168 @@
+"""``interestlab dataset``: logged data sets from and to other people's formats, and what is in them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import hydra
+import numpy as np
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from experiments.command import clear_errors, run_command
+from experiments.datasets import sources
+from experiments.datasets.dataset import LoggedDataset
+from experiments.datasets.minari_log import write_log
+from sim.errors import InvalidInput
+from sim.files import write_json
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the command is to do.
+
+    Attributes:
+        source: one of ``sources.READERS``, or ``interestlab``.
+        folder: with the source's files; None for the log of a simulated world.
+        part: of the source; None for what its adapter takes.
+        name: what reports call the data set; None for what its adapter calls it.
+        export: one of ``sources.EXPORTS``.
+        to: the folder to write into.
+        minari: Minari's name for it, where that is the export.
+    """
+
+    source: str
+    folder: Path | None
+    part: str | None
+    name: str | None
+    export: str
+    to: Path
+    minari: str
+
+
+def check_order(config: DictConfig, folder: Path) -> Order:
+    """The order in a config; ``folder`` is where the run's files go.
+
+    Raises:
+        InvalidInput: names the entry, the value and what would be right.
+    """
+    try:
+        plain: dict[str, Any] = OmegaConf.to_container(config.dataset, resolve=True)  # type: ignore[assignment]
+    except Exception as error:  # OmegaConf's own errors are of many kinds
+        raise InvalidInput("dataset", str(error).splitlines()[0], "must resolve") from None
+    entries = ("source", "folder", "part", "name", "export", "to", "minari")
+    for name, value in plain.items():
+        if name not in entries:
+            raise InvalidInput(f"dataset.{name}", value, f"unknown entry; known are {', '.join(entries)}")
+    known = (sources.OWN, *sources.READERS)
+    if plain["source"] not in known:
+        raise InvalidInput("dataset.source", plain["source"], f"must be one of {', '.join(known)}")
+    if plain["export"] not in sources.EXPORTS:
+        raise InvalidInput("dataset.export", plain["export"], f"must be one of {', '.join(sources.EXPORTS)}")
+    given = plain["folder"]
+    if given is None and plain["source"] != sources.OWN:
+        raise InvalidInput("dataset.folder", None, f"must be the folder with the files of {plain['source']}")
+    return Order(
+        plain["source"],
+        None if given is None else Path(str(given)),
+        None if plain["part"] is None else str(plain["part"]),
+        None if plain["name"] is None else str(plain["name"]),
+        plain["export"],
+        folder / "dataset" if plain["to"] is None else Path(str(plain["to"])),
+        str(plain["minari"]),
+    )
+
+
+def dataset(config: DictConfig, folder: Path) -> list[tuple[str, str]]:
+    """Read a data set, write it, and write ``summary.json`` into ``folder``.
+
+    Returns:
+        The summary's lines: what, and how much.
+
+    Raises:
+        InvalidInput: a setting or the input is wrong.
+    """
+    order = check_order(config, folder)
+    data = _simulated(config) if order.folder is None else sources.read(order.source, order.folder, order.part)
+    if order.name is not None:
+        data = LoggedDataset(**{**vars(data), "name": order.name})
+    lost = export(data, order)
+    facts = {**summary(data), "export": order.export, "not_exported": lost}
+    write_json(folder / "summary.json", facts)
+    return lines(facts, order)
+
+
+def _simulated(config: DictConfig) -> LoggedDataset:
+    """The log of a simulated world; what it takes is imported here, as files need none of it."""
+    from experiments.compare import check_study
+    from experiments.datasets.simulated import burn_in_dataset
+    from experiments.workers import start_processes_as_python_does
+
+    start_processes_as_python_does()
+    return burn_in_dataset(check_study(config))
+
+
+def export(data: LoggedDataset, order: Order) -> dict[str, int]:
+    """Write the data set; reason -> rows that the format could not carry."""
+    if order.export == "parquet":
+        data.write(order.to)
+        return {}
+    if order.export == "minari":
+        return write_log(data, order.minari)
+    return sources.WRITERS[order.export](data, order.to)
+
+
+def summary(data: LoggedDataset) -> dict[str, Any]:
+    """What is in a data set, in numbers."""
+    log = data.log
+    days = int(log.day[-1]) - int(log.day[0]) + 1 if len(log) else 0
+    known = ~np.isnan(log.propensity)
+    return {
+        "name": data.name,
+        "source": data.source,
+        "users": data.num_users,
+        "items": data.catalog.num_items,
+        "clusters": data.clusters.num_clusters,
+        "impressions": len(log),
+        "days": days,
+        "positive_rate": float(log.positive.mean()) if len(log) else None,
+        "consumed_rate": float(log.consumed.mean()) if len(log) else None,
+        "rows_with_propensity": int(known.sum()),
+        "has": {"watch": data.has_watch, "propensity": data.has_propensity, "negatives": data.has_negatives},
+        "left_out": dict(data.left_out),
+    }
+
+
+def lines(facts: dict[str, Any], order: Order) -> list[tuple[str, str]]:
+    """A summary for people."""
+    has = facts["has"]
+    rate = facts["positive_rate"]
+    share = facts["rows_with_propensity"] / max(facts["impressions"], 1)
+    shown = [(name, f"{facts[name]:,}") for name in ("users", "items", "clusters", "impressions", "days")]
+    shown.append(("positive rate", "none" if rate is None else f"{100 * rate:.2f} %"))
+    if not has["negatives"]:
+        shown[-1] = ("positive rate", f"{shown[-1][1]} of what was consumed: nothing else was logged")
+    shown.append(("watch time", "logged" if has["watch"] else "not logged"))
+    shown.append(("propensities", f"of {100 * share:.1f} % of impressions" if has["propensity"] else "unknown"))
+    shown += [("left out", f"{count:,} {reason}") for reason, count in facts["left_out"].items()] or [
+        ("left out", "nothing")
+    ]
+    shown += [("not exported", f"{count:,} {reason}") for reason, count in facts["not_exported"].items()]
+    where = order.minari if order.export == "minari" else str(order.to.resolve())
+    return [("data set", facts["name"]), *shown, (facts["export"], where)]
+
+
+@hydra.main(version_base="1.3", config_path="pkg://conf", config_name="dataset")
+def _task(config: DictConfig) -> None:
+    with clear_errors("dataset"):
+        for what, value in dataset(config, Path(HydraConfig.get().runtime.output_dir)):
+            print(f"{what:14} {value}")
+
+
+def main() -> None:
+    """Entry point of the command."""
+    run_command("dataset", _task)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""What the writers to other people's formats have in common."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from experiments.datasets.dataset import LoggedDataset
+from experiments.datasets.requests import DAY
+from sim.arrays import IntArray
+from sim.errors import InvalidInput
+from sim.log import InteractionLog
+
+FIRST_DAY = "2022-04-08"
+"""On which day 0 of a log falls in formats that need dates; KuaiRand's first."""
+
+_STEPS = DAY // 1000
+
+
+def clock(log: InteractionLog) -> IntArray:
+    """(R,) int64 milliseconds of local time: a request every second from midnight.
+
+    Raises:
+        InvalidInput: more requests than a day has seconds.
+    """
+    steps = int(log.step.max(initial=-1)) + 1
+    if steps > _STEPS:
+        raise InvalidInput("log.step", steps, f"must be at most {_STEPS:,} requests of a user on a day")
+    start = np.datetime64(FIRST_DAY, "ms").astype(np.int64)
+    return np.asarray(start + log.day.astype(np.int64) * DAY + log.step.astype(np.int64) * 1000)
+
+
+def beijing_date(time: IntArray) -> IntArray:
+    """(R,) int64, such as 20220408, of milliseconds of local time."""
+    days = (time // DAY).astype("datetime64[D]")
+    year, month = days.astype("datetime64[Y]"), days.astype("datetime64[M]")
+    number = (year.astype(np.int64) + 1970) * 10_000 + (month.astype(np.int64) % 12 + 1) * 100
+    return np.asarray(number + (days - month).astype(np.int64) + 1)
+
+
+def tag_codes(data: LoggedDataset, separator: str) -> Any:
+    """(n,) text: each item's level-1 and level-2 cluster as two codes that no other has."""
+    cluster = data.cluster_of_item
+    theme = data.clusters.parent[cluster].astype(str)
+    own = (cluster + data.clusters.level_sizes[0]).astype(str)
+    return np.char.add(np.char.add(theme, separator), own)
+
+
+def write_csv(path: Path, columns: Mapping[str, Any]) -> None:
+    """Write comma-separated values, quoted where they must be, first under a temporary name, then renamed."""
+    texts = []
+    for column in columns.values():
+        text = pc.cast(pa.array(column), pa.string())
+        quoted = pc.binary_join_element_wise('"', pc.replace_substring(text, '"', '""'), '"', "")
+        texts.append(pc.if_else(pc.match_substring_regex(text, '[",\n]'), quoted, text))
+    lines = pc.binary_join_element_wise(*texts, ",")
+    write_lines(path, pa.chunked_array([pa.array([",".join(columns)]), lines]))
+
+
+def write_lines(path: Path, lines: pa.Array | pa.ChunkedArray) -> None:
+    """Write lines of text, first under a temporary name, then renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("w", encoding="utf-8", newline="\n") as file:
+        for start in range(0, len(lines), 100_000):
+            file.writelines(f"{line}\n" for line in lines.slice(start, 100_000).to_pylist())
+    os.replace(temporary, path)

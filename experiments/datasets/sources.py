@@ -1,0 +1,59 @@
+"""Where a data set can come from and what it can be written as, by name."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from experiments.datasets import bandit_feedback, kuairand, kuairec, mind, movielens, open_bandit
+from experiments.datasets.dataset import LoggedDataset
+from sim.errors import InvalidInput
+
+OWN = "interestlab"
+
+READERS: Mapping[str, Callable[[Path, str | None], LoggedDataset]] = {
+    "kuairand": kuairand.read,
+    "kuairec": kuairec.read,
+    "mind": mind.read,
+    "movielens": movielens.read,
+    "open_bandit": open_bandit.read,
+    "obp": bandit_feedback.read,
+}
+"""``read(folder, part)``; ``OWN`` is our own folder or a simulated world."""
+
+PARTS: Mapping[str, tuple[str, ...]] = {
+    "kuairand": tuple(kuairand.PARTS),
+    "kuairec": tuple(kuairec.PARTS),
+    "mind": tuple(mind.PARTS),
+    "open_bandit": tuple(open_bandit.PARTS),
+}
+"""What may be read alone; the other sources have one part."""
+
+WRITERS: Mapping[str, Callable[[LoggedDataset, Path], dict[str, int]]] = {
+    "kuairand": kuairand.write,
+    "kuairec": kuairec.write,
+    "mind": mind.write,
+    "movielens": movielens.write,
+    "obp": bandit_feedback.write,
+}
+"""``write(data, folder)``, which says what the format could not carry."""
+
+EXPORTS = ("parquet", "minari", *WRITERS)
+
+
+def read(source: str, folder: Path, part: str | None = None) -> LoggedDataset:
+    """Read a data set from a folder.
+
+    Args:
+        source: one of ``READERS``, or ``interestlab``: what ``LoggedDataset.write`` wrote.
+        folder: with its files.
+        part: one of the source's ``PARTS``; None for what the adapter takes by default.
+
+    Raises:
+        InvalidInput: no such source or part, or the files are not right.
+    """
+    if source != OWN and source not in READERS:
+        raise InvalidInput("dataset.source", source, f"must be one of {', '.join((OWN, *READERS))}")
+    known = PARTS.get(source, ())
+    if part is not None and part not in known:
+        expected = f"must be null or one of {', '.join(known)}" if known else f"must be null: {source} has one part"
+        raise InvalidInput("dataset.part", part, expected)
+    return LoggedDataset.read(folder) if source == OWN else READERS[source](folder, part)
