@@ -25,7 +25,7 @@ from experiments.datasets.dataset import LoggedDataset
 from experiments.plugins import outside_digests
 from experiments.prediction.replay import replay
 from experiments.prediction.split import Split
-from experiments.stages import Stage, run_stage
+from experiments.stages import Stage, run_stage, stage_digest, stage_folder
 from experiments.study import Study, build_agent
 from experiments.workers import pool_of
 from sim.arrays import IntArray
@@ -105,45 +105,57 @@ def production_stage(study: Study, history: Stage, exclude_seen: bool) -> Stage:
     return run_stage(study.cache_dir, "offline-production", make, config=config, inputs=[history.digest], code=CODE)
 
 
-def answers_stage(
-    study: Study,
-    name: str,
-    history: Stage,
-    production: Stage,
-    inputs: Mapping[str, list[str]],
-    exclude_seen: bool,
-    top_k: int,
-) -> Stage:
-    """Train an agent and ask it; runs in a worker process.
+@dataclass(frozen=True)
+class Asking:
+    """All that agents' answers rest on; small enough to send to a worker.
 
-    Args:
-        study: with the agent's config, its table's folder filled in.
-        name: the agent's.
+    Attributes:
+        study: with the agents' configs, their tables' folders filled in.
         history, production: the stages.
         inputs: of each agent, digests of further stages that it reads, such as the language model's table.
         exclude_seen: see ``replay``.
         top_k: k.
-
-    Raises:
-        InvalidInput: the agent cannot be made, or breaks the contract.
     """
-    config = greedy(study.agents[name])
 
-    def make(folder: Path) -> None:
+    study: Study
+    history: Stage
+    production: Stage
+    inputs: Mapping[str, list[str]]
+    exclude_seen: bool
+    top_k: int
+
+    def stage(self, name: str) -> Stage:
+        """Train an agent and ask it, unless that has been done.
+
+        Raises:
+            InvalidInput: the agent cannot be made, or breaks the contract.
+        """
+        config, digests = self._rests_on(name)
+        make = partial(self._make, name)
+        return run_stage(self.study.cache_dir, f"offline-{name}", make, config=config, inputs=digests, code=CODE)
+
+    def is_done(self, name: str) -> bool:
+        """Whether the agent's answers are in the cache."""
+        stage = f"offline-{name}"
+        return stage_folder(self.study.cache_dir, stage, stage_digest(stage, *self._rests_on(name), CODE)).is_dir()
+
+    def _rests_on(self, name: str) -> tuple[dict[str, Any], list[str]]:
+        config = _portable(greedy(self.study.agents[name]))
+        of_agent = {**_config(self.study, config, self.exclude_seen), "top_k": self.top_k}
+        return of_agent, [self.history.digest, self.production.digest, *self.inputs.get(name, [])]
+
+    def _make(self, name: str, folder: Path) -> None:
         torch.set_num_threads(1)
-        records, dataset, asked = morning_of(study, history, exclude_seen)
+        study = self.study
+        records, dataset, asked = morning_of(study, self.history, self.exclude_seen)
         platform = Platform(records)
-        exploiting = build_agent(study.production, "production")
-        exploiting.load(production.folder / "production", platform)
-        agent = build_agent(config, name)
-        agent.bind(exploiting)
+        production = build_agent(study.production, "production")
+        production.load(self.production.folder / "production", platform)
+        agent = build_agent(greedy(study.agents[name]), name)
+        agent.bind(production)
         agent.fit(platform, dataset.log, _stream(study).at("fit"))
-        given = ask(agent, name, records, asked, top_k, _stream(study).at("ask"))
+        given = ask(agent, name, records, asked, self.top_k, _stream(study).at("ask"))
         save_file({**_arrays(given), "planned": np.array([given.planned])}, folder / "answers.safetensors")
-
-    digests = [history.digest, production.digest, *inputs.get(name, [])]
-    key = {**_config(study, _portable(config), exclude_seen), "top_k": top_k}
-    return run_stage(study.cache_dir, f"offline-{name}", make, config=key, inputs=digests, code=CODE)
 
 
 def ask(
@@ -195,37 +207,31 @@ def all_answers(
     study: Study, history: Stage, inputs: Mapping[str, list[str]], exclude_seen: bool, top_k: int
 ) -> dict[str, Answers]:
     """Every agent's answers, ``runtime.workers`` agents at a time, in the order of ``study.agents``."""
-    names = list(study.agents)
     production = production_stage(study, history, exclude_seen)
-    call = partial(
-        answers_stage,
-        study,
-        history=history,
-        production=production,
-        inputs=inputs,
-        exclude_seen=exclude_seen,
-        top_k=top_k,
-    )
+    asking = Asking(study, history, production, inputs, exclude_seen, top_k)
     stages: dict[str, Stage] = {}
-    with tqdm(total=len(names), desc="agents", unit="agent", dynamic_ncols=True) as bar:
-        if study.runtime.workers == 1:
-            for name in names:
-                bar.set_postfix_str(name)
-                stages[name] = call(name)
-                bar.update()
-        else:
-            with pool_of(min(study.runtime.workers, len(names))) as pool:
-                jobs = {pool.submit(call, name): name for name in names}
+    with tqdm(total=len(study.agents), desc="agents", unit="agent", dynamic_ncols=True) as bar:
+
+        def found(name: str, stage: Stage) -> None:
+            stages[name] = stage
+            bar.set_postfix_str(name, refresh=False)
+            bar.update()
+
+        left = [name for name in study.agents if not asking.is_done(name)]
+        for name in study.agents:
+            if name not in left or study.runtime.workers == 1:
+                found(name, asking.stage(name))
+        if len(stages) < len(study.agents):
+            with pool_of(min(study.runtime.workers, len(left))) as pool:
+                jobs = {pool.submit(asking.stage, name): name for name in left}
                 try:
                     for job in as_completed(jobs):
-                        stages[jobs[job]] = job.result()  # raises what the worker raised
-                        bar.set_postfix_str(jobs[job], refresh=False)
-                        bar.update()
+                        found(jobs[job], job.result())  # raises what the worker raised
                 except BaseException:
                     for job in jobs:
                         job.cancel()
                     raise
-    return {name: read_answers(stages[name]) for name in names}
+    return {name: read_answers(stages[name]) for name in study.agents}
 
 
 def _arrays(given: Answers) -> dict[str, IntArray]:
