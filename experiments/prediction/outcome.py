@@ -134,7 +134,7 @@ def _resampled(
         columns = means(np.stack(list(of_agent.values()), axis=1), stream, resamples)
         found[agent] = dict(zip(of_agent, columns, strict=True))
         listed = _listed(answers[agent], task)[task.users]
-        found[agent]["coverage"] = coverage(listed, task.size, num, stream, resamples)
+        found[agent]["coverage"] = coverage(listed, num, stream, resamples)
         bar.update()
     return found
 

@@ -35,7 +35,7 @@ def test_the_same_stream_draws_the_same_users():
 
 def test_coverage_counts_what_is_in_anybodys_list():
     answers = np.array([[0, 1], [1, 2], [2, -1]])
-    found = coverage(answers, 9, 6, STREAM, 200)
+    found = coverage(answers, 6, STREAM, 200)
     assert found.value == 3 / 6
     low, high = found.interval()
     assert low < found.value <= high
@@ -43,12 +43,12 @@ def test_coverage_counts_what_is_in_anybodys_list():
 
 def test_coverage_that_hangs_on_nobody_has_no_spread_and_none_leaves_one():
     everyone = np.tile(np.arange(4), (30, 1))
-    assert coverage(everyone, 4, 8, STREAM, 100).interval() == pytest.approx((0.5, 0.5))
-    each_their_own = coverage(np.arange(60)[:, None], 60, 60, STREAM, 400)
+    assert coverage(everyone, 8, STREAM, 100).interval() == pytest.approx((0.5, 0.5))
+    each_their_own = coverage(np.arange(60)[:, None], 60, STREAM, 400)
     # Of n users who each have an item of their own, a resample holds n (1 - (1 - 1/n)^n) on average; see Efron 1979.
     assert each_their_own.value == 1
     assert each_their_own.values.max() <= 1
-    half = coverage(np.arange(60)[:, None], 120, 120, STREAM, 400)
+    half = coverage(np.arange(60)[:, None], 120, STREAM, 400)
     share = 1 - (1 - 1 / 60) ** 60
     pairs = (1 - 2 / 60) ** 60  # that two given users are both left out
     variance = 60 * share * (1 - share) + 60 * 59 * (pairs - (1 - share) ** 2)
