@@ -7,6 +7,7 @@ means over these draws, too. Its ranking of clusters is the plan, where a planne
 and else the clusters of its items, each where it comes first: a slate that repeats itself names fewer.
 """
 
+import shutil
 from collections.abc import Mapping
 from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass
@@ -98,7 +99,8 @@ def production_stage(study: Study, history: Stage, exclude_seen: bool) -> Stage:
         records, dataset, _ = morning_of(study, history, exclude_seen)
         production = build_agent(study.production, "production")
         production.fit(Platform(records), dataset.log, _stream(study).at("fit"))
-        (folder / "production").mkdir(exist_ok=True)
+        shutil.rmtree(folder / "production", ignore_errors=True)  # what a killed run left half-written
+        (folder / "production").mkdir()
         production.save(folder / "production")
 
     config = _config(study, study.production, exclude_seen)
