@@ -16,7 +16,8 @@ from experiments.stages import Stage
 from experiments.study import Study
 from sim.errors import InvalidInput
 
-_PLANNERS = ("agents.llm.planner.LLMTablePlanner", "agents.llm.best_of_n.BestOfNPlanner")
+PLANNERS = ("agents.llm.planner.LLMTablePlanner", "agents.llm.best_of_n.BestOfNPlanner")
+"""Targets of planners that read a language model's table."""
 
 
 def check_llm(mapping: Mapping[str, Any], name: str = "llm") -> LLMSettings:
@@ -52,11 +53,9 @@ def settings_by_arm(study: Study, config: DictConfig) -> dict[str, LLMSettings]:
     common: dict[str, Any] | None = None
     for name, agent in study.agents.items():
         own = agent.get("llm", {})
-        if _planner(agent).get("_target_") not in _PLANNERS:
+        if _planner(agent).get("_target_") not in PLANNERS:
             if own:
-                raise InvalidInput(
-                    f"agents.{name}.llm", own, f"is for agents whose planner is {' or '.join(_PLANNERS)}"
-                )
+                raise InvalidInput(f"agents.{name}.llm", own, f"is for agents whose planner is {' or '.join(PLANNERS)}")
             continue
         if common is None:
             common = OmegaConf.to_container(config.llm, resolve=True)  # type: ignore[assignment]

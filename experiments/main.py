@@ -15,6 +15,7 @@ COMMANDS = {
     "knowledge": "whether a fine-tuned language model knows next interests that its log never showed",
     "interference": "what live experiments would have estimated, beside what is true: split, shared data, co-diverted",
     "dataset": "logged data sets from and to KuaiRand, KuaiRec, MIND, MovieLens, Open Bandit, obp, Minari, Parquet",
+    "offline": "which item, cluster, new cluster next? agents asked about the last days of a log",
     "certify": "which of eleven stylised facts of real platforms a world shows",
     "benchmark": "how fast the simulator is, as ratios measured side by side",
     "portrait": "one simulated person's interest tree over time, and the population, as figures",

@@ -22,6 +22,7 @@ from experiments.compare import check_study
 from experiments.dataset import check_order
 from experiments.interference import TRUTH
 from experiments.main import COMMANDS
+from experiments.offline import check_plan
 from tests.command_line import interestlab
 from tests.experiments.walk_through import BIN, DOCS
 
@@ -104,6 +105,8 @@ def test_a_command_is_one_that_would_run(case, tmp_path):
     config = composed(command, [*words, f"cache_dir={tmp_path}"])
     if command in ("compare", "table"):
         check_study(config)
+    if command == "offline":
+        assert check_plan(config).study.agents
     if command == "paper":
         assert plan(config, tmp_path)
     if command == "dataset":

@@ -23,7 +23,7 @@ TARGETS = [line.split("#")[0].split() for _, block in BLOCKS for line in block.s
 PYTHON = [block for language, block in BLOCKS if language == "python"]
 
 
-LONG = ("compare", "dataset", "explain", "report", "table", "tune")
+LONG = ("compare", "dataset", "explain", "offline", "report", "table", "tune")
 """Commands that live through a burn-in."""
 
 CASES = [
@@ -81,6 +81,8 @@ def test_a_command_of_the_readme_runs(command, tmp_path, shared_cache):
     elif words[1] == "table":
         assert len(list(tmp_path.glob("outputs/table/*/table.json"))) == 1
         assert len(list(tmp_path.glob("outputs/table/*/table.parquet"))) == 1
+    elif words[1] == "offline":
+        assert len(list(tmp_path.glob("outputs/offline/*/offline.html"))) == 1
     elif words[1] == "portrait":
         assert len(list(tmp_path.glob("outputs/portrait/*/person.svg"))) == 1
     elif words[1] == "benchmark":

@@ -1,0 +1,65 @@
+"""How much of what pleased next each agent had in its list: a dot and an interval an agent, sorted, beside chance."""
+
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from experiments.figures.axes import COLOURS
+from experiments.figures.files import STYLE
+
+_PANELS = ("recall", "ndcg")
+_PLANNER, _OTHER, _REFERENCE = COLOURS[0], COLOURS[1], "#000000"
+
+
+def prediction_figure(of_task: dict[str, Any], title: str, top_k: int, reference: str) -> Figure:
+    """Recall and NDCG of one task's agents, the best on top.
+
+    Args:
+        of_task: as ``prediction.outcome.measured`` has it; with agents.
+        title: the task's.
+        top_k: length of the lists.
+        reference: drawn in black.
+    """
+    agents = ranked(of_task)
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(6.6, 1.3 + 0.23 * len(agents)), layout="constrained")
+        panels = figure.subplots(1, len(_PANELS), sharey=True)
+        for axes, measure in zip(panels, _PANELS, strict=True):
+            _panel(axes, of_task, agents, measure, reference)
+            axes.set_xlabel(f"{title}, {'NDCG' if measure == 'ndcg' else measure}@{top_k}")
+        panels[0].set_yticks(range(len(agents)), agents)
+        panels[0].set_ylim(len(agents) - 0.5, -0.5)
+        _legend(figure, panels[0], of_task, agents, reference)
+    return figure
+
+
+def ranked(of_task: dict[str, Any]) -> list[str]:
+    """A task's agents by recall, the best first, ties by name."""
+    agents = of_task["agents"]
+    return sorted(agents, key=lambda name: (-agents[name]["measures"]["recall"]["value"], name))
+
+
+def _panel(axes: Axes, of_task: dict[str, Any], agents: list[str], measure: str, reference: str) -> None:
+    axes.axvline(of_task["chance"][measure], color="#777777", linestyle="--", linewidth=1, zorder=1)
+    for place, name in enumerate(agents):
+        agent = of_task["agents"][name]
+        cell = agent["measures"][measure]
+        colour = _REFERENCE if name == reference else _PLANNER if agent["planned"] else _OTHER
+        marker = "D" if agent["planned"] else "o"
+        axes.hlines(place, cell["low"], cell["high"], color=colour, linewidth=1.3, zorder=2)
+        axes.plot(cell["value"], place, marker, color=colour, markersize=4.5, zorder=3)
+    axes.set_xlim(left=0)
+    axes.tick_params(labelsize=8)
+
+
+def _legend(figure: Figure, axes: Axes, of_task: dict[str, Any], agents: list[str], reference: str) -> None:
+    kinds = {of_task["agents"][name]["planned"] for name in agents if name != reference}
+    if True in kinds:
+        axes.plot([], [], "D", color=_PLANNER, markersize=4.5, label="a planner's clusters")
+    if False in kinds:
+        axes.plot([], [], "o", color=_OTHER, markersize=4.5, label="items ranked")
+    axes.plot([], [], "D" if of_task["agents"][reference]["planned"] else "o", color=_REFERENCE, label=reference)
+    axes.plot([], [], "--", color="#777777", linewidth=1, label="chance")
+    figure.legend(loc="outside lower center", ncols=4, fontsize=8)

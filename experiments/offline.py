@@ -1,0 +1,257 @@
+"""``interestlab offline``: which item, which cluster, which new cluster next? Agents asked about a log's last days.
+
+Recall on a log flatters whoever imitates the recommender that made it: what was never shown cannot be a hit.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from agents.llm.settings import LLMSettings
+from experiments import llm_arms
+from experiments.command import clear_errors, run_command
+from experiments.compare import check_study
+from experiments.datasets.dataset import LoggedDataset
+from experiments.datasets.simulated import burn_in_dataset
+from experiments.figures.files import save_figure
+from experiments.figures.prediction import prediction_figure
+from experiments.prediction.answers import all_answers, history_stage, morning_of
+from experiments.prediction.outcome import Past, measured
+from experiments.prediction.page import as_markdown, write_offline_page
+from experiments.prediction.split import Split, dataset_digest, split
+from experiments.prediction.tasks import TITLES, Task, tasks_of
+from experiments.protocol import ALL
+from experiments.results import plain
+from experiments.stages import Stage
+from experiments.study import Study, check_agents
+from experiments.workers import start_processes_as_python_does
+from sim.errors import InvalidInput
+from sim.files import write_json, write_text
+from sim.platform import Platform
+from sim.random import RandomStream
+
+_ORACLE = "experiments.oracle.OraclePlanner"
+_NO_ORACLE = "plans from the users' latent state, which no log holds"
+_NO_TABLE = "needs a language model's table; name it in offline.agents to have one made from the days before"
+
+
+@dataclass(frozen=True)
+class OfflineConfig:
+    """``offline`` of conf/offline.yaml, checked.
+
+    Attributes:
+        dataset: folder of a logged data set; None for the burn-in of the config's world.
+        held_out_days: days at the log's end that agents are asked about.
+        top_k: items, or clusters, in a list.
+        agents: who is asked, ``reference`` among them.
+        reference: whom differences are to.
+        exclude_seen: whether what a user was shown recently is barred.
+        resamples: of the bootstrap over users.
+    """
+
+    dataset: str | None
+    held_out_days: int
+    top_k: int
+    agents: tuple[str, ...]
+    reference: str
+    exclude_seen: bool
+    resamples: int
+
+
+def check_offline(mapping: Mapping[str, Any], known: Mapping[str, Any]) -> OfflineConfig:
+    """Check the settings.
+
+    Args:
+        mapping: the entries.
+        known: the config's agents by name.
+
+    Raises:
+        InvalidInput: names the entry, the value and what would be right.
+    """
+    names = [f.name for f in fields(OfflineConfig)]
+    for name in mapping:
+        if name not in names:
+            raise InvalidInput(f"offline.{name}", mapping[name], f"unknown entry; known are {', '.join(names)}")
+    for name in names:
+        if name not in mapping:
+            raise InvalidInput(f"offline.{name}", None, "is missing")
+    for name, least in (("held_out_days", 1), ("top_k", 1), ("resamples", 100)):
+        value = mapping[name]
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise InvalidInput(f"offline.{name}", value, f"must be a whole number, at least {least}")
+    if not isinstance(mapping["exclude_seen"], bool):
+        raise InvalidInput("offline.exclude_seen", mapping["exclude_seen"], "must be true or false")
+    if mapping["dataset"] is not None and not isinstance(mapping["dataset"], str):
+        raise InvalidInput("offline.dataset", mapping["dataset"], "must be a folder, or null")
+    agents = _check_names(mapping["agents"], known)
+    if mapping["reference"] not in agents:
+        raise InvalidInput("offline.reference", mapping["reference"], f"must be one of {', '.join(agents)}")
+    return OfflineConfig(**{**mapping, "agents": agents})
+
+
+def _check_names(asked: Any, known: Mapping[str, Any]) -> tuple[str, ...]:
+    """The agents to ask."""
+    usable = [name for name, agent in known.items() if _planner(agent) != _ORACLE]
+    if asked == ALL:
+        return tuple(name for name in usable if _planner(known[name]) not in llm_arms.PLANNERS)
+    if not isinstance(asked, list) or not asked or len(set(map(str, asked))) < len(asked):
+        raise InvalidInput("offline.agents", asked, "must be all, or a list of agents, each once: [popular,counts]")
+    for name in asked:
+        if name in known and name not in usable:
+            raise InvalidInput("offline.agents", name, f"cannot be asked: {_NO_ORACLE}")
+        if name not in known:
+            raise InvalidInput("offline.agents", name, f"unknown agent; known are {', '.join(usable)}")
+    return tuple(asked)
+
+
+def _planner(agent: Mapping[str, Any]) -> Any:
+    planner = agent.get("planner")
+    return planner.get("_target_") if isinstance(planner, dict) else None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done, checked before anything runs.
+
+    Attributes:
+        study: with the agents that are asked.
+        settings: of the language model, for those that read its table.
+        offline: the command's own settings.
+        left_out: agent -> why it is not asked.
+    """
+
+    study: Study
+    settings: dict[str, LLMSettings]
+    offline: OfflineConfig
+    left_out: dict[str, str]
+
+
+def check_plan(config: DictConfig) -> Plan:
+    """Find whatever can be wrong before the burn-in.
+
+    Raises:
+        InvalidInput: names the entry, the value and what would be right.
+    """
+    study = check_study(config)
+    known: dict[str, Any] = OmegaConf.to_container(config.agents, resolve=True)  # type: ignore[assignment]
+    settings: dict[str, Any] = OmegaConf.to_container(config.offline, resolve=True)  # type: ignore[assignment]
+    offline = check_offline(settings, known)
+    study = replace(study, agents={name: known[name] for name in offline.agents})
+    reasons = {name: _NO_ORACLE if _planner(agent) == _ORACLE else _NO_TABLE for name, agent in known.items()}
+    named = offline.agents if settings["agents"] != ALL else ()
+    left_out = {name: reason for name, reason in reasons.items() if name not in offline.agents and not named}
+    check_agents(study)
+    of_llm = llm_arms.settings_by_arm(study, config)
+    llm_arms.find_all_weights(study, of_llm)
+    return Plan(study, of_llm, offline, left_out)
+
+
+def offline(config: DictConfig, folder: Path) -> Path:
+    """Ask every agent, and write offline.html, .json, .md and the figures into ``folder``.
+
+    Returns:
+        The path of offline.html.
+
+    Raises:
+        InvalidInput: a setting is wrong, weights are missing, or the data set cannot be read or asked about.
+    """
+    start_processes_as_python_does()
+    plan = check_plan(config)
+    study, settings = plan.study, plan.offline
+    if settings.dataset is None:
+        dataset = burn_in_dataset(study)
+    else:
+        dataset = LoggedDataset.read(Path(settings.dataset).expanduser())
+    parts = split(dataset, settings.held_out_days)
+    history = history_stage(study, parts, dataset_digest(dataset))
+    tasks, past = _questions(study, settings, parts, history)
+    made = llm_arms.make_tables(study, plan.settings, history)
+    study = llm_arms.with_tables(study, made)
+    inputs = {name: [each.table.digest] for name, each in made.items()}
+    answers = all_answers(study, history, inputs, settings.exclude_seen, settings.top_k)
+    stream = RandomStream(study.seed, "offline", "bootstrap")
+    results = {
+        "config": _described(config, settings),
+        "offline": {name: getattr(settings, name) for name in ("held_out_days", "top_k", "reference", "exclude_seen")},
+        "dataset": _facts(dataset, parts),
+        "users": dict(parts.users),
+        "left_out_agents": plan.left_out,
+        "tasks": measured(answers, tasks, past, settings.reference, stream, settings.resamples),
+    }
+    return _write(plain(results), folder)
+
+
+def _questions(study: Study, settings: OfflineConfig, parts: Split, history: Stage) -> tuple[dict[str, Task], Past]:
+    """The tasks, and what measures need of the days before.
+
+    Raises:
+        InvalidInput: lists are longer than there is to choose from.
+    """
+    records, _, asked = morning_of(study, history, settings.exclude_seen)
+    platform = Platform(records)
+    tasks = tasks_of(parts, platform, records.requests(asked, settings.top_k))
+    fewest = min(int(tasks["next_item"].num_candidates.min()), platform.clusters.num_clusters)
+    if settings.top_k > fewest:
+        expected = f"must be at most {fewest}, the clusters there are or the items that some user has left to be shown"
+        raise InvalidInput("offline.top_k", settings.top_k, expected)
+    return tasks, Past.of(parts, platform)
+
+
+def _facts(dataset: LoggedDataset, parts: Split) -> dict[str, Any]:
+    return {
+        "name": dataset.name,
+        "source": dataset.source,
+        "num_users": dataset.num_users,
+        "num_items": dataset.catalog.num_items,
+        "num_clusters": dataset.clusters.num_clusters,
+        "num_impressions": len(dataset.log),
+        "num_impressions_before": len(parts.history.log),
+        "first_day": int(dataset.log.day[0]),
+        "last_day": int(dataset.log.day[-1]),
+        "split_day": parts.day,
+        "left_out": dict(dataset.left_out),
+        "sha256": dataset_digest(dataset),
+    }
+
+
+def _described(config: DictConfig, settings: OfflineConfig) -> dict[str, Any]:
+    """What was done, not where and how; of the agents those that were asked."""
+    described: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    agents = {name: described["agents"][name] for name in settings.agents}
+    return {k: v for k, v in described.items() if k not in ("cache_dir", "runtime")} | {"agents": agents}
+
+
+def _write(results: dict[str, Any], folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "offline.json", results)
+    write_text(folder / "offline.md", as_markdown(results))
+    chosen = results["offline"]
+    figures = {
+        name: prediction_figure(of_task, TITLES[name], chosen["top_k"], chosen["reference"])
+        for name, of_task in results["tasks"].items()
+        if of_task["agents"]
+    }
+    for name, figure in figures.items():
+        save_figure(figure, folder / "figures", name)
+    return write_offline_page(results, figures, folder / "offline.html")
+
+
+@hydra.main(version_base="1.3", config_path="pkg://conf", config_name="offline")
+def _task(config: DictConfig) -> None:
+    with clear_errors("offline"):
+        page = offline(config, Path(HydraConfig.get().runtime.output_dir))
+        print(f"report: {page.resolve()}")
+
+
+def main() -> None:
+    """Entry point of the command."""
+    run_command("offline", _task)
+
+
+if __name__ == "__main__":
+    main()
