@@ -20,6 +20,7 @@ from experiments.fitting.fitting import Fit, fit, target_of
 from experiments.fitting.lives import POLICIES, PRODUCTION, Lives, Setting
 from experiments.fitting.observation import LEAST_DAYS, LEAST_USERS, observed_dataset
 from experiments.fitting.report import Source, write_fit
+from experiments.fitting.search import least_evaluations
 from experiments.stages import check_cache_dir
 from experiments.study import build_agent
 from experiments.workers import pool_of
@@ -27,7 +28,7 @@ from sim.config import WorldConfig, from_mapping
 from sim.errors import InvalidInput
 from sim.random import RandomStream
 
-_LEAST = {"users": LEAST_USERS, "days": LEAST_DAYS, "items": 50, "evaluations": 1, "worlds": 2, "bootstrap": 10}
+_LEAST = {"users": LEAST_USERS, "days": LEAST_DAYS, "items": 50, "search_worlds": 1, "worlds": 2, "bootstrap": 10}
 _NUMBERS = ("tolerance", "most_steps", "pull")
 
 
@@ -62,8 +63,12 @@ def check_fitting(config: DictConfig) -> Fitting:
     """
     plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     settings, workers = plain["fit"], plain["runtime"]["workers"]
+    world = from_mapping(WorldConfig, plain["world"], "world")
+    least_points = least_evaluations(len(check_constants(settings["constants"], world)))
     whole = [("seed", plain["seed"], 0), ("runtime.workers", workers, 1)]
-    for entry, value, least in whole + [(f"fit.{name}", settings[name], least) for name, least in _LEAST.items()]:
+    whole += [(f"fit.{name}", settings[name], least) for name, least in _LEAST.items()]
+    whole.append(("fit.evaluations", settings["evaluations"], least_points))  # three a constant, and two
+    for entry, value, least in whole:
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise InvalidInput(entry, value, f"must be a whole number, at least {least}")
     for name in _NUMBERS:
@@ -73,11 +78,6 @@ def check_fitting(config: DictConfig) -> Fitting:
     if settings["policy"] not in (*POLICIES, PRODUCTION):
         expected = f"must be one of {', '.join((*POLICIES, PRODUCTION))}"
         raise InvalidInput("fit.policy", settings["policy"], expected)
-    world = from_mapping(WorldConfig, plain["world"], "world")
-    least = 2 * len(check_constants(settings["constants"], world)) + 2
-    if settings["evaluations"] < least:
-        expected = f"must be at least {least}: two for each constant of fit.constants, and two"
-        raise InvalidInput("fit.evaluations", settings["evaluations"], expected)
     if settings["dataset"] is None:
         raise InvalidInput("fit.dataset", None, "must be the folder of a logged data set, with its dataset.json")
     if settings["policy"] == PRODUCTION:
@@ -108,7 +108,7 @@ def run_fit(fitting: Fitting, folder: Path) -> Path:
     setting = Setting(
         settings["policy"], fitting.production, seen.num_days, seen.has_watch, seen.has_negatives, fitting.cache_dir
     )
-    total = settings["evaluations"] + 2 * settings["worlds"]
+    total = settings["evaluations"] * settings["search_worlds"] + 2 * settings["worlds"]
     with _pool(fitting.workers) as pool, tqdm(total=total, desc="fit", unit="life", dynamic_ncols=True) as bar:
         found: Fit = fit(
             target,
@@ -117,6 +117,7 @@ def run_fit(fitting: Fitting, folder: Path) -> Path:
             constants,
             Lives(setting, pool, bar.update),
             seed=fitting.seed,
+            search_worlds=settings["search_worlds"],
             worlds=settings["worlds"],
             budget=settings["evaluations"],
             most_steps=float(settings["most_steps"]),

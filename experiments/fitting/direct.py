@@ -1,4 +1,4 @@
-"""Constants that a log tells without a simulation: how often people come, how long videos are, and how much there is."""
+"""What a log tells without a simulation: how often people come, how long videos are, and how much there is."""
 
 from dataclasses import asdict, replace
 
@@ -75,7 +75,7 @@ def direct_constants(world: WorldConfig, data: LoggedDataset, seen: Observation)
     """
     found: dict[str, float] = {}
     days = np.bincount(Visits.of(seen).user)
-    fitted = activity_of_days(days[days > 0], seen.num_days)
+    fitted = activity_of_days(days[days > 0].astype(np.float64), seen.num_days)
     if fitted is not None:
         found["population.activity_mean"], found["population.activity_sd"] = fitted
     if seen.has_watch:

@@ -102,18 +102,18 @@ def target_of(data: LoggedDataset, seen: Observation, draws: int, stream: Random
 
 
 def scale_of(target: Target, lives: list[Statistics]) -> FloatArray:
-    """(K,) standard error of the difference between a log and a simulated one of the same constants.
+    """(K,) standard error of the difference between a log and one simulated world of the same constants.
 
-    scale^2 = e^2 + max(e, w)^2 + (``LEAST_ERROR`` m)^2: e the log's bootstrap error, m its value, and w the standard
-    deviation over ``lives`` of one world under several seeds. A life varies by its users, as the log does, and by
-    its world, which no bootstrap of a log's users shows.
+    scale^2 = 2 max(e, w)^2 + (``LEAST_ERROR`` m)^2: m the log's value, e its bootstrap error, which knows its users
+    alone, and w the standard deviation over ``lives`` of one world under several seeds, which vary by their users and
+    by their items, trends and production as well. Twice, as both sides have it.
     """
     scale = []
     for name in target.names:
         error, value = target.error[name] or 0.0, target.logged[name] or 0.0
         values = np.array([life[name] for life in lives if life[name] is not None], np.float64)
         world = float(values.std(ddof=1)) if len(values) > 1 else 0.0
-        scale.append(np.sqrt(error**2 + max(error, world) ** 2 + (LEAST_ERROR * value) ** 2))
+        scale.append(np.sqrt(2 * max(error, world) ** 2 + (LEAST_ERROR * value) ** 2))
     return np.array(scale)
 
 
@@ -128,7 +128,7 @@ def differences(target: Target, scale: FloatArray, life: Statistics) -> FloatArr
 
 
 def distances(off: FloatArray) -> FloatArray:
-    """(W,) root mean square of differences (W, K): 1 is what another world of the same constants is expected to have."""
+    """(W,) root mean square of differences (W, K): 1 is to be expected of the same constants."""
     return np.asarray(np.sqrt((off**2).mean(axis=1)))
 
 
@@ -139,6 +139,7 @@ def fit(
     constants: tuple[Constant, ...],
     lives: LivesOf,
     seed: int,
+    search_worlds: int,
     worlds: int,
     budget: int,
     most_steps: float,
@@ -149,33 +150,37 @@ def fit(
 
         min over x of  sum_k [(m_k(x) - m_k) / scale_k]^2 + sum_j (x_j / pull)^2
 
-    m_k the log's statistics, m_k(x) those of one simulated world of the same size, all lives of the search under one
-    seed, so that worlds differ by their constants and not by luck.
+    m_k the log's statistics, m_k(x) the mean of those of a few simulated worlds of the same size, whose seeds are the
+    same at every x, so that points differ by their constants and not by luck.
 
     Args:
         target: the log's statistics.
         before, start: the world as given, and with what is estimated directly.
         constants: what is searched for, from ``start``.
         lives: lives them.
-        seed: of the search; ``worlds`` seeds after it are for what is reported and for ``scale_of``.
-        worlds: W, at least 2.
-        budget: evaluations of the search at most.
+        seed: of the first world; worlds have consecutive ones.
+        search_worlds: S, that the search looks at.
+        worlds: W, at least 2, after those: for what is reported, and for ``scale_of``.
+        budget: points of the search at most.
         most_steps: how far constants may go.
         pull, tolerance: see ``search``.
     """
-    seeds = range(seed + 1, seed + 1 + worlds)
-    lives_before = lives([(before, each) for each in seeds])
+    searched = range(seed, seed + search_worlds)
+    others = range(seed + search_worlds, seed + search_worlds + worlds)
+    lives_before = lives([(before, each) for each in others])
     scale = scale_of(target, lives_before)
 
     def world_at(x: FloatArray) -> WorldConfig:
         return with_constants(start, values_at(constants, x))
 
     def off(points: list[FloatArray]) -> list[FloatArray]:
-        return [differences(target, scale, life) for life in lives([(world_at(x), seed) for x in points])]
+        found = lives([(world, each) for world in map(world_at, points) for each in searched])
+        rows = np.stack([differences(target, scale, life) for life in found])
+        return list(rows.reshape(len(points), search_worlds, -1))
 
     low, high = bounds_of(constants, most_steps)
     found = search(off, low, high, pull, budget, tolerance)
     fitted = world_at(found.x)
-    told = identify(found.jacobian, target.correlation, pull)
-    lives_after = lives([(fitted, each) for each in seeds])
+    told = identify(found.jacobians, target.correlation, pull)
+    lives_after = lives([(fitted, each) for each in others])
     return Fit(target, scale, before, start, fitted, constants, found, told, lives_before, lives_after)

@@ -53,7 +53,7 @@ class Source:
 def record(fit: Fit, source: Source) -> dict[str, Any]:
     """All that was found, as fit.json has it; docs/fit.md names the fields."""
     data, seen = source.data, source.seen
-    worlds = len(fit.lives_after)
+    first = source.seed + len(fit.found.jacobians)
     off = {"before": fit.differences(fit.lives_before), "after": fit.differences(fit.lives_after)}
     return dict(
         plain(
@@ -68,8 +68,9 @@ def record(fit: Fit, source: Source) -> dict[str, Any]:
                 },
                 "policy": source.policy,
                 "seed": source.seed,
-                "worlds": list(range(source.seed + 1, source.seed + 1 + worlds)),
+                "worlds": list(range(first, first + len(fit.lives_after))),
                 "search": {
+                    "worlds": list(range(source.seed, first)),
                     "evaluations": fit.found.evaluations,
                     "budget": source.budget,
                     "budget_spent": fit.found.spent,
@@ -148,8 +149,8 @@ def summary(found: dict[str, Any]) -> list[str]:
     distance, statistics, constants = found["distance"], found["statistics"], found["constants"]
     before, after = (distance[when]["mean"] for when in ("before", "after"))
     lines = [
-        f"Distance to the log: {before:.2f} standard errors before, {after:.2f} after, in {len(found['worlds'])} worlds "
-        "that the search did not see; 1 is what another world of the log's own constants would have."
+        f"Distance to the log: {before:.2f} standard errors before, {after:.2f} after, in {len(found['worlds'])} "
+        "worlds that the search did not see; 1 is what another world of the log's own constants would have."
     ]
     differing = [f"{row['title']} ({_signed(row['off_after'])})" for row in statistics.values() if row["differs"]]
     lines.append(
@@ -171,7 +172,7 @@ def summary(found: dict[str, Any]) -> list[str]:
     if missing:
         lines.append(f"This log does not tell: {'; '.join(missing)}.")
     if found["search"]["budget_spent"]:
-        lines.append(f"The search ended with its budget, {found['search']['budget']} worlds; more may come closer.")
+        lines.append(f"The search ended with its budget, {found['search']['budget']} points; more may come closer.")
     lines.append(
         f"Simulated logs were collected under {found['policy']!r}; if yours was not, constants make up for it."
     )

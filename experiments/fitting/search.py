@@ -9,10 +9,10 @@ from scipy.optimize import least_squares
 from sim.arrays import FloatArray
 
 Differences = Callable[[list[FloatArray]], list[FloatArray]]
-"""Takes steps (p,) of several worlds, gives each one's differences (K,) to the log, in standard errors."""
+"""Takes points (p,), gives the differences (S, K) to the log of each one's S worlds, in standard errors."""
 
-STEP = 0.5
-"""Steps that constants are moved by to see what follows: well above what chance in a life moves."""
+STEP = 1.0
+"""Steps that a constant is moved by to see what follows: less would drown in the chance of a life."""
 
 _TRIES = 6  # evaluations between two fresh Jacobians
 
@@ -23,40 +23,63 @@ class Found:
 
     Attributes:
         x: (p,) steps from the start.
-        differences: (K,) at x.
-        jacobian: (K, p) of the differences at x.
-        evaluations: worlds that were lived for it, those for ``jacobian`` included.
+        differences: (K,) at x, the mean over worlds.
+        jacobians: (S, K, p) of each world's differences at x.
+        evaluations: points at which worlds were lived, those for ``jacobians`` included.
         spent: whether the budget ended it, rather than a round without a gain.
     """
 
     x: FloatArray
     differences: FloatArray
-    jacobian: FloatArray
+    jacobians: FloatArray
     evaluations: int
     spent: bool
 
 
 @dataclass
-class _Worlds:
-    """Evaluations so far, each once, with a weak pull of each constant towards its start as one more difference."""
+class _Points:
+    """Points tried so far, each once."""
 
     differences: Differences
     pull: float
+    low: FloatArray
+    high: FloatArray
     known: dict[bytes, FloatArray] = field(default_factory=dict)
 
-    def at(self, points: list[FloatArray]) -> list[FloatArray]:
-        """(K + p,) of each point (p,)."""
+    def worlds(self, points: list[FloatArray]) -> list[FloatArray]:
+        """(S, K) of each point (p,)."""
         points = [np.round(x, 6) + 0.0 for x in points]  # a millionth of a step off an end is at it; no -0
         new = list({x.tobytes(): x for x in points if x.tobytes() not in self.known}.values())
         for x, found in zip(new, self.differences(new) if new else [], strict=True):
-            self.known[x.tobytes()] = np.concatenate([found, x / self.pull])
+            self.known[x.tobytes()] = found
         return [self.known[x.tobytes()] for x in points]
 
-    def jacobian(self, x: FloatArray, high: FloatArray) -> FloatArray:
-        """(K + p, p) by one-sided differences of ``STEP``, away from the upper ends (p,)."""
-        moves = np.where(x + STEP <= high, STEP, -STEP)
-        here, *there = self.at([x, *(x + move * unit for move, unit in zip(moves, np.eye(len(x)), strict=True))])
+    def at(self, x: FloatArray) -> FloatArray:
+        """(K + p,) the mean over worlds, and each constant's weak pull to its start as one more difference."""
+        return self._pulled(x, self.worlds([x])[0])
+
+    def _pulled(self, x: FloatArray, found: FloatArray) -> FloatArray:
+        return np.concatenate([found.mean(axis=0), x / self.pull])
+
+    def jacobian(self, x: FloatArray) -> FloatArray:
+        """(K + p, p) by one-sided differences of ``STEP``, away from the upper ends."""
+        moves = np.where(x + STEP <= self.high, STEP, -STEP)
+        points = [x, *(x + move * unit for move, unit in zip(moves, np.eye(len(x)), strict=True))]
+        here, *there = [self._pulled(at, found) for at, found in zip(points, self.worlds(points), strict=True)]
         return np.stack([(moved - here) / move for moved, move in zip(there, moves, strict=True)], axis=1)
+
+    def jacobians(self, x: FloatArray) -> FloatArray:
+        """(S, K, p) by differences between ``STEP`` below and above, or the ends of the range."""
+        above, below = np.minimum(x + STEP, self.high), np.maximum(x - STEP, self.low)
+        ends = [np.where(np.arange(len(x)) == k, end, x) for end in (above, below) for k in range(len(x))]
+        found = np.stack(self.worlds(ends))  # (2 p, S, K)
+        slopes = (found[: len(x)] - found[len(x) :]) / (above - below)[:, None, None]
+        return np.asarray(slopes.transpose(1, 2, 0))
+
+
+def least_evaluations(num_constants: int) -> int:
+    """The smallest budget: the start, a Jacobian, a step, and both sides of every constant where it leads."""
+    return 2 + 3 * num_constants
 
 
 def search(
@@ -77,48 +100,44 @@ def search(
         differences: see ``Differences``.
         low, high: (p,) ends of the range; 0, the start, lies within.
         pull: steps at which a constant's own square is 1: what nothing tells stays where it was.
-        budget: evaluations at most, at least 2 p + 2: those of the last Jacobian are counted in.
+        budget: points at most, at least ``least_evaluations``; those of the last Jacobians are counted in.
         tolerance: a share.
     """
-    worlds = _Worlds(differences, pull)
+    points = _Points(differences, pull, low, high)
     num = len(low)
-    x = np.zeros(num)
-    current = worlds.at([x])[0]
-    spent = True
-    while len(worlds.known) + 2 * num + 1 <= budget:  # a Jacobian, a step, and a Jacobian where the step leads
-        before = float(current @ current)
-        tries = min(budget - len(worlds.known) - 2 * num, _TRIES)
-        x = _round(worlds, x, low, high, tries)
-        current = worlds.at([x])[0]
-        if before - float(current @ current) < tolerance * before:
+    x: FloatArray = np.zeros(num, np.float64)
+    loss, spent = float((points.at(x) ** 2).sum()), True
+    while len(points.known) + 3 * num + 1 <= budget:
+        x = _round(points, x, min(budget - len(points.known) - 3 * num, _TRIES))
+        before, loss = loss, float((points.at(x) ** 2).sum())
+        if before - loss < tolerance * before:
             spent = False
             break
-    jacobian = worlds.jacobian(x, high)
-    count = len(current) - num
-    return Found(x, current[:count], jacobian[:count], len(worlds.known), spent)
+    jacobians = points.jacobians(x)
+    return Found(x, points.worlds([x])[0].mean(axis=0), jacobians, len(points.known), spent)
 
 
-def _round(worlds: _Worlds, x: FloatArray, low: FloatArray, high: FloatArray, tries: int) -> FloatArray:
+def _round(points: _Points, x: FloatArray, tries: int) -> FloatArray:
     """One round of ``search`` from x (p,): the best point (p,) that it came to."""
-    last = {"x": x, "r": worlds.at([x])[0], "jacobian": worlds.jacobian(x, high)}
+    last = {"x": x, "differences": points.at(x), "jacobian": points.jacobian(x)}
 
     def broyden(at: FloatArray) -> FloatArray:
         moved = at - last["x"]
         if moved @ moved > 0:
-            now = worlds.at([at])[0]
-            miss = now - last["r"] - last["jacobian"] @ moved
+            now = points.at(at)
+            miss = now - last["differences"] - last["jacobian"] @ moved
             last["jacobian"] = last["jacobian"] + np.outer(miss, moved) / (moved @ moved)
-            last["x"], last["r"] = at.copy(), now
+            last["x"], last["differences"] = at.copy(), now
         return last["jacobian"]
 
     found = least_squares(
-        lambda at: worlds.at([at])[0],
+        points.at,
         x,
         broyden,
-        bounds=(low, high),
+        bounds=(points.low, points.high),
         max_nfev=tries + 1,  # the start is known
         xtol=0.02,
         ftol=1e-3,
         gtol=None,
     )
-    return np.round(found.x, 6)
+    return np.asarray(np.round(found.x, 6), np.float64)

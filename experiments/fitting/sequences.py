@@ -48,8 +48,8 @@ def satiation(seen: Observation) -> dict[str, float | None]:
         satiation_carry = slope of y on x within user and cluster / mean y,      0 without satiation.
 
     Past feedback decides what is shown next, which biases the slope (Nickell 1981, "Biases in dynamic models with
-    fixed effects"); a simulated log under a like policy has that bias too. Units: ratio; share of the rate per unit of x.
-    After Gao et al. (2023, "CIRS": satisfaction falls with recent exposure to the category); the forms are our choice.
+    fixed effects"); a simulated log under a like policy has that bias too. Units: ratio; share of the rate per unit
+    of x. After Gao et al. (2023, "CIRS": satisfaction falls with recent exposure to the category); the forms are ours.
     """
     if not seen.has_negatives or not len(seen.log):
         return {}

@@ -8,13 +8,12 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from experiments.certificate.consumption import zipf_exponent
 from experiments.fitting.observation import Observation
 from experiments.fitting.sequences import discovery, ratio, satiation, transitions, within_slope
 from experiments.metrics import gini
-from sim.arrays import FloatArray, IntArray
+from sim.arrays import BoolArray, FloatArray, IntArray
 
 Statistics = dict[str, float | None]
 
@@ -94,23 +93,23 @@ class Visits:
     user: IntArray
     day: IntArray
     impressions: IntArray
-    positives: FloatArray
+    positives: IntArray
 
     @staticmethod
     def of(seen: Observation) -> "Visits":
         """The visits of an observation."""
         days = seen.num_days + 1  # one that nobody can come on, so that the last day has no next one
         key, place, count = np.unique(seen.log.user * days + seen.log.day, return_inverse=True, return_counts=True)
-        positives = np.bincount(place, seen.log.positive, minlength=len(key))
+        positives = np.bincount(place[seen.log.positive], minlength=len(key))
         return Visits(key, key // days, key % days, count, positives)
 
     @property
-    def returned(self) -> npt.NDArray[np.bool_]:
+    def returned(self) -> BoolArray:
         """(V,) whether the user came on the next day as well."""
         return np.isin(self.key + 1, self.key)
 
 
-def _quantiles(name: str, values: npt.NDArray[np.generic], at: tuple[int, ...]) -> Statistics:
+def _quantiles(name: str, values: FloatArray | IntArray, at: tuple[int, ...]) -> Statistics:
     if not len(values):
         return {}
     return {f"{name}_{q}": float(np.percentile(values, q)) for q in at}
