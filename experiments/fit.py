@@ -64,7 +64,7 @@ def check_fitting(config: DictConfig) -> Fitting:
     plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     settings, workers = plain["fit"], plain["runtime"]["workers"]
     world = from_mapping(WorldConfig, plain["world"], "world")
-    least_points = least_evaluations(len(check_constants(settings["constants"], world)))
+    least_points = least_evaluations(len(check_constants(settings["constants"], settings["only"], world)))
     whole = [("seed", plain["seed"], 0), ("runtime.workers", workers, 1)]
     whole += [(f"fit.{name}", settings[name], least) for name, least in _LEAST.items()]
     whole.append(("fit.evaluations", settings["evaluations"], least_points))  # three a constant, and two
@@ -103,7 +103,7 @@ def run_fit(fitting: Fitting, folder: Path) -> Path:
     before = sized(fitting.world, data, seen, settings["items"])
     direct = direct_constants(before, data, seen)
     start = with_constants(before, direct)
-    constants = check_constants(settings["constants"], start)
+    constants = check_constants(settings["constants"], settings["only"], start)
     target = target_of(data, seen, settings["bootstrap"], stream)
     setting = Setting(
         settings["policy"], fitting.production, seen.num_days, seen.has_watch, seen.has_negatives, fitting.cache_dir

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,11 +66,17 @@ class Constant:
         return max(-most, self.steps(self.low)), min(most, high)
 
 
-def check_constants(mapping: Any, world: WorldConfig) -> tuple[Constant, ...]:
+def check_constants(mapping: Any, only: Any, world: WorldConfig) -> tuple[Constant, ...]:
     """Build the constants from ``fit.constants``, ``{"response": {"intercept": {"add": 0.5}}}``, starting at ``world``.
 
+    Args:
+        mapping: each constant's scale and step, by group and entry.
+        only: ``fit.only``, a list of names such as ``response.intercept``; None for all.
+        world: where they start.
+
     Raises:
-        InvalidInput: an unknown entry or scale, a step that is none, or a start from which the scale leads nowhere.
+        InvalidInput: a name that is none of them, an unknown entry or scale, a step that is none, or a start from
+            which the scale leads nowhere.
     """
     expected = "must name constants to search for by group and entry, such as {response: {intercept: {add: 0.5}}}"
     if not isinstance(mapping, Mapping):
@@ -82,7 +88,15 @@ def check_constants(mapping: Any, world: WorldConfig) -> tuple[Constant, ...]:
         constants += [_constant(str(group), str(name), entry, world) for name, entry in entries.items()]
     if not constants:
         raise InvalidInput("fit.constants", dict(mapping), expected)
-    return tuple(constants)
+    if only is None:
+        return tuple(constants)
+    known = {each.name: each for each in constants}
+    if not isinstance(only, Sequence) or isinstance(only, str) or not only or len(set(only)) < len(only):
+        raise InvalidInput("fit.only", only, "must be a list of different names such as [response.intercept], or null")
+    for name in only:
+        if name not in known:
+            raise InvalidInput("fit.only", name, f"must be one of fit.constants: {', '.join(known)}")
+    return tuple(known[name] for name in only)
 
 
 def _constant(group: str, name: str, entry: Any, world: WorldConfig) -> Constant:
