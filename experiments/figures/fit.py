@@ -11,6 +11,7 @@ from experiments.figures.axes import COLOURS, signed
 from experiments.figures.files import STYLE
 
 _BEFORE, _AFTER = COLOURS[0], COLOURS[1]
+_TICKS = (-50, -20, -10, -5, -2, -1, 0, 1, 2, 5, 10, 20, 50)
 _EXACT = 2.0  # standard errors up to which the scale is linear; beyond, logarithmic
 
 
@@ -27,7 +28,7 @@ def fit_figure(found: dict[str, Any]) -> Figure:
         left, right = figure.subplots(1, 2, width_ratios=(1.35, 1))
         _statistics(left, rows)
         _constants(right, found["constants"])
-        figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+        figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
     return figure
 
 
@@ -41,7 +42,10 @@ def _statistics(axes: Axes, rows: list[dict[str, Any]]) -> None:
         axes.hlines(y, low, high, color=colour, linewidth=1.1, zorder=2)
         axes.plot(middle, y, mark, color=colour, markersize=4, zorder=3, label=f"{when} the fit")
     axes.set_xscale("symlog", linthresh=_EXACT)
-    axes.set_xlabel("simulated \N{MINUS SIGN} logged (standard errors)", fontsize=8)
+    low, high = axes.get_xlim()
+    axes.set_xticks([at for at in _TICKS if low <= at <= high])
+    axes.minorticks_off()
+    axes.set_xlabel("simulated \N{MINUS SIGN} logged\n(standard errors)", fontsize=8)
     signed(axes, "x")
     _name_rows(axes, [row["title"] for row in rows])
 
@@ -63,7 +67,7 @@ def _constants(axes: Axes, constants: dict[str, Any]) -> None:
             linestyle="solid" if told else "dotted",
         )
         axes.plot(row["steps"], place, "D", color=_AFTER, markersize=4, fillstyle="full" if told else "none")
-    axes.set_xlabel("steps from the start (hollow: not identified)", fontsize=8)
+    axes.set_xlabel("steps from the start\n(hollow: not identified)", fontsize=8)
     signed(axes, "x")
     _name_rows(axes, [name.partition(".")[2] for name in constants])
 

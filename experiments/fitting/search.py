@@ -87,9 +87,9 @@ def search(
 ) -> Found:
     """Minimise the sum of squared differences, and of squares of x / ``pull``, over low <= x <= high.
 
-    Rounds of least squares in a rectangular trust region (Voglis and Lagaris 2004; ``scipy``'s "dogbox"). A round
-    begins with a Jacobian by differences, p evaluations, and goes on with Broyden's update of it (1965, "A class of
-    methods for solving nonlinear simultaneous equations"), none:
+    Rounds of trust-region least squares (Branch, Coleman and Li 1999; ``scipy``'s "trf"), whose steps grow shorter
+    towards the ends. A round begins with a Jacobian by differences, p evaluations, and goes on with Broyden's update
+    of it (1965, "A class of methods for solving nonlinear simultaneous equations"), none:
 
         J <- J + (dr - J dx) dx' / (dx' dx).
 
@@ -135,8 +135,6 @@ def _round(points: _Points, x: FloatArray, tries: int) -> FloatArray:
         x,
         broyden,
         bounds=(points.low, points.high),
-        x_scale=2.0,  # the first step is as many steps long at most
-        method="dogbox",  # steps are whole ones however near an end is; the pull keeps the rank
         max_nfev=tries + 1,  # the start is known
         xtol=0.02,
         ftol=1e-3,
