@@ -155,15 +155,13 @@ def fit(
 
     Args:
         target: the log's statistics.
-        before, start: the world as given, and with what is estimated directly.
-        constants: what is searched for, from ``start``.
-        lives: lives them.
+        before, start: the world as given, and with what is estimated directly; the search begins there.
+        constants, lives: what is searched for, and who lives the worlds.
         seed: of the first world; worlds have consecutive ones.
         search_worlds: S, that the search looks at.
         worlds: W, at least 2, after those: for what is reported, and for ``scale_of``.
-        budget: points of the search at most.
+        budget, pull, tolerance: see ``search``.
         most_steps: how far constants may go.
-        pull, tolerance: see ``search``.
     """
     searched = range(seed, seed + search_worlds)
     others = range(seed + search_worlds, seed + search_worlds + worlds)

@@ -160,8 +160,7 @@ def summary(found: dict[str, Any]) -> list[str]:
     )
     vague = [name for name, row in constants.items() if not row["identified"]]
     lines.append(
-        f"Not identified by this log (standard error of a step or more), hence near where they started: "
-        f"{', '.join(vague)}."
+        f"Not identified by this log (standard error of a step or more; their values mean little): {', '.join(vague)}."
         if vague
         else "All constants that were searched for are identified: standard errors below one step."
     )
