@@ -1,0 +1,132 @@
+"""Simulated lives, a cached stage each: a world lives under a policy, and the statistics of its log are kept."""
+
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from experiments.certificate.life import SLOTS, WARM_UP_DAYS, lived, warmed_up
+from experiments.certificate.policies import Greedy, Popular, Random
+from experiments.fitting.observation import Observation, observed
+from experiments.fitting.statistics import Statistics, statistics
+from experiments.pipeline import RECOMMENDERS, burn_in, cluster
+from experiments.plugins import outside_digests
+from experiments.protocol import CONTROL, ExperimentConfig
+from experiments.stages import run_stage
+from experiments.study import Runtime, Study
+from sim.authored import authored_digest
+from sim.config import WorldConfig
+from sim.files import write_json
+from sim.log import InteractionLog
+from sim.random import RandomStream
+from sim.world import World
+
+PRODUCTION = "production"
+POLICIES: dict[str, type[Random]] = {policy.name: policy for policy in (Greedy, Popular, Random)}
+"""Cheap logging policies, the certificate's; ``PRODUCTION`` is the config's recommender, retrained every day."""
+
+_CODE = (
+    "sim",
+    "agents/novelty.py",
+    "experiments/metrics.py",
+    "experiments/impressions.py",
+    "experiments/fitting/observation.py",
+    "experiments/fitting/statistics.py",
+    "experiments/fitting/sequences.py",
+    "experiments/fitting/lives.py",
+    *(f"experiments/certificate/{name}.py" for name in ("slates", "policies", "life", "consumption")),
+)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all simulated lives of a fit have in common.
+
+    Attributes:
+        policy: a name of ``POLICIES``, or ``PRODUCTION``.
+        production: its config.
+        num_days: days that are looked at, after a warm-up of ``WARM_UP_DAYS``.
+        has_watch, has_negatives: what the user's log has.
+        cache_dir: where stages live.
+    """
+
+    policy: str
+    production: dict[str, Any]
+    num_days: int
+    has_watch: bool
+    has_negatives: bool
+    cache_dir: Path
+
+
+def simulated(setting: Setting, world: WorldConfig, seed: int) -> Observation:
+    """Let a world live its warm-up and its days under the policy, and look at its days as at the user's log."""
+    if setting.policy == PRODUCTION:
+        study = _study(setting, world, seed)
+        clustered = cluster(study, burn_in(study))
+        log = InteractionLog.read(clustered.folder / "log.parquet")
+    else:
+        stream = RandomStream(seed, "fit")
+        warm = warmed_up(World(world, seed), stream)
+        log = lived(warm, POLICIES[setting.policy], setting.num_days, stream).log
+    return observed(
+        log, world.num_users, world.clusters.level_2, setting.num_days, setting.has_watch, setting.has_negatives
+    )
+
+
+def _study(setting: Setting, world: WorldConfig, seed: int) -> Study:
+    """Production alone, from a cold start; its first days are the warm-up."""
+    experiment = ExperimentConfig((CONTROL,), CONTROL, CONTROL, WARM_UP_DAYS + setting.num_days, 1, SLOTS, 1, "twins")
+    return Study(seed, world, experiment, setting.production, {}, setting.cache_dir, Runtime(1, 1))
+
+
+def life(setting: Setting, world: WorldConfig, seed: int) -> Statistics:
+    """The statistics of a simulated life, from the cache if it has been lived before."""
+
+    def make(folder: Path) -> None:
+        write_json(folder / "statistics.json", statistics(simulated(setting, world, seed)))
+
+    produced = setting.policy == PRODUCTION
+    config = {
+        "world": {**asdict(world), "taxonomy": authored_digest(world.taxonomy)},
+        "seed": seed,
+        "policy": setting.policy,
+        "production": setting.production if produced else None,
+        "plugins": outside_digests(setting.production) if produced else None,
+        "days": setting.num_days,
+        "has": [setting.has_watch, setting.has_negatives],
+    }
+    code = (*_CODE, *RECOMMENDERS) if produced else _CODE
+    stage = run_stage(setting.cache_dir, "fit-life", make, config=config, inputs=[], code=code)
+    content: Statistics = json.loads((stage.folder / "statistics.json").read_text(encoding="utf-8"))
+    return content
+
+
+@dataclass(frozen=True)
+class Lives:
+    """Lives many lives, side by side if there is a pool.
+
+    Attributes:
+        setting: what they have in common.
+        pool: of worker processes; None lives one after another.
+        tick: called after each life.
+    """
+
+    setting: Setting
+    pool: ProcessPoolExecutor | None
+    tick: Callable[[], object]
+
+    def __call__(self, worlds: Sequence[tuple[WorldConfig, int]]) -> list[Statistics]:
+        """The statistics of each world and seed, in their order."""
+        found = []
+        if self.pool is None:
+            for world, seed in worlds:
+                found.append(life(self.setting, world, seed))
+                self.tick()
+            return found
+        jobs = [self.pool.submit(life, self.setting, world, seed) for world, seed in worlds]
+        for job in jobs:
+            found.append(job.result())
+            self.tick()
+        return found

@@ -1,0 +1,287 @@
+"""What a fit leaves behind: fit.json, fit.md, fit.html, the figure, and the world as a choice of ``world``."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from experiments.datasets.dataset import LoggedDataset
+from experiments.figures.files import save_figure, svg_source
+from experiments.figures.fit import fit_figure
+from experiments.fitting.constants import bounds_of
+from experiments.fitting.direct import constant_of
+from experiments.fitting.fitting import Fit, distances
+from experiments.fitting.observation import Observation
+from experiments.fitting.statistics import STATISTICS
+from experiments.html_page import write_page
+from experiments.inference.worlds import over_worlds
+from experiments.results import plain
+from experiments.tables import markdown
+from sim.config import WorldConfig
+from sim.files import write_json, write_text
+
+DIFFERS = 2.0
+"""Standard errors from which a statistic is said to differ."""
+
+SIZES = ("num_users", "num_items", "num_interests")
+NAME = "fitted"
+"""What the world is called: ``world=fitted``."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What was fitted to.
+
+    Attributes:
+        data: the data set.
+        seen: what was looked at of it.
+        policy: that simulated logs were collected under.
+        seed: of the search.
+        budget: evaluations that the search might have taken.
+        direct: constants that were estimated without a simulation.
+    """
+
+    data: LoggedDataset
+    seen: Observation
+    policy: str
+    seed: int
+    budget: int
+    direct: dict[str, float]
+
+
+def record(fit: Fit, source: Source) -> dict[str, Any]:
+    """All that was found, as fit.json has it; docs/fit.md names the fields."""
+    data, seen = source.data, source.seen
+    first = source.seed + len(fit.found.jacobians)
+    off = {"before": fit.differences(fit.lives_before), "after": fit.differences(fit.lives_after)}
+    return dict(
+        plain(
+            {
+                "dataset": {
+                    "name": data.name,
+                    "source": data.source,
+                    "users": seen.num_users,
+                    "days": seen.num_days,
+                    "impressions": len(seen.log),
+                    "has": {"watch": seen.has_watch, "negatives": seen.has_negatives},
+                },
+                "policy": source.policy,
+                "seed": source.seed,
+                "worlds": list(range(first, first + len(fit.lives_after))),
+                "search": {
+                    "worlds": list(range(source.seed, first)),
+                    "evaluations": fit.found.evaluations,
+                    "budget": source.budget,
+                    "budget_spent": fit.found.spent,
+                    "distance": float(distances(fit.found.differences[None])[0]),
+                },
+                "distance": {name: _mean(distances(each).tolist()) for name, each in off.items()},
+                "sizes": {name: getattr(fit.fitted, name) for name in SIZES},
+                "constants": _constants(fit),
+                "direct": {
+                    name: {"before": constant_of(fit.before, name), "estimate": value}
+                    for name, value in source.direct.items()
+                },
+                "statistics": _statistics(fit, {name: each.mean(axis=0).tolist() for name, each in off.items()}),
+            }
+        )
+    )
+
+
+def _mean(values: list[float | None]) -> dict[str, Any]:
+    found = over_worlds(values)
+    return {"mean": found.mean, "low": found.low, "high": found.high, "by_world": list(found.by_world)}
+
+
+def _constants(fit: Fit) -> dict[str, Any]:
+    told, x = fit.identification, fit.found.x
+    low, high = told.interval(x)
+    least, most = bounds_of(fit.constants, float("inf"))
+    rows = {}
+    for place, constant in enumerate(fit.constants):
+        ends = [constant.value(float(each[place])) for each in (low, high)]
+        rows[constant.name] = {
+            "before": constant_of(fit.before, constant.name),
+            "start": constant.start,
+            "fitted": constant_of(fit.fitted, constant.name),
+            "low": ends[0],
+            "high": ends[1],
+            "scale": constant.scale,
+            "step": constant.step,
+            "steps": float(x[place]),
+            "error_steps": float(told.error[place]),
+            "identified": bool(told.identified[place]),
+            "rise_alone": float(told.alone[place]),
+            "rise_refitted": float(told.refitted[place]),
+            "goes_with": fit.constants[int(told.like[place])].name,
+            "correlation": float(told.correlation[place]),
+            "at_limit": bool(min(x[place] - least[place], most[place] - x[place]) < 1e-3),
+        }
+    return rows
+
+
+def _statistics(fit: Fit, off: dict[str, list[float]]) -> dict[str, Any]:
+    place = {name: k for k, name in enumerate(fit.target.names)}
+    rows = {}
+    for each in STATISTICS:
+        name, k = each.name, place.get(each.name)
+        after = None if k is None else off["after"][k]
+        rows[name] = {
+            "group": each.group,
+            "title": each.title,
+            "unit": each.unit,
+            "fitted": k is not None,
+            "logged": fit.target.logged[name],
+            "error": fit.target.error[name],
+            "scale": None if k is None else float(fit.scale[k]),
+            "before": _mean([life[name] for life in fit.lives_before]),
+            "after": _mean([life[name] for life in fit.lives_after]),
+            "off_before": None if k is None else off["before"][k],
+            "off_after": after,
+            "differs": after is not None and abs(after) > DIFFERS,
+        }
+    return rows
+
+
+def summary(found: dict[str, Any]) -> list[str]:
+    """What one should know before using the world, in sentences."""
+    distance, statistics, constants = found["distance"], found["statistics"], found["constants"]
+    before, after = (distance[when]["mean"] for when in ("before", "after"))
+    lines = [
+        f"Distance to the log: {before:.2f} standard errors before, {after:.2f} after, in {len(found['worlds'])} "
+        "worlds that the search did not see; 1 is what another world of the log's own constants would have."
+    ]
+    differing = [f"{row['title']} ({_signed(row['off_after'])})" for row in statistics.values() if row["differs"]]
+    lines.append(
+        f"Still differ by more than {DIFFERS:g} standard errors: {'; '.join(differing)}."
+        if differing
+        else f"No fitted statistic differs by more than {DIFFERS:g} standard errors."
+    )
+    vague = [name for name, row in constants.items() if not row["identified"]]
+    lines.append(
+        f"Not identified by this log (standard error of a step or more; their values mean little): {', '.join(vague)}."
+        if vague
+        else "All constants that were searched for are identified: standard errors below one step."
+    )
+    ends = [name for name, row in constants.items() if row["at_limit"]]
+    if ends:
+        lines.append(f"At the end of what the world allows: {', '.join(ends)}.")
+    missing = [row["title"] for row in statistics.values() if row["logged"] is None]
+    if missing:
+        lines.append(f"This log does not tell: {'; '.join(missing)}.")
+    if found["search"]["budget_spent"]:
+        lines.append(f"The search ended with its budget, {found['search']['budget']} points; more may come closer.")
+    lines.append(
+        f"Simulated logs were collected under {found['policy']!r}; if yours was not, constants make up for it."
+    )
+    return lines
+
+
+def tables(found: dict[str, Any]) -> dict[str, tuple[list[str], list[list[str]]]]:
+    """Heads and rows of the constants' and the statistics' tables."""
+    heads = [
+        "constant",
+        "before",
+        "start",
+        "fitted",
+        "95 % interval",
+        "rise, alone",
+        "rise, others refitted",
+        "identified",
+    ]
+    constants = [
+        [
+            name,
+            _short(row["before"]),
+            _short(row["start"]),
+            _short(row["fitted"]),
+            f"[{_short(row['low'])}, {_short(row['high'])}]",
+            f"{row['rise_alone']:.3g}",
+            f"{row['rise_refitted']:.3g}",
+            "yes" if row["identified"] else f"no; goes with {row['goes_with']} ({row['correlation']:+.2f})",
+        ]
+        for name, row in found["constants"].items()
+    ]
+    for name, row in found["direct"].items():
+        if name not in found["constants"]:
+            estimate = _short(row["estimate"])
+            constants.append([name, _short(row["before"]), estimate, estimate, "from the log", "", "", "directly"])
+    columns = ["statistic", "unit", "logged", "standard error", "before", "off", "after", "off"]
+    statistics = [
+        [
+            row["title"],
+            row["unit"],
+            _short(row["logged"]),
+            _short(row["error"]),
+            _between(row["before"]),
+            _signed(row["off_before"]),
+            _between(row["after"]),
+            _signed(row["off_after"]),
+        ]
+        for row in found["statistics"].values()
+    ]
+    return {"constants": (heads, constants), "statistics": (columns, statistics)}
+
+
+def _short(value: float | None) -> str:
+    return "\N{EN DASH}" if value is None else f"{value:.3g}".replace("-", "\N{MINUS SIGN}")
+
+
+def _signed(value: float | None) -> str:
+    return "\N{EN DASH}" if value is None else f"{value:+.1f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _between(row: dict[str, Any]) -> str:
+    inside = "" if row["low"] is None else f" [{_short(row['low'])}, {_short(row['high'])}]"
+    return _short(row["mean"]) + inside
+
+
+def write_world(world: WorldConfig, found: dict[str, Any], folder: Path) -> Path:
+    """Write the world as ``world/fitted.yaml``, which ``--config-dir FOLDER world=fitted`` chooses in any command.
+
+    Returns:
+        The path.
+    """
+    content = asdict(world)
+    if world.clusters.level_2 == world.num_interests:
+        content["clusters"]["level_2"] = "${world.num_interests}"  # as in conf/world/base.yaml
+    data = found["dataset"]
+    vague = [name for name, row in found["constants"].items() if not row["identified"]]
+    lines = [
+        f"A world fitted to {data['name']!r}: {data['users']:,} users, {data['days']} days, {data['impressions']:,} "
+        "impressions.",
+        f"Distance {found['distance']['before']['mean']:.2f} before, {found['distance']['after']['mean']:.2f} after, "
+        f"under policy {found['policy']!r}; see fit.html.",
+        f"Searched for: {', '.join(found['constants'])}.",
+        f"Not identified: {', '.join(vague) or 'none'}.",
+    ]
+    head = "".join(f"# {' '.join(line.split())}\n" for line in lines)
+    (folder / "world").mkdir(parents=True, exist_ok=True)
+    path = folder / "world" / f"{NAME}.yaml"
+    write_text(path, head + yaml.safe_dump(content, sort_keys=False))
+    return path
+
+
+def write_fit(fit: Fit, source: Source, folder: Path) -> Path:
+    """Write everything into ``folder``, fit.json last; print the summary.
+
+    Returns:
+        The path of fit.html.
+    """
+    found = record(fit, source)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_world(fit.fitted, found, folder)
+    lines, named = summary(found), tables(found)
+    text = [f"# A world fitted to {found['dataset']['name']}\n\n", *(f"- {line}\n" for line in lines)]
+    for title, (heads, rows) in named.items():
+        text.append(f"\n## {title.capitalize()}\n\n{markdown(heads, rows, names=2 if title == 'statistics' else 1)}")
+    write_text(folder / "fit.md", "".join(text))
+    figure = fit_figure(found)
+    save_figure(figure, folder / "figures", "fit")
+    content = {"found": found, "summary": lines, "tables": named, "source": svg_source(figure), "differs": DIFFERS}
+    page = write_page("fit.html.j2", content, folder / "fit.html")
+    write_json(folder / "fit.json", found)
+    for line in lines:
+        print(line)
+    return page
