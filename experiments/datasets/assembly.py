@@ -116,18 +116,8 @@ def assemble(
     Raises:
         InvalidInput: no row is left.
     """
-    once = _counted(first_of_each(items.number), "items that stand twice", left_out)
-    items = items.where(np.flatnonzero(once))
-    items = items.where(np.argsort(items.number))
-    place = _place(rows.item, items.number)
-    known = _counted(place >= 0, "rows of items that the source does not describe", left_out)
-    tagged = pc.fill_null(pc.not_equal(items.tags, ""), False).to_numpy(zero_copy_only=False)
-    filed = known.copy()
-    filed[known] = _counted(tagged[place[known]], "rows of items without a category", left_out)
-    rows, place = rows.where(filed), place[filed]
-    request = np.zeros(len(place), np.int64) if rows.request is None else rows.request
-    once = _counted(first_of_each(rows.user, rows.time, request, place), "rows that stand twice", left_out)
-    rows, place = rows.where(once), place[once]
+    items = _described(items, left_out)
+    rows, place = _usable(rows, items, left_out)
     if not len(place):
         told = ", ".join(f"{count:,} {reason}" for reason, count in left_out.items() if count)
         raise InvalidInput("dataset.source", source, f"no row of the log can be used; left out were {told or 'none'}")
@@ -152,6 +142,26 @@ def assemble(
         user_id=_named(user_number, names.user),
         item_id=_named(items.number, names.item),
     )
+
+
+def _described(items: SourceItems, left_out: Counter[str]) -> SourceItems:
+    """Each item once, in the order of its number."""
+    once = _counted(first_of_each(items.number), "items that stand twice", left_out)
+    items = items.where(np.flatnonzero(once))
+    return items.where(np.argsort(items.number))
+
+
+def _usable(rows: SourceRows, items: SourceItems, left_out: Counter[str]) -> tuple[SourceRows, IntArray]:
+    """The rows that can be used, and where their items (R,) stand."""
+    place = _place(rows.item, items.number)
+    known = _counted(place >= 0, "rows of items that the source does not describe", left_out)
+    tagged = pc.fill_null(pc.not_equal(items.tags, ""), False).to_numpy(zero_copy_only=False)
+    filed = known.copy()
+    filed[known] = _counted(tagged[place[known]], "rows of items without a category", left_out)
+    rows, place = rows.where(filed), place[filed]
+    request = np.zeros(len(place), np.int64) if rows.request is None else rows.request
+    once = _counted(first_of_each(rows.user, rows.time, request, place), "rows that stand twice", left_out)
+    return rows.where(once), place[once]
 
 
 def _counted(kept: BoolArray, reason: str, left_out: Counter[str]) -> BoolArray:

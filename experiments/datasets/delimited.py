@@ -1,11 +1,12 @@
 """Delimited files of other people's data sets, read block by block: what cannot be read is counted."""
 
 import csv
+import io
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -31,12 +32,15 @@ class Layout:
         names: its columns, where the file has no line that names them.
         quoted: whether quotation marks enclose fields; elsewhere they are part of the text.
         encoding: of the text.
+        patchy: whether fields may hold line breaks, and characters that the encoding does not have, which are
+            replaced. Such a file is read at once.
     """
 
     delimiter: str = ","
     names: tuple[str, ...] = ()
     quoted: bool = True
     encoding: str = "utf8"
+    patchy: bool = False
 
 
 COMMAS = Layout()
@@ -91,14 +95,19 @@ def text_blocks(
 
     quote = '"' if layout.quoted else False
     with (
-        path.open("rb") as file,
+        _opened(path, layout) as file,
         tqdm(total=path.stat().st_size, unit="B", unit_scale=True, delay=2, desc=path.name) as bar,
     ):
         try:
             reader = pyarrow.csv.open_csv(
                 file,
                 pyarrow.csv.ReadOptions(block_size=_BLOCK, column_names=layout.names or None, encoding=layout.encoding),
-                pyarrow.csv.ParseOptions(delimiter=layout.delimiter, quote_char=quote, invalid_row_handler=skip),
+                pyarrow.csv.ParseOptions(
+                    delimiter=layout.delimiter,
+                    quote_char=quote,
+                    invalid_row_handler=skip,
+                    newlines_in_values=layout.patchy,
+                ),
                 pyarrow.csv.ConvertOptions(
                     column_types={name: pa.string() for name in columns},
                     include_columns=list(columns),
@@ -166,6 +175,12 @@ def read_texts(
     return {name: pa.concat_arrays([b[name] for b in blocks] or [pa.array([], pa.string())]) for name in columns}
 
 
+def _opened(path: Path, layout: Layout) -> BinaryIO:
+    if layout.patchy:
+        return io.BytesIO(path.read_bytes().decode(layout.encoding, "replace").encode(layout.encoding))
+    return path.open("rb")
+
+
 def _check_whole(path: Path) -> None:
     """Check that the last line is a whole one: all published files end with a line break."""
     try:
@@ -183,7 +198,7 @@ def _check_whole(path: Path) -> None:
 def _header(path: Path, layout: Layout) -> list[str]:
     with path.open("rb") as file:
         try:
-            line = file.readline().decode(layout.encoding).lstrip("\ufeff")
+            line = file.readline().decode(layout.encoding, "replace" if layout.patchy else "strict").lstrip("\ufeff")
         except UnicodeDecodeError as error:
             raise InvalidInput(str(path), str(error), "must be a readable text file") from None
     return next(csv.reader([line], delimiter=layout.delimiter))

@@ -19,6 +19,7 @@ FIRST_DAY = "2022-04-08"
 """On which day 0 of a log falls in formats that need dates; KuaiRand's first."""
 
 _STEPS = DAY // 1000
+_ROWS = 1_000_000  # turned into text at a time
 
 
 def clock(log: InteractionLog) -> IntArray:
@@ -52,13 +53,19 @@ def tag_codes(data: LoggedDataset, separator: str) -> Any:
 
 def write_csv(path: Path, columns: Mapping[str, Any]) -> None:
     """Write comma-separated values, quoted where they must be, first under a temporary name, then renamed."""
-    texts = []
-    for column in columns.values():
-        text = pc.cast(pa.array(column), pa.string())
-        quoted = pc.binary_join_element_wise('"', pc.replace_substring(text, '"', '""'), '"', "")
-        texts.append(pc.if_else(pc.match_substring_regex(text, '[",\n]'), quoted, text))
-    lines = pc.binary_join_element_wise(*texts, ",")
-    write_lines(path, pa.chunked_array([pa.array([",".join(columns)]), lines]))
+    num = len(next(iter(columns.values())))
+    lines = [pa.array([",".join(columns)])]
+    for start in range(0, num, _ROWS):
+        texts = [_field(column[start : start + _ROWS]) for column in columns.values()]
+        lines.append(pc.binary_join_element_wise(*texts, ","))
+    write_lines(path, pa.chunked_array(lines))
+
+
+def _field(column: Any) -> pa.Array:
+    """(n,) text, in quotation marks where it holds a comma, a quotation mark or a line break."""
+    text = pc.cast(pa.array(column), pa.string())
+    quoted = pc.binary_join_element_wise('"', pc.replace_substring(text, '"', '""'), '"', "")
+    return pc.if_else(pc.match_substring_regex(text, '[",\n]'), quoted, text)
 
 
 def write_lines(path: Path, lines: pa.Array | pa.ChunkedArray) -> None:

@@ -36,7 +36,7 @@ import pyarrow.compute as pc
 from experiments.datasets.assembly import SourceItems, SourceRows, assemble, valid_play
 from experiments.datasets.dataset import LoggedDataset
 from experiments.datasets.delimited import files_like, folder_of, numbers, read_numbers, read_texts, readable
-from experiments.datasets.export import beijing_date, clock, tag_codes, write_csv
+from experiments.datasets.export import FIRST_DAY, beijing_date, clock, tag_codes, write_csv
 from experiments.datasets.requests import DAY
 from sim.arrays import FloatArray
 
@@ -92,9 +92,8 @@ def read(folder: Path, part: str | None = None) -> LoggedDataset:
         watch_fraction=np.divide(seconds, length, out=np.zeros(len(length)), where=length > 0).astype(np.float32),
         propensity=np.where(log["is_rand"], np.float32(1 / POOL), np.float32(np.nan)),
     )
-    return assemble(
-        "KuaiRand" if part is None else f"KuaiRand, {part}", "kuairand", rows, _videos(folder, left_out), left_out
-    )
+    name = "KuaiRand" if part is None else f"KuaiRand, {part}"
+    return assemble(name, "kuairand", rows, _videos(folder, left_out), left_out)
 
 
 def _videos(folder: Path, left_out: Counter[str]) -> SourceItems:
@@ -154,7 +153,7 @@ def write(data: LoggedDataset, folder: Path) -> dict[str, int]:
     }
     write_csv(folder / "data" / "log_standard_interestlab.csv", columns)
     catalog = data.catalog
-    start = np.datetime64("2022-04-08")
+    start = np.datetime64(FIRST_DAY)
     blank = np.full(catalog.num_items, "")
     columns = dict.fromkeys(_VIDEO_HEAD, blank) | {
         "video_id": np.arange(catalog.num_items),

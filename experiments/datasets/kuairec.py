@@ -32,7 +32,7 @@ import pyarrow.compute as pc
 
 from experiments.datasets.assembly import SourceItems, SourceRows, assemble, long_view, valid_play
 from experiments.datasets.dataset import LoggedDataset
-from experiments.datasets.delimited import files_like, folder_of, numbers, read_numbers, read_texts, readable
+from experiments.datasets.delimited import Layout, files_like, folder_of, numbers, read_numbers, read_texts, readable
 from experiments.datasets.export import beijing_date, clock, tag_codes, write_csv
 from experiments.datasets.kuairand import BEIJING
 from sim.arrays import FloatArray, IntArray
@@ -90,9 +90,9 @@ def _coded(folder: Path, left_out: Counter[str]) -> SourceItems:
 
 
 def _described(path: Path, left_out: Counter[str]) -> SourceItems:
-    """Items by the file of captions; a category called UNKNOWN is none."""
+    """Items by the file of captions, which has line breaks within them; a category called UNKNOWN is none."""
     first, second = "first_level_category_name", "second_level_category_name"
-    texts = read_texts([path], ("video_id", "caption", first, second), left_out)
+    texts = read_texts([path], ("video_id", "caption", first, second), left_out, Layout(patchy=True))
     levels = [pc.if_else(pc.equal(texts[name], "UNKNOWN"), None, texts[name]) for name in (first, second)]
     levels[1] = pc.if_else(pc.equal(levels[0], levels[1]), None, levels[1])
     tags = pc.binary_join_element_wise(levels[0], levels[1], "|", null_handling="skip")

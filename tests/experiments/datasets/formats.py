@@ -76,14 +76,17 @@ def kuairec(folder: Path) -> Path:
 
 
 def kuairec_captions(folder: Path) -> None:
+    """With a line break in a caption, and a character that is cut in two, as the published file has them."""
+    path = folder / "data" / "kuairec_caption_category.csv"
     lines(
-        folder / "data" / "kuairec_caption_category.csv",
+        path,
         "video_id,manual_cover_text,caption,topic_tag,first_level_category_id,first_level_category_name,"
         "second_level_category_id,second_level_category_name,third_level_category_id,third_level_category_name",
-        '7,UNKNOWN,"Noodles, by hand",[],8,Food,673,Cooking,-124,UNKNOWN',
+        '7,UNKNOWN,"Noodles,\nby hand",[],8,Food,673,Cooking,-124,UNKNOWN',
         "148,UNKNOWN,UNKNOWN,[],27,HighTech,124,UNKNOWN,9,Leaf",
-        "183,UNKNOWN,Soup,[],8,Food,673,Cooking,-124,UNKNOWN",
+        "183,UNKNOWN,Soup ,[],8,Food,673,Cooking,-124,UNKNOWN",
     )
+    path.write_bytes(path.read_bytes().replace(b"Soup ,", b"Soup \xe7\xbe,"))
 
 
 def mind(folder: Path) -> Path:
