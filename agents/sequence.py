@@ -15,12 +15,12 @@ from agents.base import Agent, InteractionLog, Platform, RandomStream, Recommend
 from agents.events import Events
 from agents.novelty import NoveltyBoost, RecentPositives, history_bits
 from agents.objectives import CrossEntropy, Objective
-from agents.random import uniform_slate
+from agents.random import uniform_probability, uniform_slate
 from agents.sequence_model import feedback_of
 from agents.sequence_training import SequenceTraining
 from agents.sequence_windows import Targets
-from agents.slate import check_sampling, sample_slate, top_in_chunks
-from sim.arrays import BoolArray, IntArray
+from agents.slate import check_sampling, sample_slate, slate_probability, top_in_chunks
+from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.errors import InvalidInput
 
 _ENCODE_CHUNK = 256  # users encoded at a time, for the cache's sake
@@ -128,10 +128,20 @@ class SequenceAgent(Agent):
         """Draw from the softmax over the user's 100 best items, or greedily, as the class says."""
         if not self.trained:
             return uniform_slate(self.platform.live_items(), requests, rng)
+        scores, items = self._pool(requests)
+        return sample_slate(scores, items, requests.num_slots, self.temperature, self.exploration, requests.user, rng)
+
+    def probability(self, requests: Requests, items: IntArray, above: IntArray, rng: RandomStream) -> FloatArray:
+        """See ``Agent.probability``."""
+        if not self.trained:
+            return uniform_probability(self.platform.live_items(), requests, items, above)
+        return slate_probability(*self._pool(requests), items, above, self.temperature, self.exploration)
+
+    def _pool(self, requests: Requests) -> tuple[FloatArray, IntArray]:
+        """Each user's best live items and their scores, (B, C)."""
         state = self.encode(requests)
         live, _ = self._live_rows()
-        scores, items = top_in_chunks(lambda chunk: self.live_scores(state[chunk]).numpy(), live, requests.exclude)
-        return sample_slate(scores, items, requests.num_slots, self.temperature, self.exploration, requests.user, rng)
+        return top_in_chunks(lambda chunk: np.asarray(self.live_scores(state[chunk]).numpy()), live, requests.exclude)
 
     @torch.no_grad()
     def encode(self, requests: Requests) -> Tensor:
