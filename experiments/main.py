@@ -14,6 +14,7 @@ COMMANDS = {
     "explain": "what planners say should follow on two interests, side by side, and what is true",
     "knowledge": "whether a fine-tuned language model knows next interests that its log never showed",
     "interference": "what live experiments would have estimated, beside what is true: split, shared data, co-diverted",
+    "arena": "what off-policy estimators say of agents from logs, beside what is true of them",
     "certify": "which of eleven stylised facts of real platforms a world shows",
     "benchmark": "how fast the simulator is, as ratios measured side by side",
     "portrait": "one simulated person's interest tree over time, and the population, as figures",
