@@ -104,6 +104,7 @@ class SequenceAgent(Agent):
         self._rows: Tensor | None = None  # (n, d + 1) of every item uploaded when it was computed
         self._live: tuple[int, IntArray, Tensor] | None = None  # day, live items, their rows
         self._encoded: tuple[IntArray, Tensor] | None = None  # requests.items, states
+        self._pooled: tuple[Tensor, IntArray, tuple[FloatArray, IntArray]] | None = None  # states, exclude, pools
 
     def _learn(self, log: InteractionLog, epochs: int, rng: RandomStream) -> None:
         platform = self.platform
@@ -138,10 +139,15 @@ class SequenceAgent(Agent):
         return slate_probability(*self._pool(requests), items, above, self.temperature, self.exploration)
 
     def _pool(self, requests: Requests) -> tuple[FloatArray, IntArray]:
-        """Each user's best live items and their scores, (B, C)."""
+        """Each user's best live items and their scores, (B, C); the last ones from memory, as ``encode`` does."""
         state = self.encode(requests)
         live, _ = self._live_rows()
-        return top_in_chunks(lambda chunk: np.asarray(self.live_scores(state[chunk]).numpy()), live, requests.exclude)
+        if self._pooled is None or self._pooled[0] is not state or self._pooled[1] is not requests.exclude:
+            found = top_in_chunks(
+                lambda chunk: np.asarray(self.live_scores(state[chunk]).numpy()), live, requests.exclude
+            )
+            self._pooled = (state, requests.exclude, found)
+        return self._pooled[2]
 
     @torch.no_grad()
     def encode(self, requests: Requests) -> Tensor:
@@ -202,7 +208,7 @@ class SequenceAgent(Agent):
         content = self.platform.catalog.embedding
         if self._rows is None or len(self._rows) < len(content):
             self._rows = self._training.table.with_content(content, self._training.model.item_rows)
-            self._live, self._encoded = None, None
+            self._live, self._encoded, self._pooled = None, None, None
         return self._rows
 
     def _live_rows(self) -> tuple[IntArray, Tensor]:
@@ -210,7 +216,7 @@ class SequenceAgent(Agent):
         rows = self._all_rows()
         if self._live is None or self._live[0] != self.platform.day:
             items = self.platform.live_items()
-            self._live = (self.platform.day, items, rows[torch.from_numpy(items)])
+            self._live, self._pooled = (self.platform.day, items, rows[torch.from_numpy(items)]), None
         return self._live[1], self._live[2]
 
     # Storage

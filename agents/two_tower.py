@@ -126,6 +126,7 @@ class TwoTowerAgent(Agent):
         self._table = ItemTable(self.width, _TABLE_LEARNING_RATE)
         self._events = Events.of(InteractionLog.concatenate([]))
         self._vectors: tuple[Tensor, Tensor] | None = None  # inputs and item vectors (n, d) of uploaded items
+        self._pooled: tuple[tuple[IntArray, IntArray], tuple[FloatArray, IntArray]] | None = None  # requests, pools
 
     def _learn(self, log: InteractionLog, epochs: int, rng: RandomStream) -> None:
         events, is_new = self._events.followed_by(Events.of(log))
@@ -141,7 +142,7 @@ class TwoTowerAgent(Agent):
                 self._step(events, order[start : start + _FROM_BATCH], sampler, generator)
                 self.trained = True
         self._events = events.last(self.history)
-        self._vectors = None
+        self._vectors, self._pooled = None, None
 
     def _step(
         self, events: Events, target_rows: IntArray, sampler: NegativeSampler, generator: np.random.Generator
@@ -185,8 +186,10 @@ class TwoTowerAgent(Agent):
 
     @torch.no_grad()
     def _pool(self, requests: Requests) -> tuple[FloatArray, IntArray]:
-        """Each user's best live items and their scores, (B, C)."""
-        live = self.platform.live_items()
+        """Each user's best live items and their scores, (B, C); for the same requests again from memory."""
+        live, asked = self.platform.live_items(), (requests.items, requests.exclude)
+        if self._pooled is not None and all(a is b for a, b in zip(self._pooled[0], asked, strict=True)):
+            return self._pooled[1]
         inputs, vectors = self._item_vectors()
         live_vectors = vectors[torch.from_numpy(live)]  # (n_live, d)
         recent = slice(max(0, requests.items.shape[1] - self.history), None)
@@ -199,7 +202,8 @@ class TwoTowerAgent(Agent):
                 users = self._model.users(embedding(place[chunk], inputs), weights[chunk])
                 return np.asarray((users @ live_vectors.T).numpy())
 
-        return top_in_chunks(scores_of, live, requests.exclude)
+        self._pooled = (asked, top_in_chunks(scores_of, live, requests.exclude))
+        return self._pooled[1]
 
     def _item_vectors(self) -> tuple[Tensor, Tensor]:
         """Inputs and vectors (n, d) of every item uploaded so far, computed once a day."""

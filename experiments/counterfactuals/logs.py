@@ -57,7 +57,7 @@ def log_stage(study: Study, arena: ArenaConfig, name: str, before: Stage, cluste
         "plugins": outside_digests(entries),
         "days": [days.start, days.stop],
         "redraws": arena.redraws,
-        "draws": arena.draws,
+        "draws": arena.logging_draws,
         "slots": study.experiment.slots,
     }
     digests = [before.digest, clustered.digest]
@@ -87,7 +87,7 @@ class _Writer(Watcher):
         rates = PastRates.of(self._past, records.cluster_of_item, records.clusters.num_clusters)
         known = platform.consumed_clusters(requests.user)
         others = drawn_slates(
-            self._policy, platform, requests, self._stream.at("others", requests.day), self._arena.draws, name
+            self._policy, platform, requests, self._stream.at("others", requests.day), self._arena.logging_draws, name
         )
         columns: dict[str, list[npt.NDArray[Any]]] = {}
         for redraw in range(self._arena.redraws):

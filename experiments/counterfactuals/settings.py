@@ -7,7 +7,7 @@ from typing import Any
 from experiments.study import Study
 from sim.errors import InvalidInput
 
-_LEAST = {"log_days": 1, "redraws": 1, "draws": 1, "lucks": 1, "max_logs": 1}
+_LEAST = {"log_days": 1, "redraws": 1, "draws": 1, "logging_draws": 1, "lucks": 1, "max_logs": 1}
 _POSITIVE = ("clip", "switch")
 
 
@@ -20,6 +20,7 @@ class ArenaConfig:
         log_days: days that a logging policy serves.
         redraws: R, independent logs at the same requests: the policy draws again, users have other luck.
         draws: D, slates drawn from an agent for each request.
+        logging_draws: the same from the logging policy, for its marginal probabilities; these stand in a divisor.
         lucks: L, how often users respond to each of them for the truth.
         sizes: impressions in a log, ascending.
         max_logs: logs of a size that are looked at, at most.
@@ -32,6 +33,7 @@ class ArenaConfig:
     log_days: int
     redraws: int
     draws: int
+    logging_draws: int
     lucks: int
     sizes: tuple[int, ...]
     max_logs: int

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator
 
 from experiments.counterfactuals.rewards import REWARDS
 from experiments.counterfactuals.summary import total
@@ -122,6 +122,8 @@ def sizes_figure(found: dict[str, Any], metric: str) -> Figure:
         for row, title in enumerate(rows):
             panels[row, 0].set_ylabel(title, fontsize=8)
         panels[0, 0].set_yscale("log")
+        panels[0, 0].yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        panels[0, 0].yaxis.set_minor_formatter(NullFormatter())
         panels[1, 0].set_ylim(-3, 103)
         panels[2, 0].set_ylim(-1.05, 1.05)
         handles, labels = panels[0, 0].get_legend_handles_labels()
@@ -157,4 +159,6 @@ def _over_sizes(panels: Any, of_policy: dict[str, Any], metric: str) -> None:
             panels[2].axhline(limits[name]["tau"], color=_TRUTH, linewidth=0.9, linestyle=line)
     for axes in panels:
         axes.set_xscale("log")
+        axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        axes.xaxis.set_minor_locator(NullLocator())
         axes.tick_params(labelsize=7)

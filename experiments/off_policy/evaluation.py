@@ -11,6 +11,7 @@ from experiments.off_policy.actions import Diagnostics, LoggedActions, Outcomes
 from experiments.off_policy.slates import LoggedSlates
 from sim.arrays import FloatArray
 from sim.errors import InvalidInput
+from sim.log import InteractionLog
 
 ESTIMATORS: Mapping[str, str] = {
     "logged": "what the log earned, without any weight: whoever is evaluated gets the same",
@@ -40,6 +41,26 @@ class Limits:
 
     clip: float
     switch: float
+
+
+def slates_of(log: InteractionLog, reward: FloatArray, evaluated: FloatArray) -> LoggedSlates:
+    """The impressions of a log as slates: rows of one user, day and step, which stand together.
+
+    Impressions are what users examined; slots below are in no log of this kind, and count for nothing. A
+    policy of whole slates is judged right by what does not need them: each slot by itself, or with those above.
+
+    Args:
+        log: R impressions, all with a propensity.
+        reward: (R,) float, what each earned.
+        evaluated: (R,) float, the evaluated policy's probability of it.
+
+    Raises:
+        InvalidInput: see ``LoggedActions``; a missing propensity among them.
+    """
+    change = np.zeros(len(log), bool)
+    for column in (log.user, log.day, log.step):
+        change[1:] |= column[1:] != column[:-1]
+    return LoggedSlates(log.user, np.cumsum(change), reward, log.propensity, evaluated)
 
 
 def evaluate(

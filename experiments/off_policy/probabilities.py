@@ -126,6 +126,36 @@ def _frequencies(
     return Probabilities(conditional, marginal)
 
 
+_TOLERANCE = 2e-3  # relative: float32, and scores that are rounded otherwise in another batch
+
+
+def check_propensities(agent: Agent, requests: Requests, logged: Recommendations, rng: RandomStream, name: str) -> None:
+    """Refuse logged propensities that are not those with which a known policy takes these actions.
+
+    Args:
+        agent: the policy that is said to have logged.
+        requests: B users.
+        logged: the slates that they were shown, with propensities.
+        rng: what the slates were drawn with, if the policy draws a plan.
+        name: for messages.
+
+    Raises:
+        InvalidInput: with the first one's place and value, and in how many slots they differ.
+    """
+    told = _told(agent, requests, logged.items, logged.items, rng, name)
+    if told is None or logged.propensity is None:
+        return
+    wrong = np.abs(told - logged.propensity) > _TOLERANCE * told + 1e-9
+    if wrong.any():
+        row, slot = np.argwhere(wrong)[0]
+        raise InvalidInput(
+            f"logging policy {name}: propensity",
+            f"{logged.propensity[row, slot]:.4g} of item {logged.items[row, slot]} for user {requests.user[row]}",
+            f"must be {told[row, slot]:.4g}, with which the policy shows it there; {int(wrong.sum()):,} of "
+            f"{wrong.size:,} are not so",
+        )
+
+
 def logging_marginals(
     agent: Agent,
     requests: Requests,
@@ -138,10 +168,11 @@ def logging_marginals(
 
         p_s = (1 / (D + 1)) [P(a_s | logged slots above) + sum_d P(a_s | slots above in draw d)]
 
-    With the logged slots among those that are averaged over, weights e_s / p_s are unbiased for any D where
-    a slot's reward depends on the slot alone: logged and drawn slots above are exchangeable, and this is the
-    balance heuristic over them (Veach and Guibas 1995, "Optimally combining sampling techniques for Monte
-    Carlo rendering", section 3.2). Dividing by drawn slots' mean alone would not be, and might divide by 0.
+    Where a slot's reward depends on the slot alone, logged and drawn slots above are exchangeable, and
+    this is the balance heuristic over them (Veach and Guibas 1995, "Optimally combining sampling techniques for
+    Monte Carlo rendering", section 3.2): weights e_s / p_s are unbiased for any D, but for an item that
+    stands above in all D + 1 slates, whose share is lost; with D = 32, that of items which are in that slot
+    less often than once in some dozen slates. The drawn slots' mean alone would divide by 0 there.
 
     Args:
         agent: the logging policy.
@@ -152,12 +183,13 @@ def logging_marginals(
         name: for messages.
 
     Raises:
-        InvalidInput: the policy plans, or does not tell its probabilities.
+        InvalidInput: the policy plans, does not tell its probabilities, or they are not its propensities.
     """
     if logged.cluster is not None:
         raise InvalidInput(f"logging policy {name}", "plans", "must not: its propensities are given its plans only")
     if logged.propensity is None:
         raise InvalidInput(f"logging policy {name}", "no propensities", "must return them")
+    check_propensities(agent, requests, logged, rng, name)
     total = np.asarray(logged.propensity, np.float64)
     for slate in drawn:
         told = _told(agent, requests, logged.items, slate.items, rng, name)
