@@ -232,7 +232,8 @@ def judged(cells: dict[str, Any], truth: dict[str, float], live: dict[str, float
     ranked = np.isfinite(estimates).all(axis=0)
     best = np.where(ranked, np.nan_to_num(estimates).argmax(axis=0), -1)
     order = np.array([live[name] for name in names])
-    taus = [float(kendalltau(column, order).statistic) for column in estimates[:, ranked].T]
+    columns: FloatArray | list[FloatArray] = estimates[:, ranked].T if len(names) > 1 else []
+    taus = [float(kendalltau(column, order).statistic) for column in columns]
     taus = [tau for tau in taus if np.isfinite(tau)]
     return {
         "agents": {name: _judged_agent(cells[name], truth[name]) for name in names},

@@ -134,6 +134,8 @@ class Support:
 FEW_ROWS = 100
 """Effective rows below which normal intervals are a poor guide."""
 
+_ROUNDING = 1e-6  # propensities are kept as float32
+
 
 def support(rows: LoggedSlates, marginal: LoggedActions, limits: Limits) -> Support:
     """Look at the weights before any estimate is believed.
@@ -157,14 +159,16 @@ def _slate_weights(rows: LoggedSlates) -> FloatArray:
 def _verdict(found: Diagnostics) -> str:
     mean = found.mean_weight
     told = []
-    if mean.low is not None and mean.high is not None and not mean.low <= 1 <= mean.high:
-        side = "below" if mean.high < 1 else "above"
+    value = 1.0 if mean.value is None else mean.value
+    low, high = (value if end is None else end for end in (mean.low, mean.high))  # weights that are all the same
+    if not low - _ROUNDING <= 1 <= high + _ROUNDING:
+        side = "below" if high < 1 else "above"
         cause = (
             "the policy shows what was never logged, or propensities are wrong"
             if side == "below"
             else "propensities are not those of the logged actions"
         )
-        told.append(f"mean weight {mean.value:.2f} [{mean.low:.2f}, {mean.high:.2f}] is {side} 1: {cause}")
+        told.append(f"mean weight {value:.2f} [{low:.2f}, {high:.2f}] is {side} 1: {cause}")
     if found.effective_rows < FEW_ROWS:
         told.append(f"worth only {found.effective_rows:.0f} rows of the policy's own")
     return "; ".join(told)
