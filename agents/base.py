@@ -52,6 +52,22 @@ class Agent(abc.ABC):
     def recommend(self, requests: Requests, rng: RandomStream) -> Recommendations:
         """Fill ``requests.num_slots`` slots for each user; called many times a day."""
 
+    def probability(self, requests: Requests, items: IntArray, above: IntArray, rng: RandomStream) -> FloatArray | None:
+        """Tell how likely ``recommend`` is to put ``items`` where they are; optional, for off-policy evaluation.
+
+        Args:
+            requests: B users.
+            items: (B, S) int64; column s is asked about in slot s. Any items.
+            above: (B, S) int64; slots before s are taken to hold columns before s of these.
+            rng: what ``recommend`` draws before its first item (a plan) is drawn from it here too, and given.
+
+        Returns:
+            (B, S) float in [0, 1], the probability of each item in its slot given what stands above it; None
+            if the agent cannot say. Of an agent's own slates, and with the same ``rng``, it is what
+            ``recommend`` returns as ``propensity``.
+        """
+        return None
+
     def update(self, log: InteractionLog, rng: RandomStream) -> None:
         """Learn from a day's rows, at its end."""
 

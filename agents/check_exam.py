@@ -145,7 +145,20 @@ class Exam:
         found = compare_propensities(draws)
         if found.faults:
             raise Fault("; ".join(found.faults))
+        self._told_alike()
         return f"agree with {draws.items.size} draws ({found.cells} cells compared)"
+
+    def _told_alike(self) -> None:
+        """Does ``probability``, where the agent offers it, say of its own slates what ``recommend`` said?"""
+        slate, rng = self.first, self.rng.at("first")
+        told = self.agent.probability(self.requests, slate.items, slate.items, rng)
+        if told is None or slate.propensity is None:
+            return
+        if told.shape != slate.items.shape or not np.allclose(told, slate.propensity, rtol=2e-3, atol=1e-9):
+            raise Fault(
+                "probability(requests, items, items, rng) of the agent's own slates, with the same rng, must be the "
+                "propensity that recommend returns, (B, S)"
+            )
 
     def wall(self) -> str:
         """Did nothing reach for what is hidden, not even behind a caught error?"""

@@ -7,9 +7,9 @@ import numpy as np
 
 from agents.base import Recommendations
 from agents.bm25 import WordCounts, bm25
-from agents.random import uniform_slate
+from agents.random import uniform_probability, uniform_slate
 from agents.ranker import Ranker
-from agents.slate import check_sampling, sample_slate, top_in_chunks
+from agents.slate import check_sampling, sample_slate, slate_probability, top_in_chunks
 from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.errors import InvalidInput
 from sim.log import InteractionLog
@@ -66,6 +66,30 @@ class Shelves:
         items = np.concatenate([part.items for part in parts] or [np.empty((0, requests.num_slots), np.int64)])
         propensity = [part.propensity for part in parts if part.propensity is not None]
         return Recommendations(items, np.concatenate(propensity or [np.empty(items.shape, np.float32)]))
+
+    def probability(
+        self,
+        platform: Platform,
+        requests: Requests,
+        allowed: IntArray | None,
+        item: IntArray,
+        temperature: float,
+        exploration: float,
+    ) -> FloatArray:
+        """Tell how likely ``slates`` is to put items (B,) into the first slot, (B,) float64."""
+        asked, live = item[:, None], platform.live_items()
+        found = uniform_probability(live, requests, asked, asked)  # (B, 1)
+        if allowed is None:
+            return found[:, 0]
+        num_items = platform.catalog.num_items
+        size = max(1, _CHUNK_CELLS // max(num_items, allowed.shape[1] * self.items.shape[1]))
+        for start in range(0, len(requests), size):
+            rows = np.arange(start, min(start + size, len(requests)))
+            items, scores = self._candidates(allowed[rows], requests.exclude[rows], num_items)
+            some = (items >= 0).any(axis=1)
+            within = slate_probability(scores, items, asked[rows], asked[rows], temperature, exploration)
+            found[rows[some]] = within[some]
+        return found[:, 0]
 
     def _candidates(self, allowed: IntArray, exclude: IntArray, num_items: int) -> tuple[IntArray, FloatArray]:
         """Items (b, nC), -1 where there is none, and their scores (b, nC)."""
@@ -124,10 +148,16 @@ class RandomWithinClusterRanker(Ranker):
 
     def rank(self, requests: Requests, allowed: IntArray | None, rng: RandomStream) -> Recommendations:
         """See ``Ranker.rank``. The propensity of a slot is 1 / (number of items left in the clusters)."""
-        day = self.platform.day
-        if self._of_day is None or self._of_day[0] != day:
-            self._of_day = (day, self._shelves())
-        return self._of_day[1].slates(self.platform, requests, allowed, temperature=1.0, exploration=1.0, rng=rng)
+        return self._shelves_today().slates(self.platform, requests, allowed, 1.0, 1.0, rng)
+
+    def probability(self, requests: Requests, allowed: IntArray | None, item: IntArray) -> FloatArray:
+        """See ``Ranker.probability``; given ``allowed``."""
+        return self._shelves_today().probability(self.platform, requests, allowed, item, 1.0, 1.0)
+
+    def _shelves_today(self) -> Shelves:
+        if self._of_day is None or self._of_day[0] != self.platform.day:
+            self._of_day = (self.platform.day, self._shelves())
+        return self._of_day[1]
 
     def _shelves(self) -> Shelves:
         """Today's live items by cluster."""
@@ -178,10 +208,18 @@ class SearchRanker(Ranker):
 
     def rank(self, requests: Requests, allowed: IntArray | None, rng: RandomStream) -> Recommendations:
         """See ``Ranker.rank``, but items are those found for the clusters. Propensities are given ``allowed``."""
-        day = self.platform.day
-        if self._of_day is None or self._of_day[0] != day:
-            self._of_day = (day, self._shelves())
-        return self._of_day[1].slates(self.platform, requests, allowed, self.temperature, self.exploration, rng)
+        shelves = self._shelves_today()
+        return shelves.slates(self.platform, requests, allowed, self.temperature, self.exploration, rng)
+
+    def probability(self, requests: Requests, allowed: IntArray | None, item: IntArray) -> FloatArray:
+        """See ``Ranker.probability``; given ``allowed``."""
+        shelves = self._shelves_today()
+        return shelves.probability(self.platform, requests, allowed, item, self.temperature, self.exploration)
+
+    def _shelves_today(self) -> Shelves:
+        if self._of_day is None or self._of_day[0] != self.platform.day:
+            self._of_day = (self.platform.day, self._shelves())
+        return self._of_day[1]
 
     def _shelves(self) -> Shelves:
         """Today's best hits of each cluster's query."""

@@ -8,6 +8,7 @@ import numpy as np
 from agents.base import Agent, InteractionLog, Platform, RandomStream, Recommendations, Requests
 from agents.planner import Planner
 from agents.ranker import Ranker
+from sim.arrays import FloatArray, IntArray
 
 
 class HierarchicalAgent(Agent):
@@ -50,6 +51,18 @@ class HierarchicalAgent(Agent):
                 propensity[:, slot] = chosen.propensity[:, 0]
         known = not np.isnan(propensity).any()
         return Recommendations(items, propensity if known else None, plan)
+
+    def probability(self, requests: Requests, items: IntArray, above: IntArray, rng: RandomStream) -> FloatArray | None:
+        """See ``Agent.probability``; given the plan that ``recommend`` makes with the same ``rng``."""
+        plan = self.planner.propose(requests, rng.at("planner"))  # (B, S)
+        found = np.empty(items.shape)
+        for slot in range(items.shape[1]):
+            here = replace(requests.after(above[:, :slot]), num_slots=1)
+            of_slot = self.ranker.probability(here, plan[:, slot : slot + 1], items[:, slot])
+            if of_slot is None:
+                return None
+            found[:, slot] = of_slot
+        return found
 
     def update(self, log: InteractionLog, rng: RandomStream) -> None:
         """Train both levels on the day's rows."""

@@ -6,8 +6,8 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from agents.base import Agent, InteractionLog, Platform, RandomStream, Recommendations, Requests
-from agents.slate import POOL, check_sampling, sample_slate, top_in_chunks
-from sim.arrays import FloatArray
+from agents.slate import POOL, check_sampling, sample_slate, slate_probability, top_in_chunks
+from sim.arrays import FloatArray, IntArray
 from sim.errors import InvalidInput
 
 
@@ -55,14 +55,22 @@ class PopularAgent(Agent):
 
     def recommend(self, requests: Requests, rng: RandomStream) -> Recommendations:
         """Take the most popular items that the user has not seen, exploring as the class says."""
+        scores, items = self._pool(requests)
+        return sample_slate(scores, items, requests.num_slots, self.temperature, self.exploration, requests.user, rng)
+
+    def probability(self, requests: Requests, items: IntArray, above: IntArray, rng: RandomStream) -> FloatArray:
+        """See ``Agent.probability``."""
+        return slate_probability(*self._pool(requests), items, above, self.temperature, self.exploration)
+
+    def _pool(self, requests: Requests) -> tuple[FloatArray, IntArray]:
+        """Each user's best items and their scores, (B, C)."""
         live = self.platform.live_items()
         score = np.log1p(self._popularity_today()[live]).astype(np.float32)
         # Nobody excludes more than X items, so the POOL + X most popular hold everyone's best POOL.
         head = np.sort(np.argsort(-score, kind="stable")[: POOL + requests.exclude.shape[1]])  # ascending ids
-        scores, items = top_in_chunks(
+        return top_in_chunks(
             lambda chunk: np.tile(score[head], (chunk.stop - chunk.start, 1)), live[head], requests.exclude
         )
-        return sample_slate(scores, items, requests.num_slots, self.temperature, self.exploration, requests.user, rng)
 
     def save(self, folder: Path) -> None:
         """Write the discounted counts and their day."""

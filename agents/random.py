@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from agents.base import Agent, InteractionLog, Platform, RandomStream, Recommendations, Requests
-from sim.arrays import IntArray
+from sim.arrays import FloatArray, IntArray
 from sim.errors import InvalidInput
 
 
@@ -22,6 +22,10 @@ class RandomAgent(Agent):
     def recommend(self, requests: Requests, rng: RandomStream) -> Recommendations:
         """Draw without replacement; see ``uniform_slate``."""
         return uniform_slate(self.platform.live_items(), requests, rng)
+
+    def probability(self, requests: Requests, items: IntArray, above: IntArray, rng: RandomStream) -> FloatArray:
+        """See ``Agent.probability``."""
+        return uniform_probability(self.platform.live_items(), requests, items, above)
 
     def load(self, folder: Path, platform: Platform) -> None:
         """Keep the platform; nothing was saved."""
@@ -64,6 +68,26 @@ def uniform_slate(live_items: IntArray, requests: Requests, rng: RandomStream) -
     for slot in range(num_slots):  # ... and among all live items: step over the excluded ones
         place[:, slot] = rank[:, slot] + (gaps <= rank[:, slot, None]).sum(axis=1)
     return Recommendations(live_items[place], (1 / left).astype(np.float32))
+
+
+def uniform_probability(live_items: IntArray, requests: Requests, items: IntArray, above: IntArray) -> FloatArray:
+    """Tell the propensities with which ``uniform_slate`` puts ``items`` below ``above``.
+
+    Args:
+        live_items: (n,) int64, ascending.
+        requests: B users.
+        items, above: (B, S) int64; see ``Agent.probability``. What stands above must be available.
+
+    Returns:
+        (B, S) float64, 1 / (number available - s); 0 for an item that is not available, or stands above.
+    """
+    _, num_taken = _excluded_places(live_items, requests.exclude)  # (B,)
+    left = len(live_items) - num_taken[:, None] - np.arange(items.shape[1])  # (B, S)
+    possible = np.isin(items, live_items)
+    for slot in range(items.shape[1]):
+        barred = np.concatenate([requests.exclude, above[:, :slot]], axis=1)
+        possible[:, slot] &= ~(barred == items[:, slot, None]).any(axis=1)
+    return np.where(possible, 1 / np.maximum(left, 1), 0.0)
 
 
 def _excluded_places(live_items: IntArray, exclude: IntArray) -> tuple[IntArray, IntArray]:

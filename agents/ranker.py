@@ -4,7 +4,7 @@ import abc
 from pathlib import Path
 
 from agents.base import Agent, Recommendations
-from sim.arrays import IntArray
+from sim.arrays import FloatArray, IntArray
 from sim.log import InteractionLog
 from sim.platform import Platform, Requests
 from sim.random import RandomStream
@@ -30,6 +30,14 @@ class Ranker(abc.ABC):
                 excluded, the remaining slots come from all clusters.
             rng: this call's randomness.
         """
+
+    def probability(self, requests: Requests, allowed: IntArray | None, item: IntArray) -> FloatArray | None:
+        """Tell how likely ``rank`` is to put items (B,) into the first slot; see ``Agent.probability``.
+
+        Returns:
+            (B,) float in [0, 1]; None if the ranker cannot say.
+        """
+        return None
 
     def update(self, log: InteractionLog, rng: RandomStream) -> None:
         """Learn from a day's rows, at its end."""

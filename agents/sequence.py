@@ -15,12 +15,12 @@ from agents.base import Agent, InteractionLog, Platform, RandomStream, Recommend
 from agents.events import Events
 from agents.novelty import NoveltyBoost, RecentPositives, history_bits
 from agents.objectives import CrossEntropy, Objective
-from agents.random import uniform_slate
+from agents.random import uniform_probability, uniform_slate
 from agents.sequence_model import feedback_of
 from agents.sequence_training import SequenceTraining
 from agents.sequence_windows import Targets
-from agents.slate import check_sampling, sample_slate, top_in_chunks
-from sim.arrays import BoolArray, IntArray
+from agents.slate import check_sampling, sample_slate, slate_probability, top_in_chunks
+from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.errors import InvalidInput
 
 _ENCODE_CHUNK = 256  # users encoded at a time, for the cache's sake
@@ -104,6 +104,7 @@ class SequenceAgent(Agent):
         self._rows: Tensor | None = None  # (n, d + 1) of every item uploaded when it was computed
         self._live: tuple[int, IntArray, Tensor] | None = None  # day, live items, their rows
         self._encoded: tuple[IntArray, Tensor] | None = None  # requests.items, states
+        self._pooled: tuple[Tensor, IntArray, tuple[FloatArray, IntArray]] | None = None  # states, exclude, pools
 
     def _learn(self, log: InteractionLog, epochs: int, rng: RandomStream) -> None:
         platform = self.platform
@@ -128,10 +129,25 @@ class SequenceAgent(Agent):
         """Draw from the softmax over the user's 100 best items, or greedily, as the class says."""
         if not self.trained:
             return uniform_slate(self.platform.live_items(), requests, rng)
+        scores, items = self._pool(requests)
+        return sample_slate(scores, items, requests.num_slots, self.temperature, self.exploration, requests.user, rng)
+
+    def probability(self, requests: Requests, items: IntArray, above: IntArray, rng: RandomStream) -> FloatArray:
+        """See ``Agent.probability``."""
+        if not self.trained:
+            return uniform_probability(self.platform.live_items(), requests, items, above)
+        return slate_probability(*self._pool(requests), items, above, self.temperature, self.exploration)
+
+    def _pool(self, requests: Requests) -> tuple[FloatArray, IntArray]:
+        """Each user's best live items and their scores, (B, C); the last ones from memory, as ``encode`` does."""
         state = self.encode(requests)
         live, _ = self._live_rows()
-        scores, items = top_in_chunks(lambda chunk: self.live_scores(state[chunk]).numpy(), live, requests.exclude)
-        return sample_slate(scores, items, requests.num_slots, self.temperature, self.exploration, requests.user, rng)
+        if self._pooled is None or self._pooled[0] is not state or self._pooled[1] is not requests.exclude:
+            found = top_in_chunks(
+                lambda chunk: np.asarray(self.live_scores(state[chunk]).numpy()), live, requests.exclude
+            )
+            self._pooled = (state, requests.exclude, found)
+        return self._pooled[2]
 
     @torch.no_grad()
     def encode(self, requests: Requests) -> Tensor:
@@ -192,7 +208,7 @@ class SequenceAgent(Agent):
         content = self.platform.catalog.embedding
         if self._rows is None or len(self._rows) < len(content):
             self._rows = self._training.table.with_content(content, self._training.model.item_rows)
-            self._live, self._encoded = None, None
+            self._live, self._encoded, self._pooled = None, None, None
         return self._rows
 
     def _live_rows(self) -> tuple[IntArray, Tensor]:
@@ -200,7 +216,7 @@ class SequenceAgent(Agent):
         rows = self._all_rows()
         if self._live is None or self._live[0] != self.platform.day:
             items = self.platform.live_items()
-            self._live = (self.platform.day, items, rows[torch.from_numpy(items)])
+            self._live, self._pooled = (self.platform.day, items, rows[torch.from_numpy(items)]), None
         return self._live[1], self._live[2]
 
     # Storage

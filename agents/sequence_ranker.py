@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from agents.base import Agent, Recommendations
-from agents.random import uniform_slate
+from agents.random import uniform_probability, uniform_slate
 from agents.ranker import Ranker
 from agents.sequence import SequenceAgent
-from agents.slate import check_sampling, sample_slate, top_in_chunks
+from agents.slate import check_sampling, sample_slate, slate_probability, top_in_chunks
 from sim.arrays import FloatArray, IntArray
 from sim.log import InteractionLog
 from sim.platform import Platform, Requests
@@ -64,9 +64,7 @@ class SequenceRanker(Ranker):
         if allowed is None:
             return self._rank_all(requests, state, rng)
         row, item = self._candidates(allowed, requests.exclude)  # flat
-        scores = np.zeros(len(row), np.float32)
-        if self.model.trained:
-            scores = self.model.scores(state[torch.from_numpy(row)], item[:, None]).numpy()[:, 0]
+        scores = self._flat_scores(state, row, item)
         # How many slots the clusters can fill; the same for almost everyone, so the loop is short.
         num_within = np.minimum(np.bincount(row, minlength=len(requests)), requests.num_slots)  # (B,)
         items = np.empty((len(requests), requests.num_slots), np.int64)
@@ -82,15 +80,54 @@ class SequenceRanker(Ranker):
                 items[rows, num:], propensity[rows, num:] = rest.items, rest.propensity
         return Recommendations(items, propensity)
 
+    def probability(self, requests: Requests, allowed: IntArray | None, item: IntArray) -> FloatArray:
+        """See ``Ranker.probability``; given ``allowed``."""
+        state = self.model.encode(requests)
+        found = np.zeros(len(requests))
+        within = np.zeros(len(requests), bool)
+        if allowed is not None:
+            row, candidate = self._candidates(allowed, requests.exclude)  # flat
+            within = np.bincount(row, minlength=len(requests)) > 0
+            rows = np.flatnonzero(within)
+            padded = _padded(row, candidate, self._flat_scores(state, row, candidate), rows, len(requests))
+            found[rows] = self._probability(*padded, item[rows])
+        others = np.flatnonzero(~within)
+        if len(others):
+            found[others] = self._probability_of_all(
+                requests.where(others), state[torch.from_numpy(others)], item[others]
+            )
+        return found
+
+    def _probability_of_all(self, requests: Requests, state: Tensor, item: IntArray) -> FloatArray:
+        if not self.model.trained:
+            asked = item[:, None]
+            return uniform_probability(self.platform.live_items(), requests, asked, asked)[:, 0]
+        return self._probability(*self._pool(requests, state), item)
+
+    def _probability(self, scores: FloatArray, items: IntArray, item: IntArray) -> FloatArray:
+        exploration = self.exploration if self.model.trained else 1.0
+        asked = item[:, None]
+        return slate_probability(scores, items, asked, asked, self.temperature, exploration)[:, 0]
+
+    def _flat_scores(self, state: Tensor, row: IntArray, item: IntArray) -> FloatArray:
+        """(total,) float32 of items for the users of rows (total,); 0 before the model has seen a positive."""
+        if not self.model.trained:
+            return np.zeros(len(row), np.float32)
+        return np.asarray(self.model.scores(state[torch.from_numpy(row)], item[:, None]).numpy()[:, 0])
+
     def _rank_all(self, requests: Requests, state: Tensor, rng: RandomStream) -> Recommendations:
         """Fill every slot from all clusters, over the user's best items as production does."""
         live = self.platform.live_items()
         if not self.model.trained:
             return uniform_slate(live, requests, rng)
-        scores, items = top_in_chunks(
+        return self._sample(*self._pool(requests, state), requests.num_slots, requests.user, rng)
+
+    def _pool(self, requests: Requests, state: Tensor) -> tuple[FloatArray, IntArray]:
+        """Each user's best live items of all clusters and their scores, (B, C)."""
+        live = self.platform.live_items()
+        return top_in_chunks(
             lambda chunk: np.asarray(self.model.live_scores(state[chunk]).numpy()), live, requests.exclude
         )
-        return self._sample(scores, items, requests.num_slots, requests.user, rng)
 
     def _sample(
         self, scores: FloatArray, items: IntArray, num_slots: int, user: IntArray, rng: RandomStream

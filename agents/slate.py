@@ -153,6 +153,46 @@ def sample_slate(
     return Recommendations(items, propensity)
 
 
+def slate_probability(
+    scores: FloatArray,
+    candidates: IntArray,
+    items: IntArray,
+    above: IntArray,
+    temperature: float,
+    exploration: float,
+) -> FloatArray:
+    """Tell what ``sample_slate`` would give as propensities, had it put ``items`` below ``above``.
+
+    Args:
+        scores, candidates, temperature, exploration: see ``sample_slate``.
+        items: (B, S) int64, asked about in their slots.
+        above: (B, S) int64, what the slots before hold; items that are no candidates take nothing away.
+
+    Returns:
+        (B, S) float64; 0 for an item that is no candidate, or stands above.
+
+    Raises:
+        InvalidInput: a score is NaN.
+    """
+    check_sampling(temperature, exploration)
+    logit = np.where(candidates >= 0, np.asarray(scores, np.float64) / temperature, -np.inf)  # (B, C)
+    _check_candidates(logit, 0, np.arange(len(logit)))
+    rows = np.arange(len(candidates))
+    probability = np.zeros(items.shape)
+    for slot in range(items.shape[1] if logit.size else 0):
+        greedy = logit.argmax(axis=1)  # (B,)
+        best = logit[rows, greedy]
+        some = best > -np.inf  # a row all of whose candidates stand above has nothing to choose from
+        weight = np.exp(logit - np.where(some, best, 0)[:, None])
+        asked = (candidates == items[:, slot, None]) & (logit > -np.inf)
+        place = asked.argmax(axis=1)
+        softmax = weight[rows, place] / np.where(some, weight.sum(axis=1), 1)
+        chosen = (1 - exploration) * (place == greedy) + exploration * softmax
+        probability[:, slot] = np.where(asked.any(axis=1), np.minimum(chosen, 1), 0)
+        logit[(candidates == above[:, slot, None]) & (candidates >= 0)] = -np.inf
+    return probability
+
+
 def _check_candidates(logit: FloatArray, num_slots: int, user: IntArray) -> None:
     if np.isnan(logit).any():
         raise InvalidInput("scores", float("nan"), "must not be NaN: the model has diverged; lower its learning rate")

@@ -11,9 +11,9 @@ from agents.base import Agent, InteractionLog, Platform, RandomStream, Recommend
 from agents.checkpoint import load_training, save_training
 from agents.events import Events
 from agents.item_table import ItemTable
-from agents.random import uniform_slate
+from agents.random import uniform_probability, uniform_slate
 from agents.sampled_softmax import NegativeSampler, accidental_hits, sampled_log_probability
-from agents.slate import check_sampling, sample_slate, top_in_chunks
+from agents.slate import check_sampling, sample_slate, slate_probability, top_in_chunks
 from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.errors import InvalidInput
 
@@ -126,6 +126,7 @@ class TwoTowerAgent(Agent):
         self._table = ItemTable(self.width, _TABLE_LEARNING_RATE)
         self._events = Events.of(InteractionLog.concatenate([]))
         self._vectors: tuple[Tensor, Tensor] | None = None  # inputs and item vectors (n, d) of uploaded items
+        self._pooled: tuple[tuple[IntArray, IntArray], tuple[FloatArray, IntArray]] | None = None  # requests, pools
 
     def _learn(self, log: InteractionLog, epochs: int, rng: RandomStream) -> None:
         events, is_new = self._events.followed_by(Events.of(log))
@@ -141,7 +142,7 @@ class TwoTowerAgent(Agent):
                 self._step(events, order[start : start + _FROM_BATCH], sampler, generator)
                 self.trained = True
         self._events = events.last(self.history)
-        self._vectors = None
+        self._vectors, self._pooled = None, None
 
     def _step(
         self, events: Events, target_rows: IntArray, sampler: NegativeSampler, generator: np.random.Generator
@@ -170,12 +171,25 @@ class TwoTowerAgent(Agent):
         self._optimizer.step()
         self._table.step(items, learned)
 
-    @torch.no_grad()
     def recommend(self, requests: Requests, rng: RandomStream) -> Recommendations:
         """Retrieve the user's 100 best live items, then draw slots as the class says."""
-        live = self.platform.live_items()
         if not self.trained:
-            return uniform_slate(live, requests, rng)
+            return uniform_slate(self.platform.live_items(), requests, rng)
+        scores, items = self._pool(requests)
+        return sample_slate(scores, items, requests.num_slots, self.temperature, self.exploration, requests.user, rng)
+
+    def probability(self, requests: Requests, items: IntArray, above: IntArray, rng: RandomStream) -> FloatArray:
+        """See ``Agent.probability``."""
+        if not self.trained:
+            return uniform_probability(self.platform.live_items(), requests, items, above)
+        return slate_probability(*self._pool(requests), items, above, self.temperature, self.exploration)
+
+    @torch.no_grad()
+    def _pool(self, requests: Requests) -> tuple[FloatArray, IntArray]:
+        """Each user's best live items and their scores, (B, C); for the same requests again from memory."""
+        live, asked = self.platform.live_items(), (requests.items, requests.exclude)
+        if self._pooled is not None and all(a is b for a, b in zip(self._pooled[0], asked, strict=True)):
+            return self._pooled[1]
         inputs, vectors = self._item_vectors()
         live_vectors = vectors[torch.from_numpy(live)]  # (n_live, d)
         recent = slice(max(0, requests.items.shape[1] - self.history), None)
@@ -188,10 +202,8 @@ class TwoTowerAgent(Agent):
                 users = self._model.users(embedding(place[chunk], inputs), weights[chunk])
                 return np.asarray((users @ live_vectors.T).numpy())
 
-        scores, candidates = top_in_chunks(scores_of, live, requests.exclude)
-        return sample_slate(
-            scores, candidates, requests.num_slots, self.temperature, self.exploration, requests.user, rng
-        )
+        self._pooled = (asked, top_in_chunks(scores_of, live, requests.exclude))
+        return self._pooled[1]
 
     def _item_vectors(self) -> tuple[Tensor, Tensor]:
         """Inputs and vectors (n, d) of every item uploaded so far, computed once a day."""

@@ -12,13 +12,14 @@ from omegaconf import DictConfig, OmegaConf
 from experiments.benchmarks.agents import agent_rows
 from experiments.benchmarks.llm import llm_rows
 from experiments.benchmarks.llm_lookup import lookup_rows
+from experiments.benchmarks.offline import offline_rows
 from experiments.benchmarks.simulator import simulator_rows
 from experiments.command import clear_errors, run_command
 from sim.config import WorldConfig, from_mapping
 from sim.errors import InvalidInput
 from sim.files import write_json
 
-PARTS = ("simulator", "agents", "llm")
+PARTS = ("simulator", "agents", "llm", "offline")
 
 
 def benchmark_simulator(config: DictConfig) -> list[dict[str, Any]]:
@@ -65,16 +66,25 @@ def _llm(config: DictConfig) -> None:
         write_rows(rows, Path(HydraConfig.get().runtime.output_dir))
 
 
+@hydra.main(version_base="1.3", config_path="pkg://conf", config_name="benchmark_offline")
+def _offline(config: DictConfig) -> None:
+    with clear_errors("benchmark"):
+        write_rows(offline_rows(config), Path(HydraConfig.get().runtime.output_dir))
+
+
 def main() -> None:
     """Entry point of the command; its first word names the part: ``benchmark simulator``."""
     part = sys.argv.pop(1) if len(sys.argv) > 1 and not sys.argv[1].startswith("-") else None
     if part is None and {"-h", "--help"} & set(sys.argv):
-        print("usage: interestlab benchmark simulator|agents|llm [overrides]; interestlab benchmark agents --help")
+        print(
+            "usage: interestlab benchmark simulator|agents|llm|offline [overrides]; interestlab benchmark agents --help"
+        )
         return
     if part not in PARTS:
         with clear_errors("benchmark"):
             raise InvalidInput("part", part, f"must be one of {', '.join(PARTS)}: interestlab benchmark agents")
-    run_command("benchmark", {"simulator": _simulator, "agents": _agents, "llm": _llm}[part])
+    tasks = {"simulator": _simulator, "agents": _agents, "llm": _llm, "offline": _offline}
+    run_command("benchmark", tasks[part])
 
 
 if __name__ == "__main__":

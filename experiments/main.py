@@ -17,6 +17,7 @@ COMMANDS = {
     "dataset": "logged data sets from and to KuaiRand, KuaiRec, MIND, MovieLens, Open Bandit, obp, Minari, Parquet",
     "offline": "which item, cluster, new cluster next? agents asked about the last days of a log",
     "fit": "a world's constants fitted to a log of yours, and how close that comes",
+    "arena": "what off-policy estimators say of agents from logs, beside what is true of them",
     "certify": "which of eleven stylised facts of real platforms a world shows",
     "benchmark": "how fast the simulator is, as ratios measured side by side",
     "portrait": "one simulated person's interest tree over time, and the population, as figures",

@@ -20,7 +20,7 @@ from typing import Any
 
 from agents.base import Agent, InteractionLog, Platform, RandomStream, Recommendations, Requests
 from agents.check_source import CLOSED_PACKAGES, MAY_IMPORT, hidden_names
-from sim.arrays import readonly
+from sim.arrays import FloatArray, IntArray, readonly
 from sim.errors import InvalidInput, WallBreach, breaches
 from sim.log import DTYPES
 
@@ -125,6 +125,11 @@ class Walled(Agent):
         """See ``Agent.recommend``; the agent gets requests of its own, so the caller's stay what they are."""
         with wall(self.name, "recommend"):
             return self.inner.recommend(replace(requests), rng)
+
+    def probability(self, requests: Requests, items: IntArray, above: IntArray, rng: RandomStream) -> FloatArray | None:
+        """See ``Agent.probability``."""
+        with wall(self.name, "probability"):
+            return self.inner.probability(replace(requests), readonly(items), readonly(above), rng)
 
     def update(self, log: InteractionLog, rng: RandomStream) -> None:
         """See ``Agent.update``."""

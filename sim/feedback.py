@@ -63,6 +63,10 @@ class SessionState:
     enjoyment: FloatArray
     num_examined: IntArray
 
+    def copy(self) -> "SessionState":
+        """A session that goes on by itself."""
+        return SessionState(**{f.name: getattr(self, f.name).copy() for f in fields(self)})
+
     @staticmethod
     def begin(num_users: int) -> "SessionState":
         """A fresh day."""

@@ -136,6 +136,19 @@ class World:
             list(self._pool.map(lambda shard: walk(*shard), shards))
         return feedback
 
+    def rehearse(self, user: IntArray, items: IntArray, luck: RandomStream) -> Feedback:
+        """Tell what users would do with slates now, under other luck; nobody and nothing is changed.
+
+        Args:
+            user: (B,) int64, distinct.
+            items: (B, S) int64, alive today.
+            luck: in place of the world's own.
+        """
+        return respond(
+            self.population.copy(), self._session.copy(), user, items, self._traits, self.trend, luck,
+            self.config.response, self.config.dynamics,
+        )  # fmt: skip
+
     def end_day(self, user: IntArray) -> None:
         """Close a day for the users (A,) who came: memories of the session, who leaves for good, the night."""
         dynamics = self.config.dynamics

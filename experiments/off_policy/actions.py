@@ -134,6 +134,11 @@ def switch_dr(rows: LoggedActions, outcomes: Outcomes, threshold: float) -> Inte
 
 def per_user(user: IntArray, *columns: FloatArray) -> list[FloatArray]:
     """Each (n,) column summed over each user's rows, (U,) in ascending order of user."""
+    if (
+        len(user) and user.dtype.kind == "i" and user.min() >= 0 and user.max() < 8 * len(user)
+    ):  # plain numbers need no sorting
+        present = np.bincount(user) > 0
+        return [np.asarray(np.bincount(user, column)[present], np.float64) for column in columns]
     _, place = np.unique(user, return_inverse=True)
     return [np.asarray(np.bincount(place, column), np.float64) for column in columns]
 
@@ -170,12 +175,17 @@ class Diagnostics:
 
 def diagnostics(rows: LoggedActions, clip: float = NO_CLIP) -> Diagnostics:
     """What should be looked at before an estimate is believed."""
-    weights = rows.weights()
+    return weight_diagnostics(rows.user, rows.weights(), clip)
+
+
+def weight_diagnostics(user: IntArray, weights: FloatArray, clip: float = NO_CLIP) -> Diagnostics:
+    """``diagnostics`` of the weights (n,) of rows of users (n,)."""
     total, squares = float(weights.sum()), float((weights**2).sum())
+    numerator, denominator = per_user(user, weights, np.ones(len(weights)))
     return Diagnostics(
-        rows=len(rows),
+        rows=len(weights),
         effective_rows=total**2 / squares if squares > 0 else 0.0,
-        mean_weight=_mean(rows, weights),
+        mean_weight=ratio_interval(UserSums(numerator, denominator)),
         largest_share=float(weights.max()) / total if total > 0 else 0.0,
         clipped=float((weights > clip).mean()) if len(weights) else 0.0,
     )

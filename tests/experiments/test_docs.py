@@ -16,6 +16,7 @@ from hydra import compose, initialize_config_module
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 import experiments.paper  # noqa: F401  the resolver that its config takes
+from experiments.arena import check_config as check_arena
 from experiments.claims.plan import plan
 from experiments.command import GROUPS, LAUNCHERS
 from experiments.compare import check_study
@@ -113,6 +114,8 @@ def test_a_command_is_one_that_would_run(case, tmp_path):
         check_order(config, tmp_path)
     if command == "interference":
         assert plan(config, tmp_path, "interference", TRUTH)
+    if command == "arena":
+        assert check_arena(config)
 
 
 def test_each_group_that_is_named_exists():

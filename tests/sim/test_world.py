@@ -86,6 +86,20 @@ def test_a_user_does_not_depend_on_how_many_others_there_are():
     np.testing.assert_array_equal(one.watch_seconds, other.watch_seconds)
 
 
+def test_a_rehearsal_changes_nothing_and_under_the_worlds_own_luck_is_what_happens():
+    world, other = World(TINY, 3), World(TINY, 3)
+    for each in (world, other):
+        came = each.begin_day(0)
+    shown = slates(world, came, 0)
+    rehearsed = world.rehearse(came, shown, world.stream.at("response", 0, 0))
+    again = world.rehearse(came, shown, world.stream.at("elsewhere"))
+    happened, unrehearsed = world.respond(came, shown, 0), other.respond(came, shown, 0)
+    for field in fields(Feedback):
+        assert (getattr(rehearsed, field.name) == getattr(happened, field.name)).all()
+        assert (getattr(unrehearsed, field.name) == getattr(happened, field.name)).all()
+    assert (again.positive != happened.positive).any()
+
+
 def test_a_saved_world_goes_on_as_if_never_interrupted(tmp_path):
     straight, first = World(SMALL_TINY, 4), World(SMALL_TINY, 4)
     live_days(straight, 0, 3)

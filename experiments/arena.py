@@ -1,0 +1,112 @@
+"""``interestlab arena``: what off-policy evaluation says of agents, beside what is true of them.
+
+A log tells what came of what was shown. What an agent would show instead is known; what would come of it is
+not, and estimators differ in how they guess. In a simulated world it is known as well, twice over:
+
+- *at the same requests*: what the agent's slates earn, each shown to the same user in the same state; what
+  estimators try to tell;
+- *in an A/B*: what they earn once the agent serves for days; which is what one wants to know.
+
+The first is what estimators are off from by chance, by their assumptions, and by all that the logging policy
+never shows. The second differs from the first because agents change users.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import hydra
+import pyarrow.csv
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf, open_dict
+from tqdm import tqdm
+
+from experiments import llm_arms, pipeline
+from experiments.claims.runs import alone_in
+from experiments.command import clear_errors, run_command
+from experiments.compare import check_study
+from experiments.counterfactuals.jobs import make_all
+from experiments.counterfactuals.page import write_arena
+from experiments.counterfactuals.scores import scores_stage
+from experiments.counterfactuals.settings import ArenaConfig, check_arena
+from experiments.counterfactuals.summary import flat, summarise
+from experiments.study import Study, build_agent, check_agents
+from sim.files import write_json
+
+
+def check_config(config: DictConfig) -> tuple[Study, ArenaConfig]:
+    """The study, whose arms are the agents, and the arena's settings.
+
+    Raises:
+        InvalidInput: names the entry, the value and what would be right.
+    """
+    with open_dict(config):  # roles of an A/B's report, which the arena has not
+        arms = config.experiment.arms
+        if not isinstance(arms, str) and len(arms):
+            config.experiment.control = config.experiment.reference = arms[0]
+    study = check_study(config)
+    plain: dict[str, Any] = OmegaConf.to_container(config.arena, resolve=True)  # type: ignore[assignment]
+    arena = check_arena(plain, study)
+    check_agents(study)
+    for name, entries in arena.logging.items():
+        build_agent(entries if "_target_" in entries else {**study.production, **entries}, f"logging policy {name}")
+    return study, arena
+
+
+def arena(config: DictConfig, folder: Path) -> Path:
+    """Run what has not been run, and write arena.html, .json, .csv, .md and the figures into ``folder``.
+
+    Returns:
+        The path of arena.html.
+
+    Raises:
+        InvalidInput: a setting is wrong, or weights are missing; before anything runs. Or a logging policy
+            does not tell its probabilities.
+    """
+    study, settings = check_config(config)
+    tables = llm_arms.settings_by_arm(study, config)
+    llm_arms.find_all_weights(study, tables)
+    with alone_in(folder):
+        before = pipeline.burn_in(study)
+        clustered = pipeline.cluster(study, before)
+        filled = llm_arms.make_tables(study, tables, clustered)
+        study = llm_arms.with_tables(study, filled)
+        inputs = {name: [each.table.digest] for name, each in filled.items()}
+        made = make_all(study, settings, before, clustered, inputs)
+        scored = {}
+        for policy, logged in tqdm(made.logged.items(), desc="estimators", unit="log", dynamic_ncols=True):
+            offline = {name: made.offline[policy, name] for name in study.experiment.arms}
+            scored[policy] = scores_stage(study, settings, policy, logged, offline)
+        found = summarise(study, made, scored, clustered)
+        write_json(folder / "arena.json", found)
+        pyarrow.csv.write_csv(flat(found), folder / "arena.csv")
+        facts = {
+            "users": f"{study.world.num_users:,}",
+            "items": f"{study.world.num_items:,}",
+            "interests": str(study.world.num_interests),
+            "days": str(study.experiment.days),
+            "log_days": str(settings.log_days),
+            "redraws": str(settings.redraws),
+        }
+        return write_arena(found, facts, folder)
+
+
+def read_arena(folder: Path) -> dict[str, Any]:
+    """What a finished arena wrote as arena.json."""
+    return dict(json.loads((folder / "arena.json").read_text()))
+
+
+@hydra.main(version_base="1.3", config_path="pkg://conf", config_name="arena")
+def _task(config: DictConfig) -> None:
+    with clear_errors("arena"):
+        page = arena(config, Path(HydraConfig.get().runtime.output_dir))
+        print(f"report: {page.resolve()}")
+
+
+def main() -> None:
+    """Entry point of the command."""
+    run_command("arena", _task)
+
+
+if __name__ == "__main__":
+    main()

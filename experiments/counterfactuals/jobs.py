@@ -1,0 +1,108 @@
+"""The arena's stages in their order, some at a time side by side."""
+
+from collections.abc import Callable
+from concurrent.futures import Future, as_completed
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import partial
+
+from tqdm import tqdm
+
+from experiments.counterfactuals.live import learning_stage, live_stage
+from experiments.counterfactuals.logs import log_stage
+from experiments.counterfactuals.offline import offline_stage
+from experiments.counterfactuals.settings import ArenaConfig
+from experiments.counterfactuals.sides import fit_stage
+from experiments.protocol import CONTROL
+from experiments.stages import Stage
+from experiments.study import Study
+from experiments.watching import ArmDay
+from experiments.workers import pool_of
+
+
+@dataclass(frozen=True)
+class Made:
+    """All stages of an arena.
+
+    Attributes:
+        logged: logging policy -> its log.
+        offline: (logging policy, agent) -> the agent at the log's requests.
+        live: agent -> the frozen A/B.
+        learning: agent -> the A/B in which it learns; empty if not asked for.
+    """
+
+    logged: dict[str, Stage]
+    offline: dict[tuple[str, str], Stage]
+    live: dict[str, Stage]
+    learning: dict[str, Stage]
+
+
+def make_all(study: Study, arena: ArenaConfig, before: Stage, clustered: Stage, tables: dict[str, list[str]]) -> Made:
+    """Run what has not been run.
+
+    Args:
+        study: the study; its arms are the agents.
+        arena: the settings.
+        before: the burn-in.
+        clustered: the clusters stage.
+        tables: digests of further stages that agents read.
+    """
+    arms = study.experiment.arms
+    learned = [name for name in arms if name != CONTROL]
+    after = {"before": before, "clustered": clustered}
+    fits = {name: partial(fit_stage, study, name, inputs=tables.get(name, []), **after) for name in learned}
+    logs = {name: partial(log_stage, study, arena, name, **after) for name in arena.logging}
+    jobs: dict[tuple[str, str], Callable[[], Stage]] = {("fit", name): job for name, job in fits.items()}
+    jobs |= {("log", name): job for name, job in logs.items()}
+    first = _run(study, "fitting and logging", jobs)
+    fitted = {name: first.get(("fit", name)) for name in arms}
+    logged = {name: first["log", name] for name in arena.logging}
+    jobs = {}
+    for name in arms:
+        jobs["live", name] = partial(live_stage, study, name, fitted=fitted[name], **after)
+        if arena.learning:
+            jobs["learning", name] = partial(
+                learning_stage, study, name, inputs=tables.get(name, []), report=_silent, **after
+            )
+        for policy, log in logged.items():
+            jobs[f"offline {policy}", name] = partial(
+                offline_stage, study, arena, policy, name, logged=log, fitted=fitted[name], **after
+            )
+    second = _run(study, "agents off and on line", jobs)
+    return Made(
+        logged,
+        {(policy, name): second[f"offline {policy}", name] for policy in logged for name in arms},
+        {name: second["live", name] for name in arms},
+        {name: second["learning", name] for name in arms if arena.learning},
+    )
+
+
+def _silent(day: ArmDay) -> None:
+    """A life's days are not reported one by one."""
+
+
+def _run(study: Study, title: str, jobs: dict[tuple[str, str], Callable[[], Stage]]) -> dict[tuple[str, str], Stage]:
+    """Run jobs, ``runtime.workers`` at a time, with a progress bar."""
+    workers = min(study.runtime.workers, len(jobs))
+    found: dict[tuple[str, str], Stage] = {}
+    with (
+        tqdm(total=len(jobs), desc=title, unit="stage", dynamic_ncols=True) as bar,
+        pool_of(workers) if workers > 1 else nullcontext() as pool,
+    ):
+        if pool is None:
+            for key, job in jobs.items():
+                bar.set_postfix_str(" ".join(key))
+                found[key] = job()
+                bar.update()
+            return found
+        waiting: dict[Future[Stage], tuple[str, str]] = {pool.submit(job): key for key, job in jobs.items()}
+        try:
+            for done in as_completed(waiting):
+                found[waiting[done]] = done.result()
+                bar.set_postfix_str(" ".join(waiting[done]))
+                bar.update()
+        except BaseException:
+            for each in waiting:
+                each.cancel()
+            raise
+    return found

@@ -1,0 +1,87 @@
+"""What the A/B says: agents that really serve, as they were fitted, or learning as they go."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.numpy import load_file, save_file
+
+from agents.novelty import novel_rows
+from experiments.arm_stages import arms_stage, read_arm
+from experiments.counterfactuals.rewards import rewards_of
+from experiments.counterfactuals.sides import CODE, Served, Watcher, live_frozen, side_of
+from experiments.pipeline import consumed_before
+from experiments.stages import Stage, run_stage
+from experiments.study import Study
+from experiments.watching import ArmDay
+from sim.arrays import FloatArray, IntArray
+from sim.platform import PlatformRecords
+from sim.random import RandomStream
+
+
+def live_stage(study: Study, name: str, before: Stage, clustered: Stage, fitted: Stage | None) -> Stage:
+    """Let an agent serve everybody for the A/B's days, frozen, in a twin world.
+
+    ``live.safetensors`` holds of every first request of a day its user (b,) and what its slate earned,
+    reward (b, 3); and all (3,), what all requests earned together.
+    """
+    first, num = study.experiment.burn_in_days, study.experiment.days
+
+    def make(folder: Path) -> None:
+        torch.set_num_threads(1)
+        arm, agent = side_of(study, name, before, clustered, fitted)
+        watch = _Sums(arm.records)
+        live_frozen(arm, agent, range(first, first + num), RandomStream(study.seed, "arena live", name), watch)
+        save_file(watch.arrays(), folder / "live.safetensors")
+
+    config = {"agent": name, "days": [first, first + num], "slots": study.experiment.slots}
+    digests = [before.digest, clustered.digest, "" if fitted is None else fitted.digest]
+    return run_stage(study.cache_dir, f"arena-live-{name}", make, config=config, inputs=digests, code=CODE)
+
+
+class _Sums(Watcher):
+    """Adds up what slates earn."""
+
+    def __init__(self, records: PlatformRecords) -> None:
+        self._records = records
+        self._user: list[IntArray] = []
+        self._first: list[FloatArray] = []
+        self._all = np.zeros(3)
+
+    def served(self, served: Served) -> None:
+        filed = self._records.cluster_of_item[served.slate.items]
+        reward = rewards_of(served.feedback, served.known, filed).sum(axis=1)  # (B, 3)
+        self._all += reward.sum(axis=0)
+        if served.step == 0:
+            self._user.append(np.array(served.requests.user))
+            self._first.append(reward)
+
+    def arrays(self) -> dict[str, FloatArray]:
+        """What ``live_stage`` keeps."""
+        return {"user": np.concatenate(self._user), "reward": np.concatenate(self._first), "all": self._all}
+
+
+def read_live(stage: Stage) -> dict[str, FloatArray]:
+    """What ``live_stage`` wrote."""
+    return dict(load_file(stage.folder / "live.safetensors"))
+
+
+def learning_stage(
+    study: Study, name: str, before: Stage, clustered: Stage, inputs: list[str], report: Callable[[ArmDay], None]
+) -> Stage:
+    """The same while agent and production learn daily: an arm of the usual A/B that has the whole feed."""
+    return arms_stage(study, (name,), before, clustered, inputs, report)
+
+
+def read_learning(study: Study, name: str, stage: Stage, clustered: Stage) -> dict[str, FloatArray]:
+    """What ``read_live`` tells, of an arm that learned."""
+    log, _ = read_arm(study, name, stage)
+    novel = novel_rows(log, consumed_before(clustered))
+    reward = np.stack([log.positive, log.watch_seconds, log.positive & novel], axis=1).astype(np.float64)
+    first = log.step == 0
+    visit = log.user[first] * (int(log.day.max(initial=0)) + 1) + log.day[first]
+    visits, place = np.unique(visit, return_inverse=True)
+    slates = np.stack([np.bincount(place, column, len(visits)) for column in reward[first].T], axis=1)
+    user = visits // (int(log.day.max(initial=0)) + 1)
+    return {"user": user, "reward": slates, "all": reward.sum(axis=0)}

@@ -1,0 +1,158 @@
+"""The arena's tables and page."""
+
+from pathlib import Path
+from typing import Any
+
+from experiments.counterfactuals.rewards import REWARDS
+from experiments.counterfactuals.summary import total
+from experiments.figures.arena import DRAWN, arena_figure, sizes_figure
+from experiments.figures.files import save_figure, svg_source
+from experiments.html_page import write_page
+from experiments.off_policy.evaluation import ESTIMATORS
+from experiments.tables import markdown
+from sim.files import write_text
+
+_DASH = "\N{EN DASH}"
+
+
+def shown(metric: str, value: float | None) -> str:
+    """A slot's value: seconds, or percent."""
+    if value is None:
+        return _DASH
+    text = f"{value:.2f}" if metric == "watch" else f"{100 * value:.2f}"
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def unit(metric: str) -> str:
+    """What ``shown`` shows."""
+    return "s" if metric == "watch" else "%"
+
+
+def limits_table(found: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Heads and rows: what each agent earns in the A/B, at the logged requests, and as far as a log can show."""
+    heads = ["agent", "logging policy", "new clusters, %", "in reach, %"]
+    for metric, title in REWARDS.items():
+        heads += [f"{title} ({unit(metric)}): A/B", "same requests", "in reach"]
+    rows = []
+    for agent in found["agents"]:
+        for policy, each in found["logging"].items():
+            row = [agent, policy, f"{100 * found['novel'][agent]:.0f}", f"{100 * each['reach'][agent]:.0f}"]
+            for metric in REWARDS:
+                values = (
+                    found["live"][agent][metric]["value"],
+                    each["truth"][agent][metric]["value"],
+                    each["seen"][agent][metric],
+                )
+                row += [shown(metric, value) for value in values]
+            rows.append(row)
+    return heads, rows
+
+
+def ranking_table(found: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Heads and rows: how each estimator fares on logs of each policy and size, over all agents."""
+    heads = ["logging policy", "impressions", "estimator", "logs"]
+    for title in REWARDS.values():
+        heads += [f"{title}: error, %", "covered, %", "\N{GREEK SMALL LETTER TAU}", "winner, %"]
+    rows = []
+    for policy, each in found["logging"].items():
+        for size, cell in each["sizes"].items():
+            for estimator in ESTIMATORS:
+                row = [policy, f"{int(size):,}", estimator, str(cell["logs"])]
+                for metric in REWARDS:
+                    row += _fared(each, cell["metrics"][metric][estimator], metric)
+                rows.append(row)
+        for name, words in (("seen", "all that is in reach"), ("truth", "truth at these requests")):
+            row = [policy, "\N{INFINITY}", words, _DASH]
+            for metric in REWARDS:
+                limit = each["limits"][metric][name]
+                row += [_DASH, _DASH, _number(limit["tau"]), _percent(limit["winner"])]
+            rows.append(row)
+    return heads, rows
+
+
+def _fared(of_policy: dict[str, Any], found: dict[str, Any], metric: str) -> list[str]:
+    truth = {name: each[metric]["value"] for name, each in of_policy["truth"].items()}
+    over = total(found["agents"], truth)
+    return [_percent(over["rmse"]), _percent(over["covered"]), _number(found["tau"]), _percent(found["winner"])]
+
+
+def _percent(value: float | None) -> str:
+    return _DASH if value is None else f"{100 * value:,.0f}"
+
+
+def _number(value: float | None) -> str:
+    return _DASH if value is None else f"{value:+.2f}".replace("-", "\N{MINUS SIGN}")
+
+
+def support_table(found: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Heads and rows: whether the first of the largest logs supports each agent."""
+    heads = [
+        "logging policy",
+        "agent",
+        "impressions",
+        "worth, rows",
+        "mean weight",
+        "largest share, %",
+        "what is wrong",
+    ]
+    rows = []
+    for policy, each in found["logging"].items():
+        if not each["sizes"]:
+            continue
+        cell = list(each["sizes"].values())[-1]
+        for agent in found["agents"]:
+            told = cell["support"][agent]["slots"]
+            mean = told["mean_weight"]
+            between = "" if mean["low"] is None else f" [{mean['low']:.2f}, {mean['high']:.2f}]"
+            rows.append(
+                [
+                    policy,
+                    agent,
+                    f"{told['rows']:,}",
+                    f"{told['effective_rows']:,.0f}",
+                    f"{mean['value']:.2f}{between}",
+                    f"{100 * told['largest_share']:.0f}",
+                    cell["support"][agent]["verdict"] or "nothing",
+                ]
+            )
+    return heads, rows
+
+
+def write_arena(found: dict[str, Any], facts: dict[str, str], folder: Path) -> Path:
+    """Write arena.md, the figures and arena.html into ``folder``.
+
+    Args:
+        found: as ``summarise`` returns it.
+        facts: what the page says of the world: ``users``, ``days``, ``log_days``.
+
+    Returns:
+        The path of arena.html.
+    """
+    tables = {"limits": limits_table(found), "ranking": ranking_table(found), "support": support_table(found)}
+    titles = {
+        "limits": "What agents earn, and how much of it a log can show",
+        "ranking": "How estimators fare",
+        "support": "What the largest logs support",
+    }
+    texts = [f"## {title}\n\n{markdown(*tables[name], names=3)}" for name, title in titles.items()]
+    write_text(folder / "arena.md", "\n".join(texts))
+    main = arena_figure(found)
+    save_figure(main, folder / "figures", "arena")
+    sources = {}
+    for metric in REWARDS:
+        figure = sizes_figure(found, metric)
+        save_figure(figure, folder / "figures", f"arena_sizes_{metric}")
+        sources[REWARDS[metric]] = svg_source(figure)
+    content = {
+        "facts": facts,
+        "seed": found["seed"],
+        "slots": found["slots"],
+        "policies": list(found["logging"]),
+        "source": svg_source(main),
+        "sizes": sources,
+        "drawn": list(DRAWN),
+        "estimators": dict(ESTIMATORS),
+        "titles": titles,
+        "tables": tables,
+    }
+    return write_page("arena.html.j2", content, folder / "arena.html")

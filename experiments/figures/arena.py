@@ -1,0 +1,164 @@
+"""The arena's figures: estimates beside two truths, by agent; and how estimators fare as logs grow."""
+
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator
+
+from experiments.counterfactuals.rewards import REWARDS
+from experiments.counterfactuals.summary import total
+from experiments.figures.axes import COLOURS, MARKERS
+from experiments.figures.files import STYLE
+
+DRAWN = ("ips", "snips", "dm", "dr", "reward_interaction")
+"""Estimators beside the truth."""
+
+BY_SIZE = ("ips", "ips_clipped", "snips", "dm", "dr", "switch_dr", "standard", "reward_interaction", "pseudo_inverse")
+"""Estimators over the size of the log."""
+
+_SEEN, _TRUTH = "#d9d9d9", "#000000"
+_SCALE = {"positive": 100.0, "watch": 1.0, "novel_positive": 100.0}
+_UNITS = {"positive": "positives (% of slots)", "watch": "watch time (s a slot)",
+          "novel_positive": "novel positives (% of slots)"}  # fmt: skip
+
+
+def arena_figure(found: dict[str, Any]) -> Figure:
+    """A row a logging policy, a column a metric; agents from the least exploring to the most.
+
+    Args:
+        found: as ``counterfactuals.summary.summarise`` returns it.
+    """
+    agents, policies = found["agents"], found["logging"]
+    with matplotlib.rc_context(STYLE):
+        height = 0.9 + len(policies) * (0.5 + 0.33 * len(agents))
+        figure = Figure(figsize=(9.0, height), layout="constrained")
+        panels = figure.subplots(len(policies), len(REWARDS), sharex="col", sharey=True, squeeze=False)
+        for row, (policy, each) in enumerate(policies.items()):
+            for column, metric in enumerate(REWARDS):
+                axes = panels[row, column]
+                _beside_truth(axes, found, each, metric)
+                if row == 0:
+                    axes.set_title(_UNITS[metric], fontsize=8)
+            panels[row, 0].set_ylabel(f"logged by {policy}", fontsize=8)
+        labels = [f"{name.replace('_', ' ')} ({100 * found['novel'][name]:.0f}%)" for name in agents]
+        panels[0, 0].set_yticks(range(len(agents)), labels)
+        panels[0, 0].set_ylim(len(agents) - 0.5, -0.5)
+        figure.legend(handles=_legend(), loc="outside lower center", ncols=5, fontsize=7, columnspacing=1.4)
+    return figure
+
+
+def _legend() -> list[Any]:
+    plain: dict[str, Any] = {"color": _TRUTH, "linestyle": ""}
+    truths = [
+        Patch(color=_SEEN, label="truth, part in the log's reach"),
+        Line2D([], [], **plain, marker="|", markersize=9, label="truth at the same requests"),
+        Line2D([], [], **plain, marker="D", markerfacecolor="white", markersize=4, label="truth, A/B"),
+    ]
+    dots = [
+        Line2D([], [], color=COLOURS[k], marker=MARKERS[k], linestyle="", markersize=3.5, label=name.replace("_", " "))
+        for k, name in enumerate(DRAWN)
+    ]
+    return truths + dots
+
+
+def _beside_truth(axes: Axes, found: dict[str, Any], of_policy: dict[str, Any], metric: str) -> None:
+    agents, scale = found["agents"], _SCALE[metric]
+    truth = np.array([of_policy["truth"][name][metric]["value"] for name in agents]) * scale
+    live = np.array([found["live"][name][metric]["value"] for name in agents]) * scale
+    seen = np.array([of_policy["seen"][name][metric] for name in agents]) * scale
+    places = np.arange(len(agents))
+    axes.barh(places, seen, height=0.78, color=_SEEN, linewidth=0, zorder=1)
+    axes.plot(truth, places, "|", color=_TRUTH, markersize=15, markeredgewidth=1.4, zorder=5)
+    axes.plot(live, places, "D", color=_TRUTH, markerfacecolor="white", markersize=4, zorder=4)
+    limit = 1.45 * float(max(truth.max(), live.max()))
+    if of_policy["sizes"]:
+        cells = list(of_policy["sizes"].values())[-1]["metrics"][metric]
+        for k, estimator in enumerate(DRAWN):
+            for place, name in enumerate(agents):
+                y = place + 0.13 * (k - (len(DRAWN) - 1) / 2)
+                _estimate(axes, cells[estimator]["agents"][name], scale, y, limit, k)
+    axes.set_xlim(-0.04 * limit, limit)
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.tick_params(labelsize=7)
+    axes.grid(axis="y", visible=False)
+
+
+def _estimate(axes: Axes, cell: dict[str, Any], scale: float, y: float, limit: float, k: int) -> None:
+    """A dot with its interval; an arrow at the edge where it lies outside."""
+    if cell["estimate"] is None:
+        return
+    value, half = cell["estimate"] * scale, (cell["half_width"] or 0.0) * scale
+    colour = COLOURS[k]
+    axes.hlines(y, max(value - half, 0), min(value + half, limit), color=colour, linewidth=0.8, zorder=2)
+    if value > limit:
+        axes.plot(limit * 0.985, y, ">", color=colour, markersize=3.5, zorder=3)
+    elif value < 0:
+        axes.plot(-0.02 * limit, y, "<", color=colour, markersize=3.5, zorder=3)
+    else:
+        axes.plot(value, y, MARKERS[k], color=colour, markersize=3.0, zorder=3)
+
+
+def sizes_figure(found: dict[str, Any], metric: str) -> Figure:
+    """Error, coverage and ranking over the size of the log; a column a logging policy.
+
+    Args:
+        found: as ``counterfactuals.summary.summarise`` returns it.
+        metric: one of ``REWARDS``.
+    """
+    policies = found["logging"]
+    rows = ("median error (% of the truth)", "intervals that\nhold the truth (%)", "rank correlation\nwith the A/B")
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(1.2 + 2.3 * len(policies), 5.6), layout="constrained")
+        panels = figure.subplots(3, len(policies), sharex=True, sharey="row", squeeze=False)
+        for column, (policy, each) in enumerate(policies.items()):
+            _over_sizes(panels[:, column], each, metric)
+            panels[0, column].set_title(f"logged by {policy}", fontsize=8)
+            panels[2, column].set_xlabel("impressions", fontsize=8)
+        for row, title in enumerate(rows):
+            panels[row, 0].set_ylabel(title, fontsize=8)
+        panels[0, 0].set_yscale("log")
+        panels[0, 0].yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        panels[0, 0].yaxis.set_minor_formatter(NullFormatter())
+        panels[1, 0].set_ylim(-3, 103)
+        panels[2, 0].set_ylim(-1.05, 1.05)
+        handles, labels = panels[0, 0].get_legend_handles_labels()
+        if handles:
+            figure.legend(handles, labels, loc="outside lower center", ncols=5, fontsize=7, columnspacing=1.4)
+    return figure
+
+
+def _over_sizes(panels: Any, of_policy: dict[str, Any], metric: str) -> None:
+    truth = {name: each[metric]["value"] for name, each in of_policy["truth"].items()}
+    sizes = [int(size) for size in of_policy["sizes"]]
+    for k, estimator in enumerate(BY_SIZE):
+        found = [cell["metrics"][metric][estimator] for cell in of_policy["sizes"].values()]
+        over = [total(each["agents"], truth) for each in found]
+        style: dict[str, Any] = {
+            "color": COLOURS[k % len(COLOURS)],
+            "marker": MARKERS[k % len(MARKERS)],
+            "markersize": 3.5,
+            "linewidth": 1.1,
+            "linestyle": "-" if k < len(COLOURS) else "--",
+        }
+        lines = (
+            [100 * each["rmse"] if each["rmse"] else np.nan for each in over],
+            [100 * each["covered"] for each in over],
+            [np.nan if each["tau"] is None else each["tau"] for each in found],
+        )
+        for axes, values in zip(panels, lines, strict=True):
+            axes.plot(sizes, values, label=estimator.replace("_", " "), **style)
+    panels[1].axhline(95, color="#555555", linewidth=0.8, linestyle=":")
+    limits = of_policy["limits"][metric]
+    for name, line in (("truth", "-"), ("seen", ":")):
+        if limits[name]["tau"] is not None:
+            panels[2].axhline(limits[name]["tau"], color=_TRUTH, linewidth=0.9, linestyle=line)
+    for axes in panels:
+        axes.set_xscale("log")
+        axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.tick_params(labelsize=7)

@@ -1,0 +1,174 @@
+"""All estimators on one log: what a policy's slates would have earned, and how far the log supports it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from experiments.inference.users import Interval
+from experiments.off_policy import actions, slates
+from experiments.off_policy.actions import Diagnostics, LoggedActions, Outcomes
+from experiments.off_policy.slates import LoggedSlates
+from sim.arrays import FloatArray
+from sim.errors import InvalidInput
+from sim.log import InteractionLog
+
+ESTIMATORS: Mapping[str, str] = {
+    "logged": "what the log earned, without any weight: whoever is evaluated gets the same",
+    "ips": "inverse propensity scoring, each slot by itself: the independent slate estimator",
+    "ips_clipped": "the same, weights clipped",
+    "snips": "self-normalised",
+    "dm": "direct method: the reward model alone",
+    "dr": "doubly robust",
+    "switch_dr": "doubly robust, the model alone where weights are large",
+    "standard": "inverse propensity scoring of whole slates",
+    "reward_interaction": "of a slot and those above it (cascade)",
+    "pseudo_inverse": "slots' weights added up",
+}
+"""The estimators of ``evaluate`` and what they are, in the order of tables."""
+
+NEED_MODEL = ("dm", "dr", "switch_dr")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What bounds weights.
+
+    Attributes:
+        clip: largest weight of ``ips_clipped``.
+        switch: weight from which ``switch_dr`` leaves a row to the model.
+    """
+
+    clip: float
+    switch: float
+
+
+def slates_of(log: InteractionLog, reward: FloatArray, evaluated: FloatArray) -> LoggedSlates:
+    """The impressions of a log as slates: rows of one user, day and step, which stand together.
+
+    Impressions are what users examined; slots below are in no log of this kind, and count for nothing. A
+    policy of whole slates is judged right by what does not need them: each slot by itself, or with those above.
+
+    Args:
+        log: R impressions, all with a propensity.
+        reward: (R,) float, what each earned.
+        evaluated: (R,) float, the evaluated policy's probability of it.
+
+    Raises:
+        InvalidInput: see ``LoggedActions``; a missing propensity among them.
+    """
+    change = np.zeros(len(log), bool)
+    for column in (log.user, log.day, log.step):
+        change[1:] |= column[1:] != column[:-1]
+    return LoggedSlates(log.user, np.cumsum(change), reward, log.propensity, evaluated)
+
+
+def evaluate(
+    rows: LoggedSlates,
+    marginal: LoggedActions,
+    limits: Limits,
+    outcomes: Outcomes | None = None,
+) -> dict[str, Interval]:
+    """Estimate what slates of a policy earn, by every estimator of ``ESTIMATORS``.
+
+    Args:
+        rows: the log, with probabilities given the slots above.
+        marginal: the same rows with marginal probabilities; of single actions, and in a slate's first
+            slot, these are the same.
+        limits: for clipping and switching.
+        outcomes: what a model of a slot's reward says; without one those that need it are left out.
+
+    Returns:
+        Estimator -> the mean reward of a slate, with its interval over users.
+    """
+    num_slates = len(rows.first)
+    if len(rows) != len(marginal) or (rows.reward != marginal.reward).any():
+        raise InvalidInput("marginal", len(marginal), f"must be the {len(rows)} rows of the slates, in their order")
+    per_slate = len(rows) / max(num_slates, 1)
+    single = {
+        "logged": actions.ips(replace(marginal, propensity=np.ones(len(rows)), evaluated=np.ones(len(rows)))),
+        "ips": actions.ips(marginal),
+        "ips_clipped": actions.ips(marginal, limits.clip),
+        "snips": actions.snips(marginal),
+    }
+    if outcomes is not None:
+        single |= {
+            "dm": actions.dm(marginal, outcomes),
+            "dr": actions.dr(marginal, outcomes),
+            "switch_dr": actions.switch_dr(marginal, outcomes, limits.switch),
+        }
+    found = {name: _scaled(interval, per_slate) for name, interval in single.items()}
+    found["standard"] = slates.standard_ips(rows)
+    found["reward_interaction"] = slates.reward_interaction_ips(rows)
+    found["pseudo_inverse"] = slates.pseudo_inverse(_with(rows, marginal))
+    return found
+
+
+def _with(rows: LoggedSlates, marginal: LoggedActions) -> LoggedSlates:
+    """The slates with marginal probabilities."""
+    return replace(rows, propensity=marginal.propensity, evaluated=marginal.evaluated)
+
+
+def _scaled(interval: Interval, factor: float) -> Interval:
+    def times(value: float | None) -> float | None:
+        return None if value is None else value * factor
+
+    return Interval(times(interval.value), times(interval.low), times(interval.high), interval.n)
+
+
+@dataclass(frozen=True)
+class Support:
+    """Whether a log can tell anything of a policy.
+
+    Attributes:
+        slots: ``diagnostics`` of slots' marginal weights.
+        slates: of whole slates' weights, a row a slate.
+        verdict: in words, what is wrong; empty if nothing is.
+    """
+
+    slots: Diagnostics
+    slates: Diagnostics
+    verdict: str
+
+
+FEW_ROWS = 100
+"""Effective rows below which normal intervals are a poor guide."""
+
+_ROUNDING = 1e-6  # propensities are kept as float32
+
+
+def support(rows: LoggedSlates, marginal: LoggedActions, limits: Limits) -> Support:
+    """Look at the weights before any estimate is believed.
+
+    A mean weight whose interval excludes 1 has one of two causes, which a log alone cannot tell apart:
+    propensities that are not those with which actions were drawn, or (below 1) actions of the policy
+    that were never logged.
+    """
+    of_slots = actions.diagnostics(marginal, limits.clip)
+    of_slates = actions.weight_diagnostics(rows.user[rows.first], _slate_weights(rows), limits.clip)
+    return Support(of_slots, of_slates, _verdict(of_slots))
+
+
+def _slate_weights(rows: LoggedSlates) -> FloatArray:
+    """(m,) each slate's product of ratios."""
+    if not len(rows):
+        return np.empty(0)
+    return np.asarray(np.multiply.reduceat(rows.ratios(), rows.first))
+
+
+def _verdict(found: Diagnostics) -> str:
+    mean = found.mean_weight
+    told = []
+    value = 1.0 if mean.value is None else mean.value
+    low, high = (value if end is None else end for end in (mean.low, mean.high))  # weights that are all the same
+    if not low - _ROUNDING <= 1 <= high + _ROUNDING:
+        side = "below" if high < 1 else "above"
+        cause = (
+            "the policy shows what was never logged, or propensities are wrong"
+            if side == "below"
+            else "propensities are not those of the logged actions"
+        )
+        told.append(f"mean weight {value:.2f} [{low:.2f}, {high:.2f}] is {side} 1: {cause}")
+    if found.effective_rows < FEW_ROWS:
+        told.append(f"worth only {found.effective_rows:.0f} rows of the policy's own")
+    return "; ".join(told)

@@ -1,0 +1,125 @@
+"""``interestlab arena``: its settings, and a whole small run."""
+
+import json
+import re
+
+import numpy as np
+import pyarrow.csv
+import pytest
+from hydra import compose, initialize_config_module
+from scipy.stats import binom
+
+from experiments.arena import arena, check_config
+from experiments.off_policy.evaluation import ESTIMATORS
+from sim.errors import InvalidInput
+
+AGENTS = ["control", "popular", "random_novel"]
+
+
+def config_of(cache, *overrides):
+    with initialize_config_module("conf", version_base="1.3"):
+        return compose(
+            "arena",
+            [
+                "world=tiny",
+                f"experiment.arms=[{','.join(AGENTS)}]",
+                f"cache_dir={cache}",
+                "runtime.workers=1",
+                *overrides,
+            ],
+        )
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("arena.sizes=[100,50]", "arena.sizes=[100, 50]: must be a list of whole numbers, at least 10 and ascending"),
+        ("arena.draws=0", "arena.draws=0: must be a whole number, at least 1"),
+        ("arena.clip=0", "arena.clip=0: must be a positive number"),
+        ("arena.learning=maybe", "arena.learning='maybe': must be true or false"),
+        ("arena.logging=null", "arena.logging=None: must name a logging policy"),
+        ("+arena.logging.bold=7", "arena.logging.bold=7: must be entries of production's config"),
+        ("+arena.logging.bold={exploration: 3}", "agent logging policy bold: exploration=3: must be a probability"),
+        ("experiment.exploration_slots=2", "experiment.exploration_slots=2: must be experiment.slots=5"),
+        ("experiment.diversion=split", "experiment.diversion='split': must be twins"),
+        ("experiment.arms=[popular]", "experiment.arms=['popular']: must name at least two agents"),
+        ("experiment.arms=[nobody,popular]", "nobody"),
+    ],
+)
+def test_a_wrong_setting_is_refused_before_anything_runs(override, said, tmp_path):
+    with pytest.raises(InvalidInput, match=re.escape(said)):
+        check_config(config_of(tmp_path, override))
+
+
+def test_the_config_as_it_stands_is_right(tmp_path):
+    study, settings = check_config(config_of(tmp_path))
+    assert study.experiment.exploration_slots == study.experiment.slots == 5
+    assert list(settings.logging) == ["production", "exploring", "random"]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, shared_cache):
+    folder = tmp_path_factory.mktemp("arena")
+    overrides = [
+        "experiment.burn_in_days=3", "experiment.days=2", "arena.log_days=3", "arena.redraws=90", "arena.lucks=16",
+        "arena.sizes=[500,5000]", "arena.max_logs=240", "~arena.logging.random", "arena.learning=true",
+    ]  # fmt: skip
+    arena(config_of(shared_cache, *overrides), folder)
+    return folder, overrides, json.loads((folder / "arena.json").read_text())
+
+
+@pytest.mark.slow
+def test_a_run_leaves_a_page_tables_and_figures(finished):
+    folder, _, found = finished
+    text = (folder / "arena.html").read_text()
+    assert text.count("data:image/svg+xml") == 4
+    assert "A world of 150 users, 800 items and 24 interests" in text
+    assert sorted(found["agents"]) == sorted(AGENTS)
+    assert found["agents"][-1] == "random_novel"
+    table = pyarrow.csv.read_csv(folder / "arena.csv")
+    assert len(table) == 2 * 2 * 3 * len(ESTIMATORS) * len(AGENTS)
+    assert (folder / "figures" / "arena.pdf").is_file()
+    assert set(found["learning"]) == set(AGENTS)
+
+
+@pytest.mark.slow
+def test_a_second_run_finds_all_stages_and_says_the_same(finished, shared_cache, tmp_path):
+    folder, overrides, _ = finished
+    arena(config_of(shared_cache, *overrides), tmp_path)
+    for name in ("arena.json", "arena.html", "arena.csv", "figures/arena.svg"):
+        assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
+
+
+@pytest.mark.slow
+def test_production_on_its_own_log_is_what_it_earned(finished):
+    _, _, found = finished
+    each = found["logging"]["production"]
+    assert each["reach"]["control"] == 1
+    for metric, estimators in each["sizes"]["500"]["metrics"].items():
+        logged, standard = (estimators[name]["agents"]["control"] for name in ("logged", "standard"))
+        assert standard["estimate"] == pytest.approx(logged["estimate"], rel=1e-4), metric
+
+
+@pytest.mark.slow
+def test_over_200_logs_of_a_world_intervals_hold_the_truth_where_estimators_are_right(finished):
+    """Production at little exploration, from logs at more: all that it does may be logged, users look top down."""
+    _, _, found = finished
+    cell = found["logging"]["exploring"]["sizes"]["500"]
+    assert cell["logs"] >= 200
+    for metric in ("positive", "watch"):
+        for estimator in ("reward_interaction", "dr", "snips"):
+            told = cell["metrics"][metric][estimator]["agents"]["control"]
+            assert told["covered"] / told["logs"] > binom.ppf(0.001, told["logs"], 0.9) / told["logs"], estimator
+    lost = cell["metrics"]["novel_positive"]["reward_interaction"]["agents"]["random_novel"]
+    assert lost["covered"] / lost["logs"] < 0.5
+
+
+@pytest.mark.slow
+def test_what_a_log_cannot_reach_is_missing_from_the_infinite_log(finished):
+    _, _, found = finished
+    for each in found["logging"].values():
+        for agent in AGENTS:
+            for metric, seen in each["seen"][agent].items():
+                assert seen <= each["truth"][agent][metric]["value"] + 1e-9
+        assert each["reach"]["random_novel"] < 1
+        assert np.isclose(each["seen"]["control"]["watch"], each["truth"]["control"]["watch"]["value"])
