@@ -11,7 +11,6 @@ The first is what estimators are off from by chance, by their assumptions, and b
 never shows. The second differs from the first because agents change users.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -89,11 +88,6 @@ def arena(config: DictConfig, folder: Path) -> Path:
             "redraws": str(settings.redraws),
         }
         return write_arena(found, facts, folder)
-
-
-def read_arena(folder: Path) -> dict[str, Any]:
-    """What a finished arena wrote as arena.json."""
-    return dict(json.loads((folder / "arena.json").read_text()))
 
 
 @hydra.main(version_base="1.3", config_path="pkg://conf", config_name="arena")
