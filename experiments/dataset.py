@@ -83,7 +83,9 @@ def dataset(config: DictConfig, folder: Path) -> list[tuple[str, str]]:
         InvalidInput: a setting or the input is wrong.
     """
     order = check_order(config, folder)
-    data = _simulated(config) if order.folder is None else sources.read(order.source, order.folder, order.part)
+    data = (
+        _simulated(config, order.part) if order.folder is None else sources.read(order.source, order.folder, order.part)
+    )
     if order.name is not None:
         data = LoggedDataset(**{**vars(data), "name": order.name})
     lost = export(data, order)
@@ -92,14 +94,15 @@ def dataset(config: DictConfig, folder: Path) -> list[tuple[str, str]]:
     return lines(facts, order)
 
 
-def _simulated(config: DictConfig) -> LoggedDataset:
+def _simulated(config: DictConfig, arm: str | None) -> LoggedDataset:
     """The log of a simulated world; what it takes is imported here, as files need none of it."""
     from experiments.compare import check_study
-    from experiments.datasets.simulated import burn_in_dataset
+    from experiments.datasets.simulated import arm_dataset, burn_in_dataset
     from experiments.workers import start_processes_as_python_does
 
     start_processes_as_python_does()
-    return burn_in_dataset(check_study(config))
+    study = check_study(config)
+    return burn_in_dataset(study) if arm is None else arm_dataset(study, config, arm)
 
 
 def export(data: LoggedDataset, order: Order) -> dict[str, int]:

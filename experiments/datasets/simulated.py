@@ -1,9 +1,17 @@
 """The log of a simulated world as a data set: what its platform would hand out."""
 
+from dataclasses import replace
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from experiments import arm_stages, llm_arms
 from experiments.datasets.dataset import LoggedDataset
 from experiments.pipeline import burn_in, cluster
+from experiments.stages import Stage
 from experiments.study import Study
 from sim.clusters import InterestClusters
+from sim.errors import InvalidInput
 from sim.log import InteractionLog
 
 
@@ -14,13 +22,48 @@ def burn_in_dataset(study: Study) -> LoggedDataset:
     """
     before = burn_in(study)
     clustered = cluster(study, before)
+    log = InteractionLog.read(clustered.folder / "log.parquet")
+    return _dataset(study, "burn-in", log, before.folder / "state", clustered)
+
+
+def arm_dataset(study: Study, config: DictConfig, arm: str) -> LoggedDataset:
+    """An arm's log of the A/B, the agent's slots and production's; its stages from the cache of a comparison.
+
+    Args:
+        study: with that arm.
+        config: the study's, for the language models that its agents read tables of.
+        arm: its name.
+
+    Raises:
+        InvalidInput: the study has no such arm.
+    """
+    if arm not in study.experiment.arms:
+        raise InvalidInput("dataset.part", arm, f"must be null or one of {', '.join(study.experiment.arms)}")
+    if study.experiment.diversion == "twins":  # there an arm doesn't depend on which others there are
+        alone = replace(study.experiment, arms=(arm,), control=arm, reference=arm)
+        study = replace(study, experiment=alone, agents={name: a for name, a in study.agents.items() if name == arm})
+    settings = llm_arms.settings_by_arm(study, config)
+    llm_arms.find_all_weights(study, settings)
+    before = burn_in(study)
+    clustered = cluster(study, before)
+    made = llm_arms.make_tables(study, settings, clustered)
+    study = llm_arms.with_tables(study, made)
+    inputs = {name: [each.table.digest] for name, each in made.items()}
+    stage = arm_stages.run_arms(study, before, clustered, inputs, lambda _: None)[arm]
+    last = study.experiment.burn_in_days + study.experiment.days - 1
+    log, _ = arm_stages.read_arm(study, arm, stage)
+    return _dataset(study, f"arm {arm}", log, stage.folder / "days" / f"day_{last:04}" / "state", clustered)
+
+
+def _dataset(study: Study, part: str, log: InteractionLog, state: Path, clustered: Stage) -> LoggedDataset:
+    """A log with the catalog of the world that was saved in ``state``, after the log's last day."""
     world = study.build_world()
-    world.load(before.folder / "state")
+    world.load(state)
     return LoggedDataset(
-        name=f"world of {study.world.num_interests} interests, seed {study.seed}",
+        name=f"world of {study.world.num_interests} interests, seed {study.seed}, {part}",
         source="interestlab",
         num_users=study.world.num_users,
-        log=InteractionLog.read(clustered.folder / "log.parquet"),
+        log=log,
         catalog=world.catalog,
         clusters=InterestClusters.load(clustered.folder / "clusters.safetensors"),
     )

@@ -10,6 +10,7 @@ from hydra import compose, initialize_config_module
 from experiments.dataset import dataset
 from experiments.datasets.dataset import LoggedDataset
 from sim.errors import InvalidInput
+from tests.command_line import interestlab
 from tests.experiments.datasets import formats
 
 
@@ -45,6 +46,22 @@ def test_a_published_data_set_is_read_told_and_written(tmp_path):
     facts = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert (facts["users"], facts["rows_with_propensity"], facts["left_out"]["rows that stand twice"]) == (2, 1, 1)
     assert len(LoggedDataset.read(tmp_path / "d").log) == 5
+
+
+def test_an_arms_log_is_the_one_that_a_comparison_leaves(tmp_path, shared_cache):
+    words = ["experiment.burn_in_days=2", "experiment.days=2", "world.num_users=60", "runtime.workers=1"]
+    words += [f"cache_dir={shared_cache}", "experiment.arms=[control,random]", "experiment.reference=control"]
+    run(tmp_path / "out", *words, "dataset.part=random", f"dataset.to={tmp_path / 'd'}")
+    data = LoggedDataset.read(tmp_path / "d")
+    done = interestlab("compare", "world=tiny", *words, f"hydra.run.dir={tmp_path / 'compared'}")
+    assert done.returncode == 0, done.stderr
+    compared = json.loads((tmp_path / "compared" / "results.json").read_text())
+    assert data.log.digest() == compared["log_sha256"]["random"]
+    assert "arm random" in json.loads((tmp_path / "compared" / "timings.json").read_text())["from_cache"]
+    assert (data.log.day.min(), data.log.day.max()) == (2, 3)
+    assert (data.catalog.upload_day[data.log.item] <= data.log.day).all()
+    with pytest.raises(InvalidInput, match=r"dataset\.part='nobody': must be null or one of control, random"):
+        run(tmp_path / "out", *words, "dataset.part=nobody")
 
 
 def test_one_format_becomes_another(tmp_path):
