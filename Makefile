@@ -24,7 +24,7 @@ demo: setup  ## the main job: world=small, six arms, a real language model, to a
 paper: setup  ## the paper's figures and claims with their controls, over five worlds (an hour and a half on two cores)
 	$(BIN)/interestlab paper hydra.run.dir=outputs/paper/make
 
-test: setup  ## every test that takes less than a minute
+test: setup  ## all tests but the slow ones
 	$(BIN)/pytest -n auto --dist loadfile -m 'not slow'
 
 check: setup  ## lint, types, import contracts

@@ -242,6 +242,7 @@ def test_configs_are_searched_after_ours(site):
 # Whole commands
 
 
+@pytest.mark.slow
 def test_a_comparison_runs_with_an_installed_agent(tmp_path):
     site = tmp_path / "site"
     install(site, "mine")

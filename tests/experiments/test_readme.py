@@ -23,8 +23,8 @@ TARGETS = [line.split("#")[0].split() for _, block in BLOCKS for line in block.s
 PYTHON = [block for language, block in BLOCKS if language == "python"]
 
 
-LONG = ("compare", "dataset", "explain", "offline", "report", "table", "tune")
-"""Commands that live through a burn-in."""
+LONG = ("certify", "check-agent", "compare", "dataset", "explain", "offline", "report", "table", "tune")
+"""Commands that live through days of a world."""
 
 CASES = [
     pytest.param(command, marks=pytest.mark.slow) if command.split()[1] in LONG and "--help" not in command else command

@@ -206,6 +206,7 @@ main()
 """
 
 
+@pytest.mark.slow
 def test_a_killed_share_goes_on_where_it_was(words, tmp_path, cache):
     """The process is killed for good, in the middle of its share; the next start finds its shards."""
     words = ["table", *words, "llm.pmi_coefficient=0.5", f"hydra.run.dir={tmp_path}", "shard=1/2"]

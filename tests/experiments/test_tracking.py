@@ -123,6 +123,7 @@ def test_what_cannot_be_made_is_one_line(tmp_path):
     assert isinstance(make_tracker(chosen("none"), tmp_path, CONFIG), Untracked)
 
 
+@pytest.mark.slow
 def test_tracking_changes_no_result_and_a_run_from_the_cache_is_tracked_whole(tmp_path):
     pytest.importorskip("tensorboard")
 

@@ -58,6 +58,7 @@ def free_port() -> int:
         return free.getsockname()[1]
 
 
+@pytest.mark.slow
 def test_a_service_over_http_keeps_the_contract(tmp_path):
     reader = WalkThrough(tmp_path, tmp_path / "cache", {"8765": str(free_port())})
     reader.do("wrap-a-policy.md", SECTIONS[1])

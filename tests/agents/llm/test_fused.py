@@ -84,6 +84,7 @@ def test_real_model_equals_each_label_as_a_plain_sequence(weights):
         np.testing.assert_allclose(got[0], plain_scores(model, prompts, first, second), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_bf16_is_at_least_as_exact_as_that_of_transformers(weights, clusters):
     """Against the same rounded weights in fp32."""
     half = load_model(weights, torch.bfloat16)

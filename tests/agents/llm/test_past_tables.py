@@ -151,6 +151,7 @@ def test_hints_are_in_the_prompt(small_weights, clusters, make_settings, tmp_pat
     np.testing.assert_array_equal(open_table(tmp_path / "table").successor, successor)
 
 
+@pytest.mark.slow
 def test_killed_and_restarted_ends_with_the_same_bytes(
     small_weights, clusters, make_settings, tmp_path, monkeypatch, successor
 ):

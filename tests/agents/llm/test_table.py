@@ -52,6 +52,7 @@ def test_pair_itself_is_never_proposed(table_folder):
     assert table.manifest["cost"]["tokens_computed"] > 0
 
 
+@pytest.mark.slow
 def test_killed_and_restarted_ends_with_the_same_bytes(
     small_weights, clusters, make_settings, tmp_path, monkeypatch, table_folder
 ):
