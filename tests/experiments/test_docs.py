@@ -33,7 +33,8 @@ STAND_INS = {"FOLDER_OR_HUGGING_FACE_ID": "NAME", "FOLDER": "NAME"}
 OWN_ARGUMENTS = ("report", "new-agent", "explain")
 """Commands that take more than overrides."""
 
-SMALL = ("world=tiny", "llm=tiny", "experiment.burn_in_days=2", "experiment.days=2", "llm.steps=2", "llm.eval_pairs=2")
+SMALL = ("world=tiny", "llm=tiny", "experiment.burn_in_days=2", "experiment.days=2", "llm.steps=2", "llm.eval_pairs=2",
+         "runtime.workers=1")  # fmt: skip
 RUN = {
     "quick-start.md": ("compare", "report"),
     "interference.md": ("interference",),

@@ -57,6 +57,8 @@ def test_a_command_of_the_readme_runs(command, tmp_path, shared_cache):
             "interests=[24]",
             "seconds=0.1",
         ]
+    if words[1] in ("compare", "offline", "table", "tune") and "--help" not in words:
+        words.append("runtime.workers=1")  # the tests themselves run side by side
     if words[1] == "report":  # of the sweep above
         run(shlex.split(next(c for c in COMMANDS if f"hydra.sweep.dir={words[2]}" in c)), tmp_path, shared_cache)
     done = run(words, tmp_path, shared_cache)
