@@ -1,6 +1,6 @@
 """``interestlab dataset``: logged data sets from and to other people's formats, and what is in them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +87,7 @@ def dataset(config: DictConfig, folder: Path) -> list[tuple[str, str]]:
         _simulated(config, order.part) if order.folder is None else sources.read(order.source, order.folder, order.part)
     )
     if order.name is not None:
-        data = LoggedDataset(**{**vars(data), "name": order.name})
+        data = replace(data, name=order.name)
     lost = export(data, order)
     facts = {**summary(data), "export": order.export, "not_exported": lost}
     write_json(folder / "summary.json", facts)

@@ -11,7 +11,7 @@ Nothing in it is hidden: a recommender may see all of it.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +79,7 @@ class LoggedDataset:
 
     def where(self, rows: Any) -> "LoggedDataset":
         """The same data set with the rows of the log that a mask or an index array selects."""
-        kept = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return LoggedDataset(**{**kept, "log": self.log.where(rows)})
+        return replace(self, log=self.log.where(rows))
 
     def write(self, folder: Path) -> None:
         """Write the folder's files, each whole or not at all, ``dataset.json`` last."""
