@@ -7,7 +7,6 @@ clusters carry keywords.
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +17,7 @@ from safetensors.numpy import load_file, save_file
 
 from sim.arrays import FloatArray, IntArray, readonly
 from sim.errors import InvalidInput
+from sim.files import written_whole
 
 NUM_LEVELS = 4
 
@@ -98,14 +98,13 @@ class InterestClusters:
         return np.asarray(self.path[leaf])
 
     def save(self, path: Path) -> None:
-        """Write safetensors, first under a temporary name, then renamed."""
-        temporary = path.with_name(path.name + ".tmp")
-        save_file(
-            {name: np.array(getattr(self, name)) for name in ("path", "centroid", "offset")},
-            temporary,
-            metadata={"keywords": json.dumps(self.keywords)},
-        )
-        os.replace(temporary, path)
+        """Write safetensors, whole or not at all."""
+        with written_whole(path) as temporary:
+            save_file(
+                {name: np.array(getattr(self, name)) for name in ("path", "centroid", "offset")},
+                temporary,
+                metadata={"keywords": json.dumps(self.keywords)},
+            )
 
     @staticmethod
     def load(path: Path) -> "InterestClusters":

@@ -3,11 +3,36 @@
 import json
 import os
 import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+
+@contextmanager
+def written_whole(path: Path, many_writers: bool = False) -> Iterator[Path]:
+    """A temporary name beside ``path`` to write to; it is renamed to ``path`` when the block ends without an error.
+
+    The folder is made if need be. After an error nothing is left; what a killed process left there the next one
+    writes over.
+
+    Args:
+        path: the file that appears, whole.
+        many_writers: other processes or machines may write the same file at the same time, so the temporary
+            name must be nobody else's.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    own = f".{uuid.uuid4().hex}" if many_writers else ""
+    temporary = path.with_name(f"{path.name}{own}.tmp")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -16,25 +41,21 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text into a folder that is made if need be, first under a temporary name, then renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    """Write UTF-8 text, whole or not at all."""
+    with written_whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def write_parquet(path: Path, table: pa.Table) -> None:
-    """Write Parquet, first under a temporary name, then renamed."""
-    temporary = path.with_name(path.name + ".tmp")
-    pq.write_table(table, temporary, compression="zstd")
-    os.replace(temporary, path)
+    """Write Parquet, whole or not at all."""
+    with written_whole(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
 
 
 def copy_file(source: Path, target: Path) -> None:
-    """Copy a file, first under a temporary name, then renamed."""
-    temporary = target.with_name(target.name + ".tmp")
-    shutil.copyfile(source, temporary)
-    os.replace(temporary, target)
+    """Copy a file, whole or not at all."""
+    with written_whole(target) as temporary:
+        shutil.copyfile(source, temporary)
 
 
 def replace_folder(source: Path, target: Path) -> None:

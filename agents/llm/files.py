@@ -1,7 +1,6 @@
 """Files that are written whole or not at all, and read with one clear complaint."""
 
 import hashlib
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,15 +9,15 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from sim.errors import InvalidInput
+from sim.files import written_whole
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Any]) -> None:
-    """Write torch tensors as safetensors, first under a temporary name, then renamed."""
+    """Write torch tensors as safetensors, whole or not at all."""
     from safetensors.torch import save_file
 
-    temporary = path.with_name(path.name + ".tmp")
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary)
-    os.replace(temporary, path)
+    with written_whole(path) as temporary:
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary)
 
 
 def read_tensors(path: Path, remedy: str) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Tables as Parquet, for whoever wants to read them without us."""
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from tqdm import tqdm
 from agents.llm.table import TransitionTable
 from agents.llm.triples import TripleTable, triples_of
 from sim.arrays import FloatArray, IntArray
+from sim.files import written_whole
 
 _ROWS = 50_000  # rows of a table that become one row group
 
@@ -65,8 +65,8 @@ def _write(path: Path, metadata: dict[str, str], table: TransitionTable | Triple
         *[(f"{name}_text", text) for name in (*names, "next")],
     ]
     schema = pa.schema(fields, metadata)
-    temporary = path.with_name(path.name + ".tmp")
     with (
+        written_whole(path) as temporary,
         pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
         tqdm(total=len(past), desc=path.name, unit="row", unit_scale=True, dynamic_ncols=True) as bar,
     ):
@@ -74,7 +74,6 @@ def _write(path: Path, metadata: dict[str, str], table: TransitionTable | Triple
             clusters, log_probability = table.clusters[rows], table.log_probability[rows]
             writer.write_table(_rows(schema, texts, names, past[rows], clusters, log_probability))
             bar.update(len(clusters))
-    os.replace(temporary, path)
 
 
 def _blocks(num: int) -> Iterator[slice]:

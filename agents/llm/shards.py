@@ -5,8 +5,6 @@ which of several machines that share the folder computed it.
 """
 
 import multiprocessing
-import os
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -20,6 +18,7 @@ from tqdm import tqdm
 from agents.llm.files import check_tensors
 from agents.processes import end_with_parent
 from sim.arrays import FloatArray, IntArray
+from sim.files import written_whole
 
 
 class Scorer(Protocol):
@@ -86,10 +85,9 @@ def read_shards(folder: Path, shards: Sequence[range]) -> tuple[IntArray, FloatA
 
 
 def write_arrays(path: Path, arrays: dict[str, Any]) -> None:
-    """Write safetensors, first under a name that no other process or machine takes, then renamed."""
-    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
-    temporary.write_bytes(save(arrays))
-    os.replace(temporary, path)
+    """Write safetensors, whole or not at all; other processes and machines may write the same file."""
+    with written_whole(path, many_writers=True) as temporary:
+        temporary.write_bytes(save(arrays))
 
 
 def _in_this_process(work: Work, missing: list[range], workers: int) -> Iterator[int]:

@@ -19,7 +19,6 @@ source's names of users and items. Without them, as in a file from elsewhere, ev
 action a cluster of its own. Nothing in it is pickled.
 """
 
-import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -34,6 +33,7 @@ from sim.arrays import FloatArray
 from sim.catalog import Catalog
 from sim.clusters import InterestClusters
 from sim.errors import InvalidInput
+from sim.files import written_whole
 from sim.log import DTYPES, PRODUCTION, InteractionLog
 from sim.random import RandomStream
 
@@ -103,7 +103,6 @@ def write(data: LoggedDataset, folder: Path) -> dict[str, int]:
     ours |= {name: getattr(data.clusters, name) for name in _CLUSTERS}
     described = [data.clusters.description(place) for place in range(data.clusters.num_clusters)]
     ours |= {"dataset": [data.name, data.source], "num_users": data.num_users, "has": has, "keywords": described}
-    folder.mkdir(parents=True, exist_ok=True)
     _write_npz(folder / FILE, arrays | {_OURS + name: value for name, value in ours.items()})
     lost = without_propensity(data)
     return {"rows without a propensity": lost} if lost else {}
@@ -111,14 +110,12 @@ def write(data: LoggedDataset, folder: Path) -> dict[str, int]:
 
 def _write_npz(path: Path, arrays: dict[str, Any]) -> None:
     """As ``numpy.savez_compressed``, which however writes the time of day into the file."""
-    temporary = path.with_name(path.name + ".tmp")
-    with zipfile.ZipFile(temporary, "w") as archive:
+    with written_whole(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for name, value in arrays.items():
             entry = zipfile.ZipInfo(f"{name}.npy")  # of 1980
             entry.compress_type = zipfile.ZIP_DEFLATED
             with archive.open(entry, "w", force_zip64=True) as file:
                 np.lib.format.write_array(file, np.asarray(value), allow_pickle=False)
-    os.replace(temporary, path)
 
 
 def read_feedback(path: Path) -> dict[str, Any]:

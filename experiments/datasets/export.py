@@ -1,6 +1,5 @@
 """What the writers to other people's formats have in common."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from experiments.datasets.dataset import LoggedDataset
 from experiments.datasets.requests import DAY
 from sim.arrays import IntArray
 from sim.errors import InvalidInput
+from sim.files import written_whole
 from sim.log import InteractionLog
 
 FIRST_DAY = "2022-04-08"
@@ -52,7 +52,7 @@ def tag_codes(data: LoggedDataset, separator: str) -> Any:
 
 
 def write_csv(path: Path, columns: Mapping[str, Any]) -> None:
-    """Write comma-separated values, quoted where they must be, first under a temporary name, then renamed."""
+    """Write comma-separated values, quoted where they must be, whole or not at all."""
     num = len(next(iter(columns.values())))
     lines = [pa.array([",".join(columns)])]
     for start in range(0, num, _ROWS):
@@ -69,10 +69,7 @@ def _field(column: Any) -> pa.Array:
 
 
 def write_lines(path: Path, lines: pa.Array | pa.ChunkedArray) -> None:
-    """Write lines of text, first under a temporary name, then renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("w", encoding="utf-8", newline="\n") as file:
+    """Write lines of text, whole or not at all."""
+    with written_whole(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
         for start in range(0, len(lines), 100_000):
             file.writelines(f"{line}\n" for line in lines.slice(start, 100_000).to_pylist())
-    os.replace(temporary, path)

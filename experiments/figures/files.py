@@ -2,12 +2,13 @@
 
 import base64
 import io
-import os
 from pathlib import Path
 from typing import Any, Literal
 
 import matplotlib
 from matplotlib.figure import Figure
+
+from sim.files import written_whole
 
 STYLE: Any = {  # Any: rc_context's own type lists every key as a literal
     "font.size": 9,
@@ -52,13 +53,11 @@ def svg_source(figure: Figure) -> str:
 
 
 def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
-    """Write ``name.svg``, ``name.png`` and ``name.pdf``, each first under a temporary name, then renamed."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write ``name.svg``, ``name.png`` and ``name.pdf``, each whole or not at all."""
     paths = []
     for kind in KINDS:
         path = folder / f"{name}.{kind}"
-        temporary = path.with_name(path.name + ".tmp")
-        temporary.write_bytes(image_bytes(figure, kind))
-        os.replace(temporary, path)
+        with written_whole(path) as temporary:
+            temporary.write_bytes(image_bytes(figure, kind))
         paths.append(path)
     return paths
