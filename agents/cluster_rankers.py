@@ -1,5 +1,6 @@
 """Rankers that know nothing of the user: search by the cluster's keywords, and chance."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -131,6 +132,20 @@ def _fill(
     return Recommendations(slate, propensity)
 
 
+class _OncePerDay:
+    """Shelves that are made when they are first asked for on a day."""
+
+    def __init__(self, make: Callable[[], Shelves]) -> None:
+        self._make = make
+        self._made: tuple[int, Shelves] | None = None
+
+    def at(self, day: int) -> Shelves:
+        """The shelves of a day, which is today."""
+        if self._made is None or self._made[0] != day:
+            self._made = (day, self._make())
+        return self._made[1]
+
+
 class RandomWithinClusterRanker(Ranker):
     """Every live item of the planned clusters is equally likely: what a plan alone is worth."""
 
@@ -144,20 +159,15 @@ class RandomWithinClusterRanker(Ranker):
 
     def _begin(self, platform: Platform) -> None:
         self.platform = platform
-        self._of_day: tuple[int, Shelves] | None = None
+        self._today = _OncePerDay(self._shelves)
 
     def rank(self, requests: Requests, allowed: IntArray | None, rng: RandomStream) -> Recommendations:
         """See ``Ranker.rank``. The propensity of a slot is 1 / (number of items left in the clusters)."""
-        return self._shelves_today().slates(self.platform, requests, allowed, 1.0, 1.0, rng)
+        return self._today.at(self.platform.day).slates(self.platform, requests, allowed, 1.0, 1.0, rng)
 
     def probability(self, requests: Requests, allowed: IntArray | None, item: IntArray) -> FloatArray:
         """See ``Ranker.probability``; given ``allowed``."""
-        return self._shelves_today().probability(self.platform, requests, allowed, item, 1.0, 1.0)
-
-    def _shelves_today(self) -> Shelves:
-        if self._of_day is None or self._of_day[0] != self.platform.day:
-            self._of_day = (self.platform.day, self._shelves())
-        return self._of_day[1]
+        return self._today.at(self.platform.day).probability(self.platform, requests, allowed, item, 1.0, 1.0)
 
     def _shelves(self) -> Shelves:
         """Today's live items by cluster."""
@@ -202,24 +212,19 @@ class SearchRanker(Ranker):
 
     def _begin(self, platform: Platform) -> None:
         self.platform = platform
-        self._of_day: tuple[int, Shelves] | None = None
+        self._today = _OncePerDay(self._shelves)
         self._words = WordCounts(platform.catalog.vocabulary)
         self._queries = self._words.of_phrases(list(platform.clusters.keywords))  # (M, W)
 
     def rank(self, requests: Requests, allowed: IntArray | None, rng: RandomStream) -> Recommendations:
         """See ``Ranker.rank``, but items are those found for the clusters. Propensities are given ``allowed``."""
-        shelves = self._shelves_today()
+        shelves = self._today.at(self.platform.day)
         return shelves.slates(self.platform, requests, allowed, self.temperature, self.exploration, rng)
 
     def probability(self, requests: Requests, allowed: IntArray | None, item: IntArray) -> FloatArray:
         """See ``Ranker.probability``; given ``allowed``."""
-        shelves = self._shelves_today()
+        shelves = self._today.at(self.platform.day)
         return shelves.probability(self.platform, requests, allowed, item, self.temperature, self.exploration)
-
-    def _shelves_today(self) -> Shelves:
-        if self._of_day is None or self._of_day[0] != self.platform.day:
-            self._of_day = (self.platform.day, self._shelves())
-        return self._of_day[1]
 
     def _shelves(self) -> Shelves:
         """Today's best hits of each cluster's query."""
