@@ -43,7 +43,7 @@ class SequenceTraining:
     ) -> None:
         self.objective = objective
         self.model = SequenceModel(width, num_layers, num_heads, history, objective.largest_score, generator)
-        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=learning_rate)
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=learning_rate, fused=True)
         self.table = ItemTable(width + 1, _TABLE_LEARNING_RATE)
         self.behaviour = None
         if objective.behaviour == "estimated":
@@ -171,7 +171,7 @@ class BehaviourModel(nn.Module):
         self.projection = nn.Parameter(
             torch.empty(CONTENT_WIDTH, width + 1).normal_(0, CONTENT_WIDTH**-0.5, generator=generator)
         )
-        self.optimizer = torch.optim.Adam(self.parameters(), lr=learning_rate)
+        self.optimizer = torch.optim.Adam(self.parameters(), lr=learning_rate, fused=True)
         self.table = ItemTable(width + 1, _TABLE_LEARNING_RATE)
 
     def step(
