@@ -19,7 +19,13 @@ def weights_cache() -> Path:
 
 @pytest.fixture(scope="session")
 def shared_cache(tmp_path_factory: pytest.TempPathFactory, weights_cache: Path) -> Path:
-    """A cache of stages for this run of the tests, empty but for the converted weights."""
+    """A cache of stages for this run of the tests, empty but for the converted weights.
+
+    Runs of pytest that follow each other on the same code can share one: ``INTERESTLAB_TEST_CACHE`` names it.
+    """
+    named = os.environ.get("INTERESTLAB_TEST_CACHE")
+    if named:
+        return cache_with_weights(Path(named), weights_cache)
     run = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         run = run.parent  # one for all workers, who wait for each other's stages
