@@ -64,7 +64,8 @@ def overrides(model, tmp_path_factory):
         "experiment.burn_in_days=2",
         "production.epochs=1",
     ]
-    llm = ["llm=tiny", f"llm.model={model}", "llm.precision=fp32", "llm.threads=1", "llm.steps=2", "llm.eval_pairs=2"]
+    llm = ["llm=tiny", "llm.num_keywords=3", "llm.steps=2", "llm.eval_pairs=2", f"llm.model={model}"]
+    llm += ["llm.precision=fp32", "llm.threads=1"]
     return [*world, *llm, "runtime.workers=1", f"cache_dir={tmp_path_factory.mktemp('cache')}"]
 
 

@@ -79,3 +79,12 @@ def test_a_part_of_the_tree_is_coherent(num, themes, personas):
 def test_impossible_sizes_are_refused(num, message):
     with pytest.raises(InvalidInput, match=f"world.num_interests={num}: .*{message}"):
         load_tree(num)
+
+
+@pytest.mark.parametrize(("num_interests", "one", "several"), [(24, 66, 33), (96, 51, 19), (256, 12, 3), (761, 6.6, 1)])
+def test_as_many_interests_share_a_persona_as_documented(num_interests, one, several):
+    """Percent of pairs of interests that one persona names, and two or more (docs/world.md, Known limits)."""
+    named = (load_tree(num_interests).links.dense(num_interests) > 0).astype(int)  # (P, M)
+    together = (named.T @ named)[np.triu_indices(num_interests, 1)]
+    assert 100 * np.mean(together > 0) == pytest.approx(one, abs=0.5)
+    assert 100 * np.mean(together > 1) == pytest.approx(several, abs=0.5)
