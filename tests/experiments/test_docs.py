@@ -132,6 +132,8 @@ def test_a_report_is_of_what_a_command_above_it_leaves():
         for words in commands_of(page):
             sweeps = [word.partition("=")[2] for word in words if word.startswith("hydra.sweep.dir=")]
             sweeps += [f"multirun/{word.partition('=')[2]}" for word in words if word.startswith("+sweep=")]
+            if words[0] == "paper":  # a folder for each variant
+                sweeps += [f"{word.partition('=')[2]}/main" for word in words if word.startswith("hydra.run.dir=")]
             folders |= set(sweeps)
             if words[0] == "report":
                 assert words[1] in folders
