@@ -31,8 +31,9 @@ def written_whole(path: Path, many_writers: bool = False) -> Iterator[Path]:
     try:
         yield temporary
         os.replace(temporary, path)
-    finally:
+    except BaseException:  # not after success: the name may be another process's by then
         temporary.unlink(missing_ok=True)
+        raise
 
 
 def write_json(path: Path, content: Any) -> None:
