@@ -132,17 +132,16 @@ def _fill(
     return Recommendations(slate, propensity)
 
 
-class _OncePerDay:
-    """Shelves that are made when they are first asked for on a day."""
+class _TodaysShelves:
+    """Shelves that are made when they are first asked for on a day of the platform."""
 
-    def __init__(self, make: Callable[[], Shelves]) -> None:
-        self._make = make
+    def __init__(self, platform: Platform, make: Callable[[], Shelves]) -> None:
+        self._platform, self._make = platform, make
         self._made: tuple[int, Shelves] | None = None
 
-    def at(self, day: int) -> Shelves:
-        """The shelves of a day, which is today."""
-        if self._made is None or self._made[0] != day:
-            self._made = (day, self._make())
+    def __call__(self) -> Shelves:
+        if self._made is None or self._made[0] != self._platform.day:
+            self._made = (self._platform.day, self._make())
         return self._made[1]
 
 
@@ -159,15 +158,15 @@ class RandomWithinClusterRanker(Ranker):
 
     def _begin(self, platform: Platform) -> None:
         self.platform = platform
-        self._today = _OncePerDay(self._shelves)
+        self._shelves_today = _TodaysShelves(platform, self._shelves)
 
     def rank(self, requests: Requests, allowed: IntArray | None, rng: RandomStream) -> Recommendations:
         """See ``Ranker.rank``. The propensity of a slot is 1 / (number of items left in the clusters)."""
-        return self._today.at(self.platform.day).slates(self.platform, requests, allowed, 1.0, 1.0, rng)
+        return self._shelves_today().slates(self.platform, requests, allowed, 1.0, 1.0, rng)
 
     def probability(self, requests: Requests, allowed: IntArray | None, item: IntArray) -> FloatArray:
         """See ``Ranker.probability``; given ``allowed``."""
-        return self._today.at(self.platform.day).probability(self.platform, requests, allowed, item, 1.0, 1.0)
+        return self._shelves_today().probability(self.platform, requests, allowed, item, 1.0, 1.0)
 
     def _shelves(self) -> Shelves:
         """Today's live items by cluster."""
@@ -212,18 +211,18 @@ class SearchRanker(Ranker):
 
     def _begin(self, platform: Platform) -> None:
         self.platform = platform
-        self._today = _OncePerDay(self._shelves)
+        self._shelves_today = _TodaysShelves(platform, self._shelves)
         self._words = WordCounts(platform.catalog.vocabulary)
         self._queries = self._words.of_phrases(list(platform.clusters.keywords))  # (M, W)
 
     def rank(self, requests: Requests, allowed: IntArray | None, rng: RandomStream) -> Recommendations:
         """See ``Ranker.rank``, but items are those found for the clusters. Propensities are given ``allowed``."""
-        shelves = self._today.at(self.platform.day)
+        shelves = self._shelves_today()
         return shelves.slates(self.platform, requests, allowed, self.temperature, self.exploration, rng)
 
     def probability(self, requests: Requests, allowed: IntArray | None, item: IntArray) -> FloatArray:
         """See ``Ranker.probability``; given ``allowed``."""
-        shelves = self._today.at(self.platform.day)
+        shelves = self._shelves_today()
         return shelves.probability(self.platform, requests, allowed, item, self.temperature, self.exploration)
 
     def _shelves(self) -> Shelves:

@@ -62,10 +62,7 @@ def test_a_run_leaves_numbers_a_page_and_figures(finished):
 
 def test_one_process_and_no_cache_give_the_same_bytes(finished, tmp_path, shared_cache):
     folder, overrides, _ = finished
-    cache = tmp_path / "cache"
-    cache.mkdir()
-    for shared in ("weights", "compiled"):
-        (cache / shared).symlink_to((shared_cache / shared).resolve())
+    cache = cache_with_weights(tmp_path / "cache", shared_cache)
     (cache / "stages").mkdir()
     for stage in (shared_cache / "stages").iterdir():  # the world's burn-in is not what is tested
         if stage.name.startswith(("burn-in", "clusters")) and stage.suffix not in (".lock", ".partial"):
