@@ -1,16 +1,15 @@
 """The prompt: one template, in one place (after Wang et al. 2024, figure 2).
 
-A terse text that a small model can simply continue:
+A sentence that a small model can simply finish (docs/knowledge.md has what other wordings know and cost):
 
-    A user enjoys: {C1}; {C2}.
-    New interest: {CL}<end>
+    People who enjoy {C1} and {C2} also enjoy {CL}<end>
 
-where a cluster is its first keywords. The pieces are tokenised apart and joined, in training and
-inference alike, so that the tokens of instruction + C1 never depend on C2 and their key-value
-cache can be shared exactly.
+where a cluster is its first keywords. What follows C2 is computed anew for every pair, and is two tokens
+long. The pieces are tokenised apart and joined, in training and inference alike, so that the tokens
+up to C1 never depend on C2 and their key-value cache can be shared exactly.
 
-Models that are only to be had through a chat get the same words after an instruction that lists all
-interests: they were not fine-tuned, and cannot know them otherwise.
+Models that are only to be had through a chat are told what to do, with the list of all interests: they
+were not fine-tuned, and cannot know them otherwise.
 """
 
 import hashlib
@@ -26,13 +25,13 @@ from scipy.optimize import linear_sum_assignment
 from sim.clusters import InterestClusters
 from sim.errors import InvalidInput
 
-PREFIX = "A user enjoys: {cluster};"
-SUFFIX = " {cluster}.\nNew interest:"
+PREFIX = "People who enjoy {cluster} and"
+SUFFIX = " {cluster} also enjoy"
 LABEL = " {cluster}"
 INSTRUCTION = (
     "Here are interests, one a line:\n{interests}\n\n"
-    "Name the one that should be recommended next to the following user, who must not have it already. "
-    "Answer with that line of the list alone, word for word.\n\n"
+    "A user enjoys {first} and {second}. Name the one that should be recommended next, which must be neither. "
+    "Answer with that line of the list alone, word for word."
 )
 
 Tokens = tuple[int, ...]
@@ -160,8 +159,9 @@ def prompt_text(texts: Sequence[str], first: int, second: int, chat: bool) -> st
         first, second: two of them.
         chat: as a user's message that lists all interests, rather than a text to go on from.
     """
-    prompt = PREFIX.format(cluster=texts[first]) + SUFFIX.format(cluster=texts[second])
-    return INSTRUCTION.format(interests="\n".join(texts)) + prompt if chat else prompt
+    if chat:
+        return INSTRUCTION.format(interests="\n".join(texts), first=texts[first], second=texts[second])
+    return PREFIX.format(cluster=texts[first]) + SUFFIX.format(cluster=texts[second])
 
 
 def tokenise_prompts(clusters: InterestClusters, num_keywords: int, tokenizer: Any) -> PromptTokens:
@@ -223,9 +223,9 @@ def _check_labels(prompts: PromptTokens, tokenizer: Any) -> None:
         seen[label] = text
 
 
-ONLY = "A user enjoys: {cluster}.\nNew interest:"
-MIDDLE = " {cluster};"
-HINTED = " {cluster}.\nSuch users lately took up:"
+ONLY = "People who enjoy {cluster} also enjoy"
+MIDDLE = " {cluster} and"
+HINTED = " {cluster} and lately"
 
 
 def template(past_clusters: int, successor_hint: bool = False) -> str:

@@ -40,6 +40,13 @@ ALPHA_1 = Stated(
     "What language adds to what the log alone teaches.",
     "The same at alpha = 1: the interval lies above 0.",
 )
+MEANING = Stated(
+    "words",
+    "The LLM's novel impressions please more where its labels tell the truth",
+    "The same users, log, clusters and training, with the labels dealt out anew: what the words' meaning adds.",
+    "Positive feedback on the agent's novel impressions at alpha = 1, relative to the same agent at alpha = 0, world "
+    "by world: the interval lies above 0.",
+)
 NO_LANGUAGE = Stated(
     "no language",
     "The LLM's novel impressions please more than those of planners without language",
@@ -86,7 +93,24 @@ def controls(variants: Variants) -> list[Claim]:
 
 def what_language_adds(variants: Variants) -> list[Claim]:
     """A row for each finding on what language is worth: not controls, for both answers are possible."""
-    return [against_twin(ALPHA_1, variants.get(TWIN)), no_language(variants[MAIN])]
+    return [
+        meaning_of_words(variants[MAIN], variants.get(ALPHA_0)),
+        against_twin(ALPHA_1, variants.get(TWIN)),
+        no_language(variants[MAIN]),
+    ]
+
+
+def meaning_of_words(worlds: Worlds, permuted: Worlds | None) -> Claim:
+    """The LLM at alpha = 1 against itself at alpha = 0: it must be better where words mean something (``above``).
+
+    Nobody but the language model reads labels: both variants' worlds have the same users, logs and clusters, and
+    its two fine-tunings differ in the words alone. Unlike a network of random weights it has nothing to learn first.
+    """
+    if permuted is None or not (worlds.has(LLM) and permuted.has(LLM)):
+        return MEANING.not_run("The variant alpha_0 was not run.")
+    edge, discoveries, watch = (worlds.beside(permuted, LLM, metric) for metric in (EDGE, DISCOVERIES, WATCH))
+    why = f"Relative to alpha = 0: discoveries {percent(discoveries)}, watch time {percent(watch)}."
+    return MEANING.judged(edge, "% to alpha = 0", above(edge), why)
 
 
 def against_twin(stated: Stated, worlds: Worlds | None) -> Claim:

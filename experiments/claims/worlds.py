@@ -65,7 +65,19 @@ class Worlds:
 
     def against(self, arm: str, other: str, metric: str) -> OverWorlds:
         """The relative difference of an arm to another, value / value - 1 world by world, over worlds."""
-        return estimate([_relative(results["arms"], arm, other, metric) for results in self.each])
+        arms = [results["arms"] for results in self.each]
+        return estimate([_relative(of_world[arm][metric], of_world[other][metric]) for of_world in arms])
+
+    def beside(self, other: "Worlds", arm: str, metric: str) -> OverWorlds:
+        """An arm's relative difference to itself in another variant, over the worlds that both have."""
+        elsewhere = dict(zip(other.seeds, other.each, strict=True))
+        return estimate(
+            [
+                _relative(results["arms"][arm][metric], elsewhere[seed]["arms"][arm][metric])
+                for seed, results in zip(self.seeds, self.each, strict=True)
+                if seed in elsewhere
+            ]
+        )
 
     def number(self, *path: str) -> OverWorlds:
         """A number in the results, such as ``("llm_arms", "llm", "label_skew", "gini")``, over worlds."""
@@ -144,6 +156,6 @@ def found(tree: Any, path: Keys) -> Any:
     return tree
 
 
-def _relative(arms: dict[str, Any], arm: str, other: str, metric: str) -> float | None:
-    over, under = arms[arm][metric]["value"], arms[other][metric]["value"]
+def _relative(one: dict[str, Any], other: dict[str, Any]) -> float | None:
+    over, under = one["value"], other["value"]
     return None if over is None or not under else float(over / under - 1.0)

@@ -110,7 +110,7 @@ def test_the_file_holds_what_was_explained(explained):
 def test_the_prompt_is_what_the_model_gets(explained, model):
     _, explanation = explained
     first, second = (", ".join(each["keywords"][:3]) for each in explanation["pair"])
-    assert explanation["prompt"]["text"] == f"A user enjoys: {first}; {second}.\nNew interest:"
+    assert explanation["prompt"]["text"] == f"People who enjoy {first} and {second} also enjoy"
     assert load_tokenizer(model).decode(explanation["prompt"]["tokens"]) == explanation["prompt"]["text"]
 
 
@@ -386,7 +386,7 @@ def test_the_text_says_what_stands_where(explained):
     _, explanation = explained
     text = as_text(explanation, 140)
     assert "'home espresso' " in text
-    assert f"  | {explanation['prompt']['text'].splitlines()[0]}\n  | New interest:" in text
+    assert f"  | {explanation['prompt']['text']}\n" in text
     order = "log p - 1 x log of its mean p over 256 random pairs"
     assert f"zero-shot LLM and fine-tuned LLM: in the order of {order} (by p = rank by p alone)." in text
     assert "transition counts: in the order of p." in text

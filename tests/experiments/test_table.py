@@ -63,7 +63,7 @@ def test_it_says_what_the_table_is(made, words, tmp_path, capsys):
     assert made["cost"]["pairs_computed"] == 576
     assert made["cost"]["tokens_computed"] > 576
     assert made["seconds"]["table"] > 0
-    assert made["template"] == "A user enjoys: {C1}; {C2}.\nNew interest: {CL}<end>"
+    assert made["template"] == "People who enjoy {C1} and {C2} also enjoy {CL}<end>"
     assert all(len(made[f"{name}_digest"]) == 64 for name in ("weights", "prompts", "clusters"))
     again = run(tmp_path / "again", *words)
     assert again["from_cache"] == ["burn-in", "clusters", "finetune", "table"]

@@ -51,7 +51,7 @@ def contents(folder):
 
 def next_one(texts):
     """The cluster after c1, which for c2 = c1 + 1 is one of the pair."""
-    return lambda c1, c2: f" {texts[(c1 + 1) % NUM]}\nNew interest: more"
+    return lambda c1, c2: f" {texts[(c1 + 1) % NUM]}\nmore"
 
 
 def test_holds_what_was_said(texts, clusters, tmp_path):
@@ -202,8 +202,7 @@ def test_the_chat_prompt_lists_every_interest_once(texts):
     message = prompt_text(texts, 2, 5, chat=True)
     lines = message.splitlines()
     assert [line for line in lines if line in texts] == list(texts)
-    assert message.endswith(prompt_text(texts, 2, 5, chat=False))
-    assert lines[-2:] == [f"A user enjoys: {texts[2]}; {texts[5]}.", "New interest:"]
+    assert f"A user enjoys {texts[2]} and {texts[5]}." in lines[-1]
 
 
 @pytest.mark.parametrize("keyword", ["", " ", "a\nb", " tofu", "tofu\u2028"])

@@ -65,11 +65,11 @@ def check_row(found, log_probability, plain, past):
 @pytest.mark.parametrize(
     ("past", "hint", "says"),
     [
-        ([5], None, "A user enjoys: {5}.\nNew interest:"),
-        ([5, 2], None, "A user enjoys: {5}; {2}.\nNew interest:"),
-        ([5, 2], 8, "A user enjoys: {5}; {2}.\nSuch users lately took up: {8}.\nNew interest:"),
-        ([5, 2], -1, "A user enjoys: {5}; {2}.\nNew interest:"),
-        ([5, 2, 9], None, "A user enjoys: {5}; {2}; {9}.\nNew interest:"),
+        ([5], None, "People who enjoy {5} also enjoy"),
+        ([5, 2], None, "People who enjoy {5} and {2} also enjoy"),
+        ([5, 2], 8, "People who enjoy {5} and {2} and lately {8} also enjoy"),
+        ([5, 2], -1, "People who enjoy {5} and {2} also enjoy"),
+        ([5, 2, 9], None, "People who enjoy {5} and {2} and {9} also enjoy"),
     ],
 )
 def test_prompts_read_as_the_template_says(past, hint, says, small_weights, tokens, more):

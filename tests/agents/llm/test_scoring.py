@@ -31,8 +31,8 @@ def test_prompt_reads_as_the_template_says(prompts, weights):
     tokenizer = load_tokenizer(weights)
     text = tokenizer.decode(prompts.prompt(2, 5) + prompts.label[9])
     assert text == (
-        "A user enjoys: sourdough starter, bread scoring, crusty loaf; vegan recipes, tofu, lentil curry.\n"
-        "New interest: kittens, cat toys, rescue cats" + tokenizer.eos_token
+        "People who enjoy sourdough starter, bread scoring, crusty loaf and vegan recipes, tofu, lentil curry "
+        "also enjoy kittens, cat toys, rescue cats" + tokenizer.eos_token
     )
 
 

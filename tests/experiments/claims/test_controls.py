@@ -10,6 +10,7 @@ from experiments.claims.controls import (
     against_twin,
     binomial_interval,
     controls,
+    meaning_of_words,
     no_gain,
     no_language,
     same_twice,
@@ -49,6 +50,18 @@ def test_a_twin_that_was_still_learning_gets_a_caution():
     assert "Caution: in 1 of 3 worlds it was still best at its last step." in against_twin(ALPHA_1, worlds).why
     twin["curve"][-1]["match_rate"] = 0.25
     assert "Caution: in 1 of 3 it never learned the language (match rate 0.25)." in against_twin(ALPHA_1, worlds).why
+
+
+@pytest.mark.parametrize(("edge", "verdict"), [(0.3, HOLDS), (-0.3, FAILS), (0.0, OPEN)])
+def test_the_language_model_with_labels_that_mean_something_and_with_permuted_ones(edge, verdict):
+    variants = variants_of()
+    main, permuted = variants["main"], variants["alpha_0"]
+    plant(permuted, "llm", EDGE, 0.4, reach=0)
+    for results, luck in zip(main.each, (-0.01, 0.0, 0.01, 9.0, 9.0), strict=True):  # two worlds that the other lacks
+        results["arms"]["llm"][EDGE]["value"] = 0.5 * 1.4 * (1 + edge + luck)
+    claim = meaning_of_words(main, permuted)
+    assert claim.verdict == verdict
+    assert claim.here == pytest.approx(100 * edge)
 
 
 @pytest.mark.parametrize(("edge", "verdict"), [(0.3, HOLDS), (-0.3, FAILS), (0.0, OPEN)])
@@ -115,7 +128,7 @@ def test_the_binomial_interval_is_the_exact_one(share, trials):
 
 def test_every_control_has_a_row_and_what_was_not_run_says_so(tmp_path):
     rows = controls(variants_of(tmp_path)) + what_language_adds(variants_of())
-    assert len({row.id for row in rows}) == len(rows) == 7
+    assert len({row.id for row in rows}) == len(rows) == 8
     split = next(row for row in rows if row.id == "A/A, splits")
     assert 0 < split.low < split.here < split.high < 15
     assert all(metric.replace("_", " ") in split.why for metric in FALSE_POSITIVES_OF)
