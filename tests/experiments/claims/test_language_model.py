@@ -99,3 +99,10 @@ def test_what_was_not_run_is_said_to_be_not_run(claim):
     for results in worlds.each:
         del results["llm_arms"], results["costs"]
     assert claim({"main": worlds}).verdict == NOT_RUN
+
+
+@pytest.mark.parametrize("claim", [c5, c6])
+def test_without_fine_tuning_there_is_no_curve_to_judge(claim):
+    variants = variants_of()
+    tune(variants["main"], ([0.0], [0.1], [0.1]))  # the point before the first step, which llm.steps=0 leaves
+    assert claim(variants).verdict == NOT_RUN
