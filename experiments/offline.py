@@ -35,8 +35,8 @@ from sim.files import write_json, write_text
 from sim.platform import Platform
 from sim.random import RandomStream
 
-_ORACLE = "experiments.oracle.OraclePlanner"
-_NO_ORACLE = "plans from the users' latent state, which no log holds"
+_ORACLES = ("experiments.oracle.OraclePlanner", "experiments.persona_oracle.PersonaOraclePlanner")
+_NO_ORACLE = "plans from latent state, which no log holds"
 _NO_TABLE = "needs a language model's table; name it in offline.agents to have one made from the days before"
 
 
@@ -96,7 +96,7 @@ def check_offline(mapping: Mapping[str, Any], known: Mapping[str, Any]) -> Offli
 
 def _check_names(asked: Any, known: Mapping[str, Any]) -> tuple[str, ...]:
     """The agents to ask."""
-    usable = [name for name, agent in known.items() if _planner(agent) != _ORACLE]
+    usable = [name for name, agent in known.items() if _planner(agent) not in _ORACLES]
     if asked == ALL:
         return tuple(name for name in usable if _planner(known[name]) not in llm_arms.PLANNERS)
     if not isinstance(asked, list) or not asked or len(set(map(str, asked))) < len(asked):
@@ -142,7 +142,7 @@ def check_plan(config: DictConfig) -> Plan:
     settings: dict[str, Any] = OmegaConf.to_container(config.offline, resolve=True)  # type: ignore[assignment]
     offline = check_offline(settings, known)
     study = replace(study, agents={name: known[name] for name in offline.agents})
-    reasons = {name: _NO_ORACLE if _planner(agent) == _ORACLE else _NO_TABLE for name, agent in known.items()}
+    reasons = {name: _NO_ORACLE if _planner(agent) in _ORACLES else _NO_TABLE for name, agent in known.items()}
     named = offline.agents if settings["agents"] != ALL else ()
     left_out = {name: reason for name, reason in reasons.items() if name not in offline.agents and not named}
     check_agents(study)

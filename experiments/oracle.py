@@ -12,6 +12,7 @@ import numpy as np
 from agents.base import Agent
 from agents.hierarchical import HierarchicalAgent
 from agents.planner import Planner
+from experiments.persona_oracle import PersonaOraclePlanner
 from experiments.wall import Walled
 from sim.arrays import FloatArray, IntArray
 from sim.errors import InvalidInput
@@ -130,7 +131,7 @@ def expected_utility(world: World, user: IntArray) -> FloatArray:
 
 
 def reveal(agent: Agent | None, world: World) -> None:
-    """Show the world to an agent whose planner is an oracle; nothing happens to any other."""
+    """Show the world to an agent whose planner is one of the two oracles; nothing happens to any other."""
     inner = agent.inner if isinstance(agent, Walled) else agent
-    if isinstance(inner, HierarchicalAgent) and isinstance(inner.planner, OraclePlanner):
+    if isinstance(inner, HierarchicalAgent) and isinstance(inner.planner, OraclePlanner | PersonaOraclePlanner):
         inner.planner.reveal(world)

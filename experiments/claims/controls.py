@@ -16,7 +16,7 @@ from experiments.inference.worlds import OverWorlds
 EDGE, DISCOVERIES = "novel_positive_rate_agent_slots", "discoveries_per_user"
 """What planners are told apart by: whether novel impressions pleased, and dormant interests that were found."""
 
-RANDOM_WEIGHTS, ORACLE = "llm_random_weights", "oracle"
+RANDOM_WEIGHTS, ORACLE, PERSONAS = "llm_random_weights", "oracle", "persona_oracle"
 
 WORTH = 0.05
 """A relative gain that is surely below this counts as gone (chosen)."""
@@ -52,6 +52,12 @@ NO_LANGUAGE = Stated(
     "The LLM's novel impressions please more than those of planners without language",
     "Random novel clusters and the log's own transition counts, with back-off.",
     "Positive feedback on the agent's novel impressions: the intervals against random_novel and counts lie above 0.",
+)
+ROOM = Stated(
+    "room",
+    "There is something to know: who knows all personas, and no user, plans better than chance",
+    "The bound of what words can add: two clusters of a history go in, ranked next clusters come out, as with the LLM.",
+    "Positive feedback on the agent's novel impressions, persona_oracle to random_novel: the interval lies above 0.",
 )
 NO_GAIN = Stated(
     "nothing to find",
@@ -97,6 +103,7 @@ def what_language_adds(variants: Variants) -> list[Claim]:
         meaning_of_words(variants[MAIN], variants.get(ALPHA_0)),
         against_twin(ALPHA_1, variants.get(TWIN)),
         no_language(variants[MAIN]),
+        room_for_knowledge(variants[MAIN]),
     ]
 
 
@@ -149,6 +156,19 @@ def no_language(worlds: Worlds) -> Claim:
     why = f"Novel positives relative to {told(edges)}. Discoveries relative to {told(found)}."
     verdict = jointly([above(edge) for edge in edges.values()])
     return NO_LANGUAGE.judged(edges[others[0]], f"% to {others[0]}", verdict, why)
+
+
+def room_for_knowledge(worlds: Worlds) -> Claim:
+    """The persona oracle against a random novel cluster: it must be better (``above``), or no language model can be."""
+    chance = THOUGHTLESS[0]
+    if not worlds.has(PERSONAS, chance):
+        return ROOM.not_run("An arm is missing.")
+    edge, found = (worlds.against(PERSONAS, chance, metric) for metric in (EDGE, DISCOVERIES))
+    why = f"Discoveries relative to {chance}: {percent(found)}."
+    if worlds.has(LLM):
+        own, own_found = (worlds.against(LLM, chance, metric) for metric in (EDGE, DISCOVERIES))
+        why += f" The LLM's novel positives: {percent(own)}, discoveries: {percent(own_found)}."
+    return ROOM.judged(edge, f"% to {chance}", above(edge), why)
 
 
 def no_gain(worlds: Worlds | None) -> Claim:

@@ -37,6 +37,7 @@ _STYLES = {
     "sequence": {"color": "#E69F00", "marker": "P"},
     "random_novel": {"color": "#56B4E9", "marker": "X"},
     "counts": {"color": "#0072B2", "marker": "^"},
+    "persona_oracle": {"color": "#8C510A", "marker": "h"},
     "oracle": {"color": "#767676", "marker": "*"},
 }
 """The arms of the variant main, all told apart by colour."""

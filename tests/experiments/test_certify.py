@@ -23,6 +23,7 @@ def done(tmp_path_factory):
     return cache, out, run(cache, out, "world=control")
 
 
+@pytest.mark.slow
 def test_the_certificate_has_eleven_facts_and_names_what_must_fail(done):
     _, out, said = done
     certificate = json.loads((out / "certificate.json").read_text())
@@ -38,6 +39,7 @@ def test_the_certificate_has_eleven_facts_and_names_what_must_fail(done):
     assert said.stdout.strip().endswith("certificate.html")
 
 
+@pytest.mark.slow
 def test_the_page_stands_alone(done):
     _, out, _ = done
     page = (out / "certificate.html").read_text()
@@ -48,6 +50,7 @@ def test_the_page_stands_alone(done):
     assert len(list((out / "figures").glob("fact_*.svg"))) == 6
 
 
+@pytest.mark.slow
 def test_workers_and_the_cache_change_no_byte(done, tmp_path):
     cache, out, _ = done
     run(tmp_path / "cache", tmp_path / "afresh", "world=control", "runtime.workers=1")

@@ -14,6 +14,8 @@ from sim.log import InteractionLog
 from tests.command_line import interestlab
 from tests.conftest import cache_with_weights
 
+pytestmark = pytest.mark.slow
+
 ARMS = ["control", "two_tower", "hcb", "random_novel", "counts", "llm"]
 WORDS = ("world=tiny", "llm=tiny")
 
@@ -117,7 +119,6 @@ def test_another_seed_is_another_world(whole, shared_cache, tmp_path):
     assert other["log_sha256"]["control"] != results["log_sha256"]["control"]
 
 
-@pytest.mark.slow
 def test_a_killed_run_goes_on_and_ends_with_the_same_results(tmp_path, weights_cache):
     overrides = ("llm.steps=12", "llm.checkpoint_every=4")
     reference = tmp_path / "reference"

@@ -118,7 +118,7 @@ def test_a_log_from_elsewhere_needs_no_world(tmp_path, weights_cache):
         ("offline.agents=[popular,popular]", "must be all, or a list of agents, each once"),
         (
             "offline.agents=[popular,oracle]",
-            "offline.agents='oracle': cannot be asked: plans from the users' latent state",
+            "offline.agents='oracle': cannot be asked: plans from latent state",
         ),
         ("offline.agents=[counts]", "offline.reference='popular': must be one of counts"),
         ("+offline.colour=blue", "offline.colour='blue': unknown entry"),

@@ -13,7 +13,18 @@ from experiments.metrics import METRICS
 from sim.random import RandomStream
 from tests.experiments.synthetic import log_of
 
-ARMS = ("control", "sequence", "two_tower", "novelty", "hcb", "random_novel", "counts", "llm", "oracle")
+ARMS = (
+    "control",
+    "sequence",
+    "two_tower",
+    "novelty",
+    "hcb",
+    "random_novel",
+    "counts",
+    "llm",
+    "persona_oracle",
+    "oracle",
+)
 SEEDS = (0, 1, 2, 3, 4)
 CLUSTERS, USERS, DAYS, FIRST_DAY = 96, 60, 4, 14
 

@@ -13,6 +13,7 @@ from experiments.claims.controls import (
     meaning_of_words,
     no_gain,
     no_language,
+    room_for_knowledge,
     same_twice,
     something_to_find,
     what_language_adds,
@@ -62,6 +63,16 @@ def test_the_language_model_with_labels_that_mean_something_and_with_permuted_on
     claim = meaning_of_words(main, permuted)
     assert claim.verdict == verdict
     assert claim.here == pytest.approx(100 * edge)
+
+
+@pytest.mark.parametrize(("edge", "verdict"), [(0.3, HOLDS), (-0.3, FAILS), (0.0, OPEN)])
+def test_whether_there_is_anything_to_know(edge, verdict):
+    worlds = variants_of()["main"]
+    plant(worlds, "persona_oracle", EDGE, edge)
+    plant(worlds, "llm", EDGE, 0.1)
+    claim = room_for_knowledge(worlds)
+    assert claim.verdict == verdict
+    assert "The LLM's novel positives: +10.0%" in claim.why
 
 
 @pytest.mark.parametrize(("edge", "verdict"), [(0.3, HOLDS), (-0.3, FAILS), (0.0, OPEN)])
@@ -128,7 +139,7 @@ def test_the_binomial_interval_is_the_exact_one(share, trials):
 
 def test_every_control_has_a_row_and_what_was_not_run_says_so(tmp_path):
     rows = controls(variants_of(tmp_path)) + what_language_adds(variants_of())
-    assert len({row.id for row in rows}) == len(rows) == 8
+    assert len({row.id for row in rows}) == len(rows) == 9
     split = next(row for row in rows if row.id == "A/A, splits")
     assert 0 < split.low < split.here < split.high < 15
     assert all(metric.replace("_", " ") in split.why for metric in FALSE_POSITIVES_OF)

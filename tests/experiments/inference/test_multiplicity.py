@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from statsmodels.stats.multitest import multipletests  # here, for under hypothesis an import takes a minute
 
 from experiments.inference.multiplicity import benjamini_hochberg, holm
 from sim.errors import InvalidInput
@@ -27,11 +28,10 @@ def test_by_hand():
 @given(families)
 @settings(deadline=None)
 def test_they_are_those_of_statsmodels(p):
-    tests = pytest.importorskip("statsmodels.stats.multitest")
     known = [value for value in p if value is not None]
     for ours, method in ((holm, "holm"), (benjamini_hochberg, "fdr_bh")):
         found = [value for value in ours(p) if value is not None]
-        assert found == pytest.approx(list(tests.multipletests(known, method=method)[1]) if known else [])
+        assert found == pytest.approx(list(multipletests(known, method=method)[1]) if known else [])
 
 
 @given(families)

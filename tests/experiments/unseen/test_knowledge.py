@@ -42,6 +42,7 @@ def whole(model, tmp_path_factory):
     return cache, out, run(cache, out, f"llm.model={model}")
 
 
+@pytest.mark.slow
 def test_what_lies_ahead_is_said_and_what_was_found_is_written(whole):
     _, out, said = whole
     assert "at most 4 fine-tunings of 3 steps of 8 and 4 of the twin, 6 steps of 8" in said.stdout
@@ -72,6 +73,7 @@ def test_what_lies_ahead_is_said_and_what_was_found_is_written(whole):
     assert one["contestants"]["text_neighbour"] != other["contestants"]["text_neighbour"]
 
 
+@pytest.mark.slow
 def test_page_table_and_figure_say_the_same(whole):
     _, out, said = whole
     results = json.loads((out / "knowledge.json").read_text())
@@ -89,6 +91,7 @@ def test_page_table_and_figure_say_the_same(whole):
         assert (out / "figures" / f"knowledge.{kind}").stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_nothing_is_done_twice_and_no_weights_stay(whole, model, tmp_path):
     cache, out, _ = whole
     run(cache, tmp_path, f"llm.model={model}")

@@ -1,0 +1,119 @@
+"""The persona oracle: a planner that knows which interests go together, and nothing about any user.
+
+Privileged: it reads the personas and the items' true interests, which no recommender may. It stands where the
+language model stands (Wang et al. 2024, section 3.2): two clusters of the user's history go in, ranked next
+clusters come out. So it bounds what knowledge of the world can add through that door; what ``experiments.oracle``
+finds beyond it takes knowledge of the user.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from agents.novel_choice import choose_novel_by_slot
+from agents.planner import Planner
+from agents.transitions import sample_past
+from experiments.explaining.truth import majority_interests
+from sim.arrays import FloatArray, IntArray
+from sim.errors import InvalidInput
+from sim.log import InteractionLog
+from sim.platform import Platform, Requests
+from sim.random import RandomStream
+from sim.world import World
+
+_TRIES = 3
+"""Pairs sampled a slot before a random novel cluster steps in, as in ``agents.llm.planner``."""
+
+_CHUNK = 4096  # pairs whose score of every cluster is held at a time
+
+
+class PersonaOraclePlanner(Planner):
+    """Plans as a language model would that knows all personas by heart.
+
+        score(c | c1, c2) = sum_p w_p l_p(m(c)) (l_p(m(c1)) + l_p(m(c2)))
+
+    with w_p the share of persona p in the population, l_p(m) how typical interest m is of it today, and m(c) the
+    interest of most of cluster c's live items. Clusters of the pair's own interests are never offered, and none
+    that shares no persona with the pair. Ties go to the lower number.
+
+    Args:
+        top_n: next clusters offered a pair, as ``llm.top_n``.
+
+    Raises:
+        InvalidInput: ``top_n`` is not positive.
+    """
+
+    def __init__(self, top_n: int = 10) -> None:
+        if top_n < 1:
+            raise InvalidInput("top_n", top_n, "must be a whole number, at least 1")
+        self.top_n = top_n
+        self._world: World | None = None
+
+    def reveal(self, world: World) -> None:
+        """Let the planner see the world; of it, it reads personas and items alone."""
+        self._world = world
+
+    def fit(self, platform: Platform, log: InteractionLog, rng: RandomStream) -> None:
+        """Keep the platform; there is nothing to learn."""
+        self._begin(platform)
+
+    def load(self, folder: Path, platform: Platform) -> None:
+        """Keep the platform; nothing was saved, the world least of all."""
+        self._begin(platform)
+
+    def _begin(self, platform: Platform) -> None:
+        self.platform = platform
+        self._of_day: tuple[int, FloatArray, IntArray] | None = None  # see ``_links``
+
+    def propose(self, requests: Requests, rng: RandomStream) -> IntArray:
+        """Plan a cluster for every slot; see ``Planner.propose``.
+
+        Raises:
+            InvalidInput: nobody has revealed the world, or there are fewer clusters than slots.
+        """
+        batch, slots = len(requests), requests.num_slots
+        past = sample_past(requests, slots * _TRIES, 2, rng.at("pairs"))  # (B, S * tries, 2)
+        offered = self.next_clusters(past.reshape(-1, 2)).reshape(batch, slots, -1)
+        consumed = self.platform.consumed_clusters(requests.user)
+        return choose_novel_by_slot(offered, consumed, rng.at("fallback"), requests.user)
+
+    def next_clusters(self, pairs: IntArray) -> IntArray:
+        """The clusters that go best with each pair.
+
+        Args:
+            pairs: (R, 2) int, level-2 clusters; -1 where there is no history.
+
+        Returns:
+            (R, top_n) int, best first, -1 where fewer are linked.
+        """
+        link, interest = self._links()
+        distinct, place = np.unique(pairs, axis=0, return_inverse=True)
+        found = np.full((len(distinct), self.top_n), -1)
+        for start in range(0, len(distinct), _CHUNK):
+            first, second = distinct[start : start + _CHUNK].T
+            score = link[first] + link[second]  # (b, M)
+            own = (interest == interest[first, None]) | (interest == interest[second, None])
+            score[own | (first < 0)[:, None]] = 0.0
+            best = np.argsort(-score, axis=1, kind="stable")[:, : self.top_n]
+            linked = np.take_along_axis(score, best, axis=1) > 0
+            found[start : start + len(first), : best.shape[1]] = np.where(linked, best, -1)
+        return found[place.reshape(-1)]
+
+    def _links(self) -> tuple[FloatArray, IntArray]:
+        """(M, M) sum_p w_p l_p(m) l_p(m') of clusters, and (M,) their interests; found once a day."""
+        if self._world is None:
+            expected = "must be shown the world before it plans; call reveal(world)"
+            raise InvalidInput("agent persona_oracle", None, expected)
+        world, platform = self._world, self.platform
+        if self._of_day is None or self._of_day[0] != platform.day:
+            num_interests, live = world.config.num_interests, platform.live_items()
+            filed = platform.cluster_of_item[live]
+            interest, _ = majority_interests(
+                world.truth.interest[live], filed, platform.clusters.num_clusters, num_interests
+            )
+            typical = world.links.dense(num_interests)  # (P, I)
+            together = (world.tree.persona_weight[:, None] * typical).T @ typical  # (I, I)
+            link = np.where((interest < 0) | (interest < 0)[:, None], 0.0, together[np.ix_(interest, interest)])
+            # Rounded, so that no order hangs on how a machine adds up.
+            self._of_day = (platform.day, np.round(link, 9), interest)
+        return self._of_day[1], self._of_day[2]
