@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from agents.llm.planner import TRIES
 from agents.novel_choice import choose_novel_by_slot
 from agents.planner import Planner
 from agents.transitions import sample_past
@@ -20,9 +21,6 @@ from sim.log import InteractionLog
 from sim.platform import Platform, Requests
 from sim.random import RandomStream
 from sim.world import World
-
-_TRIES = 3
-"""Pairs sampled a slot before a random novel cluster steps in, as in ``agents.llm.planner``."""
 
 _CHUNK = 4096  # pairs whose score of every cluster is held at a time
 
@@ -72,7 +70,7 @@ class PersonaOraclePlanner(Planner):
             InvalidInput: nobody has revealed the world, or there are fewer clusters than slots.
         """
         batch, slots = len(requests), requests.num_slots
-        past = sample_past(requests, slots * _TRIES, 2, rng.at("pairs"))  # (B, S * tries, 2)
+        past = sample_past(requests, slots * TRIES, 2, rng.at("pairs"))  # (B, S * tries, 2)
         offered = self.next_clusters(past.reshape(-1, 2)).reshape(batch, slots, -1)
         consumed = self.platform.consumed_clusters(requests.user)
         return choose_novel_by_slot(offered, consumed, rng.at("fallback"), requests.user)

@@ -14,7 +14,7 @@ from sim.log import InteractionLog
 from sim.platform import Platform, Requests
 from sim.random import RandomStream
 
-_TRIES = 3
+TRIES = 3
 """Pasts sampled a slot before a random novel cluster steps in (chosen)."""
 
 
@@ -61,15 +61,15 @@ class LLMTablePlanner(Planner):
             repeats are among them.
         """
         batch, slots = len(requests), requests.num_slots
-        past = sample_past(requests, slots * _TRIES, self._table.past_clusters, rng.at("pairs"))  # (B, S * tries, K)
-        flat = past.reshape(batch * slots * _TRIES, -1)
+        past = sample_past(requests, slots * TRIES, self._table.past_clusters, rng.at("pairs"))  # (B, S * tries, K)
+        flat = past.reshape(batch * slots * TRIES, -1)
         found, known = self._table.next_clusters(flat.clip(0))  # (B * S * tries, n)
         empty = flat[:, 0] < 0
         found[empty] = -1  # no history, nothing to look up
         self.num_lookups += int((~empty).sum())
         self.num_fallbacks += int((~empty & ~known).sum())
         # A slot's later tries come after all candidates of its earlier ones.
-        return found.reshape(batch, slots, _TRIES * found.shape[1])
+        return found.reshape(batch, slots, TRIES * found.shape[1])
 
     def save(self, folder: Path) -> None:
         """Write how many pasts were looked up; the table stays where it was."""

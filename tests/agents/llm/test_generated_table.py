@@ -202,7 +202,10 @@ def test_the_chat_prompt_lists_every_interest_once(texts):
     message = prompt_text(texts, 2, 5, chat=True)
     lines = message.splitlines()
     assert [line for line in lines if line in texts] == list(texts)
-    assert f"A user enjoys {texts[2]} and {texts[5]}." in lines[-1]
+    assert lines[-1] == (
+        f"A user enjoys {texts[2]} and {texts[5]}. Name the one that should be recommended next, "
+        "which must be neither. Answer with that line of the list alone, word for word."
+    )
 
 
 @pytest.mark.parametrize("keyword", ["", " ", "a\nb", " tofu", "tofu\u2028"])
