@@ -6,6 +6,7 @@ import pytest
 
 import agents.llm.http_engine
 from agents.llm.engines import Cost
+from agents.llm.http_engine import HttpEngine
 from sim.errors import InvalidInput
 from tests.agents.llm.endpoint_server import (
     chat_completion,
@@ -201,23 +202,25 @@ def test_as_many_requests_in_flight_as_allowed_and_no_more(serve):
     assert most[0] == 3
 
 
-def test_what_was_in_flight_is_not_lost(serve):
-    failed = threading.Event()
+def test_what_was_in_flight_is_not_lost(serve, monkeypatch):
+    all_begun, failed = threading.Barrier(4), threading.Event()
+    complain = HttpEngine._complaint
+    monkeypatch.setattr(HttpEngine, "_complaint", lambda *seen: (failed.set(), complain(*seen))[1])
 
     def one_fails(handler, body):
+        all_begun.wait(60)
         if body["prompt"] == "bad":
             send(handler, 400, {"detail": "bad"})
-            failed.set()
         else:
-            failed.wait(20)
-            time.sleep(0.4)  # until the failure is noticed
+            failed.wait(60)
+            time.sleep(0.4)  # until nothing new is begun
             echo(handler, body)
 
     server = serve(one_fails)
     answered = []
 
     def ask():
-        for answer in engine_for(server).answers(["a", "b", "bad", "c", *"defghij"], 5):
+        for answer in engine_for(server, timeout=60.0).answers(["a", "b", "bad", "c", *"defghij"], 5):
             answered.append(answer.number)
 
     with pytest.raises(InvalidInput, match="answered 400"):
