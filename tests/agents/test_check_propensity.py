@@ -63,6 +63,7 @@ def test_true_propensities_pass(exploration):
     assert found.cells > 50 or exploration == 0
 
 
+@pytest.mark.slow
 def test_true_propensities_fail_as_often_as_the_p_value_says():
     streams = [RandomStream(seed, "false alarms") for seed in range(150)]
 
@@ -176,6 +177,7 @@ def production(crowd):
     return agent
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", built_in_agents())
 def test_a_hundred_thousand_slates_come_as_often_as_they_were_said_to(name, crowd, production):
     platform, log, requests = crowd

@@ -33,6 +33,7 @@ def run(cache, tmp_path, *words):
     return interestlab("tune", *words, *TINY, f"cache_dir={cache}", cwd=tmp_path)
 
 
+@pytest.mark.slow
 def test_one_setting_is_the_mean_over_worlds(shared_cache, tmp_path):
     done = run(shared_cache, tmp_path, "agent=popular", "objective=positives", f"hydra.run.dir={tmp_path}")
     assert done.returncode == 0, done.stderr

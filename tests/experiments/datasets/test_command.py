@@ -48,6 +48,7 @@ def test_a_published_data_set_is_read_told_and_written(tmp_path):
     assert len(LoggedDataset.read(tmp_path / "d").log) == 5
 
 
+@pytest.mark.slow
 def test_an_arms_log_is_the_one_that_a_comparison_leaves(tmp_path, shared_cache):
     words = ["experiment.burn_in_days=2", "experiment.days=2", "world.num_users=60", "runtime.workers=1"]
     words += [f"cache_dir={shared_cache}", "experiment.arms=[control,random]", "experiment.reference=control"]

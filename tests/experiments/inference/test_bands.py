@@ -44,6 +44,7 @@ def test_points_in_step_need_no_more_than_one(paired):
     assert factor_of(curve_band(curve, paired, rng), curve, paired) == pytest.approx([1.96] * 8, rel=0.03)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("paired", [True, False])
 def test_the_band_holds_the_whole_curve_as_often_as_it_says_and_pointwise_intervals_do_not(paired, monkeypatch):
     monkeypatch.setattr("experiments.inference.bands.DRAWS", 2000)  # a percent of the factor, for speed

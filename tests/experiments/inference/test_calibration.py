@@ -13,6 +13,8 @@ from sim.errors import InvalidInput
 from sim.log import InteractionLog
 from sim.random import RandomStream
 
+pytestmark = pytest.mark.slow
+
 METRICS = ("watch_minutes_per_user_day", "active_user_share", "positive_rate", "novel_impression_ratio")
 
 

@@ -53,6 +53,7 @@ def test_looks_without_an_estimate_pass_through():
     assert running_intervals([]) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("paired", [True, False])
 @pytest.mark.parametrize("carry", [0.0, 0.8])  # how much of a user's mood is yesterday's
 def test_looking_every_day_raises_false_alarms_of_fixed_intervals_and_not_of_these(paired, carry):
