@@ -5,18 +5,21 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+import torch
 from omegaconf import OmegaConf
 
+from agents.llm.model import compute_dtype
 from experiments.claims.plan import Comparison
 from experiments.llm_arms import settings_by_arm
 
-# Seconds of one quiet core, measured with world=small (2,000 users, 14 days) and its language model.
+# Seconds of one quiet core that multiplies bf16, of world=small (2,000 users, 14 days) and its language model.
 _BURN_IN = 60.0
 _ARM = 50.0
 _TRAINING = {"agents.sequence.SequenceAgent": 60.0, "agents.two_tower.TwoTowerAgent": 20.0}
 _SAMPLE, _SAMPLE_ALL_WEIGHTS = 0.09, 0.13  # fine-tuning, embeddings frozen or not
 _CURVE_POINT = 10.0
 _PAIR = 1 / 150
+_WITHOUT_BF16 = 2.5  # times as long, for fine-tuning and pairs
 _USERS, _DAYS = 2000, 14
 
 
@@ -47,7 +50,8 @@ def pieces_of(comparison: Comparison) -> Pieces:
         points = settings.steps / settings.eval_every + 1 if settings.steps else 0.0
         tuning = settings.steps * settings.batch_size * sample + _CURVE_POINT * points
         pairs = float(study.world.clusters.level_2**settings.past_clusters)
-        pieces[f"{where} {settings}"] = tuning + _PAIR * pairs
+        slower = 1.0 if compute_dtype(settings.precision) == torch.bfloat16 else _WITHOUT_BF16
+        pieces[f"{where} {settings}"] = slower * (tuning + _PAIR * pairs)
     for arm in () if comparison.tables_only else experiment.arms:
         agent: dict[str, Any] = config["agents"].get(arm, {})
         key = json.dumps([where, arm, agent, experiment.days, experiment.slots, experiment.exploration_slots])
