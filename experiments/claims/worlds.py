@@ -107,11 +107,14 @@ class Worlds:
         return estimate([float(np.polyfit(curve.x, row, 1)[0]) for row in curve.by_world])
 
     def tuning(self, *path: str, arm: str = "llm") -> Curve | None:
-        """A quantity over fine-tuning steps (figure 4a), such as ``("held_out", "recall@10")``."""
+        """A quantity over fine-tuning steps (figure 4a), such as ``("held_out", "recall@10")``.
+
+        None where worlds differ in their steps, or have one at most: a model as it comes has a point and no curve.
+        """
         points = [found(results, ("llm_arms", arm, "curve")) or [] for results in self.each]
         steps = [[point["step"] for point in of_world] for of_world in points]
         rows = [[found(point, path) for point in of_world] for of_world in points]
-        if not steps[0] or any(s != steps[0] for s in steps) or any(None in row for row in rows):
+        if len(steps[0]) < 2 or any(s != steps[0] for s in steps) or any(None in row for row in rows):
             return None
         return curve_over_worlds(steps[0], rows)
 
