@@ -34,6 +34,13 @@ PERMUTED = Stated(
     "Positive feedback on the agent's novel impressions, relative to the twin, at alpha = 0: the interval lies below "
     f"+{WORTH:.0%} and not above 0.",
 )
+CHANCE = Stated(
+    "alpha = 0, chance",
+    "Labels permuted: the LLM's edge over a random novel cluster is gone",
+    "A twin that has learned to speak and little else can be worse than chance; chance cannot.",
+    "Positive feedback on the agent's novel impressions, relative to random_novel, at alpha = 0: the interval lies "
+    f"below +{WORTH:.0%} and not above 0.",
+)
 ALPHA_1 = Stated(
     "alpha = 1",
     "Labels as they are: the LLM is better than its random-weights twin",
@@ -90,6 +97,7 @@ def controls(variants: Variants) -> list[Claim]:
     """A row for each control."""
     return [
         against_twin(PERMUTED, variants.get(ALPHA_0)),
+        against_chance(variants.get(ALPHA_0)),
         no_gain(variants.get(NOTHING_TO_FIND)),
         same_twice(variants.get(A_A)),
         splits(variants[MAIN]),
@@ -130,15 +138,30 @@ def against_twin(stated: Stated, worlds: Worlds | None) -> Claim:
     return stated.judged(edge, "% to the twin", verdict, why + twin_trained(worlds))
 
 
+def against_chance(permuted: Worlds | None) -> Claim:
+    """The LLM's edge over a random novel cluster must be gone at alpha = 0 (``gone``)."""
+    chance = THOUGHTLESS[0]
+    if permuted is None or not permuted.has(LLM, chance):
+        return CHANCE.not_run("The variant alpha_0 was not run, or without it.")
+    edge, discoveries = (permuted.against(LLM, chance, metric) for metric in (EDGE, DISCOVERIES))
+    why = f"Relative to {chance}: novel positives {percent(edge)}, discoveries {percent(discoveries)}."
+    if permuted.has(RANDOM_WEIGHTS):
+        why += f" The twin's novel positives: {percent(permuted.against(RANDOM_WEIGHTS, chance, EDGE))}."
+    return CHANCE.judged(edge, f"% to {chance}", gone(edge, WORTH), why)
+
+
 def twin_trained(worlds: Worlds) -> str:
-    """Whether the twin learned the language, and was trained past its best on its own held-out pairs, in words."""
+    """How well the twin learned the language, by its own held-out pairs and the labels of its table, in words."""
     tuned = [results["llm_arms"][RANDOM_WEIGHTS] for results in worlds.each]
     best = [each["best_step"] for each in tuned]
     last = [each["curve"][-1]["step"] for each in tuned]
     match = [next(p["match_rate"] for p in each["curve"] if p["step"] == each["best_step"]) or 0.0 for each in tuned]
     late = sum(step == end for step, end in zip(best, last, strict=True))
     dumb = sum(rate < WELL_TRAINED for rate in match)
+    one, other = (worlds.number("llm_arms", arm, "label_skew", "gini").mean for arm in (RANDOM_WEIGHTS, LLM))
     words = [f"The twin's best step, by its own held-out pairs: {', '.join(map(str, best))} of {last[0]}."]
+    if one is not None and other is not None:
+        words.append(f"Its table's labels have a Gini index of {one:.2f}, the LLM's of {other:.2f}.")
     if late:
         words.append(f"Caution: in {late} of {len(best)} worlds it was still best at its last step.")
     if dumb:

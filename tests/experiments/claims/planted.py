@@ -87,11 +87,11 @@ def variants_of(folder: Path | None = None) -> Variants:
         for seed in SEEDS:
             write_log(folder / f"seed_{seed}", seed)
         main = Worlds(main.seeds, main.each, tuple(folder / f"seed_{seed}" for seed in SEEDS))
-    twins = ("llm", "llm_random_weights")
+    twins, twin = ("random_novel", "llm", "llm_random_weights"), "llm_random_weights"
     return {
         MAIN: main,
-        TWIN: worlds_of(twins, twins[1], twins[1], SEEDS[:3]),
-        ALPHA_0: worlds_of(twins, twins[1], twins[1], SEEDS[:3]),
+        TWIN: worlds_of(twins, twin, twin, SEEDS[:3]),
+        ALPHA_0: worlds_of(twins, twin, twin, SEEDS[:3]),
         NOTHING_TO_FIND: worlds_of(("control", "random_novel", "counts", "llm"), seeds=SEEDS[:3]),
         A_A: worlds_of(("random_novel", "random_novel_again"), "random_novel", "random_novel"),
         CURATION: curated(),

@@ -7,6 +7,7 @@ from scipy.stats import binomtest
 from experiments.claims.controls import (
     ALPHA_1,
     PERMUTED,
+    against_chance,
     against_twin,
     binomial_interval,
     controls,
@@ -21,7 +22,7 @@ from experiments.claims.controls import (
 from experiments.claims.splits import FALSE_POSITIVES_OF, split_shares
 from experiments.claims.verdicts import FAILS, HOLDS, NOT_RUN, OPEN
 from experiments.inference.users import UserSums
-from tests.experiments.claims.planted import plant, variants_of, worlds_of
+from tests.experiments.claims.planted import labels, plant, variants_of, worlds_of
 
 EDGE, WATCH, DISCOVERIES = "novel_positive_rate_agent_slots", "watch_minutes_per_user_day", "discoveries_per_user"
 
@@ -41,6 +42,19 @@ def test_the_edge_over_the_twin(edge, reach, at_0, at_1):
     plant(worlds, "llm", EDGE, edge, reach)
     assert against_twin(PERMUTED, worlds).verdict == at_0
     assert against_twin(ALPHA_1, worlds).verdict == at_1
+    assert against_chance(worlds).verdict == at_0
+
+
+def test_a_twin_that_is_worse_than_chance_is_told_from_a_leak():
+    worlds = variants_of()["alpha_0"]
+    plant(worlds, "llm_random_weights", EDGE, -0.2, 0.01)
+    for results in worlds.each:
+        results["llm_arms"]["llm_random_weights"] |= labels([96 * 96] + 95 * [0])
+    to_twin, to_chance = against_twin(PERMUTED, worlds), against_chance(worlds)
+    assert (to_twin.verdict, to_chance.verdict) == (FAILS, HOLDS)
+    assert to_twin.here == pytest.approx(25, abs=0.5)
+    assert "Gini index of 0.99, the LLM's of 0.00" in to_twin.why
+    assert "The twin's novel positives: \N{MINUS SIGN}20.0%" in to_chance.why
 
 
 def test_a_twin_that_was_still_learning_gets_a_caution():
@@ -139,7 +153,7 @@ def test_the_binomial_interval_is_the_exact_one(share, trials):
 
 def test_every_control_has_a_row_and_what_was_not_run_says_so(tmp_path):
     rows = controls(variants_of(tmp_path)) + what_language_adds(variants_of())
-    assert len({row.id for row in rows}) == len(rows) == 9
+    assert len({row.id for row in rows}) == len(rows) == 10
     split = next(row for row in rows if row.id == "A/A, splits")
     assert 0 < split.low < split.here < split.high < 15
     assert all(metric.replace("_", " ") in split.why for metric in FALSE_POSITIVES_OF)
