@@ -21,7 +21,7 @@ setup: .venv/ready  ## make .venv with everything pinned, the language model's w
 demo: setup  ## the main job: world=small, six arms, a real language model, to an HTML report
 	$(BIN)/interestlab compare world=small hydra.run.dir=$(DEMO)
 
-paper: setup  ## the paper's figures and claims with their controls, over five worlds (an hour and a half on two cores)
+paper: setup  ## the paper's figures and claims with their controls, over five worlds (hours on two cores: docs/paper.md)
 	$(BIN)/interestlab paper hydra.run.dir=outputs/paper/make
 
 test: setup  ## all tests but the slow ones
