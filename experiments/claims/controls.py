@@ -16,6 +16,9 @@ from experiments.inference.worlds import OverWorlds
 EDGE, DISCOVERIES = "novel_positive_rate_agent_slots", "discoveries_per_user"
 """What planners are told apart by: whether novel impressions pleased, and dormant interests that were found."""
 
+AT_RANDOM = THOUGHTLESS[0]
+"""The arm that stands for chance: a random novel cluster."""
+
 RANDOM_WEIGHTS, ORACLE, PERSONAS = "llm_random_weights", "oracle", "persona_oracle"
 
 WORTH = 0.05
@@ -140,14 +143,13 @@ def against_twin(stated: Stated, worlds: Worlds | None) -> Claim:
 
 def against_chance(permuted: Worlds | None) -> Claim:
     """The LLM's edge over a random novel cluster must be gone at alpha = 0 (``gone``)."""
-    chance = THOUGHTLESS[0]
-    if permuted is None or not permuted.has(LLM, chance):
-        return CHANCE.not_run("The variant alpha_0 was not run, or without it.")
-    edge, discoveries = (permuted.against(LLM, chance, metric) for metric in (EDGE, DISCOVERIES))
-    why = f"Relative to {chance}: novel positives {percent(edge)}, discoveries {percent(discoveries)}."
+    if permuted is None or not permuted.has(LLM, AT_RANDOM):
+        return CHANCE.not_run(f"The variant alpha_0 was not run, or without {AT_RANDOM}.")
+    edge, discoveries = (permuted.against(LLM, AT_RANDOM, metric) for metric in (EDGE, DISCOVERIES))
+    why = f"Relative to {AT_RANDOM}: novel positives {percent(edge)}, discoveries {percent(discoveries)}."
     if permuted.has(RANDOM_WEIGHTS):
-        why += f" The twin's novel positives: {percent(permuted.against(RANDOM_WEIGHTS, chance, EDGE))}."
-    return CHANCE.judged(edge, f"% to {chance}", gone(edge, WORTH), why)
+        why += f" The twin's novel positives: {percent(permuted.against(RANDOM_WEIGHTS, AT_RANDOM, EDGE))}."
+    return CHANCE.judged(edge, f"% to {AT_RANDOM}", gone(edge, WORTH), why)
 
 
 def twin_trained(worlds: Worlds) -> str:
@@ -183,15 +185,14 @@ def no_language(worlds: Worlds) -> Claim:
 
 def room_for_knowledge(worlds: Worlds) -> Claim:
     """The persona oracle against a random novel cluster: it must be better (``above``), or no language model can be."""
-    chance = THOUGHTLESS[0]
-    if not worlds.has(PERSONAS, chance):
+    if not worlds.has(PERSONAS, AT_RANDOM):
         return ROOM.not_run("An arm is missing.")
-    edge, found = (worlds.against(PERSONAS, chance, metric) for metric in (EDGE, DISCOVERIES))
-    why = f"Discoveries relative to {chance}: {percent(found)}."
+    edge, found = (worlds.against(PERSONAS, AT_RANDOM, metric) for metric in (EDGE, DISCOVERIES))
+    why = f"Discoveries relative to {AT_RANDOM}: {percent(found)}."
     if worlds.has(LLM):
-        own, own_found = (worlds.against(LLM, chance, metric) for metric in (EDGE, DISCOVERIES))
+        own, own_found = (worlds.against(LLM, AT_RANDOM, metric) for metric in (EDGE, DISCOVERIES))
         why += f" The LLM's novel positives: {percent(own)}, discoveries: {percent(own_found)}."
-    return ROOM.judged(edge, f"% to {chance}", above(edge), why)
+    return ROOM.judged(edge, f"% to {AT_RANDOM}", above(edge), why)
 
 
 def no_gain(worlds: Worlds | None) -> Claim:
