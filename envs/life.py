@@ -20,7 +20,6 @@ from sim.clustering import build_clusters
 from sim.clusters import InterestClusters
 from sim.config import WorldConfig
 from sim.errors import InvalidInput
-from sim.platform import PlatformRecords
 from sim.world import World
 
 PUBLIC_FEEDBACK = (
@@ -107,15 +106,7 @@ class Life(abc.ABC):
         self._world = copy.copy(standing)
         self._world.population = standing.population.copy()
         self._world.stream = standing.stream.at("life", life_seed)
-        platform = setting.config.platform
-        self._records = PlatformRecords(
-            setting.config.num_users,
-            standing.catalog,
-            clusters,
-            platform.history_length,
-            platform.history_days,
-            platform.seen_length,
-        )
+        self._records = self._world.new_records(clusters)
         self._setting = setting
         self._action_shape = (len(users), *action_shape)
         self._num_choices = num_choices

@@ -93,7 +93,7 @@ def prepare_arms(
     world = study.build_world()
     world.load(before.folder / "state")
     clusters = InterestClusters.load(clustered.folder / "clusters.safetensors")
-    records = study.build_records(world, clusters)
+    records = world.new_records(clusters)
     corpus = corpus_of(study, names[0])
     records.load(clustered.folder / "records.safetensors", offered(corpus, world.catalog), clusters)
     platform = Platform(records)

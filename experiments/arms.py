@@ -6,17 +6,19 @@ The burn-in is an arm too: production alone, from day 0.
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from agents.base import Agent, Recommendations
+from agents.base import Agent
 from agents.check import validate
 from experiments.diversion import Corpus, offered
-from experiments.impressions import examined_rows
+from experiments.serving_day import FilledSlates, serving_day
 from sim.arrays import BoolArray, IntArray
 from sim.errors import InvalidInput
+from sim.feedback import Feedback
 from sim.files import replace_folder
 from sim.log import AGENT, PRODUCTION, InteractionLog
 from sim.platform import Platform, PlatformRecords, Requests
@@ -86,20 +88,13 @@ def run_day(arms: Sequence[Arm], day: int) -> DayRecord:
         day: 0, or one more than the last.
     """
     first = arms[0]
-    world, records = first.world, first.records
-    came = world.begin_day(day)
-    came = came[np.isin(came, np.concatenate([arm.users for arm in arms]))]
-    records.begin_day(day, offered(first.corpus, world.catalog))
-    parts: list[DayRecord] = []
-    here = came
-    for step in range(world.config.platform.max_requests_per_day):
-        if not len(here):
-            break
-        asked = [(arm, here[np.isin(here, arm.users)]) for arm in arms]
-        served = [_serve(arm, users, day, step) for arm, users in asked if len(users)]
-        parts.append(_in_order([record for record, _ in served]))
-        here = np.sort(np.concatenate([stays for _, stays in served]))
-    world.end_day(came)
+    users = np.concatenate([arm.users for arm in arms])
+    catalog_of = partial(offered, first.corpus)
+    with serving_day(first.world, first.records, day, users=users, offered=catalog_of) as today:
+        parts = [
+            DayRecord(served.rows(), *_truth(served.feedback))
+            for served in today.requests(lambda user, step: _shown(arms, user, day, step))
+        ]
     record = _joined(parts)
     first.production.update(record.log, first.luck.at("production update", day))
     for arm in arms:
@@ -108,86 +103,64 @@ def run_day(arms: Sequence[Arm], day: int) -> DayRecord:
     return record
 
 
-def _serve(arm: Arm, user: IntArray, day: int, step: int) -> tuple[DayRecord, IntArray]:
-    """Users (B,) of an arm ask once, and respond.
-
-    Returns:
-        What came of it, and the users (b,) who stay for more.
-    """
-    records = arm.records
-    slate, source = compose_slates(arm, user, day, step)
-    feedback = arm.world.respond(user, slate.items, step)
-    filed = records.cluster_of_item
-    log = examined_rows(user, day, step, slate.items, feedback, filed, slate.propensity, source, slate.cluster)
-    records.record(user, slate.items, feedback.examined, feedback.consumed, feedback.watch_fraction, feedback.positive)
-    record = DayRecord(log, feedback.dormant[feedback.examined], feedback.discovered[feedback.examined])
-    return record, user[~feedback.left]
+def _truth(told: Feedback) -> tuple[BoolArray, BoolArray]:
+    """Of the examined impressions, (R,) whether dormant and (R,) whether discovered."""
+    return told.dormant[told.examined], told.discovered[told.examined]
 
 
-def _in_order(records: list[DayRecord]) -> DayRecord:
-    """Several arms' rows of one step as a log has them: by user, then slot."""
-    if len(records) == 1:
-        return records[0]
-    record = _joined(records)
-    return record.where(np.argsort(record.log.user, kind="stable"))
+def _shown(arms: Sequence[Arm], user: IntArray, day: int, step: int) -> FilledSlates:
+    """What users (B,) of several arms are shown, each by their own."""
+    if len(arms) == 1:
+        return compose_slates(arms[0], user, day, step)
+    of_arm = [(arm, np.flatnonzero(np.isin(user, arm.users))) for arm in arms]
+    asked = [(arm, rows) for arm, rows in of_arm if len(rows)]
+    slates = FilledSlates.joined([compose_slates(arm, user[rows], day, step) for arm, rows in asked], axis=0)
+    return slates.taken(np.argsort(np.concatenate([rows for _, rows in asked])), axis=0)
 
 
-def compose_slates(arm: Arm, user: IntArray, day: int, step: int) -> tuple[Recommendations, IntArray]:
+def compose_slates(arm: Arm, user: IntArray, day: int, step: int) -> FilledSlates:
     """Slates of S items: E from the arm's agent at random positions, the rest from production.
 
     The agent chooses first; production then fills the other slots from what is left, so that the
     propensities of both are exact.
-
-    Returns:
-        The slates, all of whose fields are filled (propensity NaN and cluster -1 where unknown),
-        and (B, S) int8 who filled each slot.
     """
     slots, explored = arm.slots, arm.exploration_slots if arm.agent is not None else 0
     requests = arm.records.requests(user, slots)
     production_luck = arm.luck.at("production", day, step)
     if arm.agent is None or explored == 0:
-        own = _checked(arm.production, requests, production_luck, arm, "production")
-        return own, np.full((len(user), slots), PRODUCTION, np.int8)
+        return checked_slates(arm.production, requests, production_luck, arm.platform, "production")
     asked = replace(requests, num_slots=explored)
-    theirs = _checked(arm.agent, asked, arm.stream.at("agent", day, step), arm, arm.name)
-    source = np.full((len(user), slots), PRODUCTION, np.int8)
+    rng = arm.stream.at("agent", day, step)
+    theirs = checked_slates(arm.agent, asked, rng, arm.platform, arm.name, AGENT)
+    if explored == slots:
+        return theirs
+    left = requests.after(theirs.items)
+    own = checked_slates(arm.production, left, production_luck, arm.platform, "production")
     # The E smallest of S uniforms: every set of positions is equally likely.
     place = np.sort(arm.luck.at("positions", day, step).uniform(user, slots).argsort(axis=1)[:, :explored], axis=1)
-    np.put_along_axis(source, place, AGENT, axis=1)
-    if explored == slots:
-        return theirs, source
-    own = _checked(arm.production, requests.after(theirs.items), production_luck, arm, "production")
-    # A stable sort by source lists production's places first, then the agent's, both in order.
-    order = source.argsort(axis=1, kind="stable").argsort(axis=1)  # (B, S) place -> column of the joint list
-
-    def woven(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return np.take_along_axis(np.concatenate([a, b], axis=1), order, axis=1)
-
-    assert own.propensity is not None
-    assert own.cluster is not None
-    assert theirs.propensity is not None
-    assert theirs.cluster is not None
-    slate = Recommendations(
-        woven(own.items, theirs.items),
-        woven(own.propensity, theirs.propensity),
-        woven(own.cluster, theirs.cluster),
-    )
-    return slate, source
+    agents = np.zeros((len(user), slots), np.int8)
+    np.put_along_axis(agents, place, 1, axis=1)
+    # A stable sort lists production's places first, then the agent's, both in order.
+    column = agents.argsort(axis=1, kind="stable").argsort(axis=1)  # (B, S) place -> column of the joint list
+    return FilledSlates.joined([own, theirs], axis=1).taken(column, axis=1)
 
 
-def _checked(agent: Agent, requests: Requests, rng: RandomStream, arm: Arm, name: str) -> Recommendations:
-    """Ask a recommender, check its answer, and fill in what it may leave out."""
+def checked_slates(
+    agent: Agent, requests: Requests, rng: RandomStream, platform: Platform, name: str, source: int = PRODUCTION
+) -> FilledSlates:
+    """Ask a recommender, check its answer, and fill in what it may leave out.
+
+    Raises:
+        InvalidInput: names the recommender as ``name`` and what is wrong with its answer.
+    """
     try:
         answer = agent.recommend(requests, rng)
     except ValueError as error:
         if "read-only" not in str(error):
             raise
         raise InvalidInput(f"agent {name}", "recommend", "must not change its input; copy the array first") from error
-    validate(answer, requests, arm.platform, name)
-    shape = answer.items.shape
-    propensity = np.full(shape, np.nan, np.float32) if answer.propensity is None else answer.propensity
-    cluster = np.full(shape, -1, np.int32) if answer.cluster is None else answer.cluster
-    return Recommendations(answer.items, propensity, cluster)
+    validate(answer, requests, platform, name)
+    return FilledSlates.of(answer.items, answer.propensity, answer.cluster, source)
 
 
 def _joined(parts: list[DayRecord]) -> DayRecord:

@@ -32,7 +32,7 @@ _CODE = (
     "sim",
     "agents/novelty.py",
     "experiments/metrics.py",
-    "experiments/impressions.py",
+    "experiments/serving_day.py",
     *(f"experiments/certificate/{name}.py" for name in _MEASURES),
 )
 

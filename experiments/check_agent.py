@@ -55,10 +55,7 @@ def prepare(world_config: WorldConfig, production: dict[str, Any], seed: int, da
     world, luck = World(world_config, seed), RandomStream(seed, "check")
     items = np.arange(world.catalog.num_items)
     clusters = build_clusters(world.catalog, items, np.ones(len(items)), world_config.clusters)
-    memory = world_config.platform
-    records = PlatformRecords(
-        world_config.num_users, world.catalog, clusters, memory.history_length, memory.history_days, memory.seen_length
-    )
+    records = world.new_records(clusters)
     platform = Platform(records)
     serving = RandomAgent()
     serving.fit(platform, InteractionLog.concatenate([]), luck)

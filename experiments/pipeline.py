@@ -26,7 +26,7 @@ RECOMMENDERS = (
     "experiments/arm_stages.py",
     "experiments/arms.py",
     "experiments/diversion.py",
-    "experiments/impressions.py",
+    "experiments/serving_day.py",
     "experiments/oracle.py",
     "experiments/pipeline.py",
     "experiments/study.py",
@@ -48,7 +48,7 @@ def burn_in(study: Study) -> Stage:
         world = study.build_world()
         items = np.arange(world.catalog.num_items)
         clusters = build_clusters(world.catalog, items, np.ones(len(items)), study.world.clusters)
-        records = study.build_records(world, clusters)
+        records = world.new_records(clusters)
         arm = Arm(
             name="burn-in",
             world=world,
@@ -93,7 +93,7 @@ def cluster(study: Study, before: Stage) -> Stage:
         watches = np.bincount(log.item[log.consumed], minlength=catalog.num_items)[items]
         traffic = TRAFFIC_PRIOR * watches.mean() + watches
         clusters = build_clusters(catalog, items, traffic, study.world.clusters)
-        records = study.build_records(world, clusters)
+        records = world.new_records(clusters)
         records.load(before.folder / "state" / "records.safetensors", catalog, clusters)
         records.adopt(catalog, clusters)
         refiled = log.with_clusters(records.cluster_of_item)

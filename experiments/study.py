@@ -11,10 +11,8 @@ from omegaconf import OmegaConf
 from agents.base import Agent
 from experiments.protocol import ExperimentConfig
 from experiments.wall import Walled, wall
-from sim.clusters import InterestClusters
 from sim.config import WorldConfig
 from sim.errors import InvalidInput
-from sim.platform import PlatformRecords
 from sim.random import RandomStream
 from sim.world import World
 
@@ -62,18 +60,6 @@ class Study:
     def build_world(self) -> World:
         """The world on day 0."""
         return World(self.world, self.seed, self.runtime.world_threads)
-
-    def build_records(self, world: World, clusters: InterestClusters) -> PlatformRecords:
-        """A platform's empty book-keeping."""
-        memory = self.world.platform
-        return PlatformRecords(
-            self.world.num_users,
-            world.catalog,
-            clusters,
-            memory.history_length,
-            memory.history_days,
-            memory.seen_length,
-        )
 
 
 def build_agent(config: dict[str, Any], name: str) -> Walled:

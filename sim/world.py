@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from sim.arrays import FloatArray, IntArray
 from sim.authored import authored_digest
 from sim.catalog import Catalog
+from sim.clusters import InterestClusters
 from sim.config import WorldConfig
 from sim.dynamics import churn_probability, drift_trends, overnight, remember_session, return_probability
 from sim.errors import InvalidInput
@@ -24,6 +25,7 @@ from sim.feedback import Feedback, SessionState
 from sim.files import write_json
 from sim.items import ItemSource, ItemTruth, joined, permuted_labels
 from sim.personas import Swap, drift_links, follow
+from sim.platform import PlatformRecords
 from sim.population import Population, generate_population
 from sim.random import RandomStream
 from sim.response import item_traits, respond
@@ -71,6 +73,18 @@ class World:
         self.links: PersonaLinks = self.tree.links
         self._traits = self._item_traits()
         self._session = SessionState.begin(config.num_users)
+
+    def new_records(self, clusters: InterestClusters) -> PlatformRecords:
+        """The empty book-keeping of a platform for this world's users and items."""
+        memory = self.config.platform
+        return PlatformRecords(
+            self.config.num_users,
+            self.catalog,
+            clusters,
+            memory.history_length,
+            memory.history_days,
+            memory.seen_length,
+        )
 
     def _item_traits(self) -> FloatArray:
         return item_traits(self.truth.interest, self.truth.latent, self.truth.quality, self.catalog.length)

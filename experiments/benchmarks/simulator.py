@@ -13,12 +13,12 @@ from tqdm import tqdm
 
 import envs  # registers the environments  # noqa: F401
 from experiments.benchmarks.rows import Row, benchmark_row
+from experiments.serving_day import FilledSlates, serving_day
 from sim.arrays import IntArray
 from sim.clusters import InterestClusters
 from sim.config import WorldConfig
 from sim.items import LATENT_SIZE
 from sim.philox import fill_uniforms
-from sim.platform import PlatformRecords
 from sim.random import RandomStream
 from sim.response import DRAWS_PER_SLOT
 from sim.world import World
@@ -135,42 +135,49 @@ def _environment_rate(mode: str, slots: int, seconds: float) -> float:
     return steps / spent
 
 
+_PARTS = {
+    "begin_day: uploads, trends, who comes": ("world", "begin_day"),
+    "records.begin_day: filing uploads": ("records", "begin_day"),
+    "respond: the response itself": ("world", "respond"),
+    "of which drawing luck": ("", ""),
+    "records.record: book-keeping": ("records", "record"),
+    "records.requests: histories": ("records", "requests"),
+    "end_day: memories, churn, night": ("world", "end_day"),
+}
+"""Parts of a day that are timed, and the method that each is."""
+
+
 def _parts(case: _Case, slots: int) -> list[Row]:
     """What a day costs beside the response, in nanoseconds a user-step."""
     world = case.world
-    config = world.config.platform
     clusters = InterestClusters(np.zeros((1, 4), np.int32), world.catalog.embedding[:1].astype(np.float32), (("all",),))
-    records = PlatformRecords(
-        world.config.num_users, world.catalog, clusters, config.history_length, config.history_days, config.seen_length
-    )
-    spent: dict[str, list[float]] = {}
+    records = world.new_records(clusters)
+    spent = {part: [0.0] * ROUNDS for part in _PARTS}
 
-    def timed(part: str, call: Callable[[], Any]) -> Any:
+    def timed(part: str, call: Callable[..., Any], *given: Any) -> Any:
         begun = time.perf_counter()
-        result = call()
-        spent.setdefault(part, [0.0] * ROUNDS)[day - 1] += time.perf_counter() - begun
+        result = call(*given)
+        spent[part][day - 1] += time.perf_counter() - begun
         return result
 
+    for part, (whose, method) in _PARTS.items():
+        owner = {"world": world, "records": records}.get(whose)
+        if owner is not None:  # drawing luck is a part of the response, and timed below by itself
+            setattr(owner, method, partial(timed, part, getattr(owner, method)))
     steps = [0] * ROUNDS
     generator = np.random.default_rng(0)
+
+    def random_slates(user: IntArray, step: int) -> FilledSlates:
+        return FilledSlates.of(generator.integers(0, world.catalog.num_items, (len(user), slots)))
+
     for day in tqdm(range(1, ROUNDS + 1), desc="parts", unit="day", dynamic_ncols=True):
-        if world.day < day - 1:
-            world.begin_day(day - 1)
-        came: IntArray = timed("begin_day: uploads, trends, who comes", partial(world.begin_day, day))
-        timed("records.begin_day: filing uploads", partial(records.begin_day, day, world.catalog))
-        here = came
-        for step in range(config.max_requests_per_day):
-            slates = generator.integers(0, world.catalog.num_items, (len(here), slots))
-            feedback = timed("respond: the response itself", partial(world.respond, here, slates, step))
-            draws = np.empty((256, slots, DRAWS_PER_SLOT))
-            key = RandomStream(0, "benchmark", step).key
-            timed("of which drawing luck", partial(_draw_all, key, here, draws))
-            seen = (feedback.examined, feedback.consumed, feedback.watch_fraction, feedback.positive)
-            timed("records.record: book-keeping", partial(records.record, here, slates, *seen))
-            timed("records.requests: histories", partial(records.requests, here, slots))
-            steps[day - 1] += len(here)
-            here = here[~feedback.left]
-        timed("end_day: memories, churn, night", partial(world.end_day, came))
+        with serving_day(world, records, day) as today:
+            for served in today.requests(random_slates):
+                draws = np.empty((256, slots, DRAWS_PER_SLOT))
+                key = RandomStream(0, "benchmark", served.step).key
+                timed("of which drawing luck", _draw_all, key, served.user, draws)
+                records.requests(served.user, slots)  # which random slates do without
+                steps[day - 1] += len(served.user)
     return [
         benchmark_row("simulator", part, [1e9 * s / n for s, n in zip(seconds, steps, strict=True)], "ns/user-step")
         for part, seconds in spent.items()

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from experiments.certificate.policies import Greedy, Random, WarmUp
-from experiments.impressions import examined_rows
 from experiments.pipeline import TRAFFIC_PRIOR
+from experiments.serving_day import FilledSlates, serving_day
 from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.clustering import cut_tree, describe_tree
-from sim.log import PRODUCTION, InteractionLog
+from sim.log import InteractionLog
 from sim.platform import PlatformRecords
 from sim.random import RandomStream
 from sim.world import World
@@ -67,10 +67,7 @@ def warmed_up(world: World, stream: RandomStream) -> WarmWorld:
     traffic = TRAFFIC_PRIOR * max(watches.mean(), 1.0) + watches
     tree = cut_tree(world.catalog, items, traffic, config.clusters)
     clusters = describe_tree(world.catalog, items, traffic, tree, config.clusters)
-    memory = config.platform
-    records = PlatformRecords(
-        config.num_users, world.catalog, clusters, memory.history_length, memory.history_days, memory.seen_length
-    )
+    records = world.new_records(clusters)
     log = log.with_clusters(records.cluster_of_item)
     records.mark_consumed(log.user[log.consumed], log.cluster[log.consumed])
     return WarmWorld(world, records, log, items, traffic, tree)
@@ -90,23 +87,9 @@ def lived(warm: WarmWorld, policy: type[Random], days: int, stream: RandomStream
 def _serve(world: World, records: PlatformRecords | None, policy: Random, first_day: int, days: int) -> InteractionLog:
     parts = []
     for day in range(first_day, first_day + days):
-        came = here = world.begin_day(day)
-        if records is not None:
-            records.begin_day(day, world.catalog)
-        policy.begin_day(came)
-        for step in range(world.config.platform.max_requests_per_day):
-            if not len(here):
-                break
-            slates = policy.slates(here, step, SLOTS)
-            feedback = world.respond(here, slates, step)
-            filed = None if records is None else records.cluster_of_item
-            source = np.full(slates.shape, PRODUCTION)
-            parts.append(examined_rows(here, day, step, slates, feedback, filed, None, source, None))
-            if records is not None:
-                records.record(
-                    here, slates, feedback.examined, feedback.consumed, feedback.watch_fraction, feedback.positive
-                )
-            policy.learn(here, slates, feedback)
-            here = here[~feedback.left]
-        world.end_day(came)
+        with serving_day(world, records, day) as today:
+            policy.begin_day(today.came)
+            for served in today.requests(lambda user, step: FilledSlates.of(policy.slates(user, step, SLOTS))):
+                parts.append(served.rows())
+                policy.learn(served.user, served.slates.items, served.feedback)
     return InteractionLog.concatenate(parts)

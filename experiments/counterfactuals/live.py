@@ -10,13 +10,14 @@ from safetensors.numpy import load_file, save_file
 from agents.novelty import novel_rows
 from experiments.arm_stages import arms_stage, read_arm
 from experiments.counterfactuals.rewards import rewards_of
-from experiments.counterfactuals.sides import CODE, Served, Watcher, live_frozen, side_of
+from experiments.counterfactuals.sides import CODE, Watcher, live_frozen, side_of
 from experiments.pipeline import consumed_before
+from experiments.serving_day import Served
 from experiments.stages import Stage, run_stage
 from experiments.study import Study
 from experiments.watching import ArmDay
-from sim.arrays import FloatArray, IntArray
-from sim.platform import PlatformRecords
+from sim.arrays import BoolArray, FloatArray, IntArray
+from sim.platform import Platform, Requests
 from sim.random import RandomStream
 
 
@@ -31,7 +32,7 @@ def live_stage(study: Study, name: str, before: Stage, clustered: Stage, fitted:
     def make(folder: Path) -> None:
         torch.set_num_threads(1)
         arm, agent = side_of(study, name, before, clustered, fitted)
-        watch = _Sums(arm.records)
+        watch = _Sums(arm.platform)
         live_frozen(arm, agent, range(first, first + num), RandomStream(study.seed, "arena live", name), watch)
         save_file(watch.arrays(), folder / "live.safetensors")
 
@@ -43,18 +44,22 @@ def live_stage(study: Study, name: str, before: Stage, clustered: Stage, fitted:
 class _Sums(Watcher):
     """Adds up what slates earn."""
 
-    def __init__(self, records: PlatformRecords) -> None:
-        self._records = records
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._known: BoolArray  # (B, M) clusters that the users had consumed from before the request
         self._user: list[IntArray] = []
         self._first: list[FloatArray] = []
         self._all = np.zeros(3)
 
+    def asked(self, step: int, requests: Requests) -> None:
+        self._known = self._platform.consumed_clusters(requests.user)
+
     def served(self, served: Served) -> None:
-        filed = self._records.cluster_of_item[served.slate.items]
-        reward = rewards_of(served.feedback, served.known, filed).sum(axis=1)  # (B, 3)
+        filed = self._platform.cluster_of_item[served.slates.items]
+        reward = rewards_of(served.feedback, self._known, filed).sum(axis=1)  # (B, 3)
         self._all += reward.sum(axis=0)
         if served.step == 0:
-            self._user.append(np.array(served.requests.user))
+            self._user.append(served.user)
             self._first.append(reward)
 
     def arrays(self) -> dict[str, FloatArray]:

@@ -80,8 +80,10 @@ class _Writer(Watcher):
         self._arm.world.save(state)
         self._arm.records.save(state / "records.safetensors")
 
-    def first(self, requests: Requests) -> None:
-        """Draw the requests R times."""
+    def asked(self, step: int, requests: Requests) -> None:
+        """Draw a day's first requests R times."""
+        if step:
+            return
         arm, name = self._arm, self._arm.name
         records, platform = arm.records, arm.platform
         rates = PastRates.of(self._past, records.cluster_of_item, records.clusters.num_clusters)

@@ -1,22 +1,20 @@
 """Who serves: agents fitted on the burn-in and kept as they are, and a life under one of them."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from agents.base import Agent, Recommendations, Requests
-from agents.check import validate
+from agents.base import Agent, Requests
 from experiments.arm_stages import prepare_arms
-from experiments.arms import Arm
+from experiments.arms import Arm, checked_slates
 from experiments.pipeline import RECOMMENDERS
 from experiments.plugins import outside_digests
 from experiments.protocol import CONTROL
+from experiments.serving_day import FilledSlates, Served, serving_day
 from experiments.stages import Stage, run_stage
 from experiments.study import Study, build_agent
-from sim.arrays import BoolArray
-from sim.feedback import Feedback
+from sim.arrays import IntArray
 from sim.random import RandomStream
 
 CODE = (*RECOMMENDERS, "experiments/arm_stages.py", "experiments/counterfactuals", "experiments/off_policy")
@@ -76,29 +74,8 @@ def logging_side(
     return arm, policy
 
 
-@dataclass(frozen=True)
-class Served:
-    """One request of B users, and what came of it.
-
-    Attributes:
-        step: the users' request number today.
-        requests: what they asked.
-        known: (B, M) bool, clusters that they had consumed from before it.
-        slate: what they were shown.
-        feedback: what they did.
-    """
-
-    step: int
-    requests: Requests
-    known: BoolArray
-    slate: Recommendations
-    feedback: Feedback
-
-
 def live_frozen(arm: Arm, agent: Agent, days: range, rng: RandomStream, watch: "Watcher") -> None:
     """Let an agent that learns nothing serve everybody, whole feeds, for some days.
-
-    The days are those of ``experiments.arms.run_day``, but for learning.
 
     Args:
         arm: its world, records and platform.
@@ -107,28 +84,17 @@ def live_frozen(arm: Arm, agent: Agent, days: range, rng: RandomStream, watch: "
         rng: the agent's randomness.
         watch: told of what happens.
     """
-    world, records = arm.world, arm.records
+
+    def show(user: IntArray, step: int) -> FilledSlates:
+        requests = arm.records.requests(user, arm.slots)
+        watch.asked(step, requests)
+        return checked_slates(agent, requests, rng.at(requests.day, step), arm.platform, arm.name)
+
     for day in days:
         watch.eve(day)
-        came = world.begin_day(day)
-        records.begin_day(day, world.catalog)
-        here = came
-        for step in range(world.config.platform.max_requests_per_day):
-            if not len(here):
-                break
-            requests = records.requests(here, arm.slots)
-            known = arm.platform.consumed_clusters(here)
-            if step == 0:
-                watch.first(requests)
-            slate = agent.recommend(requests, rng.at(day, step))
-            validate(slate, requests, arm.platform, arm.name)
-            feedback = world.respond(here, slate.items, step)
-            watch.served(Served(step, requests, known, slate, feedback))
-            records.record(
-                here, slate.items, feedback.examined, feedback.consumed, feedback.watch_fraction, feedback.positive
-            )
-            here = here[~feedback.left]
-        world.end_day(came)
+        with serving_day(arm.world, arm.records, day) as today:
+            for served in today.requests(show):
+                watch.served(served)
 
 
 class Watcher:
@@ -137,8 +103,8 @@ class Watcher:
     def eve(self, day: int) -> None:
         """A day is about to begin."""
 
-    def first(self, requests: Requests) -> None:
-        """The first requests of a day have come, and nothing has been shown yet."""
+    def asked(self, step: int, requests: Requests) -> None:
+        """Requests have come, and nothing has been shown yet."""
 
     def served(self, served: Served) -> None:
         """A request has been answered."""

@@ -31,7 +31,7 @@ _CODE = (
     "sim",
     "agents/novelty.py",
     "experiments/metrics.py",
-    "experiments/impressions.py",
+    "experiments/serving_day.py",
     "experiments/fitting/observation.py",
     "experiments/fitting/statistics.py",
     "experiments/fitting/sequences.py",

@@ -7,10 +7,10 @@ from tqdm import tqdm
 
 from experiments.certificate.life import SLOTS, warmed_up
 from experiments.certificate.policies import Exploring
+from experiments.serving_day import FilledSlates, serving_day
 from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.config import WorldConfig
 from sim.dynamics import return_probability
-from sim.platform import PlatformRecords
 from sim.population import ACQUIRED, DISCOVERED, LOVED
 from sim.random import RandomStream
 from sim.world import World
@@ -90,14 +90,20 @@ def live_and_watch(config: WorldConfig, seed: int, user: int | None, days: int) 
     satiation, consumed = np.zeros(status.shape, np.float32), np.zeros(status.shape, np.int64)
     minutes, evenings = np.zeros(days), []
     for t in tqdm(range(days), desc="portrait", unit="day", dynamic_ncols=True):
-        came = _live_hours(world, records, policy, first + t, user, found, consumed[t])
-        minutes[t] = world.minutes_today()[user]
-        kept = people.interest[user] >= 0
-        status[t, people.interest[user][kept]] = people.status[user][kept]
-        satiation[t, people.interest[user][kept]] = people.satiation[user][kept]
-        world.end_day(came)
-        evenings.append((found.copy(), len(came), int((people.joins <= world.day).sum()), int(people.churned.sum())))
-    discovered, active, joined, churned = zip(*evenings, strict=True)
+        with serving_day(world, records, first + t) as today:
+            policy.begin_day(today.came)
+            for served in today.requests(lambda user, step: FilledSlates.of(policy.slates(user, step, SLOTS))):
+                policy.learn(served.user, served.slates.items, served.feedback)
+                np.add.at(found, served.user, served.feedback.discovered.sum(axis=1).astype(np.int16))
+                mine = served.slates.items[(served.user == user)[:, None] & served.feedback.consumed]
+                np.add.at(consumed[t], world.truth.interest[mine], 1)
+            minutes[t] = world.minutes_today()[user]
+            kept = people.interest[user] >= 0
+            status[t, people.interest[user][kept]] = people.status[user][kept]
+            satiation[t, people.interest[user][kept]] = people.satiation[user][kept]
+        here, gone = int((people.joins <= world.day).sum()), int(people.churned.sum())
+        evenings.append((found.copy(), len(today.came), here, gone))
+    discovered, active, joined, churned = (np.array(values) for values in zip(*evenings, strict=True))
     shown = _worth_showing(status, consumed)
     person = Person(
         user=int(user),
@@ -108,45 +114,8 @@ def live_and_watch(config: WorldConfig, seed: int, user: int | None, days: int) 
         consumed=consumed[:, shown],
         minutes=minutes,
     )
-    population = PopulationStory(
-        **story,
-        discovered=np.stack(discovered),
-        active=np.array(active),
-        joined=np.array(joined),
-        churned=np.array(churned),
-    )
+    population = PopulationStory(**story, discovered=discovered, active=active, joined=joined, churned=churned)
     return person, population
-
-
-def _live_hours(
-    world: World,
-    records: PlatformRecords,
-    policy: Exploring,
-    day: int,
-    user: int,
-    found: IntArray,
-    consumed: IntArray,
-) -> IntArray:
-    """One day of requests; adds to discoveries (N,) of everyone and to ``user``'s consumption (M,).
-
-    Returns:
-        Who came.
-    """
-    came = here = world.begin_day(day)
-    records.begin_day(day, world.catalog)
-    policy.begin_day(came)
-    for step in range(world.config.platform.max_requests_per_day):
-        if not len(here):
-            break
-        slates = policy.slates(here, step, SLOTS)
-        told = world.respond(here, slates, step)
-        records.record(here, slates, told.examined, told.consumed, told.watch_fraction, told.positive)
-        policy.learn(here, slates, told)
-        np.add.at(found, here, told.discovered.sum(axis=1).astype(np.int16))
-        mine = here == user
-        np.add.at(consumed, world.truth.interest[slates[mine]][told.consumed[mine]], 1)
-        here = here[~told.left]
-    return came
 
 
 def _typical(returning: FloatArray, num_loved: IntArray) -> int:

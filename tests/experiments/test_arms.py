@@ -12,7 +12,7 @@ from sim.clustering import build_clusters
 from sim.config import WorldConfig, from_mapping
 from sim.errors import InvalidInput
 from sim.log import AGENT, InteractionLog
-from sim.platform import Platform, PlatformRecords
+from sim.platform import Platform
 from sim.random import RandomStream
 from sim.world import World
 
@@ -43,10 +43,7 @@ def make_arm(config, name="x", agent=None, production=None, slots=10, explored=2
     world = World(config, 0, threads)
     items = np.arange(world.catalog.num_items)
     clusters = build_clusters(world.catalog, items, np.ones(len(items)), config.clusters)
-    memory = config.platform
-    records = PlatformRecords(
-        config.num_users, world.catalog, clusters, memory.history_length, memory.history_days, memory.seen_length
-    )
+    records = world.new_records(clusters)
     platform = Platform(records)
     production = production or RandomAgent()
     nothing = InteractionLog.concatenate([])
@@ -61,7 +58,8 @@ def make_arm(config, name="x", agent=None, production=None, slots=10, explored=2
 def test_the_agent_fills_its_slots_and_production_the_rest(config):
     arm = make_arm(config, agent=FixedAgent(), explored=3)
     users = np.arange(40)
-    slate, source = compose_slates(arm, users, 0, 0)
+    slate = compose_slates(arm, users, 0, 0)
+    source = slate.source
     assert (source == AGENT).sum(axis=1).tolist() == [3] * 40
     assert len(np.unique((source == AGENT).argmax(axis=1))) > 1  # places differ between users
     first_three = arm.platform.live_items()[:3]
@@ -74,14 +72,14 @@ def test_the_agent_fills_its_slots_and_production_the_rest(config):
 
 def test_all_slots_can_be_the_agents(config):
     arm = make_arm(config, agent=FixedAgent(), explored=10)
-    slate, source = compose_slates(arm, np.arange(5), 0, 0)
-    assert (source == AGENT).all()
+    slate = compose_slates(arm, np.arange(5), 0, 0)
+    assert (slate.source == AGENT).all()
     assert (slate.items == arm.platform.live_items()[:10]).all()
 
 
 def test_the_agents_places_are_the_same_in_every_arm(config):
-    one = compose_slates(make_arm(config, "one", FixedAgent()), np.arange(30), 0, 0)[1]
-    two = compose_slates(make_arm(config, "two", RandomAgent()), np.arange(30), 0, 0)[1]
+    one = compose_slates(make_arm(config, "one", FixedAgent()), np.arange(30), 0, 0).source
+    two = compose_slates(make_arm(config, "two", RandomAgent()), np.arange(30), 0, 0).source
     assert (one == two).all()
 
 

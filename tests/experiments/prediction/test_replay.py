@@ -59,7 +59,7 @@ def test_a_worlds_burn_in_replayed_is_its_platform(tmp_path, shared_cache):
     before = burn_in(study)
     world = study.build_world()
     world.load(before.folder / "state")
-    lived = study.build_records(world, data.clusters)
+    lived = world.new_records(data.clusters)
     lived.load(cluster(study, before).folder / "records.safetensors", data.catalog, data.clusters)
     lived.begin_day(3, data.catalog)
     records = replay(data, data.cluster_of_item, 3, study.world.platform, exclude_seen=True)
