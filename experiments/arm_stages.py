@@ -18,7 +18,7 @@ from experiments.oracle import reveal
 from experiments.pipeline import RECOMMENDERS, consumed_before
 from experiments.plugins import outside_digests
 from experiments.stages import Stage, run_stage
-from experiments.study import Study, build_agent
+from experiments.study import Study, build_agent, portable
 from experiments.watching import ArmDay, days_of
 from experiments.workers import Report, drained, pool_of
 from sim.clusters import InterestClusters
@@ -65,7 +65,7 @@ def arms_stage(
         "arms": [
             {
                 "name": name,
-                "agent": _portable(study.agents.get(name)),
+                "agent": portable(study.agents.get(name)),
                 "plugins": outside_digests(study.agents.get(name)),
             }
             for name in names
@@ -75,15 +75,6 @@ def arms_stage(
     digests = [before.digest, clustered.digest, *inputs]
     stage = f"arm-{names[0]}" if len(names) == 1 else f"arms-{experiment.diversion}"
     return run_stage(study.cache_dir, stage, make, config=config, inputs=digests, code=RECOMMENDERS)
-
-
-def _portable(agent: dict[str, Any] | None) -> dict[str, Any] | None:
-    """An agent's config without the table's path, which the stage's inputs stand for."""
-    if agent is None:
-        return None
-    return {
-        key: _portable(value) if isinstance(value, dict) else value for key, value in agent.items() if key != "table"
-    }
 
 
 def prepare_arms(

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from experiments import arm_stages, llm_arms, pipeline
 from experiments.command import clear_errors, run_command
+from experiments.described import described
 from experiments.diversion import assigned_users
 from experiments.effects import exact_effects, user_traits
 from experiments.figures.comparison import figures_of
@@ -70,8 +71,8 @@ def compare(config: DictConfig, folder: Path) -> Path:
     start_processes_as_python_does()
     study = check_study(config)
     check_agents(study)
-    described = described_config(config, study)
-    tracker = make_tracker(config.get("tracker"), folder, described)
+    config_done = described(config, study.experiment.arms)
+    tracker = make_tracker(config.get("tracker"), folder, config_done)
     settings = llm_arms.settings_by_arm(study, config)
     llm_arms.find_all_weights(study, settings)  # a missing model should be known before the burn-in
     before = pipeline.burn_in(study)
@@ -91,25 +92,15 @@ def compare(config: DictConfig, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for name, stage in arms.items():
         arm_stages.write_log(study, name, stage, folder / f"log_{name}.parquet")
-    results = _results(study, described, before, clustered, arms, extra)
+    results = _results(study, config_done, before, clustered, arms, extra)
     report = _write(folder, results, stages)
     tracker.finish([report, folder / "results.json"])
     return report
 
 
-def described_config(config: DictConfig, study: Study) -> dict[str, Any]:
-    """The resolved config, but for where and how the work is done."""
-    described: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-    for key in ("cache_dir", "runtime", "tracker"):
-        described.pop(key, None)
-    known = described["agents"]
-    described["agents"] = {name: known[name] for name in study.experiment.arms if name in known}
-    return described
-
-
 def _results(
     study: Study,
-    described: dict[str, Any],
+    config: dict[str, Any],
     before: Stage,
     clustered: Stage,
     arms: dict[str, Stage],
@@ -139,7 +130,7 @@ def _results(
     ]
     costs = extra.pop("costs", {})
     generator = RandomStream(study.seed, "report").generator()
-    results = assemble(runs, setting, described, costs, generator)
+    results = assemble(runs, setting, config, costs, generator)
     traits = user_traits(pipeline.population_after(before), setting.consumed_before)
     results["effects"] = exact_effects(runs, setting, traits)
     return results | extra | {"log_sha256": {run.name: run.log.digest() for run in runs}}

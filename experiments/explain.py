@@ -20,6 +20,7 @@ from experiments import arm_stages, pipeline
 from experiments.arms import Arm
 from experiments.command import clear_errors, run_command
 from experiments.compare import check_study
+from experiments.described import described
 from experiments.explaining.columns import Column, count_planner, counts_column, llm_columns, prompts_for
 from experiments.explaining.search import Found, check_text, find_cluster
 from experiments.explaining.text import as_text
@@ -73,7 +74,7 @@ def explain(texts: Sequence[str], config: DictConfig, folder: Path) -> dict[str,
     explanation = explanation_of(found, columns, prompts.text, arm)
     curve = json.loads((tuned / "curve.json").read_text())
     fine_tuning = {"random_weights": settings.random_weights, "best_step": curve["best_step"], "steps": settings.steps}
-    explanation = {"prompt": prompt, **explanation, "fine_tuning": fine_tuning, "config": _described(config)}
+    explanation = {"prompt": prompt, **explanation, "fine_tuning": fine_tuning, "config": described(config, _ARMS)}
     write_json(folder / "explain.json", explanation)
     return explanation
 
@@ -176,13 +177,6 @@ def explanation_of(
 def _sharing(shares: BoolArray) -> dict[str, float]:
     """How many of clusters (n, 2) share a persona with at least one of the pair, and with both."""
     return {"one_or_both": float(shares.any(axis=1).sum()), "both": float(shares.all(axis=1).sum())}
-
-
-def _described(config: DictConfig) -> dict[str, Any]:
-    """What was done, not where and how; of the agents those whose columns are shown."""
-    described: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-    agents = {name: described["agents"][name] for name in _ARMS}
-    return {k: v for k, v in described.items() if k not in ("cache_dir", "runtime")} | {"agents": agents}
 
 
 _FLAGS_WITH_A_VALUE = (

@@ -13,6 +13,7 @@ from agents.text_encoder import encoder_folder
 from experiments import pipeline
 from experiments.command import clear_errors, run_command
 from experiments.compare import check_study
+from experiments.described import described
 from experiments.figures.files import save_figure
 from experiments.llm_stages import find_weights
 from experiments.protocol import CONTROL
@@ -60,7 +61,7 @@ def know(config: DictConfig, folder: Path) -> Path:
     made = run_jobs(longest_first, studies[0].runtime.workers)
     marks = {alpha: _mark(each, knowledge) for alpha, each in jobs.items()}
     results: dict[str, Any] = {
-        "config": _described(config),
+        "config": described(config, without=("agents",)),
         "worlds": {alpha: _world(alpha, each, marks) for alpha, each in jobs.items()},
     }
     results["findings"] = findings(results)
@@ -130,12 +131,6 @@ def _world(alpha: str, jobs: list[Job], marks: dict[str, Marks]) -> dict[str, An
         "differences": differences(own, elsewhere),
         "training": [job.training() for job in jobs if job.steps],
     }
-
-
-def _described(config: DictConfig) -> dict[str, Any]:
-    """The config, without where and how the work was done."""
-    described: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-    return {key: value for key, value in described.items() if key not in ("cache_dir", "runtime", "agents")}
 
 
 def _timings(jobs: dict[str, list[Job]], made: dict[Job, Stage]) -> dict[str, Any]:

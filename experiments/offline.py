@@ -18,6 +18,7 @@ from experiments.command import clear_errors, run_command
 from experiments.compare import check_study
 from experiments.datasets.dataset import LoggedDataset
 from experiments.datasets.simulated import burn_in_dataset
+from experiments.described import described
 from experiments.figures.files import save_figure
 from experiments.figures.prediction import prediction_figure
 from experiments.prediction.answers import all_answers, history_stage, morning_of
@@ -176,7 +177,7 @@ def offline(config: DictConfig, folder: Path) -> Path:
     answers = all_answers(study, history, inputs, settings.exclude_seen, settings.top_k)
     stream = RandomStream(study.seed, "offline", "bootstrap")
     results = {
-        "config": _described(config, settings),
+        "config": described(config, settings.agents),
         "offline": {name: getattr(settings, name) for name in ("held_out_days", "top_k", "reference", "exclude_seen")},
         "dataset": _facts(dataset, parts),
         "users": dict(parts.users),
@@ -217,13 +218,6 @@ def _facts(dataset: LoggedDataset, parts: Split) -> dict[str, Any]:
         "left_out": dict(dataset.left_out),
         "sha256": dataset_digest(dataset),
     }
-
-
-def _described(config: DictConfig, settings: OfflineConfig) -> dict[str, Any]:
-    """What was done, not where and how; of the agents those that were asked."""
-    described: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-    agents = {name: described["agents"][name] for name in settings.agents}
-    return {k: v for k, v in described.items() if k not in ("cache_dir", "runtime")} | {"agents": agents}
 
 
 def _write(results: dict[str, Any], folder: Path) -> Path:

@@ -20,6 +20,7 @@ from experiments.claims.runs import alone_in, check_all, run_all
 from experiments.claims.speed import Speed, speed_of
 from experiments.claims.worlds import Variants, read_variants
 from experiments.command import clear_errors, run_command
+from experiments.described import described
 from experiments.figures.files import save_figure
 from experiments.results import plain
 from sim.files import write_json
@@ -81,10 +82,9 @@ def joined(variants: Variants, comparisons: list[Comparison]) -> dict[str, Any]:
 
 def _done(config: dict[str, Any]) -> dict[str, Any]:
     """What was done, not where and how, in every world; of the agents, those in the arms."""
-    arms = config["experiment"]["arms"]
-    left_out = ("cache_dir", "runtime", "tracker", "seed", "agents")
-    agents = {name: agent for name, agent in config["agents"].items() if name in arms}
-    return {**{key: value for key, value in config.items() if key not in left_out}, "agents": agents}
+    done = described(config, [name for name in config["agents"] if name in config["experiment"]["arms"]], ["seed"])
+    agents = done.pop("agents")
+    return {**done, "agents": agents}
 
 
 def _with_speed(claims: list[dict[str, Any]], speed: Speed) -> list[dict[str, Any]]:

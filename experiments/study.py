@@ -1,5 +1,6 @@
 """What a comparison is made of, checked and ready to build worlds, platforms and agents from."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -84,6 +85,13 @@ def build_agent(config: dict[str, Any], name: str) -> Walled:
     if not isinstance(agent, Agent):
         raise InvalidInput(f"agent {name}", config.get("_target_"), "must be a subclass of agents.base.Agent")
     return Walled(agent, name)
+
+
+def portable(agent: Any) -> Any:
+    """An agent's config without the table's path, which the digests of a stage's inputs stand for."""
+    if isinstance(agent, Mapping):
+        return {key: portable(each) for key, each in agent.items() if key != "table"}
+    return agent
 
 
 def check_agents(study: Study) -> None:

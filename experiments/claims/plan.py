@@ -8,6 +8,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from experiments.compare import check_study
+from experiments.described import described
 from experiments.llm_arms import settings_by_arm
 from experiments.stages import stage_digest
 from experiments.study import Study
@@ -52,8 +53,7 @@ class Comparison:
 
     def digest(self) -> str:
         """Hash of what its results rest on: the config, but for where and how the work is done, and our code."""
-        content = {key: value for key, value in self.config.items() if key not in ("cache_dir", "runtime", "tracker")}
-        return stage_digest(self.variant, {**content, "tables_only": self.tables_only}, [], _CODE)
+        return stage_digest(self.variant, {**described(self.config), "tables_only": self.tables_only}, [], _CODE)
 
     def is_done(self) -> bool:
         """Whether the folder holds this very comparison's results."""

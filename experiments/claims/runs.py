@@ -14,7 +14,8 @@ from tqdm import tqdm
 from experiments import llm_arms, pipeline
 from experiments.claims.cost import Pieces, core_seconds, pieces_of
 from experiments.claims.plan import Comparison
-from experiments.compare import check_study, compare, described_config
+from experiments.compare import check_study, compare
+from experiments.described import described
 from experiments.llm_arms import find_all_weights, settings_by_arm
 from experiments.results import plain
 from experiments.study import check_agents
@@ -103,7 +104,7 @@ def make_tables(config: DictConfig, folder: Path) -> None:
     made = llm_arms.make_tables(study, settings_by_arm(study, config), clustered)
     stages = {"burn-in": before, "clusters": clustered, **llm_arms.stages_of(made)}
     write_json(folder / "timings.json", {"seconds": {name: round(stage.seconds, 1) for name, stage in stages.items()}})
-    results = {"config": described_config(config, study), "arms": {}, "lifts": {}, **llm_arms.results_of(made)}
+    results = {"config": described(config, study.experiment.arms), "arms": {}, "lifts": {}, **llm_arms.results_of(made)}
     write_json(folder / "results.json", plain(results))
 
 

@@ -13,7 +13,7 @@ from experiments.plugins import outside_digests
 from experiments.protocol import CONTROL
 from experiments.serving_day import FilledSlates, Served, serving_day
 from experiments.stages import Stage, run_stage
-from experiments.study import Study, build_agent
+from experiments.study import Study, build_agent, portable
 from sim.arrays import IntArray
 from sim.random import RandomStream
 
@@ -36,11 +36,6 @@ def fit_stage(study: Study, name: str, before: Stage, clustered: Stage, inputs: 
     config = {"name": name, "agent": portable(agent), "plugins": outside_digests(agent)}
     digests = [before.digest, clustered.digest, *inputs]
     return run_stage(study.cache_dir, f"arena-fit-{name}", make, config=config, inputs=digests, code=CODE)
-
-
-def portable(agent: dict[str, Any]) -> dict[str, Any]:
-    """An agent's config without the table's path, which the stage's inputs stand for."""
-    return {key: portable(each) if isinstance(each, dict) else each for key, each in agent.items() if key != "table"}
 
 
 def side_of(study: Study, name: str, before: Stage, clustered: Stage, fitted: Stage | None) -> tuple[Arm, Agent]:

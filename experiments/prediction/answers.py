@@ -27,7 +27,7 @@ from experiments.plugins import outside_digests
 from experiments.prediction.replay import replay
 from experiments.prediction.split import Split
 from experiments.stages import Stage, run_stage, stage_digest, stage_folder
-from experiments.study import Study, build_agent
+from experiments.study import Study, build_agent, portable
 from experiments.workers import pool_of
 from sim.arrays import IntArray
 from sim.errors import InvalidInput
@@ -142,7 +142,7 @@ class Asking:
         return stage_folder(self.study.cache_dir, stage, stage_digest(stage, *self._rests_on(name), CODE)).is_dir()
 
     def _rests_on(self, name: str) -> tuple[dict[str, Any], list[str]]:
-        config = _portable(greedy(self.study.agents[name]))
+        config = portable(greedy(self.study.agents[name]))
         of_agent = {**_config(self.study, config, self.exclude_seen), "top_k": self.top_k}
         return of_agent, [self.history.digest, self.production.digest, *self.inputs.get(name, [])]
 
@@ -255,10 +255,3 @@ def _config(study: Study, agent: Any, exclude_seen: bool) -> dict[str, Any]:
         "memory": asdict(study.world.platform),
         "exclude_seen": exclude_seen,
     }
-
-
-def _portable(config: Any) -> Any:
-    """A config without the table's path, which the stage's inputs stand for."""
-    if isinstance(config, Mapping):
-        return {key: _portable(value) for key, value in config.items() if key != "table"}
-    return config

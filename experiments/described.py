@@ -1,0 +1,27 @@
+"""What was done, as results tell it: a command's config, but for where and how the work was done."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+_WHERE_AND_HOW = ("cache_dir", "runtime", "tracker")
+
+
+def described(
+    config: DictConfig | Mapping[str, Any], agents: Collection[str] | None = None, without: Collection[str] = ()
+) -> dict[str, Any]:
+    """A resolved config without where and how; results that rest on the same have the same bytes.
+
+    Args:
+        config: of a command, as composed or as a plain mapping.
+        agents: those that took part, in the order of results; names without an entry, such as the control's, are
+            passed over. None for all of them.
+        without: further entries to leave out.
+    """
+    plain = OmegaConf.to_container(config, resolve=True) if isinstance(config, DictConfig) else config
+    assert isinstance(plain, Mapping)
+    kept = {str(key): value for key, value in plain.items() if key not in (*_WHERE_AND_HOW, *without)}
+    if agents is not None:
+        kept["agents"] = {name: kept["agents"][name] for name in agents if name in kept["agents"]}
+    return kept

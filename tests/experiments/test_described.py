@@ -1,0 +1,34 @@
+"""What is left of a config where it says what was done, and where it is what a stage rests on."""
+
+from omegaconf import OmegaConf
+
+from experiments.described import described
+from experiments.study import portable
+
+CONFIG = {
+    "cache_dir": "/somewhere",
+    "seed": 3,
+    "agents": {"a": {"size": 1}, "b": {"size": "${seed}"}, "c": {"size": 2}},
+    "runtime": {"workers": 2},
+    "tracker": None,
+    "days": 5,
+}
+
+
+def test_where_and_how_are_left_out_and_the_rest_stays_in_its_order():
+    found = described(OmegaConf.create(CONFIG))
+    assert list(found) == ["seed", "agents", "days"]
+    assert found["agents"]["b"] == {"size": 3}  # resolved
+
+
+def test_agents_are_those_that_took_part_in_their_order():
+    found = described(CONFIG, ("c", "control", "a"), without=["seed"])
+    assert list(found) == ["agents", "days"]
+    assert list(found["agents"]) == ["c", "a"]
+    assert list(CONFIG["agents"]) == ["a", "b", "c"]  # the config itself is untouched
+
+
+def test_a_portable_agent_has_no_table_wherever_it_stood():
+    agent = {"_target_": "x.Y", "planner": {"table": "/here/table", "beam": 2}, "table": "/there", "sizes": [1, 2]}
+    assert portable(agent) == {"_target_": "x.Y", "planner": {"beam": 2}, "sizes": [1, 2]}
+    assert portable(None) is None
