@@ -9,19 +9,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from scipy.special import ndtri
-
-from experiments.inference.users import LEVEL
+from experiments.inference.users import error_behind
 from experiments.inference.worlds import over_worlds
 from experiments.metrics import METRICS
 from experiments.results import plain
 from sim.errors import InvalidInput
-
-
-def standard_error(interval: dict[str, Any]) -> float | None:
-    """The standard error behind a ``results.json`` interval from users, which is the normal one; None without one."""
-    low, high = interval["low"], interval["high"]
-    return None if low is None or high is None else float(high - low) / (2 * float(ndtri(0.5 + LEVEL / 2)))
 
 
 def find_runs(folders: list[Path]) -> list[Path]:
@@ -84,7 +76,9 @@ def join(runs: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
     def joined(part: str, arm: str, metric: str, key: str) -> dict[str, Any]:
         cells = [results[part][arm][metric] for results in each]
-        return asdict(over_worlds([cell[key] for cell in cells], [standard_error(cell) for cell in cells]))
+        return asdict(
+            over_worlds([cell[key] for cell in cells], [error_behind(cell["low"], cell["high"]) for cell in cells])
+        )
 
     arms = {arm: {name: joined("arms", arm, name, "value") for name in names} for arm in first["arms"]}
     lifts = {

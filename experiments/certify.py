@@ -12,13 +12,14 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 
-from experiments.certificate.facts import interval, judge
+from experiments.certificate.facts import judge
 from experiments.certificate.figures import figures_of
 from experiments.certificate.life import WARM_UP_DAYS
 from experiments.certificate.measures import Measures, measure
 from experiments.certificate.page import summary, write_certificate
 from experiments.command import clear_errors, run_command
 from experiments.figures.files import save_figure
+from experiments.inference.worlds import t_interval
 from experiments.stages import check_cache_dir, run_stage
 from experiments.workers import pool_of
 from sim.authored import authored_digest
@@ -106,7 +107,7 @@ def certify(certification: Certification, folder: Path) -> Path:
 
 
 def _row(values: list[float]) -> dict[str, float | None]:
-    numbers = zip(("value", "low", "high"), interval(values), strict=True)
+    numbers = zip(("value", "low", "high"), t_interval(values), strict=True)
     return {key: number if math.isfinite(number) else None for key, number in numbers}
 
 

@@ -14,7 +14,7 @@ from experiments.inference.covariates import adjust
 from experiments.inference.multiplicity import benjamini_hochberg, holm
 from experiments.inference.sequential import running_intervals
 from experiments.inference.users import Lift, Ratio, UserSums, lift_between, ratio_of, relative_lift
-from experiments.metrics import ACTIVE_MINUTES, METRICS, PRIMARY, ArmRun, Setting, distinct_clusters, watch_minutes
+from experiments.metrics import METRICS, PRIMARY, ArmRun, Setting, active, distinct_clusters, watch_minutes
 from experiments.over_time import burn_in_sums, sums_until
 from sim.arrays import FloatArray
 
@@ -136,7 +136,7 @@ def daily(contrasts: Contrasts, rng: np.random.Generator) -> dict[str, Any]:
         over = watch_minutes(contrasts.arms[name], setting)
         series = {
             "watch_minutes": ("watch_minutes_per_user_day", over, under),
-            "active_users": ("active_user_share", over >= ACTIVE_MINUTES, under >= ACTIVE_MINUTES),
+            "active_users": ("active_user_share", active(over), active(under)),
         }
         arms[name] = {}
         for key, (metric, *minutes) in series.items():

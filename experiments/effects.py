@@ -10,10 +10,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtr, ndtri
 
 from experiments.inference.multiplicity import holm
-from experiments.inference.users import LEVEL
+from experiments.inference.users import Interval, normal_interval, normal_p
 from experiments.metrics import ArmRun, Setting, user_sums
 from experiments.results import plain
 from sim.arrays import BoolArray, FloatArray, IntArray
@@ -30,8 +29,6 @@ HARM_SHARE = 0.1
 """A user gains or loses who watches over this share more, or less, than under the control."""
 
 THIRDS = ("lower third", "middle third", "upper third")
-
-_Z = float(ndtri(0.5 + LEVEL / 2))
 
 
 @dataclass(frozen=True)
@@ -144,25 +141,18 @@ def _effects(of_arm: dict[str, FloatArray], base: dict[str, FloatArray], thirds:
     return found
 
 
-@dataclass(frozen=True)
-class Mean:
-    """A mean over users with its 95 % interval, which takes them for a draw from more users like them."""
+def mean_interval(values: FloatArray) -> Interval:
+    """Mean over (U,) users +- z(0.975) s / sqrt(U), no interval from fewer than two.
 
-    value: float | None
-    low: float | None
-    high: float | None
-    n: int
-
-
-def mean_interval(values: FloatArray) -> Mean:
-    """Mean over (U,) users +- z(0.975) s / sqrt(U); no interval from fewer than two."""
+    It takes the users for a draw from more users like them.
+    """
     if len(values) == 0:
-        return Mean(None, None, None, 0)
+        return Interval(None, None, None, 0)
     mean = float(values.mean())
     if len(values) < 2:
-        return Mean(mean, None, None, 1)
-    reach = _Z * float(values.std(ddof=1)) / float(np.sqrt(len(values)))
-    return Mean(mean, mean - reach, mean + reach, len(values))
+        return Interval(mean, None, None, 1)
+    error = float(values.std(ddof=1)) / float(np.sqrt(len(values)))
+    return Interval(mean, *normal_interval(mean, error), len(values))
 
 
 def _contrast(high: FloatArray, low: FloatArray) -> dict[str, Any]:
@@ -173,8 +163,8 @@ def _contrast(high: FloatArray, low: FloatArray) -> dict[str, Any]:
     error = float(np.sqrt(high.var(ddof=1) / len(high) + low.var(ddof=1) / len(low)))
     if error == 0:
         return {"value": value, "low": None, "high": None, "p": None}
-    p = 2.0 * float(ndtr(-abs(value) / error))
-    return {"value": value, "low": value - _Z * error, "high": value + _Z * error, "p": p}
+    ends = normal_interval(value, error)
+    return {"value": value, "low": ends[0], "high": ends[1], "p": normal_p(value, error)}
 
 
 def _harm(treated: FloatArray, control: FloatArray, thirds: dict[str, IntArray]) -> dict[str, Any]:

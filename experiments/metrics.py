@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_array
 from scipy.special import gammaln
 
 from agents.novelty import novel_rows
@@ -146,12 +147,37 @@ slots (Wang et al. 2024, Figure 4b), watch time and active users (Figure 5). UCI
 with a band of its own."""
 
 
+def by_day(
+    run: ArmRun, setting: Setting, rows: BoolArray | slice = slice(None), weight: FloatArray | None = None
+) -> FloatArray:
+    """(U, D) how many of the selected rows each assigned user has on each day of the A/B, or their weight (R,)."""
+    place, shape = _places(run, setting)[run.log.user[rows]], (len(run.assigned), setting.num_days)
+    return sums_by_day(place, run.log.day[rows] - setting.first_day, shape, None if weight is None else weight[rows])
+
+
+def sums_by_day(user: IntArray, day: IntArray, shape: tuple[int, int], weight: FloatArray | None = None) -> FloatArray:
+    """(U, D) how many rows (R,) each user has on each day, or the sum of their weights (R,); both count from 0."""
+    cell = user.astype(np.int64) * shape[1] + day
+    return np.asarray(np.bincount(cell, weight, shape[0] * shape[1]).reshape(shape), dtype=np.float64)
+
+
 def watch_minutes(run: ArmRun, setting: Setting) -> FloatArray:
     """(U, D) minutes that each assigned user watched on each day of the A/B."""
-    place = _places(run, setting)[run.log.user]
-    cell = place * setting.num_days + (run.log.day - setting.first_day)
-    seconds = np.bincount(cell, run.log.watch_seconds, minlength=len(run.assigned) * setting.num_days)
-    return np.asarray(seconds.reshape(len(run.assigned), setting.num_days) / 60.0)
+    return by_day(run, setting, weight=run.log.watch_seconds) / 60.0
+
+
+def active(minutes: FloatArray) -> BoolArray:
+    """Of minutes watched in a day, whether they make a user active on it; of any shape."""
+    return np.asarray(minutes >= ACTIVE_MINUTES)
+
+
+def watch_sums(minutes: FloatArray) -> dict[str, UserSums]:
+    """Watch time and active users, as (U,) sums, of (U, D) minutes that users watched on each day."""
+    days = np.full(len(minutes), float(minutes.shape[1]))
+    return {
+        "watch_minutes_per_user_day": UserSums(minutes.sum(axis=1), days),
+        "active_user_share": UserSums(active(minutes).sum(axis=1), days),
+    }
 
 
 def trailing_watches(run: ArmRun, setting: Setting) -> tuple[IntArray, IntArray]:
@@ -213,8 +239,7 @@ def user_sums(run: ArmRun, setting: Setting) -> dict[str, UserSums]:
     def share(of: BoolArray, among: BoolArray) -> UserSums:
         return UserSums(np.bincount(place[of & among], minlength=num), np.bincount(place[among], minlength=num))
 
-    minutes = watch_minutes(run, setting)
-    days, one = np.full(num, float(setting.num_days)), np.ones(num)
+    one = np.ones(num)
     engaged = np.unique(place[log.positive] * setting.num_clusters + log.cluster[log.positive])
     pair_place, watches = trailing_watches(run, setting)
     sums = {"exploration_precision": share(run.dormant, novel)}
@@ -222,9 +247,7 @@ def user_sums(run: ArmRun, setting: Setting) -> dict[str, UserSums]:
         sums["novel_impression_ratio" + suffix] = share(novel, slots)
         sums["positive_rate" + suffix] = share(log.positive, slots)
         sums["novel_positive_rate" + suffix] = share(log.positive, novel & slots)
-    sums |= {
-        "watch_minutes_per_user_day": UserSums(minutes.sum(axis=1), days),
-        "active_user_share": UserSums((minutes >= ACTIVE_MINUTES).sum(axis=1), days),
+    sums |= watch_sums(watch_minutes(run, setting)) | {
         "unique_engaged_pairs": UserSums(np.bincount(engaged // setting.num_clusters, minlength=num), one),
         "discoveries_per_user": UserSums(run.discoveries[run.assigned], one),
         "distinct_clusters_7d": UserSums(np.bincount(pair_place, minlength=num), one),
@@ -251,27 +274,38 @@ def arm_values(run: ArmRun, setting: Setting, num_items: int, draws: FloatArray)
     return {
         "item_coverage": float((shown > 0).mean()) if len(shown) else None,
         "popularity_gini": gini(shown),
-        "consumption_jaccard": _mean_jaccard(run, setting, draws),
+        "consumption_jaccard": mean_jaccard(*_consumed(run), run.assigned, draws),
     }
 
 
-def _mean_jaccard(run: ArmRun, setting: Setting, draws: FloatArray) -> float | None:
-    """Mean of |A & B| / |A | B| over pairs of users who consumed anything at all in the A/B."""
-    num = len(run.assigned)
+def mean_jaccard(user: IntArray, thing: IntArray, users: IntArray, draws: FloatArray) -> float | None:
+    """Mean Jaccard index |A & B| / |A | B| of what two users have, over pairs of users who have anything at all.
+
+    Args:
+        user, thing: (R,) who has what, more than once or not; users outside ``users`` are passed over.
+        users: (U,) ascending, to draw the pairs from.
+        draws: (P, 2) uniform numbers that pick the pairs.
+    """
+    num = len(users)
     if num < 2:
         return None
     one = (draws[:, 0] * num).astype(np.int64)
     other = (one + 1 + (draws[:, 1] * (num - 1)).astype(np.int64)) % num  # never the same user
-    sampled = np.unique(np.concatenate([one, other]))
-    row_of = np.full(setting.num_users, -1)
-    row_of[run.assigned[sampled]] = np.arange(len(sampled))
-    rows = run.log.consumed & (row_of[run.log.user] >= 0)
-    consumed = np.zeros((len(sampled), setting.num_clusters), dtype=bool)
-    consumed[row_of[run.log.user[rows]], run.log.cluster[rows]] = True
-    left, right = consumed[np.searchsorted(sampled, one)], consumed[np.searchsorted(sampled, other)]
-    union = (left | right).sum(axis=1)
+    place = np.searchsorted(users, user)
+    rows = users[np.minimum(place, num - 1)] == user
+    shape = (num, int(thing.max(initial=0)) + 1)
+    has = csr_array((np.ones(int(rows.sum()), bool), (place[rows], thing[rows])), shape=shape)
+    has.sum_duplicates()
+    size = np.diff(has.indptr)  # (U,) |A|
+    common = has[one].multiply(has[other]).sum(axis=1)
+    union = size[one] + size[other] - common
     some = union > 0
-    return float(((left & right).sum(axis=1)[some] / union[some]).mean()) if some.any() else None
+    return float((common[some] / union[some]).mean()) if some.any() else None
+
+
+def _consumed(run: ArmRun) -> tuple[IntArray, IntArray]:
+    """(R,) users and clusters of what an arm's users consumed."""
+    return run.log.user[run.log.consumed], run.log.cluster[run.log.consumed]
 
 
 def _places(run: ArmRun, setting: Setting) -> IntArray:

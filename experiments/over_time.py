@@ -6,8 +6,7 @@ import numpy as np
 
 from agents.novelty import novel_rows
 from experiments.inference.users import UserSums
-from experiments.metrics import ACTIVE_MINUTES, METRICS, ArmRun, Setting, user_sums, watch_minutes
-from sim.arrays import BoolArray, FloatArray
+from experiments.metrics import METRICS, ArmRun, Setting, active, by_day, user_sums, watch_minutes
 from sim.log import AGENT, InteractionLog
 
 WITHOUT_PAST = ("discoveries_per_user", "exploration_precision")
@@ -51,23 +50,14 @@ def sums_until(run: ArmRun, setting: Setting) -> dict[str, list[UserSums]]:
     days = np.ones_like(minutes)
     agent = run.log.source == AGENT
     novel = novel_rows(run.log, setting.consumed_before)
-    shown = _by_day(run, setting, agent)
+    shown = by_day(run, setting, agent)
     series = {
-        "novel_impression_ratio_agent_slots": (_by_day(run, setting, novel & agent), shown),
-        "positive_rate_agent_slots": (_by_day(run, setting, run.log.positive & agent), shown),
+        "novel_impression_ratio_agent_slots": (by_day(run, setting, novel & agent), shown),
+        "positive_rate_agent_slots": (by_day(run, setting, run.log.positive & agent), shown),
         "watch_minutes_per_user_day": (minutes, days),
-        "active_user_share": (minutes >= ACTIVE_MINUTES, days),
+        "active_user_share": (active(minutes), days),
     }
     return {
         name: [UserSums(n, d) for n, d in zip(*(part.cumsum(axis=1).T for part in parts), strict=True)]
         for name, parts in series.items()
     }
-
-
-def _by_day(run: ArmRun, setting: Setting, rows: BoolArray) -> FloatArray:
-    """(U, D) how many of the selected rows each assigned user has on each day."""
-    place = np.full(setting.num_users, -1, dtype=np.int64)
-    place[run.assigned] = np.arange(len(run.assigned))
-    cell = place[run.log.user[rows]] * setting.num_days + (run.log.day[rows] - setting.first_day)
-    counts = np.bincount(cell, minlength=len(run.assigned) * setting.num_days)
-    return np.asarray(counts.reshape(len(run.assigned), setting.num_days), dtype=np.float64)

@@ -4,7 +4,7 @@ import numpy as np
 
 from agents.novelty import novel_rows
 from experiments.certificate.life import Life
-from experiments.metrics import gini, rarefied
+from experiments.metrics import gini, mean_jaccard, rarefied
 from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.log import InteractionLog
 from sim.population import LOVED, Population
@@ -43,7 +43,7 @@ def concentration(random: Life, greedy: Life, stream: RandomStream) -> dict[str,
     for log, name in zip(logs, ("random", "greedy"), strict=True):
         user, item = thinned(log, kept, stream.at("thinned", name))
         ginis.append(gini(np.bincount(item, minlength=num_items)) or 0.0)
-        overlaps.append(mean_jaccard(user, item, np.flatnonzero(kept), luck))
+        overlaps.append(mean_jaccard(user, item, np.flatnonzero(kept), luck) or 0.0)
     return {"gini": ginis[1] - ginis[0], "jaccard": overlaps[1] - overlaps[0]}
 
 
@@ -54,24 +54,6 @@ def thinned(log: InteractionLog, kept: IntArray, stream: RandomStream) -> tuple[
     rank = np.arange(len(user)) - np.searchsorted(user, user)
     chosen = order[rank < kept[user]]
     return log.user[chosen], log.item[chosen]
-
-
-def mean_jaccard(user: IntArray, item: IntArray, users: IntArray, luck: FloatArray) -> float:
-    """Mean of |A & B| / |A | B| over pairs drawn from ``users`` (U,) by uniforms (P, 2); 0 without a pair."""
-    if len(users) < 2:
-        return 0.0
-    one = (luck[:, 0] * len(users)).astype(np.int64)
-    other = (one + 1 + (luck[:, 1] * (len(users) - 1)).astype(np.int64)) % len(users)
-    order = np.lexsort((item, user))
-    start = np.searchsorted(user[order], users)
-    stop = np.searchsorted(user[order], users, side="right")
-    items = item[order]
-    shares = []
-    for a, b in zip(one, other, strict=True):
-        left, right = np.unique(items[start[a] : stop[a]]), np.unique(items[start[b] : stop[b]])
-        common = len(np.intersect1d(left, right, assume_unique=True))
-        shares.append(common / max(1, len(left) + len(right) - common))
-    return float(np.mean(shares))
 
 
 def weekly_variety(life: Life) -> list[float]:

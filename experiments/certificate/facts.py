@@ -9,10 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from scipy.stats import t as student
-
-from experiments.inference.users import LEVEL
+from experiments.inference.worlds import t_interval
 from sim.config import WorldConfig
 
 JACCARD_LIVE = 0.17
@@ -129,16 +126,6 @@ FACTS = (
 )  # fmt: skip
 
 
-def interval(values: list[float]) -> tuple[float, float, float]:
-    """Mean over worlds with its 95 % interval, mean +- t(n - 1) s / sqrt(n); limits nan for fewer than two."""
-    n = len(values)
-    mean = float(np.mean(values))
-    if n < 2:
-        return mean, math.nan, math.nan
-    reach = float(student.ppf(0.5 + LEVEL / 2, n - 1) * np.std(values, ddof=1) / math.sqrt(n))
-    return mean, mean - reach, mean + reach
-
-
 def judge(parts: list[dict[str, float]], config: WorldConfig) -> list[Row]:
     """The certificate's rows, one a fact.
 
@@ -171,7 +158,7 @@ def judge(parts: list[dict[str, float]], config: WorldConfig) -> list[Row]:
 
 
 def _judged(part: Part, values: list[float]) -> Row:
-    value, low, high = interval(values)
+    value, low, high = t_interval(values)
     shown = math.isinf(part.low) and math.isinf(part.high)
     verdict = "shown" if shown else "pass" if part.met(low, high) else "fail"
     numbers = {k: x if math.isfinite(x) else None for k, x in (("value", value), ("low", low), ("high", high))}

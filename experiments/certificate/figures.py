@@ -8,9 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.certificate.behaviour import FRACTION_EDGES, SESSION_EDGES
-from experiments.certificate.facts import JACCARD_LIVE, interval
+from experiments.certificate.facts import JACCARD_LIVE
 from experiments.certificate.probes import DRIFTS, GAP_DAYS, MONTH, REPEATS
 from experiments.figures.files import STYLE
+from experiments.inference.worlds import t_interval
 from sim.arrays import FloatArray
 
 _SIZE = (5.2, 3.3)  # inches
@@ -60,7 +61,7 @@ def _one() -> tuple[Figure, Axes]:
 
 def _over_worlds(rows: list[list[float]]) -> tuple[FloatArray, FloatArray]:
     """(points,) means and (2, points) distances to the limits, 0 where there is no interval."""
-    triples = np.array([interval(list(values)) for values in zip(*rows, strict=True)]).reshape(-1, 3)
+    triples = np.array([t_interval(list(values)) for values in zip(*rows, strict=True)]).reshape(-1, 3)
     reach = np.nan_to_num(np.stack([triples[:, 0] - triples[:, 1], triples[:, 2] - triples[:, 0]]))
     return triples[:, 0], reach
 

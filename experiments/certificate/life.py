@@ -56,6 +56,11 @@ class Life:
     interest: IntArray
     consumed_before: BoolArray
 
+    @property
+    def seconds(self) -> float:
+        """Watched by all users together."""
+        return float(self.log.watch_seconds.sum(dtype=np.float64))
+
 
 def warmed_up(world: World, stream: RandomStream) -> WarmWorld:
     """Let a world of day 0 live its warm-up, then cluster its live items by that traffic."""

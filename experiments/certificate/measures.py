@@ -3,8 +3,6 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from experiments.certificate.behaviour import activity, behaviour_curves, session_lengths, watching
 from experiments.certificate.consumption import (
     concentration,
@@ -36,7 +34,7 @@ class _Summary:
 
     @staticmethod
     def of(life: Life) -> "_Summary":
-        return _Summary(float(life.log.watch_seconds.sum(dtype=np.float64)), weekly_variety(life))
+        return _Summary(life.seconds, weekly_variety(life))
 
 
 def measure(config: WorldConfig, seed: int, days: int) -> Measures:
@@ -56,7 +54,7 @@ def measure(config: WorldConfig, seed: int, days: int) -> Measures:
     others = {policy.name: _Summary.of(lived(warm, policy, days, stream)) for policy in (Exploring, Informed)}
     varieties = {"random": weekly_variety(random), "greedy": weekly_variety(greedy)}
     varieties |= {name: summary.variety for name, summary in others.items()}
-    watched = float(greedy.log.watch_seconds.sum(dtype=np.float64))
+    watched = greedy.seconds
     gains = {name: summary.seconds / watched - 1 for name, summary in others.items()}
     exposure, novelty = exposure_gap(random, greedy), novelty_cost(random)
     popular_rate = float(lived(warm, Popular, days, stream).log.positive.mean())
@@ -113,11 +111,8 @@ def control_gain(config: WorldConfig, seed: int, days: int) -> float:
     """
     stream = RandomStream(seed, "certificate")
     warm = warmed_up(World(control_twin(config), seed), stream)
-    seconds = [
-        float(lived(warm, policy, days, stream).log.watch_seconds.sum(dtype=np.float64))
-        for policy in (Greedy, Exploring)
-    ]
-    return seconds[1] / seconds[0] - 1
+    greedy, exploring = (lived(warm, policy, days, stream).seconds for policy in (Greedy, Exploring))
+    return exploring / greedy - 1
 
 
 def _clusters(warm: WarmWorld) -> dict[str, float]:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from experiments.inference.users import LEVEL, UserSums, relative_lift
-from experiments.metrics import ACTIVE_MINUTES
+from experiments.metrics import sums_by_day, watch_sums
 from sim.log import InteractionLog
 from sim.random import RandomStream
 
@@ -33,15 +33,9 @@ def false_positives(results: dict[str, Any], folder: Path) -> dict[str, float]:
 
 def control_sums(log: InteractionLog, num_users: int, first_day: int, days: int) -> dict[str, UserSums]:
     """(U,) sums of ``FALSE_POSITIVES_OF`` over all users, those who never came included."""
-    cell = log.user.astype(np.int64) * days + (log.day - first_day)
-    minutes = np.bincount(cell, log.watch_seconds, minlength=num_users * days).reshape(num_users, days) / 60.0
-    all_days = np.full(num_users, float(days))
     shown, liked = (np.bincount(log.user[rows], minlength=num_users) for rows in (slice(None), log.positive))
-    return {
-        "watch_minutes_per_user_day": UserSums(minutes.sum(axis=1), all_days),
-        "active_user_share": UserSums((minutes >= ACTIVE_MINUTES).sum(axis=1), all_days),
-        "positive_rate": UserSums(liked, shown),
-    }
+    seconds = sums_by_day(log.user, log.day - first_day, (num_users, days), log.watch_seconds)
+    return {**watch_sums(seconds / 60.0), "positive_rate": UserSums(liked, shown)}
 
 
 def split_shares(sums: dict[str, UserSums], rng: np.random.Generator, splits: int = SPLITS) -> dict[str, float]:

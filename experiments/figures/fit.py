@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from experiments.figures.axes import COLOURS, signed
 from experiments.figures.files import STYLE
+from experiments.fitting.identification import Z
 
 _BEFORE, _AFTER = COLOURS[0], COLOURS[1]
 _TICKS = (-50, -20, -10, -5, -2, -1, 0, 1, 2, 5, 10, 20, 50)
@@ -60,8 +61,8 @@ def _constants(axes: Axes, constants: dict[str, Any]) -> None:
         told = row["identified"]
         axes.hlines(
             place,
-            row["steps"] - 1.96 * row["error_steps"],
-            row["steps"] + 1.96 * row["error_steps"],
+            row["steps"] - Z * row["error_steps"],
+            row["steps"] + Z * row["error_steps"],
             color=_AFTER,
             linewidth=1.1,
             linestyle="solid" if told else "dotted",

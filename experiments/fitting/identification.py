@@ -6,7 +6,8 @@ import numpy as np
 
 from sim.arrays import BoolArray, FloatArray, IntArray
 
-_Z = 1.96
+Z = 1.96
+"""Standard errors to each side of a 95 % interval."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Identification:
 
     def interval(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Ends (p,) of the 95 % intervals around x (p,)."""
-        return x - _Z * self.error, x + _Z * self.error
+        return x - Z * self.error, x + Z * self.error
 
 
 def identify(jacobians: FloatArray, correlation: FloatArray, pull: float) -> Identification:

@@ -27,6 +27,21 @@ ROUNDING = 1e-12
 _Z = float(ndtri(0.5 + LEVEL / 2))
 
 
+def normal_interval(value: float, error: float) -> tuple[float, float]:
+    """Low and high end of the 95 % interval around an estimate that is normal with this standard error."""
+    return value - _Z * error, value + _Z * error
+
+
+def normal_p(value: float, error: float) -> float:
+    """Two-sided p-value of such an estimate against 0: below 0.05 exactly where the interval leaves 0 out."""
+    return 2.0 * float(ndtr(-abs(value) / error))
+
+
+def error_behind(low: float | None, high: float | None) -> float | None:
+    """The standard error behind a ``normal_interval``, or ``None`` without one."""
+    return None if low is None or high is None else (high - low) / (2.0 * _Z)
+
+
 @dataclass(frozen=True)
 class UserSums:
     """A ratio metric before division: sum of numerators over sum of denominators.
@@ -83,7 +98,7 @@ class Lift:
     @property
     def error(self) -> float | None:
         """The standard error behind the interval, or ``None`` without one."""
-        return None if self.low is None or self.high is None else (self.high - self.low) / (2.0 * _Z)
+        return error_behind(self.low, self.high)
 
 
 @dataclass(frozen=True)
@@ -124,7 +139,7 @@ def ratio_interval(sums: UserSums) -> Interval:
     error = standard_error(ratio.influence, ratio.size)
     if error is None:
         return Interval(ratio.value, None, None, n)
-    return Interval(ratio.value, ratio.value - _Z * error, ratio.value + _Z * error, n)
+    return Interval(ratio.value, *normal_interval(ratio.value, error), n)
 
 
 def ratio_of(sums: UserSums) -> Ratio | None:
@@ -189,8 +204,7 @@ def lift_between(treated: Ratio, control: Ratio, paired: bool) -> Lift:
         error = None if errors[0] is None or errors[1] is None else float(np.hypot(errors[0], errors[1]))
     if error is None:
         return Lift(relative, None, None, None)
-    p = 2.0 * float(ndtr(-abs(relative) / error))
-    return Lift(relative, relative - _Z * error, relative + _Z * error, p)
+    return Lift(relative, *normal_interval(relative, error), normal_p(relative, error))
 
 
 def lift_terms(treated: Ratio, control: Ratio) -> tuple[FloatArray, FloatArray]:

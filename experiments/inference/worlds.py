@@ -83,9 +83,24 @@ def over_worlds(values: Sequence[float | None], errors: Sequence[float | None] |
     if len(y) < 2:
         return OverWorlds(mean, None, None, None, None, None, by_world)
     error = math.sqrt(float(weights @ (y - mean) ** 2 / ((len(y) - 1) * weights.sum())))
-    reach = float(student.ppf(0.5 + LEVEL / 2, len(y) - 1)) * error
+    reach = _quantile(len(y)) * error
     p = 2.0 * float(student.sf(abs(mean) / error, len(y) - 1)) if error > 0 else None
     return OverWorlds(mean, mean - reach, mean + reach, p, tau, i_squared, by_world)
+
+
+def t_interval(values: Sequence[float]) -> tuple[float, float, float]:
+    """Mean, low and high of n worlds, +- t(0.975, n - 1) s / sqrt(n); limits nan for fewer than two."""
+    n = len(values)
+    mean = float(np.mean(values))
+    if n < 2:
+        return mean, math.nan, math.nan
+    reach = _quantile(n) * float(np.std(values, ddof=1)) / math.sqrt(n)
+    return mean, mean - reach, mean + reach
+
+
+def _quantile(worlds: int) -> float:
+    """Student's t(0.975, W - 1)."""
+    return float(student.ppf(0.5 + LEVEL / 2, worlds - 1))
 
 
 def _heterogeneity(y: npt.NDArray[np.float64], variance: npt.NDArray[np.float64]) -> tuple[float, float]:

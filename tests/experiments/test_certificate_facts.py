@@ -10,7 +10,6 @@ from experiments.certificate.consumption import (
     concentration,
     exposure_gap,
     loved_share,
-    mean_jaccard,
     narrowing,
     novelty_cost,
     popularity,
@@ -19,9 +18,11 @@ from experiments.certificate.consumption import (
     weekly_variety,
     zipf_exponent,
 )
-from experiments.certificate.facts import FACTS, Part, fails_by_construction, interval, judge
+from experiments.certificate.facts import FACTS, Part, fails_by_construction, judge
 from experiments.certificate.measures import control_twin
 from experiments.certificate.probes import drift_dial, overlap, satiation
+from experiments.inference.worlds import t_interval
+from experiments.metrics import mean_jaccard
 from sim.population import ACQUIRED, DISCOVERED, DORMANT, FREE
 from sim.random import RandomStream
 from tests.experiments.certified import changed, life_of, log_of, tiny
@@ -146,8 +147,8 @@ def test_9_overlap_by_hand_and_a_dial_that_turns_back():
 
 
 def test_interval_by_hand():
-    assert interval([1.0, 2.0, 3.0]) == pytest.approx((2, 2 - 2.4841, 2 + 2.4841), abs=1e-3)
-    assert math.isnan(interval([1.0])[1])
+    assert t_interval([1.0, 2.0, 3.0]) == pytest.approx((2, 2 - 2.4841, 2 + 2.4841), abs=1e-3)
+    assert math.isnan(t_interval([1.0])[1])
 
 
 def test_the_whole_interval_must_meet_the_target():

@@ -15,9 +15,11 @@ from experiments.metrics import (
     arm_values,
     distinct_clusters,
     gini,
+    mean_jaccard,
     rarefied,
     user_sums,
     watch_minutes,
+    watch_sums,
 )
 from experiments.results import assemble, plain
 from sim.errors import InvalidInput
@@ -287,3 +289,21 @@ def test_plain_knows_no_nan_and_no_numpy():
     assert plain({"a": np.float32("nan"), "b": (np.int64(2), 1 / 3), 3: np.arange(2)}) == {
         "a": None, "b": [2, 0.3333333333], "3": [0, 1],
     }  # fmt: skip
+
+
+def test_pairs_of_users_overlap_as_counted_by_hand():
+    user, thing = np.array([2, 2, 2, 5, 5, 9, 7]), np.array([0, 1, 1, 1, 2, 3, 0])  # 7 is nobody's business
+    users = np.array([2, 5, 9, 11])  # 11 has nothing at all
+    pairs = {(0, 1): 1 / 3, (1, 2): 0.0, (2, 3): 0.0, (3, 0): 0.0, (0, 2): 0.0, (1, 3): 0.0}
+    for (one, other), overlap in pairs.items():
+        draws = np.array([[(one + 0.5) / 4, ((other - one - 1) % 4 + 0.5) / 3]])
+        assert mean_jaccard(user, thing, users, draws) == pytest.approx(overlap)
+    assert mean_jaccard(user, thing, np.array([11, 12]), np.array([[0.1, 0.1]])) is None
+    assert mean_jaccard(user, thing, np.array([2]), np.array([[0.1, 0.1]])) is None
+
+
+def test_watch_time_and_active_users_of_minutes_by_day():
+    minutes = np.array([[9.9, 10.0, 30.0], [0.0, 0.0, 0.0]])
+    sums = watch_sums(minutes)
+    assert sums["watch_minutes_per_user_day"].ratio() == pytest.approx(49.9 / 6)
+    assert sums["active_user_share"].ratio() == pytest.approx(2 / 6)

@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from experiments import report
-from experiments.across_worlds import find_runs, join, standard_error
+from experiments.across_worlds import find_runs, join
+from experiments.inference.users import error_behind
 from experiments.inference.worlds import over_worlds
 from sim.errors import InvalidInput
 from tests.experiments.synthetic import planted_results
@@ -32,7 +33,8 @@ def test_lifts_are_joined_world_by_world(runs):
     planted = [results["lifts"]["llm"]["watch_minutes_per_user_day"]["relative"] for results in runs.values()]
     lift = joined["lifts"]["llm"]["watch_minutes_per_user_day"]
     assert lift["by_world"] == pytest.approx(planted)
-    errors = [standard_error(results["lifts"]["llm"]["watch_minutes_per_user_day"]) for results in runs.values()]
+    lifts = [results["lifts"]["llm"]["watch_minutes_per_user_day"] for results in runs.values()]
+    errors = [error_behind(lift["low"], lift["high"]) for lift in lifts]
     known = over_worlds(planted, errors)
     assert (lift["mean"], lift["low"], lift["high"]) == pytest.approx((known.mean, known.low, known.high))
     assert lift["i_squared"] == pytest.approx(known.i_squared)
