@@ -5,7 +5,7 @@ world share its catalog, its trends and the models that each arm trained.
 """
 
 import json
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from experiments.inference.users import error_behind
 from experiments.inference.worlds import over_worlds
 from experiments.metrics import METRICS
 from experiments.results import plain
+from experiments.results_schema import Estimate, Joined, JoinedLift, LiftRow, MetricName, OverWorldsRow, Results
 from sim.errors import InvalidInput
 
 
@@ -32,14 +33,14 @@ def find_runs(folders: list[Path]) -> list[Path]:
     return found
 
 
-def read_results(path: Path) -> dict[str, Any]:
+def read_results(path: Path) -> Results:
     """A ``results.json``.
 
     Raises:
         InvalidInput: not one.
     """
     try:
-        results: dict[str, Any] = json.loads(path.read_text())
+        results: Results = json.loads(path.read_text())
         if not {"config", "arms", "lifts"} <= set(results):
             raise ValueError
     except (ValueError, OSError, TypeError):
@@ -47,7 +48,7 @@ def read_results(path: Path) -> dict[str, Any]:
     return results
 
 
-def join(runs: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def join(runs: dict[str, Results]) -> Joined:
     """Join comparisons that differ in nothing but the seed.
 
     Args:
@@ -74,19 +75,24 @@ def join(runs: dict[str, dict[str, Any]]) -> dict[str, Any]:
     each = list(runs.values())
     names = [metric.name for metric in METRICS]
 
-    def joined(part: str, arm: str, metric: str, key: str) -> dict[str, Any]:
-        cells = [results[part][arm][metric] for results in each]
-        return asdict(
-            over_worlds([cell[key] for cell in cells], [error_behind(cell["low"], cell["high"]) for cell in cells])
-        )
+    def value(arm: str, metric: MetricName) -> OverWorldsRow:
+        cells = [results["arms"][arm][metric] for results in each]
+        return over_worlds([cell["value"] for cell in cells], _errors(cells)).row()
 
-    arms = {arm: {name: joined("arms", arm, name, "value") for name in names} for arm in first["arms"]}
-    lifts = {
-        arm: {name: {"vs": lift[name]["vs"], **joined("lifts", arm, name, "relative")} for name in names}
-        for arm, lift in first["lifts"].items()
-    }
+    def lift(arm: str, metric: MetricName) -> JoinedLift:
+        cells = [results["lifts"][arm][metric] for results in each]
+        return {"vs": cells[0]["vs"], **over_worlds([cell["relative"] for cell in cells], _errors(cells)).row()}
+
+    arms = {arm: {name: value(arm, name) for name in names} for arm in first["arms"]}
+    lifts = {arm: {name: lift(arm, name) for name in names} for arm in first["lifts"]}
     config = {key: value for key, value in first["config"].items() if key != "seed"}
-    return dict(plain({"seeds": seeds, "config": config, "arms": arms, "lifts": lifts}))
+    found: Joined = plain({"seeds": seeds, "config": config, "arms": arms, "lifts": lifts})
+    return found
+
+
+def _errors(cells: Sequence[Estimate | LiftRow]) -> list[float | None]:
+    """The standard errors behind intervals from users."""
+    return [error_behind(cell["low"], cell["high"]) for cell in cells]
 
 
 def _difference(one: Any, other: Any, path: str = "") -> str | None:

@@ -20,6 +20,7 @@ from experiments.metrics import ArmRun, Setting
 from experiments.protocol import CONTROL, check_experiment
 from experiments.report_page import write_report
 from experiments.results import assemble
+from experiments.results_schema import Results
 from experiments.stages import Stage, check_cache_dir
 from experiments.study import Runtime, Study, check_agents
 from experiments.tracking import make_tracker, track_curve
@@ -105,7 +106,7 @@ def _results(
     clustered: Stage,
     arms: dict[str, Stage],
     extra: dict[str, Any],
-) -> dict[str, Any]:
+) -> Results:
     clusters = InterestClusters.load(clustered.folder / "clusters.safetensors")
     burn_in = InteractionLog.read(clustered.folder / "log.parquet")
     experiment = study.experiment
@@ -133,10 +134,12 @@ def _results(
     results = assemble(runs, setting, config, costs, generator)
     traits = user_traits(pipeline.population_after(before), setting.consumed_before)
     results["effects"] = exact_effects(runs, setting, traits)
-    return results | extra | {"log_sha256": {run.name: run.log.digest() for run in runs}}
+    results.update(extra)  # type: ignore[typeddict-item]  # what the language model's arms add, if there are any
+    results["log_sha256"] = {run.name: run.log.digest() for run in runs}
+    return results
 
 
-def _write(folder: Path, results: dict[str, Any], stages: dict[str, Stage]) -> Path:
+def _write(folder: Path, results: Results, stages: dict[str, Stage]) -> Path:
     peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     seconds = {name: round(stage.seconds, 1) for name, stage in stages.items()}
     timings = {

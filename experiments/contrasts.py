@@ -4,8 +4,7 @@ In twins every lift is paired. In other diversions every lift of a user-level me
 users did in the burn-in (``inference.covariates``), and what it was without stands beside it.
 """
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,7 +15,18 @@ from experiments.inference.sequential import running_intervals
 from experiments.inference.users import Lift, Ratio, UserSums, lift_between, ratio_of, relative_lift
 from experiments.metrics import METRICS, PRIMARY, ArmRun, Setting, active, distinct_clusters, watch_minutes
 from experiments.over_time import burn_in_sums, sums_until
-from sim.arrays import FloatArray
+from experiments.results_schema import (
+    Daily,
+    DailySeries,
+    LiftFound,
+    LiftRow,
+    MetricName,
+    PlainLift,
+    Running,
+    Series,
+    UciCurve,
+)
+from sim.arrays import BoolArray, FloatArray
 
 _NO_LIFT = Lift(None, None, None, None)
 
@@ -33,7 +43,7 @@ class Contrasts:
 
     arms: dict[str, ArmRun]
     setting: Setting
-    before: dict[str, UserSums]
+    before: dict[MetricName, UserSums]
 
     @staticmethod
     def of(arms: list[ArmRun], setting: Setting) -> "Contrasts":
@@ -46,7 +56,7 @@ class Contrasts:
         """Whether row i is the same user in all arms."""
         return self.setting.diversion == "twins"
 
-    def against(self, metric: str) -> str | None:
+    def against(self, metric: MetricName) -> str | None:
         """The arm that a metric is compared with, or ``None`` where that arm was not run."""
         on_agent_slots = next(m.scope for m in METRICS if m.name == metric) == "agent slots"
         name = self.setting.reference if on_agent_slots else self.setting.control
@@ -56,17 +66,19 @@ class Contrasts:
         """Every arm but the control."""
         return [name for name in self.arms if name != self.setting.control]
 
-    def lift(self, metric: str, name: str, other: str, sums: tuple[UserSums, UserSums]) -> dict[str, Any]:
+    def lift(self, metric: MetricName, name: str, other: str, sums: tuple[UserSums, UserSums]) -> LiftFound:
         """One lift as it stands in ``results.json``."""
         plain = relative_lift(*sums, self.paired)
         adjusted = self._adjusted(metric, name, other, sums)
         if adjusted is None:
-            return asdict(plain)
+            return _found(plain)
         ratios, reduction = adjusted
         lift = lift_between(*ratios, paired=False)
-        return {**asdict(lift), "unadjusted": asdict(plain), "variance_reduction": reduction}
+        return {**_found(lift), "unadjusted": _plain(plain), "variance_reduction": reduction}
 
-    def ratios(self, metric: str, name: str, other: str, sums: tuple[UserSums, UserSums]) -> tuple[Ratio, Ratio] | None:
+    def ratios(
+        self, metric: MetricName, name: str, other: str, sums: tuple[UserSums, UserSums]
+    ) -> tuple[Ratio, Ratio] | None:
         """Two arms' ratios with all users' influences, adjusted where there is a covariate."""
         adjusted = self._adjusted(metric, name, other, sums)
         if adjusted is not None:
@@ -75,7 +87,7 @@ class Contrasts:
         return None if over is None or under is None or under.value == 0 else (over, under)
 
     def _adjusted(
-        self, metric: str, name: str, other: str, sums: tuple[UserSums, UserSums]
+        self, metric: MetricName, name: str, other: str, sums: tuple[UserSums, UserSums]
     ) -> tuple[tuple[Ratio, Ratio], float] | None:
         if metric not in self.before:
             return None
@@ -87,8 +99,10 @@ class Contrasts:
 
 
 def lifts(
-    contrasts: Contrasts, sums: dict[str, dict[str, UserSums]], whole: dict[str, dict[str, float | None]]
-) -> dict[str, dict[str, dict[str, Any]]]:
+    contrasts: Contrasts,
+    sums: dict[str, dict[MetricName, UserSums]],
+    whole: dict[str, dict[MetricName, float | None]],
+) -> dict[str, dict[MetricName, LiftRow]]:
     """Every arm's lift of every metric; all ``None`` against itself or an arm that was not run.
 
     Args:
@@ -96,12 +110,12 @@ def lifts(
         sums: arm -> user-level metric -> its sums.
         whole: arm -> metric of the whole arm -> its value.
     """
-    found: dict[str, dict[str, dict[str, Any]]] = {}
+    found: dict[str, dict[MetricName, LiftRow]] = {}
     for name in contrasts.others():
-        of_arm = {}
+        of_arm: dict[MetricName, LiftRow] = {}
         for metric in METRICS:
             other = contrasts.against(metric.name)
-            lift = asdict(_NO_LIFT)
+            lift = _found(_NO_LIFT)
             if other is not None and other != name:
                 if metric.name in sums[name]:
                     pair = sums[name][metric.name], sums[other][metric.name]
@@ -109,21 +123,21 @@ def lifts(
                 else:
                     over, under = whole[name][metric.name], whole[other][metric.name]
                     lift["relative"] = over / under - 1.0 if over is not None and under else None
-            of_arm[metric.name] = {"vs": other, **lift}
+            of_arm[metric.name] = {"vs": other, **lift, "p_adjusted": None}
         found[name] = of_arm
         _adjust_p(of_arm)
     return found
 
 
-def _adjust_p(of_arm: dict[str, dict[str, Any]]) -> None:
-    """Add ``p_adjusted`` to one arm's lifts: Holm over the primary metrics, Benjamini-Hochberg over the others."""
+def _adjust_p(of_arm: dict[MetricName, LiftRow]) -> None:
+    """Fill in ``p_adjusted`` of one arm's lifts: Holm over the primary metrics, Benjamini-Hochberg over the others."""
     rest = [name for name in of_arm if name not in PRIMARY]
     for names, adjusted in ((list(PRIMARY), holm), (rest, benjamini_hochberg)):
         for name, p in zip(names, adjusted([of_arm[name]["p"] for name in names]), strict=True):
             of_arm[name]["p_adjusted"] = p
 
 
-def daily(contrasts: Contrasts, rng: np.random.Generator) -> dict[str, Any]:
+def daily(contrasts: Contrasts, rng: np.random.Generator) -> Daily:
     """Figure 5: each day's lift in watch time and in active users against the control, under bands over all days."""
     setting = contrasts.setting
     control = setting.control if setting.control in contrasts.arms else None
@@ -131,10 +145,10 @@ def daily(contrasts: Contrasts, rng: np.random.Generator) -> dict[str, Any]:
     if control is None:
         return {"vs": None, "day": days, "arms": {}}
     under = watch_minutes(contrasts.arms[control], setting)
-    arms: dict[str, dict[str, Any]] = {}
+    arms: dict[str, dict[DailySeries, Series]] = {}
     for name in contrasts.others():
         over = watch_minutes(contrasts.arms[name], setting)
-        series = {
+        series: dict[DailySeries, tuple[MetricName, FloatArray | BoolArray, FloatArray | BoolArray]] = {
             "watch_minutes": ("watch_minutes_per_user_day", over, under),
             "active_users": ("active_user_share", active(over), active(under)),
         }
@@ -146,10 +160,10 @@ def daily(contrasts: Contrasts, rng: np.random.Generator) -> dict[str, Any]:
     return {"vs": control, "day": days, "arms": arms}
 
 
-def sequential(contrasts: Contrasts) -> dict[str, dict[str, dict[str, Any]]]:
+def sequential(contrasts: Contrasts) -> dict[str, dict[MetricName, Running]]:
     """Each primary metric's lift so far, day by day, with an interval that holds on all days at once."""
-    until: dict[str, dict[str, list[UserSums]]] = {}
-    found: dict[str, dict[str, dict[str, Any]]] = {}
+    until: dict[str, dict[MetricName, list[UserSums]]] = {}
+    found: dict[str, dict[MetricName, Running]] = {}
     for name in contrasts.others():
         found[name] = {}
         own = sums_until(contrasts.arms[name], contrasts.setting)
@@ -167,17 +181,23 @@ def sequential(contrasts: Contrasts) -> dict[str, dict[str, dict[str, Any]]]:
     return found
 
 
-def uci(contrasts: Contrasts, rng: np.random.Generator) -> dict[str, Any]:
+def uci(contrasts: Contrasts, rng: np.random.Generator) -> dict[str, UciCurve]:
     """Figure 4c: lift in the share of assigned users with at least N clusters in seven days."""
     setting = contrasts.setting
     clusters = {name: distinct_clusters(run, setting) for name, run in contrasts.arms.items()}
     other = next((name for name in (setting.reference, setting.control) if name in clusters), None)
-    curves = {}
+    curves: dict[str, UciCurve] = {}
     for name in clusters:
         if other is None or name == other:
             continue
         band = threshold_band(clusters[name], clusters[other], contrasts.paired, rng)
-        curves[name] = {"n": band.thresholds, "lift": band.lift, "low": band.low, "high": band.high, "vs": other}
+        curves[name] = {
+            "n": list(band.thresholds),
+            "lift": list(band.lift),
+            "low": list(band.low),
+            "high": list(band.high),
+            "vs": other,
+        }
     return curves
 
 
@@ -186,5 +206,14 @@ def _mean(per_user: FloatArray) -> UserSums:
     return UserSums(per_user, np.ones(len(per_user)))
 
 
-def _columns(points: list[Lift]) -> dict[str, list[float | None]]:
-    return {part: [getattr(lift, part) for lift in points] for part in ("relative", "low", "high")}
+def _found(lift: Lift) -> LiftFound:
+    return {"relative": lift.relative, "low": lift.low, "high": lift.high, "p": lift.p}
+
+
+def _plain(lift: Lift) -> PlainLift:
+    return {"relative": lift.relative, "low": lift.low, "high": lift.high, "p": lift.p}
+
+
+def _columns(points: list[Lift]) -> Series:
+    relative, low, high = ([getattr(lift, part) for lift in points] for part in ("relative", "low", "high"))
+    return {"relative": relative, "low": low, "high": high}

@@ -1,18 +1,18 @@
 """``dial.html`` and what stands in it: the page of comparisons along one or two dials."""
 
 from pathlib import Path
-from typing import Any
 
 from experiments.dials import join_dials
 from experiments.figures.dials import axis_title, dials_figure, shown_arms
 from experiments.figures.files import save_figure, svg_source
 from experiments.figures.worlds import COLUMNS
 from experiments.html_page import write_page
+from experiments.results_schema import Dialled, MetricName, Part, Results
 from experiments.tables import markdown, shown
 from sim.files import write_json, write_text
 
 
-def dial_report(runs: dict[str, dict[str, Any]], out: Path) -> Path:
+def dial_report(runs: dict[str, Results], out: Path) -> Path:
     """Join runs along their dials and write the page, its table, data and figure into ``out``.
 
     Args:
@@ -50,7 +50,7 @@ def dial_report(runs: dict[str, dict[str, Any]], out: Path) -> Path:
     return write_page("dial.html.j2", content, out / "dial.html")
 
 
-def intervals_in_words(joined: dict[str, Any]) -> str:
+def intervals_in_words(joined: Dialled) -> str:
     """What the intervals are about: a reader must not take users' for worlds'."""
     num = len(joined["seeds"])
     if joined["intervals"] == "worlds":
@@ -63,7 +63,7 @@ def intervals_in_words(joined: dict[str, Any]) -> str:
     )
 
 
-def tables_of(joined: dict[str, Any]) -> list[tuple[str, list[str], list[list[str]], int]]:
+def tables_of(joined: Dialled) -> list[tuple[str, list[str], list[list[str]], int]]:
     """A table a metric: title, heads, rows, and how many of a row's cells are names.
 
     The last dial's places are the columns; rows are arms, under a second dial arms times its places.
@@ -71,7 +71,7 @@ def tables_of(joined: dict[str, Any]) -> list[tuple[str, list[str], list[list[st
     return [_table(joined, part, metric, title.replace("\n", " ")) for part, metric, title in COLUMNS]
 
 
-def _table(joined: dict[str, Any], part: str, metric: str, title: str) -> tuple[str, list[str], list[list[str]], int]:
+def _table(joined: Dialled, part: Part, metric: MetricName, title: str) -> tuple[str, list[str], list[list[str]], int]:
     *outer, across = joined["dials"]
     heads = ["arm", *(dial["entry"] for dial in outer), *(f"{across['entry']}={label}" for label in across["labels"])]
     cells = {tuple(cell["at"]): cell for cell in joined["cells"]}

@@ -13,11 +13,14 @@ from typing import Any
 from experiments.inference.worlds import OverWorlds, over_worlds
 from experiments.metrics import METRICS
 from experiments.results import plain
+from experiments.results_schema import DialCell, Dialled, JoinedLift, MetricName, OverWorldsRow, Results
 from sim.errors import InvalidInput
 
 MOST_DIALS = 2
 """More cannot be shown on one page."""
 
+_Ends = tuple[float | None, float | None, float | None, float | None]  # value, low, high, p
+_NOTHING: _Ends = (None, None, None, None)
 _MISSING = "\N{EN DASH}"
 
 
@@ -79,7 +82,7 @@ def place_of(config: dict[str, Any], dials: Sequence[Dial]) -> tuple[int, ...]:
     return tuple(at)
 
 
-def join_dials(runs: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def join_dials(runs: dict[str, Results]) -> Dialled:
     """Join comparisons that differ in one or two dials, and in the seed.
 
     With several worlds an interval is the t interval over them (``over_worlds``), with one it is that
@@ -114,41 +117,45 @@ def join_dials(runs: dict[str, dict[str, Any]]) -> dict[str, Any]:
     cells = [
         _cell(place, [(path, runs[path]) for _, path in sorted(places[place].items())]) for place in sorted(places)
     ]
-    return dict(
-        plain(
-            {
-                "dials": [asdict(dial) for dial in dials],
-                "seeds": seeds,
-                "intervals": "worlds" if len(seeds) > 1 else "users",
-                "cells": cells,
-            }
-        )
+    found: Dialled = plain(
+        {
+            "dials": [asdict(dial) for dial in dials],
+            "seeds": seeds,
+            "intervals": "worlds" if len(seeds) > 1 else "users",
+            "cells": cells,
+        }
     )
+    return found
 
 
-def _cell(place: tuple[int, ...], runs: list[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
+def _cell(place: tuple[int, ...], runs: list[tuple[str, Results]]) -> DialCell:
     """One place of the dials: every arm's metrics over its worlds."""
     each = [results for _, results in runs]
     names = [metric.name for metric in METRICS]
 
-    def joined(part: str, arm: str, metric: str, key: str) -> dict[str, Any]:
-        found = [results[part].get(arm, {}).get(metric, {}) for results in each]
-        if len(found) > 1:
-            return asdict(over_worlds([one.get(key) for one in found]))
-        value = found[0].get(key)
-        return asdict(
-            OverWorlds(value, found[0].get("low"), found[0].get("high"), found[0].get("p"), None, None, (value,))
-        )
+    def value(arm: str, metric: MetricName) -> OverWorldsRow:
+        cells = [results["arms"].get(arm, {}).get(metric) for results in each]
+        return _over([(c["value"], c["low"], c["high"], None) if c else _NOTHING for c in cells])
+
+    def lift(arm: str, metric: MetricName) -> JoinedLift:
+        cells = [results["lifts"].get(arm, {}).get(metric) for results in each]
+        over = _over([(c["relative"], c["low"], c["high"], c["p"]) if c else _NOTHING for c in cells])
+        return {"vs": each[0]["lifts"][arm][metric]["vs"], **over}
 
     return {
         "at": list(place),
         "runs": [path for path, _ in runs],
-        "arms": {arm: {name: joined("arms", arm, name, "value") for name in names} for arm in each[0]["arms"]},
-        "lifts": {
-            arm: {name: {"vs": lift[name]["vs"], **joined("lifts", arm, name, "relative")} for name in names}
-            for arm, lift in each[0]["lifts"].items()
-        },
+        "arms": {arm: {name: value(arm, name) for name in names} for arm in each[0]["arms"]},
+        "lifts": {arm: {name: lift(arm, name) for name in names} for arm in each[0]["lifts"]},
     }
+
+
+def _over(cells: list[_Ends]) -> OverWorldsRow:
+    """Several worlds' values as one; one world's is its own, with the interval over its users."""
+    if len(cells) > 1:
+        return over_worlds([value for value, *_ in cells]).row()
+    value, low, high, p = cells[0]
+    return OverWorlds(value, low, high, p, None, None, (value,)).row()
 
 
 def _differing(parts: list[Any], path: str) -> dict[str, list[str]]:

@@ -6,23 +6,28 @@ means over users do not, but for what their number leaves. Of counts of users wh
 adds as much to both sides, so that what can be believed is the *net*: gaining less losing.
 """
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
 from experiments.inference.multiplicity import holm
-from experiments.inference.users import Interval, normal_interval, normal_p
+from experiments.inference.users import normal_interval, normal_p
 from experiments.metrics import ArmRun, Setting, user_sums
 from experiments.results import plain
+from experiments.results_schema import Contrast, Effects, Estimate, Harm, MetricEffect, MetricName, Sides
 from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.errors import InvalidInput
 from sim.population import LOVED, Population
 
-EFFECTS = ("watch_minutes_per_user_day", "active_user_share", "unique_engaged_pairs", "discoveries_per_user")
+EFFECTS: tuple[MetricName, ...] = (
+    "watch_minutes_per_user_day",
+    "active_user_share",
+    "unique_engaged_pairs",
+    "discoveries_per_user",
+)
 """Metrics whose denominator is the same for every user, so that each user has a value."""
 
-HARM_METRIC = "watch_minutes_per_user_day"
+HARM_METRIC: MetricName = "watch_minutes_per_user_day"
 """What users are taken to gain or lose: the time that they choose to spend."""
 
 HARM_SHARE = 0.1
@@ -75,7 +80,7 @@ def user_traits(population: Population, consumed_before: BoolArray) -> dict[str,
     }
 
 
-def exact_effects(arms: list[ArmRun], setting: Setting, traits: dict[str, Trait]) -> dict[str, Any] | None:
+def exact_effects(arms: list[ArmRun], setting: Setting, traits: dict[str, Trait]) -> Effects | None:
     """Every arm's effects on users against the control; None in other diversions than twins, or without a control.
 
     Args:
@@ -107,7 +112,8 @@ def exact_effects(arms: list[ArmRun], setting: Setting, traits: dict[str, Trait]
     of_arms = {name: _effects(of_arm, base, thirds) for name, of_arm in values.items()}
     harm = {name: _harm(of_arm[HARM_METRIC], base[HARM_METRIC], thirds) for name, of_arm in values.items()}
     titles = {name: {"title": t.title, "low": t.low, "high": t.high} for name, t in traits.items()}
-    return dict(plain({"vs": setting.control, "traits": titles, "arms": of_arms, "harm": harm}))
+    found: Effects = plain({"vs": setting.control, "traits": titles, "arms": of_arms, "harm": harm})
+    return found
 
 
 def thirds_of(value: FloatArray) -> IntArray:
@@ -119,20 +125,22 @@ def thirds_of(value: FloatArray) -> IntArray:
     return third
 
 
-def _values(run: ArmRun, setting: Setting) -> dict[str, FloatArray]:
+def _values(run: ArmRun, setting: Setting) -> dict[MetricName, FloatArray]:
     sums = user_sums(run, setting)
     return {name: sums[name].numerator / sums[name].denominator for name in EFFECTS}  # each (U,)
 
 
-def _effects(of_arm: dict[str, FloatArray], base: dict[str, FloatArray], thirds: dict[str, IntArray]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _effects(
+    of_arm: dict[MetricName, FloatArray], base: dict[MetricName, FloatArray], thirds: dict[str, IntArray]
+) -> dict[MetricName, MetricEffect]:
+    found: dict[MetricName, MetricEffect] = {}
     for metric in EFFECTS:
         effect = of_arm[metric] - base[metric]  # (U,)
         parts = {trait: [effect[third == k] for k in range(len(THIRDS))] for trait, third in thirds.items()}
         found[metric] = {
-            "mean": asdict(mean_interval(effect)),
+            "mean": mean_interval(effect),
             "sd": float(effect.std(ddof=1)) if len(effect) > 1 else None,
-            "thirds": {trait: [asdict(mean_interval(part)) for part in of_trait] for trait, of_trait in parts.items()},
+            "thirds": {trait: [mean_interval(part) for part in of_trait] for trait, of_trait in parts.items()},
             "contrast": {trait: _contrast(of_trait[-1], of_trait[0]) for trait, of_trait in parts.items()},
         }
     contrasts = [found[metric]["contrast"][trait] for metric in EFFECTS for trait in thirds]
@@ -141,21 +149,22 @@ def _effects(of_arm: dict[str, FloatArray], base: dict[str, FloatArray], thirds:
     return found
 
 
-def mean_interval(values: FloatArray) -> Interval:
+def mean_interval(values: FloatArray) -> Estimate:
     """Mean over (U,) users +- z(0.975) s / sqrt(U), no interval from fewer than two.
 
     It takes the users for a draw from more users like them.
     """
     if len(values) == 0:
-        return Interval(None, None, None, 0)
+        return {"value": None, "low": None, "high": None, "n": 0}
     mean = float(values.mean())
     if len(values) < 2:
-        return Interval(mean, None, None, 1)
+        return {"value": mean, "low": None, "high": None, "n": 1}
     error = float(values.std(ddof=1)) / float(np.sqrt(len(values)))
-    return Interval(mean, *normal_interval(mean, error), len(values))
+    low, high = normal_interval(mean, error)
+    return {"value": mean, "low": low, "high": high, "n": len(values)}
 
 
-def _contrast(high: FloatArray, low: FloatArray) -> dict[str, Any]:
+def _contrast(high: FloatArray, low: FloatArray) -> Contrast:
     """The difference of two groups' means: Welch's standard error, normal interval."""
     if min(len(high), len(low)) < 2:
         return {"value": None, "low": None, "high": None, "p": None}
@@ -167,7 +176,7 @@ def _contrast(high: FloatArray, low: FloatArray) -> dict[str, Any]:
     return {"value": value, "low": ends[0], "high": ends[1], "p": normal_p(value, error)}
 
 
-def _harm(treated: FloatArray, control: FloatArray, thirds: dict[str, IntArray]) -> dict[str, Any]:
+def _harm(treated: FloatArray, control: FloatArray, thirds: dict[str, IntArray]) -> Harm:
     effect = treated - control
     side = np.sign(effect) * (np.abs(effect) > HARM_SHARE * control)  # (U,) -1 worse, 1 better
     lost = -effect[side < 0]
@@ -175,7 +184,7 @@ def _harm(treated: FloatArray, control: FloatArray, thirds: dict[str, IntArray])
     return {**_sides(side), "lost": float(lost.mean()) if len(lost) else None, "thirds": of_trait}
 
 
-def _sides(side: FloatArray) -> dict[str, Any]:
+def _sides(side: FloatArray) -> Sides:
     if len(side) == 0:
-        return {"worse": None, "better": None, "net": asdict(mean_interval(side))}
-    return {"worse": float((side < 0).mean()), "better": float((side > 0).mean()), "net": asdict(mean_interval(side))}
+        return {"worse": None, "better": None, "net": mean_interval(side)}
+    return {"worse": float((side < 0).mean()), "better": float((side > 0).mean()), "net": mean_interval(side)}

@@ -5,11 +5,12 @@ from typing import Any
 from experiments.effects import EFFECTS, HARM_SHARE, THIRDS
 from experiments.inference.users import LEVEL
 from experiments.metrics import METRICS
+from experiments.results_schema import Contrast, Effects, Estimate, MetricName
 
 _TITLES = {metric.name: metric for metric in METRICS}
 
 
-def effects_section(effects: dict[str, Any] | None) -> dict[str, Any] | None:
+def effects_section(effects: Effects | None) -> dict[str, Any] | None:
     """What the template shows, or None where users' own effects are not known.
 
     Returns:
@@ -31,14 +32,14 @@ def effects_section(effects: dict[str, Any] | None) -> dict[str, Any] | None:
     }
 
 
-def _mean_row(effects: dict[str, Any], metric: str) -> dict[str, Any]:
+def _mean_row(effects: Effects, metric: MetricName) -> dict[str, Any]:
     of_arms = [of_arm[metric] for of_arm in effects["arms"].values()]
     factor, unit = _unit(metric)
     cells = [{**_cell(each["mean"], factor), "more": f"SD {_number(each['sd'], factor)}"} for each in of_arms]
     return {"title": _TITLES[metric].title, "unit": unit, "cells": cells}
 
 
-def _contrast_row(effects: dict[str, Any], trait: str, metric: str) -> dict[str, Any]:
+def _contrast_row(effects: Effects, trait: str, metric: MetricName) -> dict[str, Any]:
     words = effects["traits"][trait]
     factor, unit = _unit(metric)
     cells = []
@@ -50,10 +51,10 @@ def _contrast_row(effects: dict[str, Any], trait: str, metric: str) -> dict[str,
     return {"title": title, "unit": f"{_TITLES[metric].title}, {unit}", "cells": cells}
 
 
-def _harm_rows(effects: dict[str, Any]) -> list[dict[str, Any]]:
+def _harm_rows(effects: Effects) -> list[dict[str, Any]]:
     harm = effects["harm"].values()
-    share = [_text(f"{100 * of['worse']:.1f}") for of in harm]
-    better = [_text(f"{100 * of['better']:.1f}") for of in harm]
+    share = [_text(_percent(of["worse"])) for of in harm]
+    better = [_text(_percent(of["better"])) for of in harm]
     lost = [_text(_number(of["lost"], 1.0)) for of in harm]
     return [
         {"title": "Worse off", "unit": "% of users", "cells": share},
@@ -63,22 +64,23 @@ def _harm_rows(effects: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _least_row(effects: dict[str, Any], trait: str) -> dict[str, Any]:
+def _least_row(effects: Effects, trait: str) -> dict[str, Any]:
     """Of a trait's thirds the one that fares worst in each arm."""
     words = effects["traits"][trait]
     cells = []
     for of_arm in effects["harm"].values():
-        known = [k for k in range(len(THIRDS)) if of_arm["thirds"][trait][k]["net"]["value"] is not None]
+        nets = [third["net"]["value"] for third in of_arm["thirds"][trait]]
+        known = [(net, k) for k, net in enumerate(nets) if net is not None]
         if not known:
             cells.append(_text("\N{EN DASH}"))
             continue
-        worst = min(known, key=lambda k: float(of_arm["thirds"][trait][k]["net"]["value"]))
+        _, worst = min(known)
         cells.append({**_cell(of_arm["thirds"][trait][worst]["net"], 100.0), "more": THIRDS[worst]})
     unit = f"{words['low']} \N{RIGHTWARDS ARROW} {words['high']}"
     return {"title": words["title"], "unit": unit, "cells": cells}
 
 
-def _unit(metric: str) -> tuple[float, str]:
+def _unit(metric: MetricName) -> tuple[float, str]:
     """What values are multiplied by, and the unit that they then have."""
     unit = _TITLES[metric].unit
     return (100.0, "percentage points") if unit == "share" else (1.0, unit)
@@ -88,8 +90,9 @@ def _text(value: str) -> dict[str, Any]:
     return {"value": value, "interval": "", "sure": False, "more": ""}
 
 
-def _cell(estimate: dict[str, Any], factor: float) -> dict[str, Any]:
-    value, low, high = (None if estimate[key] is None else factor * estimate[key] for key in ("value", "low", "high"))
+def _cell(estimate: Estimate | Contrast, factor: float) -> dict[str, Any]:
+    ends = estimate["value"], estimate["low"], estimate["high"]
+    value, low, high = (None if end is None else factor * end for end in ends)
     if value is None:
         return _text("\N{EN DASH}")
     sure = low is not None and high is not None and (low > 0 or high < 0)
@@ -100,6 +103,10 @@ def _cell(estimate: dict[str, Any], factor: float) -> dict[str, Any]:
 def _signed(value: float) -> str:
     digits = 1 if abs(value) >= 10 else 2
     return f"{value:+.{digits}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _percent(share: float | None) -> str:
+    return "\N{EN DASH}" if share is None else f"{100 * share:.1f}"
 
 
 def _number(value: float | None, factor: float) -> str:

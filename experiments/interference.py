@@ -27,6 +27,7 @@ from experiments.inference.worlds import over_worlds
 from experiments.metrics import METRICS
 from experiments.protocol import DIVERSIONS
 from experiments.results import plain
+from experiments.results_schema import LiftRow, MetricName
 from experiments.tables import markdown, shown
 from sim.errors import InvalidInput
 from sim.files import write_json, write_text
@@ -34,7 +35,7 @@ from sim.files import write_json, write_text
 TRUTH = "twins"
 """The diversion that knows what is true."""
 
-COMPARED = (
+COMPARED: tuple[MetricName, ...] = (
     "watch_minutes_per_user_day",
     "active_user_share",
     "positive_rate",
@@ -62,31 +63,31 @@ def biases(variants: Variants) -> dict[str, Any]:
     for arm in truth.each[0]["lifts"]:
         found[arm] = {}
         for metric in COMPARED:
-            of_worlds = [_lift(each, arm, metric)["relative"] for each in truth.each]
+            of_worlds = [each["lifts"][arm][metric]["relative"] for each in truth.each]
             true = dict(zip(truth.seeds, of_worlds, strict=True))
             of_metric: dict[str, Any] = {"truth": asdict(over_worlds(list(true.values())))}
             for name, worlds in variants.items():
                 if name != TRUTH:
-                    lifts = [_lift(each, arm, metric) for each in worlds.each]
+                    lifts = [each["lifts"][arm][metric] for each in worlds.each]
                     of_metric[name] = _against(lifts, [true[seed] for seed in worlds.seeds])
             found[arm][metric] = of_metric
     return dict(plain(found))
 
 
-def _lift(results: dict[str, Any], arm: str, metric: str) -> dict[str, Any]:
-    return dict(results["lifts"][arm][metric])
-
-
-def _against(lifts: list[dict[str, Any]], truth: list[float | None]) -> dict[str, Any]:
+def _against(lifts: list[LiftRow], truth: list[float | None]) -> dict[str, Any]:
     """One diversion's lifts, a world each, against the truth in the same worlds."""
     pairs = list(zip(lifts, truth, strict=True))
-    known = [(lift, true) for lift, true in pairs if lift["relative"] is not None and true is not None]
-    off = [lift["relative"] - true for lift, true in known] if len(known) == len(pairs) else [None]
-    between = [(lift["low"], true, lift["high"]) for lift, true in known if lift["low"] is not None]
+    off = [None if one["relative"] is None or true is None else one["relative"] - true for one, true in pairs]
+    known = [each for each in off if each is not None]
+    between = [
+        (one["low"], true, one["high"])
+        for one, true in pairs
+        if true is not None and one["low"] is not None and one["high"] is not None
+    ]
     return {
         "lift": asdict(over_worlds([lift["relative"] for lift in lifts])),
-        "bias": asdict(over_worlds(off)),
-        "rmse": math.sqrt(sum((lift["relative"] - true) ** 2 for lift, true in known) / len(known)) if known else None,
+        "bias": asdict(over_worlds(off if len(known) == len(pairs) else [None])),
+        "rmse": math.sqrt(sum(each**2 for each in known) / len(known)) if known else None,
         "covered": sum(low <= true <= high for low, true, high in between),
         "worlds": len(between),
         "half_width": sum(high - low for low, _, high in between) / (2 * len(between)) if between else None,

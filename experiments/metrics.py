@@ -15,6 +15,7 @@ from scipy.special import gammaln
 
 from agents.novelty import novel_rows
 from experiments.inference.users import UserSums
+from experiments.results_schema import MetricName
 from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.log import AGENT, InteractionLog
 
@@ -90,7 +91,7 @@ class Setting:
 class Metric:
     """One row of the results: ``higher_is_better`` is ``None`` where neither direction is."""
 
-    name: str
+    name: MetricName
     title: str
     unit: str
     scope: Scope
@@ -136,7 +137,7 @@ METRICS: tuple[Metric, ...] = (
 )  # fmt: skip
 """Every metric, in the order of the report. The first thirteen are user-level."""
 
-PRIMARY = (
+PRIMARY: tuple[MetricName, ...] = (
     "novel_impression_ratio_agent_slots",
     "positive_rate_agent_slots",
     "watch_minutes_per_user_day",
@@ -171,7 +172,7 @@ def active(minutes: FloatArray) -> BoolArray:
     return np.asarray(minutes >= ACTIVE_MINUTES)
 
 
-def watch_sums(minutes: FloatArray) -> dict[str, UserSums]:
+def watch_sums(minutes: FloatArray) -> dict[MetricName, UserSums]:
     """Watch time and active users, as (U,) sums, of (U, D) minutes that users watched on each day."""
     days = np.full(len(minutes), float(minutes.shape[1]))
     return {
@@ -230,7 +231,7 @@ def rarefied(place: IntArray, watches: IntArray, num_users: int, draws: int = RA
     return UserSums(np.where(enough, expected, 0.0), enough.astype(np.float64))
 
 
-def user_sums(run: ArmRun, setting: Setting) -> dict[str, UserSums]:
+def user_sums(run: ArmRun, setting: Setting) -> dict[MetricName, UserSums]:
     """Every user-level metric of ``METRICS`` as (U,) sums in the order of ``run.assigned``."""
     log, num = run.log, len(run.assigned)
     place = _places(run, setting)[log.user]
@@ -242,18 +243,20 @@ def user_sums(run: ArmRun, setting: Setting) -> dict[str, UserSums]:
     one = np.ones(num)
     engaged = np.unique(place[log.positive] * setting.num_clusters + log.cluster[log.positive])
     pair_place, watches = trailing_watches(run, setting)
-    sums = {"exploration_precision": share(run.dormant, novel)}
-    for suffix, slots in (("", every), ("_agent_slots", agent)):
-        sums["novel_impression_ratio" + suffix] = share(novel, slots)
-        sums["positive_rate" + suffix] = share(log.positive, slots)
-        sums["novel_positive_rate" + suffix] = share(log.positive, novel & slots)
-    sums |= watch_sums(watch_minutes(run, setting)) | {
+    return {
+        "exploration_precision": share(run.dormant, novel),
+        "novel_impression_ratio": share(novel, every),
+        "novel_impression_ratio_agent_slots": share(novel, agent),
+        "positive_rate": share(log.positive, every),
+        "positive_rate_agent_slots": share(log.positive, agent),
+        "novel_positive_rate": share(log.positive, novel),
+        "novel_positive_rate_agent_slots": share(log.positive, novel & agent),
+        **watch_sums(watch_minutes(run, setting)),
         "unique_engaged_pairs": UserSums(np.bincount(engaged // setting.num_clusters, minlength=num), one),
         "discoveries_per_user": UserSums(run.discoveries[run.assigned], one),
         "distinct_clusters_7d": UserSums(np.bincount(pair_place, minlength=num), one),
         "distinct_clusters_7d_rarefied": rarefied(pair_place, watches, num),
     }
-    return sums
 
 
 def gini(counts: npt.NDArray[np.generic]) -> float | None:
@@ -263,7 +266,7 @@ def gini(counts: npt.NDArray[np.generic]) -> float | None:
     return float(((2.0 * np.arange(1, n + 1) - n - 1) @ ascending) / (n * total)) if total > 0 else None
 
 
-def arm_values(run: ArmRun, setting: Setting, num_items: int, draws: FloatArray) -> dict[str, float | None]:
+def arm_values(run: ArmRun, setting: Setting, num_items: int, draws: FloatArray) -> dict[MetricName, float | None]:
     """The metrics of scope ``"arm"``, from which no user-level interval follows.
 
     Args:

@@ -7,13 +7,15 @@ import numpy as np
 from agents.novelty import novel_rows
 from experiments.inference.users import UserSums
 from experiments.metrics import METRICS, ArmRun, Setting, active, by_day, user_sums, watch_minutes
+from experiments.results_schema import MetricName
+from sim.arrays import BoolArray, FloatArray
 from sim.log import AGENT, InteractionLog
 
-WITHOUT_PAST = ("discoveries_per_user", "exploration_precision")
+WITHOUT_PAST: tuple[MetricName, ...] = ("discoveries_per_user", "exploration_precision")
 """Metrics of hidden truth, which no log holds; their covariate is watch time."""
 
 
-def burn_in_sums(setting: Setting) -> dict[str, UserSums]:
+def burn_in_sums(setting: Setting) -> dict[MetricName, UserSums]:
     """Each metric's covariate: the same metric over the burn-in, for all N users in the order of their ids.
 
     The agents had no slots then: metrics of the agent's slots have the whole feed's. Metrics of
@@ -32,7 +34,7 @@ def burn_in_sums(setting: Setting) -> dict[str, UserSums]:
         burn_in=InteractionLog.concatenate([]),
     )
     sums = user_sums(run, past)
-    covariates = {}
+    covariates: dict[MetricName, UserSums] = {}
     for metric in METRICS:
         name = "watch_minutes_per_user_day" if metric.name in WITHOUT_PAST else metric.name.removesuffix("_agent_slots")
         if name in sums:
@@ -40,7 +42,7 @@ def burn_in_sums(setting: Setting) -> dict[str, UserSums]:
     return covariates
 
 
-def sums_until(run: ArmRun, setting: Setting) -> dict[str, list[UserSums]]:
+def sums_until(run: ArmRun, setting: Setting) -> dict[MetricName, list[UserSums]]:
     """The metrics of ``metrics.PRIMARY`` as they stand at the end of each of the D days.
 
     Returns:
@@ -51,7 +53,7 @@ def sums_until(run: ArmRun, setting: Setting) -> dict[str, list[UserSums]]:
     agent = run.log.source == AGENT
     novel = novel_rows(run.log, setting.consumed_before)
     shown = by_day(run, setting, agent)
-    series = {
+    series: dict[MetricName, tuple[FloatArray | BoolArray, FloatArray]] = {
         "novel_impression_ratio_agent_slots": (by_day(run, setting, novel & agent), shown),
         "positive_rate_agent_slots": (by_day(run, setting, run.log.positive & agent), shown),
         "watch_minutes_per_user_day": (minutes, days),

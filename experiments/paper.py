@@ -23,6 +23,7 @@ from experiments.command import clear_errors, run_command
 from experiments.described import described
 from experiments.figures.files import save_figure
 from experiments.results import plain
+from experiments.results_schema import ClaimRow, PaperResults
 from sim.files import write_json
 
 _LOOKUPS = 200
@@ -62,22 +63,20 @@ def _write(comparisons: list[Comparison], workers: int, folder: Path) -> Path:
     return write_paper_page(results, _with_speed(results["claims"], speed), figures, folder / "report.html")
 
 
-def joined(variants: Variants, comparisons: list[Comparison]) -> dict[str, Any]:
+def joined(variants: Variants, comparisons: list[Comparison]) -> PaperResults:
     """What ``results.json`` holds: claims, controls, what language adds, all arms over worlds; no durations."""
     claims = [claim(variants) for claim in (c1, c2, c3, c4, c5, c6, c7, c8)]
     configs = {each.variant: each.config for each in reversed(comparisons)}
-    return dict(
-        plain(
-            {
-                "seeds": list(variants[MAIN].seeds),
-                "claims": [claim.row() for claim in claims],
-                "controls": [control.row() for control in controls(variants)],
-                "what_language_adds": [finding.row() for finding in what_language_adds(variants)],
-                "variants": {name: worlds.summary() for name, worlds in variants.items()},
-                "config": {name: _done(configs[name]) for name in variants},
-            }
-        )
-    )
+    found: PaperResults = {
+        "seeds": list(variants[MAIN].seeds),
+        "claims": [claim.row() for claim in claims],
+        "controls": [control.row() for control in controls(variants)],
+        "what_language_adds": [finding.row() for finding in what_language_adds(variants)],
+        "variants": {name: worlds.summary() for name, worlds in variants.items()},
+        "config": {name: _done(configs[name]) for name in variants},
+    }
+    rounded: PaperResults = plain(found)
+    return rounded
 
 
 def _done(config: dict[str, Any]) -> dict[str, Any]:
@@ -87,7 +86,7 @@ def _done(config: dict[str, Any]) -> dict[str, Any]:
     return {**done, "agents": agents}
 
 
-def _with_speed(claims: list[dict[str, Any]], speed: Speed) -> list[dict[str, Any]]:
+def _with_speed(claims: list[ClaimRow], speed: Speed) -> list[ClaimRow]:
     """The claims with the one about time as this machine has it."""
     return [plain(speed.claim().row()) if row["id"] == "C8" else row for row in claims]
 

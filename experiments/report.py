@@ -2,7 +2,6 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from experiments.across_worlds import find_runs, join, read_results
 from experiments.command import clear_errors
@@ -11,6 +10,7 @@ from experiments.dials import dials_of
 from experiments.figures.files import save_figure, svg_source
 from experiments.figures.worlds import COLUMNS, by_watch_time, compared_with, worlds_figure
 from experiments.html_page import write_page
+from experiments.results_schema import Joined
 from experiments.tables import markdown, shown
 from sim.files import write_json, write_text
 
@@ -30,7 +30,7 @@ Where they differ in one or two more entries of the config, such as those of
 what comes out are curves (one entry) or heat-maps (two): dial.html, dial.json, dial.md, figures/dial.svg and .png."""
 
 
-def table(joined: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+def table(joined: Joined) -> tuple[list[str], list[list[str]]]:
     """Heads and rows, the longest watched arm first; values and lifts in percent with their 95 % interval."""
     heads = ["arm"]
     for part, metric, title in COLUMNS:

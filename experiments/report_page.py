@@ -19,8 +19,9 @@ from experiments.html_page import write_page
 from experiments.inference.bands import MIN_ARM_USERS, MIN_REFERENCE_USERS
 from experiments.inference.users import LEVEL
 from experiments.metrics import METRICS, PRIMARY, RAREFIED_WATCHES, TRAILING_DAYS, Metric
+from experiments.results_schema import Estimate, LiftRow, MetricName, Results
 
-HEADLINES = (
+HEADLINES: tuple[tuple[MetricName, str, str, str], ...] = (
     ("novel_impression_ratio_agent_slots", "Novelty of the agent's slots", "higher", "lower"),
     ("positive_rate_agent_slots", "Positive feedback on the agent's slots", "higher", "lower"),
     ("watch_minutes_per_user_day", "Watch time", "higher", "lower"),
@@ -43,7 +44,7 @@ _MARKS = (  # fall and rise, each unsure and sure after adjustment for many metr
 _SHOWN_APART = ("curve", "label_skew", "label_counts")
 
 
-def write_report(results: dict[str, Any], timings: dict[str, float], figures: dict[str, Figure], folder: Path) -> Path:
+def write_report(results: Results, timings: dict[str, float], figures: dict[str, Figure], folder: Path) -> Path:
     """Write ``folder/report.html``, first under a temporary name, then renamed.
 
     Args:
@@ -59,33 +60,39 @@ def write_report(results: dict[str, Any], timings: dict[str, float], figures: di
     return write_page("report.html.j2", _content(results, timings, figures), folder / "report.html")
 
 
-def summary(results: dict[str, Any]) -> list[str]:
+def summary(results: Results) -> list[str]:
     """What happened, a sentence for each of ``HEADLINES``, with intervals."""
     sentences = []
     for metric, subject, rise, fall in HEADLINES:
         lifts = {arm: of_arm[metric] for arm, of_arm in results["lifts"].items()}
-        known = {arm: lift for arm, lift in lifts.items() if lift["low"] is not None}
+        known = {arm: ends for arm, lift in lifts.items() if (ends := _ends(lift)) is not None}
         if not known:
             sentences.append(f"{subject}: no comparison available.")
             continue
-        best_first = sorted(known, key=lambda arm: -float(known[arm]["relative"]))
-        above = [arm for arm in best_first if known[arm]["low"] > 0]
-        below = [arm for arm in reversed(best_first) if known[arm]["high"] < 0]
+        best_first = sorted(known, key=lambda arm: -known[arm][0])
+        above = [arm for arm in best_first if known[arm][1] > 0]
+        below = [arm for arm in reversed(best_first) if known[arm][2] < 0]
         level = [arm for arm in best_first if arm not in above and arm not in below]
         told = [f"{word} under {_extreme(arms, known)}" for word, arms in ((rise, above), (fall, below)) if arms]
         if level:
-            told.append("no difference detected for " + _listed([f"{arm} ({_lift(known[arm])})" for arm in level]))
-        sentences.append(f"{subject} against {next(iter(known.values()))['vs']}: {'; '.join(told)}.")
+            told.append("no difference detected for " + _listed([f"{arm} ({_lift(*known[arm])})" for arm in level]))
+        sentences.append(f"{subject} against {lifts[next(iter(known))]['vs']}: {'; '.join(told)}.")
     return sentences
 
 
-def _extreme(arms: list[str], lifts: dict[str, dict[str, Any]]) -> str:
+def _ends(lift: LiftRow) -> tuple[float, float, float] | None:
+    """A lift and its interval, where it has one."""
+    relative, low, high = lift["relative"], lift["low"], lift["high"]
+    return None if relative is None or low is None or high is None else (relative, low, high)
+
+
+def _extreme(arms: list[str], lifts: dict[str, tuple[float, float, float]]) -> str:
     """The first arm with its lift, the others by name: the table has the rest."""
-    first = f"{arms[0]} ({_lift(lifts[arms[0]])})"
+    first = f"{arms[0]} ({_lift(*lifts[arms[0]])})"
     return first if len(arms) == 1 else f"{first}, then {_listed(arms[1:])}"
 
 
-def captions(results: dict[str, Any]) -> dict[str, str]:
+def captions(results: Results) -> dict[str, str]:
     """Caption of each figure: what is drawn, of how many users, and what the intervals mean."""
     control, reference = baselines(results)
     users = _users(results)
@@ -116,27 +123,24 @@ def captions(results: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _content(results: dict[str, Any], timings: dict[str, float], figures: dict[str, Figure]) -> dict[str, Any]:
+def _content(results: Results, timings: dict[str, float], figures: dict[str, Figure]) -> dict[str, Any]:
     """Everything that the template shows, as strings and lists of strings."""
     llm = results.get("llm") or {}
     own = {draw.__name__: draw for draw in (figure_3, figure_4a) if missing(results, draw.__name__) is None}
     figures = {name: draw(results) for name, draw in own.items() if name not in figures} | figures
     named = sorted({*figures, *_EXPECTED})
     config, arms = results["config"], list(results["arms"])
-    curve = curve_rows(results)
+    curve, effects = curve_rows(results), results.get("effects")
+    effects_of = {} if effects is None else effects["arms"]
     return {
         "title": "A/B comparison of " + (f"{len(arms)} arms" if len(arms) > CROWD else _listed(arms)),
         "setting": _users(results),
         "diversion": _diversion(results),
         "summary": summary(results),
         "figures": [_figure(results, name, figures) for name in named if name not in _OF_THE_LLM + _OF_EFFECTS],
-        "effects": effects_section(results.get("effects")),
+        "effects": effects_section(effects),
         "effect_figures": [_figure(results, name, figures) for name in _OF_EFFECTS if name in figures],
-        "effect_arms": [
-            {"name": n, "color": s["color"]}
-            for n, s in _styled(results)
-            if n in ((results.get("effects") or {}).get("arms") or {})
-        ],
+        "effect_arms": [{"name": n, "color": s["color"]} for n, s in _styled(results) if n in effects_of],
         "llm_figures": [_figure(results, name, figures) for name in named if name in _OF_THE_LLM],
         "arms": [{"name": name, "color": style["color"]} for name, style in _styled(results)],
         "estimates": [(m, [_estimate(of_arm[m.name], m) for of_arm in results["arms"].values()]) for m in METRICS],
@@ -162,12 +166,12 @@ def _content(results: dict[str, Any], timings: dict[str, float], figures: dict[s
     }
 
 
-def _styled(results: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+def _styled(results: Results) -> list[tuple[str, dict[str, Any]]]:
     styles = arm_styles(results)
     return [(name, styles[name]) for name in results["arms"]]
 
 
-def _figure(results: dict[str, Any], name: str, figures: dict[str, Figure]) -> dict[str, str | None]:
+def _figure(results: Results, name: str, figures: dict[str, Figure]) -> dict[str, str | None]:
     reason = missing(results, name) or (None if name in figures else "it was not drawn")
     source = None
     if reason is None:
@@ -178,7 +182,7 @@ def _figure(results: dict[str, Any], name: str, figures: dict[str, Figure]) -> d
     return {"title": title, "caption": caption, "source": source, "reason": reason, "broad": broad}
 
 
-def _users(results: dict[str, Any]) -> str:
+def _users(results: Results) -> str:
     """How many users each arm has and how they came there, as a sentence."""
     counts = [of_arm["watch_minutes_per_user_day"]["n"] for of_arm in results["arms"].values()]
     few, many = min(counts, default=0), max(counts, default=0)
@@ -194,7 +198,7 @@ def _users(results: dict[str, Any]) -> str:
     return f"{number} users per arm over {days} day{'s' if days != 1 else ''}" + (f", {how}." if how else ".")
 
 
-def _diversion(results: dict[str, Any]) -> dict[str, Any] | None:
+def _diversion(results: Results) -> dict[str, Any] | None:
     """Whether users were split as meant, as a sentence; None in twins."""
     checked = results["sample_ratio"]
     if checked is None:
@@ -207,29 +211,32 @@ def _diversion(results: dict[str, Any]) -> dict[str, Any] | None:
     return {"mismatch": False, "text": f"Users per arm: {counts}; no sample ratio mismatch (chi-square, {p})."}
 
 
-def _estimate(interval: dict[str, Any], metric: Metric) -> dict[str, str] | None:
+def _estimate(interval: Estimate, metric: Metric) -> dict[str, str] | None:
     if interval["value"] is None:
         return None
     factor, sign = (100.0, "%") if metric.unit == "share" else (1.0, "")
-    value, low, high = (None if interval[k] is None else interval[k] * factor for k in ("value", "low", "high"))
+    ends = interval["value"], interval["low"], interval["high"]
+    value, low, high = (None if end is None else end * factor for end in ends)
     digits = _decimals(value, low, high)
     between = "" if low is None or high is None else f"[{low:.{digits}f}, {high:.{digits}f}]"
     return {"value": _minus(f"{value:.{digits}f}{sign}"), "interval": _minus(between)}
 
 
-def _lift_row(results: dict[str, Any], metric: Metric) -> dict[str, Any]:
+def _lift_row(results: Results, metric: Metric) -> dict[str, Any]:
     row = [of_arm[metric.name] for of_arm in results["lifts"].values()]
     cells: list[dict[str, Any] | None] = []
     for lift in row:
-        if lift["relative"] is None:
+        relative, low, high, adjusted = lift["relative"], lift["low"], lift["high"], lift["p_adjusted"]
+        if relative is None:
             cells.append(None)
             continue
-        alone = lift["low"] is not None and (lift["low"] > 0 or lift["high"] < 0)
-        sure = alone and lift["p_adjusted"] < 1.0 - LEVEL
-        mark = _MARKS[lift["relative"] > 0][sure] if alone else ""
-        value, _, between = _lift(lift).partition(_SPACE)
-        p = "" if lift["p"] is None else f"{_p(lift['p'])}, adjusted {_p(lift['p_adjusted'])[2:]}"
-        before = "" if lift.get("unadjusted") is None else f"without CUPED {_lift(lift['unadjusted'])}"
+        alone = low is not None and high is not None and (low > 0 or high < 0)
+        sure = alone and adjusted is not None and adjusted < 1.0 - LEVEL
+        mark = _MARKS[relative > 0][sure] if alone else ""
+        value, _, between = _lift(relative, low, high).partition(_SPACE)
+        p = "" if lift["p"] is None or adjusted is None else f"{_p(lift['p'])}, adjusted {_p(adjusted)[2:]}"
+        plain = lift.get("unadjusted")
+        before = "" if plain is None else f"without CUPED {_lift(plain['relative'], plain['low'], plain['high'])}"
         cells.append({"value": value, "interval": between, "p": p, "mark": mark, "sure": sure, "before": before})
     vs = next((lift["vs"] for lift in row if lift["vs"]), None)
     return {"metric": metric, "vs": vs, "cells": cells, "primary": metric.name in PRIMARY}
@@ -239,9 +246,9 @@ def _p(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
-def _lift(lift: dict[str, Any]) -> str:
+def _lift(relative: float | None, low: float | None, high: float | None) -> str:
     """A lift in percent with its interval, such as ``+4.3% [+1.0, +7.6]``."""
-    value, low, high = (None if lift[k] is None else 100.0 * lift[k] for k in ("relative", "low", "high"))
+    value, low, high = (None if end is None else 100.0 * end for end in (relative, low, high))
     digits = _decimals(value, low, high)
     between = "" if low is None or high is None else f"{_SPACE}[{low:+.{digits}f},{_SPACE}{high:+.{digits}f}]"
     return _minus(f"{value:+.{digits}f}%{between}")

@@ -16,12 +16,13 @@ from experiments.inference.sample_ratio import sample_ratio
 from experiments.inference.users import UserSums, ratio_interval
 from experiments.metrics import JACCARD_PAIRS, METRICS, ArmRun, Setting, arm_values, user_sums
 from experiments.protocol import DIVERSIONS
+from experiments.results_schema import Estimate, MetricName, Results
 from sim.errors import InvalidInput
 
 
 def assemble(
     arms: list[ArmRun], setting: Setting, config: dict[str, Any], costs: dict[str, Any], rng: np.random.Generator
-) -> dict[str, Any]:
+) -> Results:
     """Everything that the report and the figures show.
 
     Args:
@@ -58,21 +59,20 @@ def assemble(
     contrasts = Contrasts.of(arms, setting)
     curves = uci(contrasts, rng)
     diverted = None if paired else sample_ratio({run.name: len(run.assigned) for run in arms})
-    return dict(
-        plain(
-            {
-                "config": config,
-                "arms": {run.name: _estimates(sums[run.name], whole[run.name], len(run.assigned)) for run in arms},
-                "lifts": lifts(contrasts, sums, whole),
-                "daily": daily(contrasts, rng),
-                "uci": curves,
-                "sequential": sequential(contrasts),
-                "sample_ratio": None if diverted is None else asdict(diverted),
-                "costs": costs,
-                "claims": [],
-            }
-        )
+    found: Results = plain(
+        {
+            "config": config,
+            "arms": {run.name: _estimates(sums[run.name], whole[run.name], len(run.assigned)) for run in arms},
+            "lifts": lifts(contrasts, sums, whole),
+            "daily": daily(contrasts, rng),
+            "uci": curves,
+            "sequential": sequential(contrasts),
+            "sample_ratio": None if diverted is None else asdict(diverted),
+            "costs": costs,
+            "claims": [],
+        }
     )
+    return found
 
 
 def check_run(run: ArmRun, setting: Setting) -> None:
@@ -119,10 +119,16 @@ def _largest_item(arms: list[ArmRun], setting: Setting) -> int:
     return max([int(log.item.max()) for log in (setting.burn_in, *(run.log for run in arms)) if len(log)], default=-1)
 
 
-def _estimates(sums: dict[str, UserSums], whole: dict[str, float | None], users: int) -> dict[str, dict[str, Any]]:
-    return {
-        m.name: asdict(ratio_interval(sums[m.name]))
-        if m.name in sums
-        else {"value": whole[m.name], "low": None, "high": None, "n": users}
-        for m in METRICS
-    }
+def _estimates(
+    sums: dict[MetricName, UserSums], whole: dict[MetricName, float | None], users: int
+) -> dict[MetricName, Estimate]:
+    return {m.name: _estimate(sums[m.name]) if m.name in sums else _alone(whole[m.name], users) for m in METRICS}
+
+
+def _estimate(sums: UserSums) -> Estimate:
+    found = ratio_interval(sums)
+    return {"value": found.value, "low": found.low, "high": found.high, "n": found.n}
+
+
+def _alone(value: float | None, users: int) -> Estimate:
+    return {"value": value, "low": None, "high": None, "n": users}

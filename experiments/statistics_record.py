@@ -24,6 +24,7 @@ from experiments.inference.calibration import (
 )
 from experiments.metrics import METRICS, ArmRun, Setting, user_sums
 from experiments.over_time import burn_in_sums, sums_until
+from experiments.results_schema import MetricName
 from experiments.study import Study
 from sim.errors import InvalidInput
 from sim.log import InteractionLog
@@ -32,7 +33,7 @@ from sim.random import RandomStream
 TRIALS, SPLITS, WATCHED_SPLITS = 2000, 1000, 500
 """Draws behind a coverage, A/A splits behind a rate of false alarms, and behind one of looking every day."""
 
-WATCHED = ("watch_minutes_per_user_day", "active_user_share")
+WATCHED: tuple[MetricName, ...] = ("watch_minutes_per_user_day", "active_user_share")
 
 
 def a_a_of(log: InteractionLog, num_users: int, num_days: int) -> tuple[ArmRun, Setting]:

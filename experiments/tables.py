@@ -1,16 +1,17 @@
 """Cells and tables of the joined reports: percent with an interval, and Markdown."""
 
-from typing import Any
+from experiments.results_schema import OverWorldsRow
 
 
-def shown(value: dict[str, Any] | None, signed: bool) -> str:
+def shown(value: OverWorldsRow | None, signed: bool) -> str:
     """A mean in percent with its interval and, where it is known, tau, such as ``+4.3 [+1.0, +7.6]``."""
     if value is None or value["mean"] is None:
         return "\N{EN DASH}"
     style = "+.1f" if signed else ".1f"
-    mean, low, high = (100 * value[key] if value[key] is not None else None for key in ("mean", "low", "high"))
+    ends = value["mean"], value["low"], value["high"]
+    mean, low, high = (None if end is None else 100 * end for end in ends)
     between = "" if low is None else f" [{low:{style}}, {high:{style}}]"
-    tau = value.get("tau") if signed else None
+    tau = value["tau"] if signed else None
     apart = "" if tau is None else f" \N{GREEK SMALL LETTER TAU} {100 * tau:.1f}"
     return f"{mean:{style}}{between}{apart}".replace("-", "\N{MINUS SIGN}")
 

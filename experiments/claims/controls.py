@@ -12,8 +12,10 @@ from experiments.claims.verdicts import FAILS, HOLDS, OPEN, Claim, Stated, above
 from experiments.claims.worlds import Variants, Worlds, estimate
 from experiments.inference.users import LEVEL
 from experiments.inference.worlds import OverWorlds
+from experiments.results_schema import MetricName
 
-EDGE, DISCOVERIES = "novel_positive_rate_agent_slots", "discoveries_per_user"
+EDGE: MetricName = "novel_positive_rate_agent_slots"
+DISCOVERIES: MetricName = "discoveries_per_user"
 """What planners are told apart by: whether novel impressions pleased, and dormant interests that were found."""
 
 AT_RANDOM = THOUGHTLESS[0]

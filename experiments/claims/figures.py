@@ -21,6 +21,7 @@ from experiments.figures.axes import COLOURS, MARKERS, legend_below, signed, zer
 from experiments.figures.comparison import arm_styles
 from experiments.figures.files import STYLE
 from experiments.inference.worlds import OverWorlds
+from experiments.results_schema import MetricName
 
 ONE_COLUMN, TWO_COLUMNS = 3.4, 7.0
 """Inches."""
@@ -73,7 +74,8 @@ def figure_3(worlds: Worlds | None) -> Figure | None:
     arms = {"diversified": LLM, "random": RANDOM_CURATION}
     figure, axes = _panel(2.7)
     for (title, arm), colour in zip(arms.items(), COLOURS, strict=False):
-        counts = [results.get("llm_arms", {}).get(arm, {}).get("label_counts") for results in worlds.each]
+        tables = [results.get("llm_arms", {}).get(arm, {}) for results in worlds.each]
+        counts = [table.get("label_counts") or [] for table in tables]
         if not all(counts):
             return None
         shares = np.array([100 * np.asarray(count, np.float64) / max(sum(count), 1) for count in counts])  # (W, M)
@@ -202,7 +204,7 @@ def controls_figure(variants: Variants) -> Figure | None:
 def _control_rows(variants: Variants) -> dict[str, dict[str, OverWorlds]]:
     """Title of a panel -> label -> what is drawn there."""
 
-    def of(variant: str, arm: str, other: str, metric: str) -> OverWorlds | None:
+    def of(variant: str, arm: str, other: str, metric: MetricName) -> OverWorlds | None:
         worlds = variants.get(variant)
         lift = worlds.against(arm, other, metric) if worlds is not None and worlds.has(arm, other) else None
         return lift if lift is not None and lift.mean is not None else None

@@ -6,9 +6,12 @@ from experiments.claims.bands import Curve
 from experiments.claims.plan import MAIN
 from experiments.claims.verdicts import FAILS, HOLDS, OPEN, Claim, Stated, above, jointly, percent, told
 from experiments.claims.worlds import Variants, Worlds, estimate
+from experiments.results_schema import MetricName
 
-NOVELTY, FEEDBACK = "novel_impression_ratio_agent_slots", "positive_rate_agent_slots"
-WATCH, ACTIVE = "watch_minutes_per_user_day", "active_user_share"
+NOVELTY: MetricName = "novel_impression_ratio_agent_slots"
+FEEDBACK: MetricName = "positive_rate_agent_slots"
+WATCH: MetricName = "watch_minutes_per_user_day"
+ACTIVE: MetricName = "active_user_share"
 
 CONTROL, LLM, BANDIT = "control", "llm", "hcb"
 EXPLORING, EXPLOITING = (BANDIT, "novelty"), ("two_tower", "sequence")
@@ -131,7 +134,7 @@ SERIES = {"watch time": "watch_minutes", "active users": "active_users"}
 """Figure 5's panels: title -> name in the results."""
 
 
-def _beside(worlds: Worlds, metric: str) -> str:
+def _beside(worlds: Worlds, metric: MetricName) -> str:
     others = {arm: worlds.against(LLM, arm, metric) for arm in THOUGHTLESS if worlds.has(arm)}
     return f" Beside what needs no language: relative to {told(others)}." if others else ""
 

@@ -12,6 +12,7 @@ from experiments.figures.files import svg_source
 from experiments.html_page import write_page
 from experiments.metrics import METRICS, Metric
 from experiments.report_page import BROAD
+from experiments.results_schema import ClaimRow, OverWorldsRow, PaperResults, VariantSummary
 
 TITLES = {
     MAIN: "The comparison",
@@ -43,9 +44,7 @@ CAPTIONS = {
 _KINDS = {HOLDS: "good", FAILS: "bad"}
 
 
-def write_paper_page(
-    results: dict[str, Any], claims: list[dict[str, Any]], figures: dict[str, Figure], path: Path
-) -> Path:
+def write_paper_page(results: PaperResults, claims: list[ClaimRow], figures: dict[str, Figure], path: Path) -> Path:
     """Write the page, first under a temporary name, then renamed.
 
     Args:
@@ -88,15 +87,15 @@ def _setting(config: dict[str, Any], seeds: list[int]) -> str:
     )
 
 
-def _counts(claims: list[dict[str, Any]]) -> str:
+def _counts(claims: list[ClaimRow]) -> str:
     verdicts = [claim["verdict"] for claim in claims]
     known = [verdict for verdict in (HOLDS, FAILS, OPEN, NOT_RUN) if verdict in verdicts]
     return "; ".join(f"{verdict}: {verdicts.count(verdict)}" for verdict in known)
 
 
-def _row(claim: dict[str, Any]) -> dict[str, Any]:
+def _row(claim: ClaimRow) -> dict[str, Any]:
     """A claim's or control's row as text."""
-    known = [abs(claim[key]) for key in ("here", "low", "high") if claim[key] is not None]
+    known = [abs(value) for value in (claim["here"], claim["low"], claim["high"]) if value is not None]
     digits = 1 if max(known, default=0.0) >= 1 else 2
     sign = "" if claim["unit"] in ("hours", "% of N", "% at best", "% of tests") else "+"
 
@@ -117,7 +116,7 @@ def _figure(name: str, caption: str, figure: Figure | None) -> dict[str, Any]:
     }
 
 
-def _variant(name: str, of_variant: dict[str, Any]) -> dict[str, Any]:
+def _variant(name: str, of_variant: VariantSummary) -> dict[str, Any]:
     """Every arm's metrics over worlds, with the differences to the control below them."""
     arms = of_variant["arms"]
     rows = [
@@ -129,7 +128,7 @@ def _variant(name: str, of_variant: dict[str, Any]) -> dict[str, Any]:
     return {"name": name, "title": title, "control": of_variant["control"], "rows": rows, "reports": reports}
 
 
-def _cell(value: dict[str, Any], lift: dict[str, Any] | None, metric: Metric) -> dict[str, str]:
+def _cell(value: OverWorldsRow, lift: OverWorldsRow | None, metric: Metric) -> dict[str, str]:
     if value["mean"] is None:
         return {"value": "", "text": "\N{EN DASH}", "interval": "", "lift": ""}
     factor, sign = (100.0, "%") if metric.unit == "share" else (1.0, "")
@@ -145,7 +144,7 @@ def _cell(value: dict[str, Any], lift: dict[str, Any] | None, metric: Metric) ->
     }
 
 
-def _between(found: dict[str, Any], factor: float, style: str) -> str:
+def _between(found: OverWorldsRow, factor: float, style: str) -> str:
     if found["low"] is None or found["high"] is None:
         return ""
     text = f" [{factor * found['low']:{style}}, {factor * found['high']:{style}}]"

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from experiments.inference.worlds import OverWorlds
+from experiments.results_schema import ClaimRow
 
 HOLDS, FAILS, OPEN, NOT_RUN = "holds", "does not hold", "not told apart", "not run"
 
@@ -36,9 +36,10 @@ class Claim:
     criterion: str
     why: str
 
-    def row(self) -> dict[str, Any]:
+    def row(self) -> ClaimRow:
         """The claim as ``results.json`` has it."""
-        return asdict(self)
+        row: ClaimRow = asdict(self)  # type: ignore[assignment]  # its fields are these
+        return row
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ The world is the unit: users of one world share its catalog, its trends and the 
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from experiments.claims.bands import Curve, curve_over_worlds
 from experiments.claims.plan import Comparison
 from experiments.inference.worlds import OverWorlds, over_worlds
 from experiments.metrics import METRICS
+from experiments.results_schema import Estimate, MetricName, Results, VariantSummary
 
 Keys = tuple[str, ...]
 
@@ -42,7 +43,7 @@ class Worlds:
     """
 
     seeds: tuple[int, ...]
-    each: tuple[dict[str, Any], ...]
+    each: tuple[Results, ...]
     folders: tuple[Path, ...]
 
     @property
@@ -59,16 +60,16 @@ class Worlds:
         """Whether all of these arms were run."""
         return set(arms) <= set(self.arms)
 
-    def value(self, arm: str, metric: str) -> OverWorlds:
+    def value(self, arm: str, metric: MetricName) -> OverWorlds:
         """A metric over worlds."""
         return estimate([results["arms"][arm][metric]["value"] for results in self.each])
 
-    def against(self, arm: str, other: str, metric: str) -> OverWorlds:
+    def against(self, arm: str, other: str, metric: MetricName) -> OverWorlds:
         """The relative difference of an arm to another, value / value - 1 world by world, over worlds."""
         arms = [results["arms"] for results in self.each]
         return estimate([_relative(of_world[arm][metric], of_world[other][metric]) for of_world in arms])
 
-    def beside(self, other: "Worlds", arm: str, metric: str) -> OverWorlds:
+    def beside(self, other: "Worlds", arm: str, metric: MetricName) -> OverWorlds:
         """An arm's relative difference to itself in another variant, over the worlds that both have."""
         elsewhere = dict(zip(other.seeds, other.each, strict=True))
         return estimate(
@@ -118,16 +119,16 @@ class Worlds:
             return None
         return curve_over_worlds(steps[0], rows)
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> VariantSummary:
         """Every arm's metrics over worlds, values and differences to the control, as ``results.json`` has them."""
         control = self.each[0]["config"]["experiment"]["control"]
         names = [metric.name for metric in METRICS]
         return {
             "seeds": list(self.seeds),
             "control": control,
-            "arms": {arm: {name: asdict(self.value(arm, name)) for name in names} for arm in self.arms},
+            "arms": {arm: {name: self.value(arm, name).row() for name in names} for arm in self.arms},
             "lifts": {
-                arm: {name: asdict(self.against(arm, control, name)) for name in names}
+                arm: {name: self.against(arm, control, name).row() for name in names}
                 for arm in self.arms
                 if arm != control and self.has(control)
             },
@@ -159,6 +160,6 @@ def found(tree: Any, path: Keys) -> Any:
     return tree
 
 
-def _relative(one: dict[str, Any], other: dict[str, Any]) -> float | None:
+def _relative(one: Estimate, other: Estimate) -> float | None:
     over, under = one["value"], other["value"]
     return None if over is None or not under else float(over / under - 1.0)

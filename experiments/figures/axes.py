@@ -1,5 +1,7 @@
 """What figures have in common: panels, colours, a legend, a zero line, signed ticks, gaps where nothing is known."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -31,7 +33,7 @@ def signed(axes: Axes, which: str) -> None:
         axis.set_major_formatter(label)
 
 
-def floats(values: list[float | None]) -> FloatArray:
+def floats(values: Sequence[float | None]) -> FloatArray:
     """(n,) float64, NaN (which matplotlib leaves out) for ``None``."""
     return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
 

@@ -6,6 +6,7 @@ with matplotlib's objects, without pyplot's global state, and the same results g
 bytes. A figure whose data are missing says so in words; ``missing`` gives the reason.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import matplotlib
@@ -29,28 +30,42 @@ from experiments.figures.files import STYLE
 from experiments.figures.grids import Curve, grid_figure
 from experiments.figures.language_model import figure_3, figure_4a, missing_llm
 from experiments.figures.sequential import missing_sequential, sequential_figure
+from experiments.results_schema import DailySeries, LiftRow, MetricName, Results, Series
 from sim.arrays import FloatArray
 
-NOVELTY, FEEDBACK = "novel_impression_ratio_agent_slots", "positive_rate_agent_slots"
+NOVELTY: MetricName = "novel_impression_ratio_agent_slots"
+FEEDBACK: MetricName = "positive_rate_agent_slots"
 """Figure 4b's axes."""
+
+Span = tuple[float, float | None, float | None]
+"""A lift, and the ends of its interval."""
+
+Point = tuple[Span, Span]
 
 _NEAR = 0.3  # relative difference up to which Figure 4b's second panel reaches
 CROWD = 8
 """With more curves than this, each gets a panel of its own."""
 
+_DAILY: dict[str, DailySeries] = {"watch time per user": "watch_minutes", "users with 10 min or more": "active_users"}
+"""Figure 5's panels."""
+
 _BAND_DAYS = 10  # with more days than this, Figure 5 draws intervals as bands instead of bars
 
 
-def arm_styles(results: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def arm_styles(results: Results) -> dict[str, dict[str, Any]]:
     """Colour and marker of every arm: the control grey, the reference black, others by name.
 
     Styles go by sorted name, not by position, so that a JSON file with sorted keys and a report
     that lists the arms in another order draw them alike.
     """
-    control, reference = baselines(results)
+    return styles_of(results["arms"], *baselines(results))
+
+
+def styles_of(arms: Iterable[str], control: str | None, reference: str | None) -> dict[str, dict[str, Any]]:
+    """``arm_styles`` of arms by name."""
     styles: dict[str, dict[str, Any]] = {}
     others = 0
-    for name in sorted(results["arms"]):
+    for name in sorted(arms):
         if name == reference:
             styles[name] = {"color": "#000000", "marker": "D"}
         elif name == control:
@@ -61,13 +76,13 @@ def arm_styles(results: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return styles
 
 
-def baselines(results: dict[str, Any]) -> tuple[str | None, str | None]:
+def baselines(results: Results) -> tuple[str | None, str | None]:
     """``(control, reference)``: whom lifts on the feed and on the agent's slots are against."""
-    slots = (lifts.get(NOVELTY, {}).get("vs") for lifts in results["lifts"].values())
-    return results["daily"].get("vs"), next((name for name in slots if name is not None), None)
+    slots = (lifts[NOVELTY]["vs"] if NOVELTY in lifts else None for lifts in results["lifts"].values())
+    return results["daily"]["vs"], next((name for name in slots if name is not None), None)
 
 
-def missing(results: dict[str, Any], name: str) -> str | None:
+def missing(results: Results, name: str) -> str | None:
     """Why figure ``name`` (``"figure_4b"`` and so on) cannot be drawn, or ``None`` if it can."""
     control, reference = baselines(results)
     if name in ("figure_3", "figure_4a"):
@@ -88,20 +103,20 @@ def missing(results: dict[str, Any], name: str) -> str | None:
     return None
 
 
-def figures_of(results: dict[str, Any]) -> dict[str, Figure]:
+def figures_of(results: Results) -> dict[str, Figure]:
     """Every figure that these results have the data for, by name."""
     draws = (figure_3, figure_4a, figure_4b, figure_4c, figure_5, sequential, effects, harm)
     return {draw.__name__: draw(results) for draw in draws if missing(results, draw.__name__) is None}
 
 
-def figure_4b(results: dict[str, Any]) -> Figure:
+def figure_4b(results: Results) -> Figure:
     """Novel impressions against positive feedback on the agent's slots, relative to the reference.
 
     Where some arms lie far off, a second panel magnifies those within ``_NEAR`` of the reference.
     """
     _, reference = baselines(results)
     points = _points(results)
-    near = {name: pair for name, pair in points.items() if all(abs(lift["relative"]) < _NEAR for lift in pair)}
+    near = {name: pair for name, pair in points.items() if all(abs(lift[0]) < _NEAR for lift in pair)}
     apart = 0 < len(near) < len(points)
     with matplotlib.rc_context(STYLE):
         figure, panels = panels_of(1 + apart, 3.9 + 3.1 * apart)
@@ -116,17 +131,17 @@ def figure_4b(results: dict[str, Any]) -> Figure:
     return figure
 
 
-def _draw_4b(axes: Axes, results: dict[str, Any], points: dict[str, tuple[dict[str, Any], dict[str, Any]]]) -> None:
+def _draw_4b(axes: Axes, results: Results, points: dict[str, Point]) -> None:
     _, reference = baselines(results)
     styles = arm_styles(results)
     zero_lines(axes, vertical=True)
     axes.plot([0], [0], linestyle="none", label=f"{reference} (reference)", zorder=4, **styles[str(reference)])
     for name, (x, y) in points.items():
         axes.errorbar(
-            [100 * x["relative"]],
-            [100 * y["relative"]],
-            xerr=_reach(x["relative"], x["low"], x["high"]),
-            yerr=_reach(y["relative"], y["low"], y["high"]),
+            [100 * x[0]],
+            [100 * y[0]],
+            xerr=_reach(*x),
+            yerr=_reach(*y),
             linestyle="none",
             elinewidth=1.1,
             capsize=2.5,
@@ -139,7 +154,7 @@ def _draw_4b(axes: Axes, results: dict[str, Any], points: dict[str, tuple[dict[s
     signed(axes, "xy")
 
 
-def figure_4c(results: dict[str, Any]) -> Figure:
+def figure_4c(results: Results) -> Figure:
     """UCI@N: lift in users with at least N clusters in seven days, with simultaneous bands."""
     if missing(results, "figure_4c") is None and sum(bool(c["n"]) for c in results["uci"].values()) > CROWD:
         return crowded_4c(results)
@@ -169,7 +184,7 @@ def figure_4c(results: dict[str, Any]) -> Figure:
     return figure
 
 
-def figure_5(results: dict[str, Any]) -> Figure:
+def figure_5(results: Results) -> Figure:
     """Daily watch time and active users, relative to the control arm, under 95 % bands over all days."""
     daily = results["daily"]
     if len(daily["arms"]) > CROWD:
@@ -182,9 +197,7 @@ def figure_5(results: dict[str, Any]) -> Figure:
             return figure
         days = np.asarray(daily["day"], dtype=float)
         arms = daily["arms"]
-        for axes, series, title in zip(
-            panels, ("watch_minutes", "active_users"), ("watch time per user", "users with 10 min or more"), strict=True
-        ):
+        for axes, (title, series) in zip(panels, _DAILY.items(), strict=True):
             zero_lines(axes)
             for place, (name, of_arm) in enumerate(arms.items()):
                 # Side by side, so that the arms' bars do not hide each other.
@@ -200,22 +213,22 @@ def figure_5(results: dict[str, Any]) -> Figure:
     return figure
 
 
-def sequential(results: dict[str, Any]) -> Figure:
+def sequential(results: Results) -> Figure:
     """The primary metrics' lifts so far, with always-valid intervals."""
     return sequential_figure(results, arm_styles(results), CROWD)
 
 
-def effects(results: dict[str, Any]) -> Figure:
+def effects(results: Results) -> Figure:
     """Mean effects on watch time by third of each trait."""
     return effects_figure(results, arm_styles(results), CROWD)
 
 
-def harm(results: dict[str, Any]) -> Figure:
+def harm(results: Results) -> Figure:
     """Shares of users worse and better off."""
     return harm_figure(results)
 
 
-def crowded_4c(results: dict[str, Any]) -> Figure:
+def crowded_4c(results: Results) -> Figure:
     """Figure 4c for many arms."""
     curves = {
         name: Curve(np.asarray(c["n"], dtype=float), c["lift"], c["low"], c["high"])
@@ -227,24 +240,32 @@ def crowded_4c(results: dict[str, Any]) -> Figure:
     return grid_figure({title: curves}, "N, distinct interest clusters in 7 days")
 
 
-def crowded_5(results: dict[str, Any]) -> Figure:
+def crowded_5(results: Results) -> Figure:
     """Figure 5 for many arms."""
     daily = results["daily"]
     days = np.asarray(daily["day"], dtype=float)
 
-    def curves(series: str) -> dict[str, Curve]:
+    def curves(series: DailySeries) -> dict[str, Curve]:
         parts = {name: of_arm[series] for name, of_arm in daily["arms"].items()}
         return {name: Curve(days, part["relative"], part["low"], part["high"]) for name, part in parts.items()}
 
-    titles = {"watch time per user": "watch_minutes", "users with 10 min or more": "active_users"}
-    sets = {f"{title},\nrelative difference to {daily['vs']} (%)": curves(key) for title, key in titles.items()}
+    sets = {f"{title},\nrelative difference to {daily['vs']} (%)": curves(key) for title, key in _DAILY.items()}
     return grid_figure(sets, "day of the experiment")
 
 
-def _points(results: dict[str, Any]) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+def _points(results: Results) -> dict[str, Point]:
     """Arm -> its lifts on Figure 4b's axes, where both are known."""
-    pairs = {name: (lifts.get(NOVELTY, {}), lifts.get(FEEDBACK, {})) for name, lifts in results["lifts"].items()}
-    return {name: pair for name, pair in pairs.items() if all(lift.get("relative") is not None for lift in pair)}
+    found = {}
+    for name, lifts in results["lifts"].items():
+        x, y = _span(lifts.get(NOVELTY)), _span(lifts.get(FEEDBACK))
+        if x is not None and y is not None:
+            found[name] = (x, y)
+    return found
+
+
+def _span(lift: LiftRow | None) -> Span | None:
+    """A lift and its ends, where it is known."""
+    return None if lift is None or lift["relative"] is None else (lift["relative"], lift["low"], lift["high"])
 
 
 def _difference(what: str, other: str | None) -> str:
@@ -252,10 +273,8 @@ def _difference(what: str, other: str | None) -> str:
     return f"{what},\nrelative difference\nto {other} (%)"
 
 
-def _series(
-    axes: Axes, x: FloatArray, series: dict[str, list[float | None]], name: str, style: dict[str, Any], bars: bool
-) -> None:
-    y, low, high = (100 * floats(series[part]) for part in ("relative", "low", "high"))
+def _series(axes: Axes, x: FloatArray, series: Series, name: str, style: dict[str, Any], bars: bool) -> None:
+    y, low, high = (100 * floats(part) for part in (series["relative"], series["low"], series["high"]))
     if bars:
         axes.errorbar(x, y, yerr=[y - low, high - y], label=name, elinewidth=0.9, capsize=0, **style)
     else:

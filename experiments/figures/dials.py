@@ -10,32 +10,34 @@ from matplotlib.figure import Figure
 
 from experiments.dials import numeric
 from experiments.figures.axes import floats, signed
-from experiments.figures.comparison import arm_styles
+from experiments.figures.comparison import NOVELTY, styles_of
 from experiments.figures.files import STYLE
 from experiments.figures.worlds import COLUMNS, compared_with
+from experiments.inference.worlds import OverWorlds
+from experiments.results_schema import DialCell, Dialled, MetricName, OverWorldsRow, Part
 from sim.arrays import FloatArray
 
 _WIDTH = 7.2  # inches
 
 
-def dials_figure(joined: dict[str, Any]) -> Figure:
+def dials_figure(joined: Dialled) -> Figure:
     """What ``join_dials`` found: curves over one dial, heat-maps over two. In percent."""
     return curves(joined) if len(joined["dials"]) == 1 else heat_maps(joined)
 
 
-def shown_arms(joined: dict[str, Any], part: str, metric: str) -> list[str]:
+def shown_arms(joined: Dialled, part: Part, metric: MetricName) -> list[str]:
     """The arms that have a value anywhere, in alphabetical order."""
     arms = sorted({arm for cell in joined["cells"] for arm in cell[part]})
     return [arm for arm in arms if any(_value(cell, part, arm, metric)["mean"] is not None for cell in joined["cells"])]
 
 
-def axis_title(cell: dict[str, Any], part: str, metric: str) -> str:
+def axis_title(cell: DialCell, part: Part, metric: MetricName) -> str:
     """What the numbers are shares of, or differences to."""
     vs = compared_with(cell, part, metric)
     return f"% against {vs}" if vs else "% of impressions"
 
 
-def curves(joined: dict[str, Any]) -> Figure:
+def curves(joined: Dialled) -> Figure:
     """A panel a metric, a curve an arm with its 95 % band; the dial's places from left to right."""
     dial = joined["dials"][0]
     numbers = numeric(dial["values"])
@@ -43,7 +45,8 @@ def curves(joined: dict[str, Any]) -> Figure:
     x = np.array([dial["values"][at] for at in places] if numbers else places, dtype=np.float64)
     first = joined["cells"][0]
     control = next((lift["vs"] for of_arm in first["lifts"].values() for lift in of_arm.values() if lift["vs"]), None)
-    styles = arm_styles({"arms": first["arms"], "lifts": first["lifts"], "daily": {"vs": control}})
+    reference = next((of_arm[NOVELTY]["vs"] for of_arm in first["lifts"].values() if of_arm[NOVELTY]["vs"]), None)
+    styles = styles_of(first["arms"], control, reference)
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(_WIDTH, 5.2), layout="constrained")
         panels = figure.subplots(2, 3, squeeze=False)
@@ -51,7 +54,8 @@ def curves(joined: dict[str, Any]) -> Figure:
         for axes, (part, metric, title) in zip(panels.flat, COLUMNS, strict=True):
             for arm in shown_arms(joined, part, metric):
                 found = [_value(cell, part, arm, metric) for cell in joined["cells"]]
-                y, low, high = (100 * floats([one[key] for one in found]) for key in ("mean", "low", "high"))
+                columns = zip(*((one["mean"], one["low"], one["high"]) for one in found), strict=True)
+                y, low, high = (100 * floats(list(column)) for column in columns)
                 axes.fill_between(x, low, high, color=styles[arm]["color"], alpha=0.13, linewidth=0)
                 drawn[arm] = axes.plot(x, y, label=arm, markersize=4, **styles[arm])[0]
             axes.set_title(title, fontsize=8)
@@ -68,7 +72,7 @@ def curves(joined: dict[str, Any]) -> Figure:
     return figure
 
 
-def heat_maps(joined: dict[str, Any]) -> Figure:
+def heat_maps(joined: Dialled) -> Figure:
     """A row an arm, a column a metric; in each, the first dial downwards and the second from left to right."""
     down, across = joined["dials"]
     arms = sorted({arm for part, metric, _ in COLUMNS for arm in shown_arms(joined, part, metric)})
@@ -90,7 +94,7 @@ def heat_maps(joined: dict[str, Any]) -> Figure:
     return figure
 
 
-def field_of(joined: dict[str, Any], part: str, arm: str, metric: str) -> FloatArray:
+def field_of(joined: Dialled, part: Part, arm: str, metric: MetricName) -> FloatArray:
     """(A, B) means in percent over the places of two dials; NaN where nothing was run or is defined."""
     down, across = joined["dials"]
     field = np.full((len(down["values"]), len(across["values"])), np.nan)
@@ -115,6 +119,6 @@ def _heat_map(axes: Axes, field: FloatArray, difference: bool) -> None:
             axes.text(column, row, text.replace("-", "\N{MINUS SIGN}"), ha="center", va="center", fontsize=6.5)
 
 
-def _value(cell: dict[str, Any], part: str, arm: str, metric: str) -> dict[str, Any]:
+def _value(cell: DialCell, part: Part, arm: str, metric: MetricName) -> OverWorldsRow:
     found = cell[part].get(arm, {}).get(metric)
-    return found if found is not None else {"mean": None, "low": None, "high": None}
+    return found if found is not None else OverWorlds(None, None, None, None, None, None, ()).row()

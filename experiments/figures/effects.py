@@ -10,11 +10,13 @@ from matplotlib.figure import Figure
 from experiments.effects import HARM_METRIC, HARM_SHARE
 from experiments.figures.axes import floats, legend_below, signed, zero_lines
 from experiments.figures.files import STYLE
+from experiments.results_schema import Effects, Estimate, Results
+from sim.arrays import FloatArray
 
 _TICKS = ("lower\nthird", "middle\nthird", "upper\nthird")
 
 
-def missing_effects(results: dict[str, Any]) -> str | None:
+def missing_effects(results: Results) -> str | None:
     """Why the figure of effects cannot be drawn, or None if it can."""
     effects = results.get("effects")
     if effects is None:
@@ -22,9 +24,9 @@ def missing_effects(results: dict[str, Any]) -> str | None:
     return None if effects["arms"] else "nothing but the control was run"
 
 
-def effects_figure(results: dict[str, Any], styles: dict[str, dict[str, Any]], crowd: int) -> Figure:
+def effects_figure(results: Results, styles: dict[str, dict[str, Any]], crowd: int) -> Figure:
     """Mean effect on watch time by third of each trait; with more than ``crowd`` arms without error bars."""
-    effects = results["effects"]
+    effects = _effects(results)
     arms = list(effects["arms"])
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5.2, 5.4 + 0.2 * (len(arms) > crowd)), layout="constrained")
@@ -45,14 +47,14 @@ def effects_figure(results: dict[str, Any], styles: dict[str, dict[str, Any]], c
     return figure
 
 
-def harm_figure(results: dict[str, Any]) -> Figure:
+def harm_figure(results: Results) -> Figure:
     """Shares of users who watch much less or much more than under the control, one bar an arm."""
-    effects = results["effects"]
+    effects = _effects(results)
     arms = sorted(effects["harm"], key=lambda name: effects["harm"][name]["net"]["value"] or 0.0)
     place = np.arange(len(arms))
-    worse, better = (100 * floats([effects["harm"][name][side] for name in arms]) for side in ("worse", "better"))
-    nets = [effects["harm"][name]["net"] for name in arms]
-    net, low, high = (100 * floats([of_arm[key] for of_arm in nets]) for key in ("value", "low", "high"))
+    harm = [effects["harm"][name] for name in arms]
+    worse, better = (100 * floats(side) for side in ([of["worse"] for of in harm], [of["better"] for of in harm]))
+    net, low, high = (100 * column for column in _columns([of_arm["net"] for of_arm in harm]))
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5.2, 1.5 + 0.3 * len(arms)), layout="constrained")
         axes = figure.subplots()
@@ -70,10 +72,22 @@ def harm_figure(results: dict[str, Any]) -> Figure:
     return figure
 
 
-def _points(
-    axes: Axes, aside: float, thirds: list[dict[str, Any]], name: str, style: dict[str, Any], bars: bool
-) -> None:
-    y, low, high = (floats([third[key] for third in thirds]) for key in ("value", "low", "high"))
+def _effects(results: Results) -> Effects:
+    """Of results for which ``missing_effects`` names no reason."""
+    effects = results.get("effects")
+    assert effects is not None
+    return effects
+
+
+def _columns(estimates: list[Estimate]) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Values and their intervals' ends."""
+    rows = [(each["value"], each["low"], each["high"]) for each in estimates]
+    value, low, high = (floats([row[place] for row in rows]) for place in range(3))
+    return value, low, high
+
+
+def _points(axes: Axes, aside: float, thirds: list[Estimate], name: str, style: dict[str, Any], bars: bool) -> None:
+    y, low, high = _columns(thirds)
     x = np.arange(len(thirds)) + aside
     reach = np.array([y - low, high - y]) if bars else None
     axes.errorbar(x, y, yerr=reach, label=name, linestyle="none", elinewidth=0.9, capsize=0, zorder=3, **style)

@@ -1,5 +1,6 @@
 """Curves of many arms: a panel each, the others in grey behind it, all on the same axes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import matplotlib
@@ -25,9 +26,9 @@ class Curve:
     """
 
     x: FloatArray
-    y: list[float | None]
-    low: list[float | None]
-    high: list[float | None]
+    y: Sequence[float | None]
+    low: Sequence[float | None]
+    high: Sequence[float | None]
 
 
 def grid_figure(sets: dict[str, dict[str, Curve]], xlabel: str) -> Figure:

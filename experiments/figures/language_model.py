@@ -8,11 +8,12 @@ from matplotlib.figure import Figure
 
 from experiments.figures.axes import COLOURS, drawn_missing, floats, legend_below, panels_of
 from experiments.figures.files import STYLE
+from experiments.results_schema import LanguageModel, Results
 
 _SETS = {"fine tuning": "o", "held out": "^", "later days": "s"}  # markers of what recalls are taken on
 
 
-def missing_llm(results: dict[str, Any], name: str) -> str | None:
+def missing_llm(results: Results, name: str) -> str | None:
     """Why ``figure_3`` or ``figure_4a`` cannot be drawn, or ``None`` if it can."""
     if name == "figure_4a" and not results.get("llm", {}).get("curve"):
         return "no fine-tuning curve in these results"
@@ -21,7 +22,7 @@ def missing_llm(results: dict[str, Any], name: str) -> str | None:
     return None
 
 
-def curve_rows(results: dict[str, Any]) -> list[dict[str, Any]]:
+def curve_rows(results: Results) -> list[dict[str, Any]]:
     """The fine-tuning curve, a flat row for each step; ``{"held_out": {"recall@1"}}`` is ``held out recall@1``."""
 
     def flat(row: dict[str, Any], path: str) -> dict[str, Any]:
@@ -32,7 +33,7 @@ def curve_rows(results: dict[str, Any]) -> list[dict[str, Any]]:
     return [flat(row, "") for row in results.get("llm", {}).get("curve") or []]
 
 
-def tables(results: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def tables(results: Results) -> dict[str, LanguageModel]:
     """What is known of the tables that figure 3 compares: the model's, and another curation's, if there is one."""
     main = results.get("llm", {})
     if "label_counts" not in main:
@@ -45,7 +46,7 @@ def tables(results: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def figure_3(results: dict[str, Any]) -> Figure:
+def figure_3(results: Results) -> Figure:
     """How many pairs of clusters have each label as their best, labels from the most to the least frequent.
 
     Beside the curves, what would be even. A curve ends where labels never come first.
@@ -70,7 +71,7 @@ def figure_3(results: dict[str, Any]) -> Figure:
     return figure
 
 
-def figure_4a(results: dict[str, Any]) -> Figure:
+def figure_4a(results: Results) -> Figure:
     """Match rate and recalls of the fine-tuned model over training steps, each with a ring on the step of its peak."""
     rows = curve_rows(results)
     with matplotlib.rc_context(STYLE):
@@ -92,7 +93,7 @@ def figure_4a(results: dict[str, Any]) -> Figure:
     return figure
 
 
-def _mode(described: dict[str, Any]) -> str | None:
+def _mode(described: LanguageModel) -> str | None:
     mode: str | None = described.get("curation", {}).get("mode")
     return mode
 

@@ -11,18 +11,19 @@ from experiments.figures.axes import drawn_missing, floats, legend_below, panels
 from experiments.figures.files import STYLE
 from experiments.figures.grids import Curve, grid_figure
 from experiments.metrics import METRICS, PRIMARY
+from experiments.results_schema import Results
 
 _TITLES = {metric.name: metric.title for metric in METRICS}
 
 
-def missing_sequential(results: dict[str, Any]) -> str | None:
+def missing_sequential(results: Results) -> str | None:
     """Why the figure cannot be drawn, or ``None`` if it can."""
     if not curves_of(results):
         return "no two arms to compare have data"
     return None
 
 
-def curves_of(results: dict[str, Any]) -> dict[str, dict[str, Curve]]:
+def curves_of(results: Results) -> dict[str, dict[str, Curve]]:
     """Title of each primary metric -> arm -> its running lift, where there is any."""
     found: dict[str, dict[str, Curve]] = {}
     for metric in PRIMARY:
@@ -37,7 +38,7 @@ def curves_of(results: dict[str, Any]) -> dict[str, dict[str, Curve]]:
     return found
 
 
-def sequential_figure(results: dict[str, Any], styles: dict[str, dict[str, Any]], crowd: int) -> Figure:
+def sequential_figure(results: Results, styles: dict[str, dict[str, Any]], crowd: int) -> Figure:
     """A panel a primary metric; with more than ``crowd`` arms, one an arm and metric.
 
     Args:

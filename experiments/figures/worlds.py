@@ -1,6 +1,6 @@
 """A figure of many arms over several worlds: a dot a world, the mean and its interval."""
 
-from typing import Any
+from collections.abc import Mapping
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -9,8 +9,9 @@ from matplotlib.ticker import MaxNLocator
 
 from experiments.figures.axes import signed
 from experiments.figures.files import STYLE
+from experiments.results_schema import DialCell, Joined, MetricName, OverWorldsRow, Part
 
-COLUMNS = (
+COLUMNS: tuple[tuple[Part, MetricName, str], ...] = (
     ("arms", "novel_impression_ratio_agent_slots", "novel impressions,\nagent's slots"),
     ("arms", "positive_rate_agent_slots", "positive feedback,\nagent's slots"),
     ("lifts", "watch_minutes_per_user_day", "watch time"),
@@ -23,21 +24,21 @@ COLUMNS = (
 _WORLD, _MEAN = "#9a9a9a", "#0072B2"
 
 
-def by_watch_time(joined: dict[str, Any]) -> list[str]:
+def by_watch_time(joined: Joined) -> list[str]:
     """The arms, the longest watched first; the control, which has no lift, counts 0."""
 
     def lift(arm: str) -> float:
-        return float(joined["lifts"].get(arm, {}).get("watch_minutes_per_user_day", {}).get("mean") or 0.0)
+        return (joined["lifts"][arm]["watch_minutes_per_user_day"]["mean"] if arm in joined["lifts"] else None) or 0.0
 
     return sorted(joined["arms"], key=lambda arm: (-lift(arm), arm))
 
 
-def compared_with(joined: dict[str, Any], part: str, metric: str) -> str | None:
+def compared_with(joined: Joined | DialCell, part: Part, metric: MetricName) -> str | None:
     """The arm that a column's differences are to; None where it has values, or there is no other arm."""
     return next((of_arm[metric]["vs"] for of_arm in joined["lifts"].values()), None) if part == "lifts" else None
 
 
-def worlds_figure(joined: dict[str, Any]) -> Figure:
+def worlds_figure(joined: Joined) -> Figure:
     """Arms in rows, metrics in columns; values in percent."""
     arms = by_watch_time(joined)
     with matplotlib.rc_context(STYLE):
@@ -58,13 +59,15 @@ def worlds_figure(joined: dict[str, Any]) -> Figure:
     return figure
 
 
-def _column(axes: Axes, arms: list[str], values: dict[str, Any], metric: str) -> None:
+def _column(
+    axes: Axes, arms: list[str], values: Mapping[str, Mapping[MetricName, OverWorldsRow]], metric: MetricName
+) -> None:
     for place, arm in enumerate(arms):
         value = values.get(arm, {}).get(metric)
         if value is None or value["mean"] is None:
             continue
-        worlds = [100 * each for each in value["by_world"]]
+        worlds = [100 * each for each in value["by_world"] if each is not None]
         axes.plot(worlds, [place] * len(worlds), ".", color=_WORLD, markersize=4, zorder=2)
-        if value["low"] is not None:
+        if value["low"] is not None and value["high"] is not None:
             axes.hlines(place, 100 * value["low"], 100 * value["high"], color=_MEAN, linewidth=1.1, zorder=3)
         axes.plot(100 * value["mean"], place, "|", color=_MEAN, markersize=7, markeredgewidth=1.6, zorder=4)

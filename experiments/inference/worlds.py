@@ -13,6 +13,7 @@ import numpy.typing as npt
 from scipy.stats import t as student
 
 from experiments.inference.users import LEVEL
+from experiments.results_schema import OverWorldsRow
 from sim.errors import InvalidInput
 
 
@@ -36,6 +37,18 @@ class OverWorlds:
     tau: float | None
     i_squared: float | None
     by_world: tuple[float | None, ...]
+
+    def row(self) -> OverWorldsRow:
+        """The same as results have it."""
+        return {
+            "mean": self.mean,
+            "low": self.low,
+            "high": self.high,
+            "p": self.p,
+            "tau": self.tau,
+            "i_squared": self.i_squared,
+            "by_world": list(self.by_world),
+        }
 
 
 def over_worlds(values: Sequence[float | None], errors: Sequence[float | None] | None = None) -> OverWorlds:

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from experiments.results_schema import Results
 from sim.log import InteractionLog
 from tests.command_line import interestlab
 from tests.conftest import cache_with_weights
+from tests.experiments.schema import check_schema
 
 pytestmark = pytest.mark.slow
 
@@ -49,6 +51,7 @@ def test_the_run_leaves_report_results_logs_and_figures(whole):
 
 def test_results_have_the_documented_shape(whole):
     _, results = whole
+    check_schema(Results, results)
     parts = {
         "config",
         "arms",

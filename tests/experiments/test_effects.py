@@ -111,9 +111,9 @@ def test_thirds_are_of_equal_size_and_leave_out_who_has_no_value():
 
 
 def test_means_of_few_users_have_no_interval():
-    assert mean_interval(np.array([])).value is None
+    assert mean_interval(np.array([]))["value"] is None
     alone = mean_interval(np.array([4.0]))
-    assert (alone.value, alone.low, alone.n) == (4.0, None, 1)
+    assert alone == {"value": 4.0, "low": None, "high": None, "n": 1}
 
 
 def population_of(interest, affinity, status):

@@ -142,7 +142,7 @@ def test_no_selection_of_arms_breaks_a_figure(arms, draw):
 
 def test_4b_magnifies_the_arms_near_the_reference_where_others_are_far():
     far, near = planted_lift(-0.9, 1.7), planted_lift(0.02, -0.05)
-    both = {"lifts": {"far": far, "near": near}, "arms": {"counts": {}, "far": {}, "near": {}}, "daily": {}}
+    both = {"lifts": {"far": far, "near": near}, "arms": {"counts": {}, "far": {}, "near": {}}, "daily": {"vs": None}}
     whole, magnified = figure_4b(both).axes
     assert len(whole.containers) == 2
     assert len(magnified.containers) == 1
