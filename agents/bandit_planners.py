@@ -6,26 +6,32 @@ place of their item bandit. What the paper leaves open follows the authors' code
 """
 
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
 from safetensors.numpy import save_file
 
 from agents.cluster_tree import ClusterTree
-from agents.linucb import RidgeRegressions, State, check_alpha, read_state, rounds, upper_bounds
+from agents.linucb import RidgeRegressions, State, read_state, rounds, upper_bounds
 from agents.planner import Planner
 from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.errors import InvalidInput
 from sim.log import InteractionLog
 from sim.platform import Platform, Requests
 from sim.random import RandomStream
+from sim.records import checks_arguments, limits
 
 PROFILE_HALF_LIFE_DAYS = 7.0
 """After how many days a positive counts half in a user's profile (chosen)."""
+
+Finite = Annotated[float, limits(0, below=float("inf"))]
+Width = Annotated[int, limits(1, 1024)]
 
 _CHUNK = 512  # users whose bounds of all clusters are held at a time: 60 MB at 800 clusters and width 16
 _FILE = "bandit.safetensors"
 
 
+@checks_arguments
 class HierarchicalBanditPlanner(Planner):
     """HCB: from the root down, the child of largest upper confidence bound (Song et al. 2022).
 
@@ -48,11 +54,7 @@ class HierarchicalBanditPlanner(Planner):
         parameters: ``user`` or ``shared``.
     """
 
-    def __init__(self, alpha: float = 0.5, width: int = 16, parameters: str = "user") -> None:
-        check_alpha(alpha)
-        _check_width(width)
-        if parameters not in ("user", "shared"):
-            raise InvalidInput("parameters", parameters, "must be user or shared")
+    def __init__(self, alpha: Finite = 0.5, width: Width = 16, parameters: Literal["user", "shared"] = "user") -> None:
         self.alpha = alpha
         self.width = width
         self.parameters = parameters
@@ -156,6 +158,7 @@ class HierarchicalBanditPlanner(Planner):
         self._liked, self._num_liked, self._day = state["liked"], state["num_liked"], state["day"]
 
 
+@checks_arguments
 class ProgressiveBanditPlanner(Planner):
     """pHCB: one LinUCB a user over a receptive field that grows finer where it pays (Song et al. 2022).
 
@@ -178,12 +181,7 @@ class ProgressiveBanditPlanner(Planner):
         reward: q.
     """
 
-    def __init__(self, alpha: float = 0.5, width: int = 16, visits: float = 10.0, reward: float = 0.1) -> None:
-        check_alpha(alpha)
-        _check_width(width)
-        for name, value in (("visits", visits), ("reward", reward)):
-            if not (np.isfinite(value) and value >= 0):
-                raise InvalidInput(name, value, "must be at least 0")
+    def __init__(self, alpha: Finite = 0.5, width: Width = 16, visits: Finite = 10.0, reward: Finite = 0.1) -> None:
         self.alpha = alpha
         self.width = width
         self.visits, self.reward = visits, reward
@@ -270,11 +268,6 @@ class ProgressiveBanditPlanner(Planner):
 def _with_constant(vector: FloatArray) -> FloatArray:
     """Vectors (C, k) with a last column of ones."""
     return np.concatenate([vector, np.ones((len(vector), 1))], axis=1)
-
-
-def _check_width(width: int) -> None:
-    if width < 1:
-        raise InvalidInput("width", width, "must be a whole number, at least 1")
 
 
 def _check_slots(num_slots: int, tree: ClusterTree) -> None:

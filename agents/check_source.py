@@ -8,7 +8,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-PUBLIC_SIM = ("arrays", "catalog", "clusters", "errors", "files", "log", "platform", "random")
+PUBLIC_SIM = ("arrays", "catalog", "clusters", "errors", "files", "log", "platform", "random", "records")
 """The modules of ``sim`` that recommenders may import; the others hold latent state, or lead to it."""
 
 CLOSED_PACKAGES = ("conf", "envs", "experiments")

@@ -10,12 +10,12 @@ from agents.base import Recommendations
 from agents.bm25 import WordCounts, bm25
 from agents.random import uniform_probability, uniform_slate
 from agents.ranker import Ranker
-from agents.slate import check_sampling, sample_slate, slate_probability, top_in_chunks
+from agents.slate import sample_slate, slate_probability, top_in_chunks
 from sim.arrays import BoolArray, FloatArray, IntArray
-from sim.errors import InvalidInput
 from sim.log import InteractionLog
 from sim.platform import Platform, Requests
 from sim.random import RandomStream
+from sim.records import Count, Positive, Share, checks_arguments
 
 _CHUNK_CELLS = 8_000_000  # (users, items) or (users, candidates) held at a time
 
@@ -180,6 +180,7 @@ class RandomWithinClusterRanker(Ranker):
         return Shelves(items, np.zeros(items.shape, np.float32))
 
 
+@checks_arguments
 class SearchRanker(Ranker):
     """Searches for the planned cluster's keywords: the "straightforward approach" of Wang et al. 2024.
 
@@ -194,10 +195,7 @@ class SearchRanker(Ranker):
         hits: items kept a cluster; more than a user is kept from seeing again.
     """
 
-    def __init__(self, temperature: float = 1.0, exploration: float = 0.1, hits: int = 200) -> None:
-        check_sampling(temperature, exploration)
-        if hits < 1:
-            raise InvalidInput("hits", hits, "must be a whole number, at least 1")
+    def __init__(self, temperature: Positive = 1.0, exploration: Share = 0.1, hits: Count = 200) -> None:
         self.temperature, self.exploration = temperature, exploration
         self.hits = hits
 

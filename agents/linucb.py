@@ -130,12 +130,6 @@ def rounds(which: IntArray) -> Iterator[IntArray]:
     yield from np.split(by_round, np.cumsum(np.bincount(nth))[:-1]) if len(which) else ()
 
 
-def check_alpha(alpha: float) -> None:
-    """Raise InvalidInput unless ``alpha`` is a number of at least 0."""
-    if not (np.isfinite(alpha) and alpha >= 0):
-        raise InvalidInput("alpha", alpha, "must be at least 0")
-
-
 def read_state(path: Path, shapes: dict[str, tuple[int, ...]]) -> State:
     """Read the arrays of a saved bandit.
 

@@ -8,9 +8,9 @@ from safetensors.numpy import load_file, save_file
 
 from agents.events import Events
 from sim.arrays import BoolArray, IntArray
-from sim.errors import InvalidInput
 from sim.log import InteractionLog
 from sim.platform import Requests
+from sim.records import Count, Positive, checks_arguments
 
 
 def novel_rows(log: InteractionLog, consumed_before: BoolArray) -> BoolArray:
@@ -39,6 +39,7 @@ def novel_rows(log: InteractionLog, consumed_before: BoolArray) -> BoolArray:
     return np.asarray(novel)
 
 
+@checks_arguments
 @dataclass(frozen=True)
 class NoveltyBoost:
     """Intrinsic motivation, multiplicative (Chen et al. 2021, "Values of user exploration in recommender systems").
@@ -58,15 +59,9 @@ class NoveltyBoost:
         InvalidInput: an argument makes no sense.
     """
 
-    factor: float = 4.0
-    window_days: int = 7
+    factor: Positive = 4.0
+    window_days: Count = 7
     history_bit: bool = False
-
-    def __post_init__(self) -> None:
-        if not (self.factor > 0 and np.isfinite(self.factor)):
-            raise InvalidInput("novelty.factor", self.factor, "must be a positive number; 1 boosts nothing")
-        if self.window_days < 1:
-            raise InvalidInput("novelty.window_days", self.window_days, "must be at least 1 day")
 
 
 class RecentPositives:

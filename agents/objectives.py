@@ -6,7 +6,7 @@ held, and the loss of a batch.
 
 import abc
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -15,8 +15,8 @@ from torch.nn.functional import softplus
 
 from agents.sampled_softmax import sampled_log_probability
 from sim.arrays import FloatArray, IntArray
-from sim.errors import InvalidInput
 from sim.log import InteractionLog
+from sim.records import Count, Share, checks_arguments, limits
 
 Behaviour = Literal["logged", "estimated"]
 
@@ -66,6 +66,7 @@ class Objective(abc.ABC):
         """The scalar to descend on."""
 
 
+@checks_arguments
 @dataclass(frozen=True)
 class ImpressionLogistic(Objective):
     """P(positive | history, shown) = sigmoid(h . v_j + b_j), learned from all that the user examined.
@@ -86,15 +87,11 @@ class ImpressionLogistic(Objective):
         InvalidInput: an argument makes no sense.
     """
 
-    unseen: float = 0.1
+    unseen: Annotated[float, limits(0)] = 0.1
 
     every_impression = True
     largest_score = 5.0  # logits beyond +-5 say nothing that a platform could act on
     negatives = (0, 64)
-
-    def __post_init__(self) -> None:
-        if not self.unseen >= 0:
-            raise InvalidInput("objective.unseen", self.unseen, "must be at least 0")
 
     def loss(self, scores: Scores) -> Tensor:
         """See the class."""
@@ -103,6 +100,7 @@ class ImpressionLogistic(Objective):
         return torch.as_tensor(each.mean() + self.unseen * softplus(scores.negative).mean())
 
 
+@checks_arguments
 @dataclass(frozen=True)
 class CrossEntropy(Objective):
     """Softmax over the catalog: the policy learns the distribution of positives, each weighed by its reward.
@@ -118,11 +116,7 @@ class CrossEntropy(Objective):
         InvalidInput: an argument makes no sense.
     """
 
-    logq_correction: float = 0.75
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.logq_correction <= 1:
-            raise InvalidInput("objective.logq_correction", self.logq_correction, "must be from 0 to 1")
+    logq_correction: Share = 0.75
 
     def loss(self, scores: Scores) -> Tensor:
         """Mean over rewarded impressions of -R log pi(a | s)."""
@@ -136,6 +130,7 @@ def _log_policy(scores: Scores, logq_correction: float) -> Tensor:
     return log_pi[scores.reward > 0]
 
 
+@checks_arguments
 @dataclass(frozen=True)
 class TopKReinforce(Objective):
     """REINFORCE with top-K off-policy correction (Chen et al. 2019, arXiv 1812.02353).
@@ -153,20 +148,10 @@ class TopKReinforce(Objective):
         InvalidInput: an argument makes no sense.
     """
 
-    top_k: int = 16
-    cap: float = 20.0855
+    top_k: Count = 16
+    cap: Annotated[float, limits(above=0)] = 20.0855
     behaviour: Behaviour = "logged"
-    discount: float = 0.9
-
-    def __post_init__(self) -> None:
-        if self.top_k < 1:
-            raise InvalidInput("objective.top_k", self.top_k, "must be at least 1")
-        if not self.cap > 0:
-            raise InvalidInput("objective.cap", self.cap, "must be positive")
-        if self.behaviour not in ("logged", "estimated"):
-            raise InvalidInput("objective.behaviour", self.behaviour, "must be 'logged' or 'estimated'")
-        if not 0 <= self.discount < 1:
-            raise InvalidInput("objective.discount", self.discount, "must be at least 0 and below 1")
+    discount: Annotated[float, limits(0, below=1)] = 0.9
 
     def rewards(self, log: InteractionLog) -> FloatArray:
         """R_t = 1[r_t > 0] * sum over t' >= t of gamma^(t' - t) r_t', with r = 1 for positives.

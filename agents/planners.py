@@ -10,10 +10,10 @@ from agents.planner import Planner
 from agents.transition_counts import TransitionCounts
 from agents.transitions import novel_transitions, sample_pairs
 from sim.arrays import BoolArray, FloatArray, IntArray
-from sim.errors import InvalidInput
 from sim.log import InteractionLog
 from sim.platform import Platform, Requests
 from sim.random import RandomStream
+from sim.records import Count, Positive, checks_arguments
 
 
 class RandomNovelPlanner(Planner):
@@ -34,6 +34,7 @@ class RandomNovelPlanner(Planner):
         self.platform = platform
 
 
+@checks_arguments
 class PopularNovelPlanner(Planner):
     """Plans the clusters that most people liked lately among those that the user never consumed from.
 
@@ -44,9 +45,7 @@ class PopularNovelPlanner(Planner):
         half_life_days: after how many days a positive counts half.
     """
 
-    def __init__(self, half_life_days: float = 7.0) -> None:
-        if not half_life_days > 0:
-            raise InvalidInput("half_life_days", half_life_days, "must be positive")
+    def __init__(self, half_life_days: Positive = 7.0) -> None:
         self.half_life_days = half_life_days
 
     def fit(self, platform: Platform, log: InteractionLog, rng: RandomStream) -> None:
@@ -81,6 +80,7 @@ class PopularNovelPlanner(Planner):
         self._popularity, self._day = state["popularity"], int(state["day"][0])
 
 
+@checks_arguments
 class TransitionCountPlanner(Planner):
     """Plans what most often followed: novel transitions, counted and smoothed (``TransitionCounts``).
 
@@ -93,9 +93,7 @@ class TransitionCountPlanner(Planner):
         history_days: how far back the pairs of training transitions reach, days.
     """
 
-    def __init__(self, smoothing: float = 5.0, history_days: int = 30) -> None:
-        if not smoothing > 0:
-            raise InvalidInput("smoothing", smoothing, "must be positive")
+    def __init__(self, smoothing: Positive = 5.0, history_days: Count = 30) -> None:
         self.smoothing = smoothing
         self.history_days = history_days
 

@@ -6,11 +6,12 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from agents.base import Agent, InteractionLog, Platform, RandomStream, Recommendations, Requests
-from agents.slate import POOL, check_sampling, sample_slate, slate_probability, top_in_chunks
+from agents.slate import POOL, sample_slate, slate_probability, top_in_chunks
 from sim.arrays import FloatArray, IntArray
-from sim.errors import InvalidInput
+from sim.records import Positive, Share, checks_arguments
 
 
+@checks_arguments
 class PopularAgent(Agent):
     """Ranks live items by discounted positives; the same ranking for everyone.
 
@@ -23,10 +24,7 @@ class PopularAgent(Agent):
         exploration: probability that a slot explores, over the 100 most popular items.
     """
 
-    def __init__(self, half_life_days: float = 7.0, temperature: float = 1.0, exploration: float = 0.1) -> None:
-        if not half_life_days > 0:
-            raise InvalidInput("half_life_days", half_life_days, "must be positive")
-        check_sampling(temperature, exploration)
+    def __init__(self, half_life_days: Positive = 7.0, temperature: Positive = 1.0, exploration: Share = 0.1) -> None:
         self.half_life_days = half_life_days
         self.temperature = temperature
         self.exploration = exploration

@@ -5,6 +5,7 @@ level of the hierarchical agents (Wang et al. 2024, section 3.2).
 """
 
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -19,13 +20,15 @@ from agents.random import uniform_probability, uniform_slate
 from agents.sequence_model import feedback_of
 from agents.sequence_training import SequenceTraining
 from agents.sequence_windows import Targets
-from agents.slate import check_sampling, sample_slate, slate_probability, top_in_chunks
+from agents.slate import sample_slate, slate_probability, top_in_chunks
 from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.errors import InvalidInput
+from sim.records import Positive, Rate, Share, Whole, checks_arguments, limits
 
 _ENCODE_CHUNK = 256  # users encoded at a time, for the cache's sake
 
 
+@checks_arguments
 class SequenceAgent(Agent):
     """Ranks live items by s_j = h . v_j + b_j, and draws slates from pi(j | history) ~ exp(s_j).
 
@@ -51,24 +54,21 @@ class SequenceAgent(Agent):
 
     def __init__(
         self,
-        width: int = 64,
-        num_layers: int = 2,
-        num_heads: int = 2,
-        history: int = 32,
-        epochs: int = 3,
-        update_epochs: int = 2,
-        learning_rate: float = 0.002,
+        width: Annotated[int, limits(1, 1024)] = 64,
+        num_layers: Annotated[int, limits(0, 64)] = 2,
+        num_heads: Annotated[int, limits(1, 64)] = 2,
+        history: Annotated[int, limits(2, 10_000)] = 32,
+        epochs: Whole = 3,
+        update_epochs: Whole = 2,
+        learning_rate: Rate = 0.002,
         objective: Objective | None = None,
         novelty: NoveltyBoost | None = None,
-        temperature: float = 1.0,
-        exploration: float = 0.1,
+        temperature: Positive = 1.0,
+        exploration: Share = 0.1,
     ) -> None:
-        if num_heads < 1 or width % num_heads:
+        if width % num_heads:
             raise InvalidInput("num_heads", num_heads, f"must divide width, {width}")
-        if history < 2:
-            raise InvalidInput("history", history, "must be at least 2 items")
         self.objective = CrossEntropy() if objective is None else objective
-        check_sampling(temperature, exploration)
         self.novelty = novelty
         self.width, self.num_layers, self.num_heads, self.history = width, num_layers, num_heads, history
         self.epochs, self.update_epochs, self.learning_rate = epochs, update_epochs, learning_rate

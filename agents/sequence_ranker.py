@@ -10,13 +10,15 @@ from agents.base import Agent, Recommendations
 from agents.random import uniform_probability, uniform_slate
 from agents.ranker import Ranker
 from agents.sequence import SequenceAgent
-from agents.slate import check_sampling, sample_slate, slate_probability, top_in_chunks
+from agents.slate import sample_slate, slate_probability, top_in_chunks
 from sim.arrays import FloatArray, IntArray
 from sim.log import InteractionLog
 from sim.platform import Platform, Requests
 from sim.random import RandomStream
+from sim.records import Positive, Share, checks_arguments
 
 
+@checks_arguments
 class SequenceRanker(Ranker):
     """Ranks by the production model masked to the allowed clusters (Wang et al. 2024, section 3.2).
 
@@ -29,8 +31,7 @@ class SequenceRanker(Ranker):
         exploration: probability that a slot explores.
     """
 
-    def __init__(self, temperature: float = 1.0, exploration: float = 0.1) -> None:
-        check_sampling(temperature, exploration)
+    def __init__(self, temperature: Positive = 1.0, exploration: Share = 0.1) -> None:
         self.temperature, self.exploration = temperature, exploration
         self.model = SequenceAgent()
         self._owns_model = True

@@ -11,12 +11,13 @@ from agents.planner import Planner
 from agents.text_encoder import embed_texts, encoder_folder, label_similarity
 from agents.transitions import sample_pairs
 from sim.arrays import FloatArray, IntArray
-from sim.errors import InvalidInput
 from sim.log import InteractionLog
 from sim.platform import Platform, Requests
 from sim.random import RandomStream
+from sim.records import Count, checks_arguments
 
 
+@checks_arguments
 class TextNeighbourPlanner(Planner):
     """Plans the cluster whose keywords mean most nearly what those of two recent interests mean.
 
@@ -36,9 +37,7 @@ class TextNeighbourPlanner(Planner):
         InvalidInput: the encoder's weights are missing (says how to get them), or no keywords are wanted.
     """
 
-    def __init__(self, num_keywords: int = 3) -> None:
-        if num_keywords < 1:
-            raise InvalidInput("num_keywords", num_keywords, "must be at least 1")
+    def __init__(self, num_keywords: Count = 3) -> None:
         encoder_folder()  # missing weights should be known before a burn-in, not after it
         self.num_keywords = num_keywords
 

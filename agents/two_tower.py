@@ -1,6 +1,7 @@
 """Two-tower retrieval with mixed negative sampling (Yang et al. 2020)."""
 
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -13,9 +14,9 @@ from agents.events import Events
 from agents.item_table import ItemTable
 from agents.random import uniform_probability, uniform_slate
 from agents.sampled_softmax import NegativeSampler, accidental_hits, sampled_log_probability
-from agents.slate import check_sampling, sample_slate, slate_probability, top_in_chunks
+from agents.slate import sample_slate, slate_probability, top_in_chunks
 from sim.arrays import BoolArray, FloatArray, IntArray
-from sim.errors import InvalidInput
+from sim.records import Positive, Rate, Share, Whole, checks_arguments, limits
 
 _CONTENT_WIDTH = 256
 _FROM_BATCH, _UNIFORM = 256, 1024  # negatives: B in-batch (also the batch size) and B' uniform
@@ -80,6 +81,7 @@ def pool_weights(valid: BoolArray, positive: BoolArray) -> FloatArray:
     return np.asarray(both / np.maximum(both.sum(axis=2, keepdims=True), 1e-9), np.float32)
 
 
+@checks_arguments
 class TwoTowerAgent(Agent):
     """Retrieves the live items whose vectors are nearest to the user's.
 
@@ -96,16 +98,13 @@ class TwoTowerAgent(Agent):
 
     def __init__(
         self,
-        width: int = 64,
-        history: int = 32,
-        epochs: int = 3,
-        learning_rate: float = 0.005,
-        temperature: float = 1.0,
-        exploration: float = 0.1,
+        width: Annotated[int, limits(1, 1024)] = 64,
+        history: Annotated[int, limits(1, 10_000)] = 32,
+        epochs: Whole = 3,
+        learning_rate: Rate = 0.005,
+        temperature: Positive = 1.0,
+        exploration: Share = 0.1,
     ) -> None:
-        if history < 1:
-            raise InvalidInput("history", history, "must be at least 1 item")
-        check_sampling(temperature, exploration)
         self.width, self.history, self.epochs, self.learning_rate = width, history, epochs, learning_rate
         self.temperature, self.exploration = temperature, exploration
 

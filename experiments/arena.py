@@ -23,13 +23,12 @@ from tqdm import tqdm
 from experiments import llm_arms, pipeline
 from experiments.claims.runs import alone_in
 from experiments.command import clear_errors, run_command
-from experiments.compare import check_study
 from experiments.counterfactuals.jobs import make_all
 from experiments.counterfactuals.page import write_arena
 from experiments.counterfactuals.scores import scores_stage
 from experiments.counterfactuals.settings import ArenaConfig, check_arena
 from experiments.counterfactuals.summary import flat, summarise
-from experiments.study import Study, build_agent, check_agents
+from experiments.study import Study, build_agent, check_agents, check_study
 from sim.files import write_json
 
 

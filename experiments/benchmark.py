@@ -7,7 +7,7 @@ from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from experiments.benchmarks.agents import agent_rows
 from experiments.benchmarks.llm import llm_rows
@@ -15,9 +15,11 @@ from experiments.benchmarks.llm_lookup import lookup_rows
 from experiments.benchmarks.offline import offline_rows
 from experiments.benchmarks.simulator import simulator_rows
 from experiments.command import clear_errors, run_command
+from experiments.study import resolved
 from sim.config import WorldConfig, from_mapping
 from sim.errors import InvalidInput
 from sim.files import write_json
+from sim.records import Count, Positive, Whole, checked
 
 PARTS = ("simulator", "agents", "llm", "offline")
 
@@ -28,10 +30,12 @@ def benchmark_simulator(config: DictConfig) -> list[dict[str, Any]]:
     Raises:
         InvalidInput: constants of the world out of range.
     """
-    plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-    world = from_mapping(WorldConfig, plain["world"], "world")
-    sizes = (plain["users"], plain["items"], plain["interests"])
-    return simulator_rows(world, plain["seed"], *sizes, plain["slots"], plain["seconds"])
+    plain = resolved(config)
+    world = from_mapping(WorldConfig, plain.get("world"), "world")
+    users, items, interests = (checked(list[Count], plain.get(name), name) for name in ("users", "items", "interests"))
+    seed, slots = checked(Whole, plain.get("seed"), "seed"), checked(Count, plain.get("slots"), "slots")
+    seconds = checked(Positive, plain.get("seconds"), "seconds")
+    return simulator_rows(world, seed, users, items, interests, slots, seconds)
 
 
 def write_rows(rows: list[dict[str, Any]], folder: Path) -> None:

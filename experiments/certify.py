@@ -5,11 +5,11 @@ import math
 from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from tqdm import tqdm
 
 from experiments.certificate.facts import judge
@@ -21,11 +21,12 @@ from experiments.command import clear_errors, run_command
 from experiments.figures.files import save_figure
 from experiments.inference.worlds import t_interval
 from experiments.stages import check_cache_dir, run_stage
+from experiments.study import Runtime, resolved
 from experiments.workers import pool_of
 from sim.authored import authored_digest
 from sim.config import WorldConfig, from_mapping
-from sim.errors import InvalidInput
 from sim.files import write_json
+from sim.records import Count, Whole, checked, limits
 
 _LEAST_DAYS = 14
 _MEASURES = ("slates", "policies", "life", "consumption", "behaviour", "probes", "measures")
@@ -65,17 +66,14 @@ def check_certification(config: DictConfig, name: str) -> Certification:
     Raises:
         InvalidInput: names the entry, the value and what would be right.
     """
-    plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-    least = {"seed": 0, "seeds": 1, "days": _LEAST_DAYS, "workers": 1}
-    values = {key: plain[key] if key in plain else plain["runtime"][key] for key in least}
-    for key, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < least[key]:
-            entry = key if key in plain else f"runtime.{key}"
-            raise InvalidInput(entry, value, f"must be a whole number, at least {least[key]}")
-    world = from_mapping(WorldConfig, plain["world"], "world")
-    seeds = tuple(range(values["seed"], values["seed"] + values["seeds"]))
-    cache_dir = check_cache_dir(str(plain["cache_dir"]))
-    return Certification(name, world, seeds, values["days"], cache_dir, values["workers"])
+    plain = resolved(config)
+    first = checked(Whole, plain.get("seed"), "seed")
+    num = checked(Count, plain.get("seeds"), "seeds")
+    days = checked(Annotated[int, limits(_LEAST_DAYS)], plain.get("days"), "days")
+    workers = from_mapping(Runtime, plain.get("runtime"), "runtime").workers
+    world = from_mapping(WorldConfig, plain.get("world"), "world")
+    cache_dir = check_cache_dir(plain.get("cache_dir"))
+    return Certification(name, world, tuple(range(first, first + num)), days, cache_dir, workers)
 
 
 def certify(certification: Certification, folder: Path) -> Path:

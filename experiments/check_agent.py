@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import hydra
 import numpy as np
@@ -18,12 +18,13 @@ from agents.random import RandomAgent
 from experiments.arms import Arm, run_day
 from experiments.command import clear_errors, run_command
 from experiments.plugins import choices, sources, targets
-from experiments.study import build_agent
+from experiments.study import build_agent, check_agent_config, resolved
 from experiments.wall import TRUSTED
 from sim.clustering import build_clusters
 from sim.config import WorldConfig, from_mapping
 from sim.errors import InvalidInput
 from sim.platform import PlatformRecords
+from sim.records import Count, Whole, checked, limits
 from sim.world import World
 
 _BATCHES = {1: 200, 1000: 20}
@@ -104,11 +105,11 @@ def check(config: DictConfig, name: str) -> list[Finding]:
     Raises:
         InvalidInput: an entry is out of range, or the agent needs what only an experiment makes.
     """
-    plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-    for entry, least in (("seed", 0), ("days", 2), ("slots", 1)):
-        if isinstance(plain[entry], bool) or not isinstance(plain[entry], int) or plain[entry] < least:
-            raise InvalidInput(entry, plain[entry], f"must be a whole number, at least {least}")
-    world = from_mapping(WorldConfig, plain["world"], "world")
+    plain = resolved(config)
+    seed, slots = (checked(each, plain.get(name), name) for name, each in (("seed", Whole), ("slots", Count)))
+    days = checked(Annotated[int, limits(2)], plain.get("days"), "days")
+    world = from_mapping(WorldConfig, plain.get("world"), "world")
+    production = check_agent_config(plain.get("production"), "production")
     for key in sorted(OmegaConf.missing_keys(config.agent)):
         raise InvalidInput(
             key,
@@ -116,7 +117,7 @@ def check(config: DictConfig, name: str) -> list[Finding]:
             f"only an experiment fills this in: give {key}=..., or let "
             f"`interestlab compare experiment.arms=[control,{name}]` check every slate as it runs",
         )
-    agent = plain["agent"]
+    agent = check_agent_config(plain["agent"], "agent")
     for target in targets(agent):
         if target.partition(".")[0] in TRUSTED:
             raise InvalidInput(
@@ -129,8 +130,8 @@ def check(config: DictConfig, name: str) -> list[Finding]:
             bar.update()
             bar.set_description(check_name)
 
-        setting = prepare(world, plain["production"], plain["seed"], plain["days"], plain["slots"])
-        rng = RandomStream(plain["seed"], "check-agent")
+        setting = prepare(world, production, seed, days, slots)
+        rng = RandomStream(seed, "check-agent")
         found = [check_source(agent)]
         found += examine(
             lambda: build_agent(agent, name), setting.platform, setting.log, rng, setting.production, on_check=on_check
@@ -140,7 +141,7 @@ def check(config: DictConfig, name: str) -> list[Finding]:
             trained = build_agent(agent, name)
             trained.bind(setting.production)
             trained.fit(setting.platform, setting.log, rng.at("fit"))
-            found.append(latency(trained, setting.records, rng, plain["slots"]))
+            found.append(latency(trained, setting.records, rng, slots))
     return found
 
 

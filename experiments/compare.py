@@ -7,7 +7,7 @@ from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from experiments import arm_stages, llm_arms, pipeline
 from experiments.command import clear_errors, run_command
@@ -17,50 +17,18 @@ from experiments.effects import exact_effects, user_traits
 from experiments.figures.comparison import figures_of
 from experiments.figures.files import save_figure
 from experiments.metrics import ArmRun, Setting
-from experiments.protocol import CONTROL, check_experiment
 from experiments.report_page import write_report
 from experiments.results import assemble
 from experiments.results_schema import Results
-from experiments.stages import Stage, check_cache_dir
-from experiments.study import Runtime, Study, check_agents
+from experiments.stages import Stage
+from experiments.study import Study, check_agents, check_study
 from experiments.tracking import make_tracker, track_curve
 from experiments.watching import Watch
 from experiments.workers import start_processes_as_python_does
 from sim.clusters import InterestClusters
-from sim.config import WorldConfig, from_mapping
-from sim.errors import InvalidInput
 from sim.files import write_json
 from sim.log import InteractionLog
 from sim.random import RandomStream
-
-
-def check_study(config: DictConfig) -> Study:
-    """Build a study from the composed config.
-
-    Raises:
-        InvalidInput: names the entry, the value and what would be right.
-    """
-    try:
-        plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-    except Exception as error:  # OmegaConf's own errors are of many kinds
-        raise InvalidInput("config", str(error).splitlines()[0], "must resolve") from None
-    seed = plain["seed"]
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise InvalidInput("seed", seed, "must be a whole number, at least 0")
-    world = from_mapping(WorldConfig, plain["world"], "world")
-    experiment = check_experiment(plain["experiment"], list(plain["agents"]), world)
-    for name, value in plain["runtime"].items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise InvalidInput(f"runtime.{name}", value, "must be a whole number, at least 1")
-    return Study(
-        seed=seed,
-        world=world,
-        experiment=experiment,
-        production=plain["production"],
-        agents={name: agent for name, agent in plain["agents"].items() if name in experiment.arms and name != CONTROL},
-        cache_dir=check_cache_dir(str(plain["cache_dir"])),
-        runtime=Runtime(**plain["runtime"]),
-    )
 
 
 def compare(config: DictConfig, folder: Path) -> Path:

@@ -7,36 +7,40 @@ from typing import Any
 import hydra
 import numpy as np
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from experiments.command import clear_errors, run_command
 from experiments.datasets import sources
 from experiments.datasets.dataset import LoggedDataset
 from experiments.datasets.minari_log import write_log
+from experiments.stages import check_cache_dir
+from experiments.study import check_study, resolved
 from sim.errors import InvalidInput
 from sim.files import write_json
+from sim.records import from_mapping, record
 
 
+@record
 @dataclass(frozen=True)
 class Order:
     """What the command is to do.
 
     Attributes:
-        source: one of ``sources.READERS``, or ``interestlab``.
+        source: whose format the files have.
         folder: with the source's files; None for the log of a simulated world.
         part: of the source; None for what its adapter takes.
         name: what reports call the data set; None for what its adapter calls it.
-        export: one of ``sources.EXPORTS``.
-        to: the folder to write into.
+        export: the format to write.
+        to: the folder to write into; None for ``dataset`` in the run's.
         minari: Minari's name for it, where that is the export.
     """
 
-    source: str
-    folder: Path | None
+    source: sources.Source
+    folder: str | None
     part: str | None
     name: str | None
-    export: str
-    to: Path
+    export: sources.Export
+    to: str | None
     minari: str
 
 
@@ -46,31 +50,13 @@ def check_order(config: DictConfig, folder: Path) -> Order:
     Raises:
         InvalidInput: names the entry, the value and what would be right.
     """
-    try:
-        plain: dict[str, Any] = OmegaConf.to_container(config.dataset, resolve=True)  # type: ignore[assignment]
-    except Exception as error:  # OmegaConf's own errors are of many kinds
-        raise InvalidInput("dataset", str(error).splitlines()[0], "must resolve") from None
-    entries = ("source", "folder", "part", "name", "export", "to", "minari")
-    for name, value in plain.items():
-        if name not in entries:
-            raise InvalidInput(f"dataset.{name}", value, f"unknown entry; known are {', '.join(entries)}")
-    known = (sources.OWN, *sources.READERS)
-    if plain["source"] not in known:
-        raise InvalidInput("dataset.source", plain["source"], f"must be one of {', '.join(known)}")
-    if plain["export"] not in sources.EXPORTS:
-        raise InvalidInput("dataset.export", plain["export"], f"must be one of {', '.join(sources.EXPORTS)}")
-    given = plain["folder"]
-    if given is None and plain["source"] != sources.OWN:
-        raise InvalidInput("dataset.folder", None, f"must be the folder with the files of {plain['source']}")
-    return Order(
-        plain["source"],
-        None if given is None else Path(str(given)),
-        None if plain["part"] is None else str(plain["part"]),
-        None if plain["name"] is None else str(plain["name"]),
-        plain["export"],
-        folder / "dataset" if plain["to"] is None else Path(str(plain["to"])),
-        str(plain["minari"]),
-    )
+    order = from_mapping(Order, resolved(config.dataset, "dataset"), "dataset")
+    if order.folder is None and order.source != sources.OWN:
+        raise InvalidInput("dataset.folder", None, f"must be the folder with the files of {order.source}")
+    if order.export == "minari":
+        return order
+    to = check_cache_dir(str(folder / "dataset") if order.to is None else order.to, "dataset.to")
+    return replace(order, to=str(to))
 
 
 def dataset(config: DictConfig, folder: Path) -> list[tuple[str, str]]:
@@ -84,7 +70,9 @@ def dataset(config: DictConfig, folder: Path) -> list[tuple[str, str]]:
     """
     order = check_order(config, folder)
     data = (
-        _simulated(config, order.part) if order.folder is None else sources.read(order.source, order.folder, order.part)
+        _simulated(config, order.part)
+        if order.folder is None
+        else sources.read(order.source, Path(order.folder), order.part)
     )
     if order.name is not None:
         data = replace(data, name=order.name)
@@ -96,7 +84,6 @@ def dataset(config: DictConfig, folder: Path) -> list[tuple[str, str]]:
 
 def _simulated(config: DictConfig, arm: str | None) -> LoggedDataset:
     """The log of a simulated world; what it takes is imported here, as files need none of it."""
-    from experiments.compare import check_study
     from experiments.datasets.simulated import arm_dataset, burn_in_dataset
     from experiments.workers import start_processes_as_python_does
 
@@ -108,11 +95,11 @@ def _simulated(config: DictConfig, arm: str | None) -> LoggedDataset:
 def export(data: LoggedDataset, order: Order) -> dict[str, int]:
     """Write the data set; reason -> rows that the format could not carry."""
     if order.export == "parquet":
-        data.write(order.to)
+        data.write(Path(str(order.to)))
         return {}
     if order.export == "minari":
         return write_log(data, order.minari)
-    return sources.WRITERS[order.export](data, order.to)
+    return sources.WRITERS[order.export](data, Path(str(order.to)))
 
 
 def summary(data: LoggedDataset) -> dict[str, Any]:
@@ -151,7 +138,7 @@ def lines(facts: dict[str, Any], order: Order) -> list[tuple[str, str]]:
         ("left out", "nothing")
     ]
     shown += [("not exported", f"{count:,} {reason}") for reason, count in facts["not_exported"].items()]
-    where = order.minari if order.export == "minari" else str(order.to.resolve())
+    where = order.minari if order.export == "minari" else str(Path(str(order.to)).resolve())
     return [("data set", facts["name"]), *shown, (facts["export"], where)]
 
 

@@ -19,7 +19,6 @@ from agents.llm.table import check_num_clusters
 from experiments import arm_stages, pipeline
 from experiments.arms import Arm
 from experiments.command import clear_errors, run_command
-from experiments.compare import check_study
 from experiments.described import described
 from experiments.explaining.columns import Column, count_planner, counts_column, llm_columns, prompts_for
 from experiments.explaining.search import Found, check_text, find_cluster
@@ -27,7 +26,7 @@ from experiments.explaining.text import as_text
 from experiments.explaining.truth import majority_interests, personas_of_clusters, sharing
 from experiments.llm_arms import settings_by_arm
 from experiments.llm_stages import find_weights, tuned_model
-from experiments.study import Study, build_agent
+from experiments.study import Study, build_agent, check_study
 from sim.arrays import BoolArray
 from sim.authored import read_interests
 from sim.errors import InvalidInput

@@ -5,11 +5,11 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from tqdm import tqdm
 
 from experiments.command import clear_errors, run_command
@@ -17,19 +17,37 @@ from experiments.datasets.dataset import LoggedDataset
 from experiments.fitting.constants import check_constants
 from experiments.fitting.direct import direct_constants, sized, with_constants
 from experiments.fitting.fitting import Fit, fit, target_of
-from experiments.fitting.lives import POLICIES, PRODUCTION, Lives, Setting
+from experiments.fitting.lives import PRODUCTION, Lives, Setting
 from experiments.fitting.observation import LEAST_DAYS, LEAST_USERS, observed_dataset
 from experiments.fitting.report import Source, write_fit
 from experiments.fitting.search import least_evaluations
 from experiments.stages import check_cache_dir
-from experiments.study import build_agent
+from experiments.study import Runtime, build_agent, check_agent_config, resolved
 from experiments.workers import pool_of
 from sim.config import WorldConfig, from_mapping
-from sim.errors import InvalidInput
 from sim.random import RandomStream
+from sim.records import Count, Expected, Positive, Whole, checked, limits, record
 
-_LEAST = {"users": LEAST_USERS, "days": LEAST_DAYS, "items": 50, "search_worlds": 1, "worlds": 2, "bootstrap": 10}
-_NUMBERS = ("tolerance", "most_steps", "pull")
+
+@record
+@dataclass(frozen=True)
+class FitSettings:
+    """``fit`` of conf/fit.yaml, which says what each entry means."""
+
+    dataset: Annotated[str, Expected("must be the folder of a logged data set, with its dataset.json")]
+    policy: Literal["greedy", "popular", "random", "production"]
+    users: Annotated[int, limits(LEAST_USERS)]
+    days: Annotated[int, limits(LEAST_DAYS)]
+    items: Annotated[int, limits(50)]
+    evaluations: Count
+    search_worlds: Count
+    worlds: Annotated[int, limits(2)]
+    bootstrap: Annotated[int, limits(10)]
+    tolerance: Positive
+    most_steps: Positive
+    pull: Positive
+    only: Any
+    constants: Any
 
 
 @dataclass(frozen=True)
@@ -48,7 +66,7 @@ class Fitting:
 
     seed: int
     world: WorldConfig
-    settings: dict[str, Any]
+    settings: FitSettings
     production: dict[str, Any]
     dataset: Path
     cache_dir: Path
@@ -61,30 +79,18 @@ def check_fitting(config: DictConfig) -> Fitting:
     Raises:
         InvalidInput: names the entry, the value and what would be right.
     """
-    plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-    settings, workers = plain["fit"], plain["runtime"]["workers"]
-    world = from_mapping(WorldConfig, plain["world"], "world")
-    least_points = least_evaluations(len(check_constants(settings["constants"], settings["only"], world)))
-    whole = [("seed", plain["seed"], 0), ("runtime.workers", workers, 1)]
-    whole += [(f"fit.{name}", settings[name], least) for name, least in _LEAST.items()]
-    whole.append(("fit.evaluations", settings["evaluations"], least_points))  # three a constant, and two
-    for entry, value, least in whole:
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise InvalidInput(entry, value, f"must be a whole number, at least {least}")
-    for name in _NUMBERS:
-        value = settings[name]
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
-            raise InvalidInput(f"fit.{name}", value, "must be a number above 0")
-    if settings["policy"] not in (*POLICIES, PRODUCTION):
-        expected = f"must be one of {', '.join((*POLICIES, PRODUCTION))}"
-        raise InvalidInput("fit.policy", settings["policy"], expected)
-    if settings["dataset"] is None:
-        raise InvalidInput("fit.dataset", None, "must be the folder of a logged data set, with its dataset.json")
-    if settings["policy"] == PRODUCTION:
-        build_agent(plain["production"], PRODUCTION)  # one that cannot be made should be known before anything runs
-    cache_dir = check_cache_dir(str(plain["cache_dir"]))
-    dataset = Path(str(settings["dataset"])).expanduser()
-    return Fitting(plain["seed"], world, settings, plain["production"], dataset, cache_dir, workers)
+    plain = resolved(config)
+    seed = checked(Whole, plain.get("seed"), "seed")
+    workers = from_mapping(Runtime, plain.get("runtime"), "runtime").workers
+    world = from_mapping(WorldConfig, plain.get("world"), "world")
+    settings = from_mapping(FitSettings, plain.get("fit"), "fit")
+    least_points = least_evaluations(len(check_constants(settings.constants, settings.only, world)))
+    checked(Annotated[int, limits(least_points)], settings.evaluations, "fit.evaluations")  # three a constant, and two
+    production = check_agent_config(plain.get("production"), PRODUCTION)
+    if settings.policy == PRODUCTION:
+        build_agent(production, PRODUCTION)  # one that cannot be made should be known before anything runs
+    cache_dir = check_cache_dir(plain.get("cache_dir"))
+    return Fitting(seed, world, settings, production, Path(settings.dataset).expanduser(), cache_dir, workers)
 
 
 def run_fit(fitting: Fitting, folder: Path) -> Path:
@@ -99,16 +105,16 @@ def run_fit(fitting: Fitting, folder: Path) -> Path:
     settings = fitting.settings
     stream = RandomStream(fitting.seed, "fit")
     data = LoggedDataset.read(fitting.dataset)
-    seen = observed_dataset(data, settings["days"], settings["users"], stream)
-    before = sized(fitting.world, data, seen, settings["items"])
+    seen = observed_dataset(data, settings.days, settings.users, stream)
+    before = sized(fitting.world, data, seen, settings.items)
     direct = direct_constants(before, data, seen)
     start = with_constants(before, direct)
-    constants = check_constants(settings["constants"], settings["only"], start)
-    target = target_of(data, seen, settings["bootstrap"], stream)
+    constants = check_constants(settings.constants, settings.only, start)
+    target = target_of(data, seen, settings.bootstrap, stream)
     setting = Setting(
-        settings["policy"], fitting.production, seen.num_days, seen.has_watch, seen.has_negatives, fitting.cache_dir
+        settings.policy, fitting.production, seen.num_days, seen.has_watch, seen.has_negatives, fitting.cache_dir
     )
-    total = settings["evaluations"] * settings["search_worlds"] + 2 * settings["worlds"]
+    total = settings.evaluations * settings.search_worlds + 2 * settings.worlds
     with _pool(fitting.workers) as pool, tqdm(total=total, desc="fit", unit="life", dynamic_ncols=True) as bar:
         found: Fit = fit(
             target,
@@ -117,14 +123,14 @@ def run_fit(fitting: Fitting, folder: Path) -> Path:
             constants,
             Lives(setting, pool, bar.update),
             seed=fitting.seed,
-            search_worlds=settings["search_worlds"],
-            worlds=settings["worlds"],
-            budget=settings["evaluations"],
-            most_steps=float(settings["most_steps"]),
-            pull=float(settings["pull"]),
-            tolerance=float(settings["tolerance"]),
+            search_worlds=settings.search_worlds,
+            worlds=settings.worlds,
+            budget=settings.evaluations,
+            most_steps=settings.most_steps,
+            pull=settings.pull,
+            tolerance=settings.tolerance,
         )
-    source = Source(data, seen, settings["policy"], fitting.seed, settings["evaluations"], direct)
+    source = Source(data, seen, settings.policy, fitting.seed, settings.evaluations, direct)
     return write_fit(found, source, folder)
 
 

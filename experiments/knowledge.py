@@ -12,14 +12,13 @@ from agents.llm.weights import weights_digest
 from agents.text_encoder import encoder_folder
 from experiments import pipeline
 from experiments.command import clear_errors, run_command
-from experiments.compare import check_study
 from experiments.described import described
 from experiments.figures.files import save_figure
 from experiments.llm_stages import find_weights
 from experiments.protocol import CONTROL
 from experiments.results import plain
 from experiments.stages import Stage
-from experiments.study import Study
+from experiments.study import Study, check_study
 from experiments.unseen.contestants import LLM, SCORED, all_answers
 from experiments.unseen.fold import Fold
 from experiments.unseen.folds_stage import facts_of, fold_file, fold_stage

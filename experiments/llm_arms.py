@@ -4,7 +4,6 @@ An agent's config may carry ``llm``, entries of the config's own ``llm`` that ar
 ``agents.llm_random_weights.llm.random_weights=true``.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,12 +14,13 @@ from experiments.llm_stages import TableMade, check_ready, make_table
 from experiments.stages import Stage
 from experiments.study import Study
 from sim.errors import InvalidInput
+from sim.records import from_mapping
 
 PLANNERS = ("agents.llm.planner.LLMTablePlanner", "agents.llm.best_of_n.BestOfNPlanner")
 """Targets of planners that read a language model's table."""
 
 
-def check_llm(mapping: Mapping[str, Any], name: str = "llm") -> LLMSettings:
+def check_llm(mapping: Any, name: str = "llm") -> LLMSettings:
     """The settings of ``conf/llm``, checked.
 
     Args:
@@ -30,14 +30,8 @@ def check_llm(mapping: Mapping[str, Any], name: str = "llm") -> LLMSettings:
     Raises:
         InvalidInput: names the entry, the value and what would be right.
     """
-    known = set(LLMSettings.__dataclass_fields__)
-    for key in mapping:
-        if key not in known:
-            raise InvalidInput(f"{name}.{key}", mapping[key], f"unknown entry; known are {', '.join(sorted(known))}")
-    for key in sorted(known - set(mapping)):
-        raise InvalidInput(f"{name}.{key}", None, "is missing")
     try:
-        return LLMSettings(**mapping)
+        return from_mapping(LLMSettings, mapping, "llm")
     except InvalidInput as error:
         raise InvalidInput(error.field.replace("llm", name, 1), error.value, error.expected) from None
 
@@ -59,8 +53,11 @@ def settings_by_arm(study: Study, config: DictConfig) -> dict[str, LLMSettings]:
             continue
         if common is None:
             common = OmegaConf.to_container(config.llm, resolve=True)  # type: ignore[assignment]
-            check_llm(common or {})
+            check_llm(common)
         settings[name] = check_llm({**(common or {}), **own}, f"agents.{name}.llm" if own else "llm")
+        if settings[name].top_n > study.world.clusters.level_2:
+            expected = f"must be at most world.clusters.level_2={study.world.clusters.level_2}"
+            raise InvalidInput("llm.top_n", settings[name].top_n, expected)
     return settings
 
 

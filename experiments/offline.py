@@ -4,18 +4,18 @@ Recall on a log flatters whoever imitates the recommender that made it: what was
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import hydra
+from annotated_types import MinLen
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from agents.llm.settings import LLMSettings
 from experiments import llm_arms
 from experiments.command import clear_errors, run_command
-from experiments.compare import check_study
 from experiments.datasets.dataset import LoggedDataset
 from experiments.datasets.simulated import burn_in_dataset
 from experiments.described import described
@@ -29,18 +29,20 @@ from experiments.prediction.tasks import TITLES, Task, tasks_of
 from experiments.protocol import ALL
 from experiments.results import plain
 from experiments.stages import Stage
-from experiments.study import Study, check_agents
+from experiments.study import Study, check_agents, check_study
 from experiments.workers import start_processes_as_python_does
 from sim.errors import InvalidInput
 from sim.files import write_json, write_text
 from sim.platform import Platform
 from sim.random import RandomStream
+from sim.records import Count, Different, Expected, from_mapping, limits, record
 
 _ORACLES = ("experiments.oracle.OraclePlanner", "experiments.persona_oracle.PersonaOraclePlanner")
 _NO_ORACLE = "plans from latent state, which no log holds"
 _NO_TABLE = "needs a language model's table; name it in offline.agents to have one made from the days before"
 
 
+@record
 @dataclass(frozen=True)
 class OfflineConfig:
     """``offline`` of conf/offline.yaml, checked.
@@ -55,16 +57,21 @@ class OfflineConfig:
         resamples: of the bootstrap over users.
     """
 
-    dataset: str | None
-    held_out_days: int
-    top_k: int
-    agents: tuple[str, ...]
+    dataset: Annotated[str | None, Expected("must be a folder, or null")]
+    held_out_days: Count
+    top_k: Count
+    agents: Annotated[
+        tuple[str, ...],
+        MinLen(1),
+        Different,
+        Expected("must be all, or a list of agents, each once: [popular,counts]"),
+    ]
     reference: str
     exclude_seen: bool
-    resamples: int
+    resamples: Annotated[int, limits(100)]
 
 
-def check_offline(mapping: Mapping[str, Any], known: Mapping[str, Any]) -> OfflineConfig:
+def check_offline(mapping: Any, known: Mapping[str, Any]) -> OfflineConfig:
     """Check the settings.
 
     Args:
@@ -74,40 +81,18 @@ def check_offline(mapping: Mapping[str, Any], known: Mapping[str, Any]) -> Offli
     Raises:
         InvalidInput: names the entry, the value and what would be right.
     """
-    names = [f.name for f in fields(OfflineConfig)]
-    for name in mapping:
-        if name not in names:
-            raise InvalidInput(f"offline.{name}", mapping[name], f"unknown entry; known are {', '.join(names)}")
-    for name in names:
-        if name not in mapping:
-            raise InvalidInput(f"offline.{name}", None, "is missing")
-    for name, least in (("held_out_days", 1), ("top_k", 1), ("resamples", 100)):
-        value = mapping[name]
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise InvalidInput(f"offline.{name}", value, f"must be a whole number, at least {least}")
-    if not isinstance(mapping["exclude_seen"], bool):
-        raise InvalidInput("offline.exclude_seen", mapping["exclude_seen"], "must be true or false")
-    if mapping["dataset"] is not None and not isinstance(mapping["dataset"], str):
-        raise InvalidInput("offline.dataset", mapping["dataset"], "must be a folder, or null")
-    agents = _check_names(mapping["agents"], known)
-    if mapping["reference"] not in agents:
-        raise InvalidInput("offline.reference", mapping["reference"], f"must be one of {', '.join(agents)}")
-    return OfflineConfig(**{**mapping, "agents": agents})
-
-
-def _check_names(asked: Any, known: Mapping[str, Any]) -> tuple[str, ...]:
-    """The agents to ask."""
     usable = [name for name, agent in known.items() if _planner(agent) not in _ORACLES]
-    if asked == ALL:
-        return tuple(name for name in usable if _planner(known[name]) not in llm_arms.PLANNERS)
-    if not isinstance(asked, list) or not asked or len(set(map(str, asked))) < len(asked):
-        raise InvalidInput("offline.agents", asked, "must be all, or a list of agents, each once: [popular,counts]")
-    for name in asked:
+    if isinstance(mapping, Mapping) and mapping.get("agents") == ALL:
+        mapping = {**mapping, "agents": [name for name in usable if _planner(known[name]) not in llm_arms.PLANNERS]}
+    offline = from_mapping(OfflineConfig, mapping, "offline")
+    for name in offline.agents:
         if name in known and name not in usable:
             raise InvalidInput("offline.agents", name, f"cannot be asked: {_NO_ORACLE}")
         if name not in known:
             raise InvalidInput("offline.agents", name, f"unknown agent; known are {', '.join(usable)}")
-    return tuple(asked)
+    if offline.reference not in offline.agents:
+        raise InvalidInput("offline.reference", offline.reference, f"must be one of {', '.join(offline.agents)}")
+    return offline
 
 
 def _planner(agent: Mapping[str, Any]) -> Any:

@@ -20,7 +20,6 @@ from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 from safetensors.numpy import load_file, save_file
 
-from experiments.compare import check_study
 from experiments.datasets.simulated import burn_in_dataset
 from experiments.prediction.answers import ask, greedy
 from experiments.prediction.intervals import means
@@ -28,7 +27,7 @@ from experiments.prediction.measures import accuracy
 from experiments.prediction.replay import replay
 from experiments.prediction.split import split
 from experiments.prediction.tasks import Task, tasks_of
-from experiments.study import Study, build_agent
+from experiments.study import Study, build_agent, check_study
 from sim.arrays import FloatArray, IntArray
 from sim.files import write_json
 from sim.log import InteractionLog

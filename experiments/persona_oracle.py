@@ -20,11 +20,13 @@ from sim.errors import InvalidInput
 from sim.log import InteractionLog
 from sim.platform import Platform, Requests
 from sim.random import RandomStream
+from sim.records import Count, checks_arguments
 from sim.world import World
 
 _CHUNK = 4096  # pairs whose score of every cluster is held at a time
 
 
+@checks_arguments
 class PersonaOraclePlanner(Planner):
     """Plans as a language model would that knows all personas by heart.
 
@@ -41,9 +43,7 @@ class PersonaOraclePlanner(Planner):
         InvalidInput: ``top_n`` is not positive.
     """
 
-    def __init__(self, top_n: int = 10) -> None:
-        if top_n < 1:
-            raise InvalidInput("top_n", top_n, "must be a whole number, at least 1")
+    def __init__(self, top_n: Count = 10) -> None:
         self.top_n = top_n
         self._world: World | None = None
 

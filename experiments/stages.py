@@ -122,12 +122,14 @@ def _seconds(folder: Path) -> float:
     return float(json.loads((folder / "seconds.json").read_text())["seconds"])
 
 
-def check_cache_dir(cache_dir: str) -> Path:
-    """The cache folder, made if need be.
+def check_cache_dir(cache_dir: Any, name: str = "cache_dir") -> Path:
+    """The cache folder, or another that is written into, made if need be.
 
     Raises:
-        InvalidInput: it cannot be written to.
+        InvalidInput: it is no text, or cannot be written to; calls it ``name``.
     """
+    if not isinstance(cache_dir, str) or not cache_dir.strip():
+        raise InvalidInput(name, cache_dir, "must be a folder that can be written to")
     path = Path(cache_dir).expanduser()
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -135,7 +137,6 @@ def check_cache_dir(cache_dir: str) -> Path:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise InvalidInput(
-            "cache_dir", cache_dir, f"must be a folder that can be written to ({error.strerror})"
-        ) from None
+        expected = f"must be a folder that can be written to ({error.strerror})"
+        raise InvalidInput(name, cache_dir, expected) from None
     return path

@@ -13,7 +13,6 @@ from tqdm import tqdm
 
 from experiments import pipeline
 from experiments.command import clear_errors
-from experiments.compare import check_study
 from experiments.inference.calibration import (
     COVERAGE,
     NOMINAL,
@@ -25,7 +24,7 @@ from experiments.inference.calibration import (
 from experiments.metrics import METRICS, ArmRun, Setting, user_sums
 from experiments.over_time import burn_in_sums, sums_until
 from experiments.results_schema import MetricName
-from experiments.study import Study
+from experiments.study import Study, check_study
 from sim.errors import InvalidInput
 from sim.log import InteractionLog
 from sim.random import RandomStream

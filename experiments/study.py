@@ -1,23 +1,28 @@
 """What a comparison is made of, checked and ready to build worlds, platforms and agents from."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import instantiate
-from omegaconf import OmegaConf
+from hydra.utils import get_object, instantiate
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from agents.base import Agent
-from experiments.protocol import ExperimentConfig
+from experiments.protocol import CONTROL, ExperimentConfig, check_experiment
+from experiments.stages import check_cache_dir
 from experiments.wall import Walled, wall
 from sim.config import WorldConfig
-from sim.errors import InvalidInput
+from sim.errors import InvalidInput, WallBreach
 from sim.random import RandomStream
+from sim.records import Count, Name, Whole, check_arguments, checked, from_mapping, record
 from sim.world import World
 
 
+@record
 @dataclass(frozen=True)
 class Runtime:
     """How the work is done; changes no result.
@@ -27,8 +32,8 @@ class Runtime:
         world_threads: threads that simulate users within an arm.
     """
 
-    workers: int
-    world_threads: int
+    workers: Count
+    world_threads: Count = 1
 
 
 @dataclass(frozen=True)
@@ -70,18 +75,9 @@ def build_agent(config: dict[str, Any], name: str) -> Walled:
         InvalidInput: the config names no class, or arguments that the class doesn't take; or the
             agent's module, or its constructor, reaches for what is hidden.
     """
-    whole = OmegaConf.create({**config, "_partial_": True})
-    try:
-        with wall(name, "construction"):
-            agent = instantiate(whole)()
-    except InvalidInput:
-        raise
-    except Exception as error:  # whatever a plugin's module or constructor may raise
-        cause = error.__cause__ or error
-        if isinstance(cause, InvalidInput):  # of a planner or ranker within
-            raise InvalidInput(f"agent {name}: {cause.field}", cause.value, cause.expected) from None
-        reason = " ".join(f"{type(cause).__name__}: {cause}".split())
-        raise InvalidInput(f"agent {name}", config.get("_target_"), f"could not be made: {reason}") from None
+    with _named(config, name), wall(name, "construction"):
+        _check_arguments(config)
+        agent = instantiate(OmegaConf.create({**config, "_partial_": True}))()
     if not isinstance(agent, Agent):
         raise InvalidInput(f"agent {name}", config.get("_target_"), "must be a subclass of agents.base.Agent")
     return Walled(agent, name)
@@ -94,14 +90,97 @@ def portable(agent: Any) -> Any:
     return agent
 
 
+@contextmanager
+def _named(config: dict[str, Any], name: str) -> Iterator[None]:
+    """Whatever a plugin's module or constructor may raise, as one line that names the agent."""
+    try:
+        yield
+    except Exception as error:
+        cause = error if isinstance(error, InvalidInput) else error.__cause__ or error
+        if isinstance(cause, WallBreach) or (isinstance(cause, InvalidInput) and cause.field.startswith("agent ")):
+            raise cause from None
+        if isinstance(cause, InvalidInput):
+            raise InvalidInput(f"agent {name}: {cause.field}", cause.value, cause.expected) from None
+        reason = " ".join(f"{type(cause).__name__}: {cause}".split())
+        raise InvalidInput(f"agent {name}", config.get("_target_"), f"could not be made: {reason}") from None
+
+
+def _check_arguments(config: dict[str, Any], prefix: str = "") -> None:
+    """Check what a class's constructor, and those of what it is made of, are to be called with."""
+    given = {key: value for key, value in config.items() if not key.startswith("_") and value != "???"}
+    parts = {key: value for key, value in given.items() if isinstance(value, dict) and "_target_" in value}
+    own = {key: value for key, value in given.items() if key not in parts}
+    check_arguments(get_object(config["_target_"]), own, prefix)
+    for key, value in parts.items():
+        _check_arguments(value, f"{prefix}.{key}" if prefix else key)
+
+
 def check_agents(study: Study) -> None:
     """Make every agent once and drop it: one that cannot be made should be known before the burn-in.
 
-    Agents with entries that a later stage fills in (``???``) are left out.
+    Agents with entries that a later stage fills in (``???``) are not made; what else they are given is checked.
 
     Raises:
         InvalidInput: see ``build_agent``.
     """
     for name, config in {"production": study.production, **study.agents}.items():
-        if not OmegaConf.missing_keys(OmegaConf.create(config)):
+        if OmegaConf.missing_keys(OmegaConf.create(config)):
+            with _named(config, name), wall(name, "construction"):
+                _check_arguments(config)
+        else:
             build_agent(config, name)
+
+
+def check_study(config: DictConfig) -> Study:
+    """Build a study from the composed config.
+
+    Raises:
+        InvalidInput: names the entry, the value and what would be right.
+    """
+    plain = resolved(config)
+    world = from_mapping(WorldConfig, plain.get("world"), "world")
+    agents = check_agent_configs(plain.get("agents"))
+    experiment = check_experiment(plain.get("experiment"), list(agents), world)
+    return Study(
+        seed=checked(Whole, plain.get("seed"), "seed"),
+        world=world,
+        experiment=experiment,
+        production=check_agent_config(plain.get("production"), "production"),
+        agents={name: agent for name, agent in agents.items() if name in experiment.arms and name != CONTROL},
+        cache_dir=check_cache_dir(plain.get("cache_dir")),
+        runtime=from_mapping(Runtime, plain.get("runtime"), "runtime"),
+    )
+
+
+def resolved(config: DictConfig, name: str = "config") -> dict[str, Any]:
+    """A config as plain mappings and lists, its interpolations filled in.
+
+    Raises:
+        InvalidInput: one cannot be; calls the config ``name``.
+    """
+    try:
+        plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    except OmegaConfBaseException as error:
+        raise InvalidInput(name, str(error).splitlines()[0], "must resolve") from None
+    return plain
+
+
+def check_agent_configs(agents: Any) -> dict[str, dict[str, Any]]:
+    """The agents of a config by name; a name may become part of a file's.
+
+    Raises:
+        InvalidInput: names the agent that is none.
+    """
+    checked(dict[Name, dict[str, Any]], agents, "agents")
+    return {name: check_agent_config(agent, f"agents.{name}") for name, agent in agents.items()}
+
+
+def check_agent_config(agent: Any, name: str) -> dict[str, Any]:
+    """An agent's Hydra config, which names a class.
+
+    Raises:
+        InvalidInput: it does not.
+    """
+    checked(dict[str, Any], agent, name)
+    checked(str, agent.get("_target_"), f"{name}._target_")
+    return dict(agent)

@@ -14,11 +14,11 @@ from agents.llm.parquet import write_parquet
 from agents.llm.triples import open_table
 from experiments import pipeline
 from experiments.command import clear_errors, run_command
-from experiments.compare import check_study
 from experiments.llm_arms import check_llm
 from experiments.llm_stages import TableMade, check_ready, make_table
 from experiments.results import plain
 from experiments.stages import Stage
+from experiments.study import check_study
 from experiments.table_parts import refresh_table, share_table
 from sim.errors import InvalidInput
 from sim.files import write_json
@@ -75,7 +75,7 @@ def table(config: DictConfig, folder: Path) -> None:
     """
     options = check_options(config, folder)
     study = check_study(config)
-    settings = check_llm(OmegaConf.to_container(config.llm, resolve=True))  # type: ignore[arg-type]
+    settings = check_llm(OmegaConf.to_container(config.llm, resolve=True))
     check_ready(settings, study.cache_dir)  # a missing model should be known before the burn-in
     before = pipeline.burn_in(study)
     clustered = pipeline.cluster(study, before)

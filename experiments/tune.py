@@ -3,29 +3,33 @@
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import hydra
 import numpy as np
+from annotated_types import MinLen
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, open_dict
 
 from agents.novelty import novel_rows
 from experiments import arm_stages, llm_arms, pipeline
 from experiments.command import clear_errors, run_command
-from experiments.compare import check_study
-from experiments.study import Study
+from experiments.study import Study, check_study, resolved
 from experiments.watching import ArmDay
 from experiments.workers import pool_of, start_processes_as_python_does
 from sim.arrays import BoolArray
-from sim.errors import InvalidInput
 from sim.files import write_json
 from sim.log import AGENT, InteractionLog
+from sim.records import Different, Expected, Whole, checked
 
 ARM = "tuned"
 """The arm that the agent under test serves."""
 
-OBJECTIVES = ("novel_positives", "positives")
+Objective = Literal["novel_positives", "positives"]
+
+Seeds = Annotated[
+    tuple[Whole, ...], MinLen(1), Different, Expected("must be a list of different whole numbers such as [1000,1001]")
+]
 
 
 def objective_of(log: InteractionLog, consumed_before: BoolArray, objective: str) -> float:
@@ -51,20 +55,15 @@ def check_tuning(config: DictConfig) -> list[Study]:
     Raises:
         InvalidInput: names the entry, the value and what would be right.
     """
-    if config.objective not in OBJECTIVES:
-        raise InvalidInput("objective", config.objective, f"must be one of {', '.join(OBJECTIVES)}")
-    seeds = OmegaConf.to_container(config.seeds)
-    if not isinstance(seeds, list) or not seeds or len(set(map(str, seeds))) < len(seeds):
-        raise InvalidInput("seeds", seeds, "must be a list of different whole numbers such as [1000,1001]")
+    plain = resolved(config)
+    checked(Objective, plain.get("objective"), "objective")
+    seeds = checked(Seeds, plain.get("seeds"), "seeds")
     with open_dict(config):
         config.agents = {ARM: config.agent}
         config.experiment.arms = ["control", ARM]
         config.experiment.control, config.experiment.reference = "control", ARM
         config.seed = seeds[0]
     study = check_study(config)
-    for seed in seeds:
-        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-            raise InvalidInput("seeds", seed, "must be whole numbers, at least 0")
     return [replace(study, seed=seed) for seed in seeds]
 
 

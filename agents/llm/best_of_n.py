@@ -7,12 +7,13 @@ from agents.llm.planner import LLMTablePlanner
 from agents.novel_choice import choose_novel_by_slot
 from agents.planner import Planner
 from sim.arrays import IntArray
-from sim.errors import InvalidInput
 from sim.log import InteractionLog
 from sim.platform import Platform, Requests
 from sim.random import RandomStream
+from sim.records import Count, Positive, checks_arguments
 
 
+@checks_arguments
 class BestOfNPlanner(Planner):
     """Takes the best of n proposals (after Wang et al. 2025, "User feedback alignment for LLM-powered
     exploration in large-scale recommendation systems", arXiv 2504.05522).
@@ -33,9 +34,7 @@ class BestOfNPlanner(Planner):
             from ``fit`` and ``load``: it is for other clusters.
     """
 
-    def __init__(self, table: str, n: int = 5, half_life_days: float = 7.0, l2: float = 100.0) -> None:
-        if n < 1:
-            raise InvalidInput("n", n, "must be at least 1")
+    def __init__(self, table: str, n: Count = 5, half_life_days: Positive = 7.0, l2: Positive = 100.0) -> None:
         self.n = n
         self._proposer = LLMTablePlanner(table)
         self._scorer = FeedbackScorer(half_life_days, l2)

@@ -19,6 +19,7 @@ from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.errors import InvalidInput
 from sim.log import InteractionLog
 from sim.platform import Platform, Requests
+from sim.records import Positive, checks_arguments
 
 HISTORY = 32
 """Consumed items that a user's profile is made of (chosen; as many as the sequence models look at)."""
@@ -152,6 +153,7 @@ def split_parameters(parameters: FloatArray, num_clusters: int) -> tuple[FloatAr
     return a, b, w.reshape(math.isqrt(len(w)), -1)
 
 
+@checks_arguments
 class FeedbackScorer:
     """How likely a cluster is to please a user who does not know it, learned from feedback alone.
 
@@ -177,11 +179,7 @@ class FeedbackScorer:
         InvalidInput: an argument makes no sense, or the encoder's weights are missing.
     """
 
-    def __init__(self, half_life_days: float, l2: float) -> None:
-        if not half_life_days > 0:
-            raise InvalidInput("half_life_days", half_life_days, "must be positive")
-        if not (l2 > 0 and np.isfinite(l2)):
-            raise InvalidInput("l2", l2, "must be a positive number")
+    def __init__(self, half_life_days: Positive, l2: Positive) -> None:
         encoder_folder()  # missing weights should be known before a burn-in, not after it
         self.half_life_days = half_life_days
         self.l2 = l2

@@ -3,22 +3,23 @@
 import statistics
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
-from omegaconf import DictConfig, OmegaConf
+from annotated_types import MinLen
+from omegaconf import DictConfig
 from tqdm import tqdm
 
 from agents.base import Agent
 from experiments import arm_stages, llm_arms, pipeline
 from experiments.arms import Arm
 from experiments.benchmarks.rows import Row, benchmark_row
-from experiments.compare import check_study
+from experiments.study import check_study, resolved
 from sim.arrays import IntArray
-from sim.errors import InvalidInput
 from sim.log import InteractionLog
 from sim.random import RandomStream
+from sim.records import Count, checked, limits
 
 ROUNDS = 5
 """Rounds in which agents take turns, so that a change of the machine's speed hits all alike."""
@@ -68,12 +69,9 @@ def agent_rows(config: DictConfig) -> list[Row]:
 
 
 def _checked(config: DictConfig) -> tuple[list[int], int]:
-    batches, calls = OmegaConf.to_container(config.batches), config.calls
-    if not isinstance(batches, list) or not batches or not all(isinstance(b, int) and b >= 1 for b in batches):
-        raise InvalidInput("batches", batches, "must be a list of whole numbers, at least 1")
-    if isinstance(calls, bool) or not isinstance(calls, int) or calls < ROUNDS:
-        raise InvalidInput("calls", calls, f"must be a whole number, at least {ROUNDS}")
-    return batches, calls
+    plain = resolved(config)
+    batches = checked(Annotated[list[Count], MinLen(1)], plain.get("batches"), "batches")
+    return batches, checked(Annotated[int, limits(ROUNDS)], plain.get("calls"), "calls")
 
 
 def _training(name: str, arm: Arm, log: InteractionLog) -> list[Row]:

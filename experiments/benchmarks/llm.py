@@ -4,11 +4,11 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from tqdm import tqdm
 
 from agents.llm.fused import FusedModel
@@ -22,10 +22,11 @@ from experiments.benchmarks.rows import Row, benchmark_row
 from experiments.llm_arms import check_llm
 from experiments.llm_stages import find_weights
 from experiments.stages import check_cache_dir
+from experiments.study import resolved
 from sim.authored import read_interests
 from sim.clusters import InterestClusters
-from sim.errors import InvalidInput
 from sim.random import RandomStream
+from sim.records import Count, checked, limits
 
 ROUNDS = 5
 """Rounds in which the ways take turns, so that a change of the machine's speed hits all alike."""
@@ -44,13 +45,11 @@ def llm_rows(config: DictConfig) -> list[Row]:
     Raises:
         InvalidInput: names the entry, the value and what would be right.
     """
-    plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-    settings = check_llm(plain["llm"])
-    steps = plain["training_steps"]
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-        raise InvalidInput("training_steps", steps, "must be a whole number, at least 1")
-    clusters = authored_clusters(plain["interests"])
-    weights = find_weights(settings, check_cache_dir(plain["cache_dir"]))
+    plain = resolved(config)
+    settings = check_llm(plain.get("llm"))
+    steps = checked(Count, plain.get("training_steps"), "training_steps")
+    clusters = authored_clusters(plain.get("interests"))
+    weights = find_weights(settings, check_cache_dir(plain.get("cache_dir")))
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -69,15 +68,14 @@ def llm_rows(config: DictConfig) -> list[Row]:
     return rows + training_rows(weights, clusters, settings, RandomStream(0, "benchmark"), steps)
 
 
-def authored_clusters(num: int) -> InterestClusters:
+def authored_clusters(num: Any) -> InterestClusters:
     """One cluster for each of the first ``num`` authored interests, called by its keywords.
 
     Raises:
         InvalidInput: fewer than 3, or more than there are.
     """
     keywords = [interest.keywords for theme in read_interests("") for interest in theme.interests]
-    if isinstance(num, bool) or not isinstance(num, int) or not 3 <= num <= len(keywords):
-        raise InvalidInput("interests", num, f"must be a whole number from 3 to {len(keywords)}")
+    num = checked(Annotated[int, limits(3, len(keywords))], num, "interests")
     path = np.repeat(np.arange(num)[:, None], 4, axis=1)
     return InterestClusters(path, np.eye(num, dtype=np.float32), tuple(keywords[:num]))
 

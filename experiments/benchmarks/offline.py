@@ -14,9 +14,9 @@ from experiments.benchmarks.rows import Row, benchmark_row
 from experiments.off_policy.actions import LoggedActions, Outcomes
 from experiments.off_policy.evaluation import Limits, evaluate, slates_of, support
 from sim.arrays import FloatArray
-from sim.errors import InvalidInput
 from sim.log import InteractionLog
 from sim.random import RandomStream
+from sim.records import Count, checked
 
 LIMITS = Limits(clip=10.0, switch=10.0)
 _ITEMS, _CLUSTERS = 50_000, 761
@@ -29,9 +29,7 @@ def offline_rows(config: DictConfig) -> list[Row]:
         InvalidInput: names the entry, the value and what would be right.
     """
     for name in ("impressions", "slots", "users"):
-        value = config[name]
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise InvalidInput(name, value, "must be a whole number, at least 1")
+        checked(Count, config.get(name), name)
     spent: dict[str, float] = {}
     with TemporaryDirectory() as folder, tqdm(total=4, unit="part", dynamic_ncols=True) as bar:
         path = Path(folder) / "log.parquet"

@@ -3,16 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from annotated_types import MinLen
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from experiments.compare import check_study
 from experiments.described import described
 from experiments.llm_arms import settings_by_arm
 from experiments.stages import stage_digest
-from experiments.study import Study
+from experiments.study import Study, check_study, resolved
 from sim.errors import InvalidInput
+from sim.records import Count, Different, Expected, Name, Whole, checked, from_mapping, record
 
 MAIN, TWIN, ALPHA_0, NOTHING_TO_FIND, A_A, CURATION = (
     "main",
@@ -26,6 +27,30 @@ MAIN, TWIN, ALPHA_0, NOTHING_TO_FIND, A_A, CURATION = (
 
 _OF_VARIANTS = ("worlds", "tables_only")
 _CODE = ("sim", "agents", "experiments")
+
+
+Entries = Annotated[dict[str, Any], Expected("must be entries such as world.num_users: 500")]
+
+Seeds = Annotated[
+    tuple[Whole, ...],
+    MinLen(2),
+    Different,
+    Expected("must be a list of two or more different whole numbers, such as [0,1]"),
+]
+
+
+@record
+@dataclass(frozen=True)
+class Variants:
+    """The entry of a command that runs variants of a comparison.
+
+    Attributes:
+        seeds: of the worlds.
+        variants: what is different in each, by its name; and ``_OF_VARIANTS``.
+    """
+
+    seeds: Seeds
+    variants: dict[Name, Entries]
 
 
 @dataclass(frozen=True)
@@ -77,17 +102,13 @@ def plan(config: DictConfig, folder: Path, command: str = "paper", needed: str =
     Raises:
         InvalidInput: names the entry, the value and what would be right.
     """
-    seeds, variants = _checked(config, command, needed)
+    own = _checked(config, command, needed)
     comparisons = []
-    for variant, entries in variants.items():
+    for variant, entries in own.variants.items():
         name = f"{command}.variants.{variant}"
-        worlds = entries.get("worlds", len(seeds))
-        if isinstance(worlds, bool) or not isinstance(worlds, int) or worlds < 1:
-            raise InvalidInput(f"{name}.worlds", worlds, "must be a whole number, at least 1")
-        tables_only = entries.get("tables_only", False)
-        if not isinstance(tables_only, bool):
-            raise InvalidInput(f"{name}.tables_only", tables_only, "must be true or false")
-        for seed in seeds[:worlds]:
+        worlds = checked(Count, entries.get("worlds", len(own.seeds)), f"{name}.worlds")
+        tables_only = checked(bool, entries.get("tables_only", False), f"{name}.tables_only")
+        for seed in own.seeds[:worlds]:
             varied = _varied(config, seed, name, entries, command)
             settings_by_arm(check_study(varied), varied)
             plain: dict[str, Any] = OmegaConf.to_container(varied, resolve=True)  # type: ignore[assignment]
@@ -95,25 +116,12 @@ def plan(config: DictConfig, folder: Path, command: str = "paper", needed: str =
     return comparisons
 
 
-def _checked(config: DictConfig, command: str, needed: str) -> tuple[list[int], dict[str, dict[str, Any]]]:
+def _checked(config: DictConfig, command: str, needed: str) -> Variants:
     """``seeds`` and ``variants`` of a command."""
-    try:
-        own: Any = OmegaConf.to_container(config[command], resolve=True)
-    except Exception as error:  # OmegaConf's own errors are of many kinds
-        raise InvalidInput(command, str(error).splitlines()[0], "must resolve") from None
-    if not isinstance(own, dict) or set(own) != {"seeds", "variants"}:
-        raise InvalidInput(command, own, "must have the entries seeds and variants")
-    seeds, variants = own["seeds"], own["variants"]
-    right = isinstance(seeds, list) and all(isinstance(s, int) and not isinstance(s, bool) and s >= 0 for s in seeds)
-    if not right or len(seeds) < 2 or len(set(seeds)) < len(seeds):
-        expected = "must be a list of two or more different whole numbers, such as [0,1]"
-        raise InvalidInput(f"{command}.seeds", seeds, expected)
-    if not isinstance(variants, dict) or needed not in variants:
-        raise InvalidInput(f"{command}.variants", variants, f"must have {needed}")
-    for variant, entries in variants.items():
-        if not isinstance(entries, dict):
-            raise InvalidInput(f"{command}.variants.{variant}", entries, "must be entries such as world.num_users: 500")
-    return seeds, {str(name): entries for name, entries in variants.items()}
+    own = from_mapping(Variants, resolved(config[command], command), command)
+    if needed not in own.variants:
+        raise InvalidInput(f"{command}.variants", own.variants, f"must have {needed}")
+    return own
 
 
 def _varied(config: DictConfig, seed: int, name: str, entries: Mapping[str, Any], command: str) -> DictConfig:

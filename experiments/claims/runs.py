@@ -14,11 +14,11 @@ from tqdm import tqdm
 from experiments import llm_arms, pipeline
 from experiments.claims.cost import Pieces, core_seconds, pieces_of
 from experiments.claims.plan import Comparison
-from experiments.compare import check_study, compare
+from experiments.compare import compare
 from experiments.described import described
 from experiments.llm_arms import find_all_weights, settings_by_arm
 from experiments.results import plain
-from experiments.study import check_agents
+from experiments.study import check_agents, check_study
 from experiments.workers import pool_of
 from sim.errors import InvalidInput
 from sim.files import write_json, write_text

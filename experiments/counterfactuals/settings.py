@@ -1,16 +1,21 @@
 """The settings of ``conf/arena.yaml``, checked before anything runs."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from annotated_types import MinLen
 
 from experiments.study import Study
 from sim.errors import InvalidInput
+from sim.records import Count, Expected, Name, from_mapping, limits, record
 
-_LEAST = {"log_days": 1, "redraws": 1, "draws": 1, "logging_draws": 1, "lucks": 1, "max_logs": 1}
-_POSITIVE = ("clip", "switch")
+Entries = Annotated[
+    dict[str, Any], Expected("must be entries of production's config that are different, or an agent's config")
+]
+Logging = Annotated[dict[Name, Entries], MinLen(1), Expected("must name a logging policy, such as {production: {}}")]
 
 
+@record
 @dataclass(frozen=True)
 class ArenaConfig:
     """What is logged, by whom, and how it is judged.
@@ -29,35 +34,26 @@ class ArenaConfig:
         learning: whether agents also serve the A/B while they learn.
     """
 
-    logging: dict[str, dict[str, Any]]
-    log_days: int
-    redraws: int
-    draws: int
-    logging_draws: int
-    lucks: int
-    sizes: tuple[int, ...]
-    max_logs: int
-    clip: float
-    switch: float
+    logging: Logging
+    log_days: Count
+    redraws: Count
+    draws: Count
+    logging_draws: Count
+    lucks: Count
+    sizes: Annotated[tuple[Count, ...], MinLen(1), Expected("must be a list of whole numbers, such as [1000,10000]")]
+    max_logs: Count
+    clip: Annotated[float, limits(above=0)]
+    switch: Annotated[float, limits(above=0)]
     learning: bool
 
 
-def check_arena(mapping: Mapping[str, Any], study: Study) -> ArenaConfig:
+def check_arena(mapping: Any, study: Study) -> ArenaConfig:
     """Build the settings from the plain, composed config.
 
     Raises:
         InvalidInput: names the entry, the value and what would be right.
     """
-    for name, least in _LEAST.items():
-        value = mapping[name]
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise InvalidInput(f"arena.{name}", value, f"must be a whole number, at least {least}")
-    for name in _POSITIVE:
-        value = mapping[name]
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
-            raise InvalidInput(f"arena.{name}", value, "must be a positive number")
-    if not isinstance(mapping["learning"], bool):
-        raise InvalidInput("arena.learning", mapping["learning"], "must be true or false")
+    arena = from_mapping(ArenaConfig, mapping, "arena")
     experiment = study.experiment
     if experiment.exploration_slots != experiment.slots:
         raise InvalidInput(
@@ -69,33 +65,7 @@ def check_arena(mapping: Mapping[str, Any], study: Study) -> ArenaConfig:
         raise InvalidInput("experiment.diversion", experiment.diversion, "must be twins: the truth is of everybody")
     if len(experiment.arms) < 2:
         raise InvalidInput("experiment.arms", list(experiment.arms), "must name at least two agents to rank")
-    return ArenaConfig(
-        logging=_logging(mapping["logging"]),
-        sizes=_sizes(mapping["sizes"], experiment.slots),
-        clip=float(mapping["clip"]),
-        switch=float(mapping["switch"]),
-        learning=mapping["learning"],
-        **{name: mapping[name] for name in _LEAST},
-    )
-
-
-def _logging(given: Any) -> dict[str, dict[str, Any]]:
-    if not isinstance(given, dict) or not given:
-        raise InvalidInput("arena.logging", given, "must name a logging policy, such as {production: {}}")
-    for name, entries in given.items():
-        if not isinstance(entries, dict):
-            expected = "must be entries of production's config that are different, or an agent's config"
-            raise InvalidInput(f"arena.logging.{name}", entries, expected)
-    return dict(given)
-
-
-def _sizes(given: Any, slots: int) -> tuple[int, ...]:
-    expected = f"must be a list of whole numbers, at least {2 * slots} and ascending, such as [1000,10000]"
-    if not isinstance(given, list) or not given:
-        raise InvalidInput("arena.sizes", given, expected)
-    for value in given:
-        if isinstance(value, bool) or not isinstance(value, int) or value < 2 * slots:
-            raise InvalidInput("arena.sizes", given, expected)
-    if sorted(set(given)) != given:
-        raise InvalidInput("arena.sizes", given, expected)
-    return tuple(given)
+    if sorted(set(arena.sizes)) != list(arena.sizes) or arena.sizes[0] < 2 * experiment.slots:
+        expected = f"must be a list of whole numbers, at least {2 * experiment.slots} and ascending"
+        raise InvalidInput("arena.sizes", list(arena.sizes), f"{expected}, such as [1000,10000]")
+    return arena

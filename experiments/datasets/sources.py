@@ -2,12 +2,19 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Literal
 
 from experiments.datasets import bandit_feedback, kuairand, kuairec, mind, movielens, open_bandit
 from experiments.datasets.dataset import LoggedDataset
 from sim.errors import InvalidInput
 
 OWN = "interestlab"
+
+Source = Literal["interestlab", "kuairand", "kuairec", "mind", "movielens", "open_bandit", "obp"]
+"""``OWN``, or a name of ``READERS``."""
+
+Export = Literal["parquet", "minari", "kuairand", "kuairec", "mind", "movielens", "obp"]
+"""Two of ours, or a name of ``WRITERS``."""
 
 READERS: Mapping[str, Callable[[Path, str | None], LoggedDataset]] = {
     "kuairand": kuairand.read,
@@ -35,8 +42,6 @@ WRITERS: Mapping[str, Callable[[LoggedDataset, Path], dict[str, int]]] = {
     "obp": bandit_feedback.write,
 }
 """``write(data, folder)``, which says what the format could not carry."""
-
-EXPORTS = ("parquet", "minari", *WRITERS)
 
 
 def read(source: str, folder: Path, part: str | None = None) -> LoggedDataset:

@@ -2,17 +2,19 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from annotated_types import MinLen
 from scipy.special import expit, logit
 
 from experiments.fitting.direct import constant_of
 from sim.arrays import FloatArray
 from sim.config import WorldConfig
 from sim.errors import InvalidInput
+from sim.records import Different, Expected, Positive, checked, limits, real_numbers
 
 SCALES = ("add", "factor", "logit")
 
@@ -66,6 +68,14 @@ class Constant:
         return max(-most, self.steps(self.low)), min(most, high)
 
 
+_ONLY = Annotated[
+    tuple[str, ...],
+    MinLen(1),
+    Different,
+    Expected("must be a list of different names such as [response.intercept], or null"),
+]
+
+
 def check_constants(mapping: Any, only: Any, world: WorldConfig) -> tuple[Constant, ...]:
     """Build the constants from ``fit.constants``, ``{"response": {"intercept": {"add": 0.5}}}``, starting at ``world``.
 
@@ -91,9 +101,7 @@ def check_constants(mapping: Any, only: Any, world: WorldConfig) -> tuple[Consta
     if only is None:
         return tuple(constants)
     known = {each.name: each for each in constants}
-    if not isinstance(only, Sequence) or isinstance(only, str) or not only or len(set(only)) < len(only):
-        raise InvalidInput("fit.only", only, "must be a list of different names such as [response.intercept], or null")
-    for name in only:
+    for name in checked(_ONLY, only, "fit.only"):
         if name not in known:
             raise InvalidInput("fit.only", name, f"must be one of fit.constants: {', '.join(known)}")
     return tuple(known[name] for name in only)
@@ -102,20 +110,18 @@ def check_constants(mapping: Any, only: Any, world: WorldConfig) -> tuple[Consta
 def _constant(group: str, name: str, entry: Any, world: WorldConfig) -> Constant:
     where = f"fit.constants.{group}.{name}"
     record = getattr(world, group, None)
-    known = {f.name: f for f in dataclasses.fields(record)} if dataclasses.is_dataclass(record) else {}
-    if name not in known or known[name].type is not float:
+    known = real_numbers(type(record)) if dataclasses.is_dataclass(record) else {}
+    if name not in known:
         raise InvalidInput(where, entry, "is no number of the world; one is response.intercept")
     if not isinstance(entry, Mapping) or len(entry) != 1 or next(iter(entry)) not in SCALES:
         raise InvalidInput(where, entry, f"must be one of {', '.join(SCALES)} with its step, such as {{add: 0.5}}")
     scale, step = next(iter(entry.items()))
-    least = 1 if scale == "factor" else 0
-    if isinstance(step, bool) or not isinstance(step, (int, float)) or not least < step < math.inf:
-        raise InvalidInput(where, step, f"must be a number above {least}")
-    start, limits = constant_of(world, f"{group}.{name}"), known[name].metadata
+    step = checked(Annotated[float, limits(above=1, below=math.inf)] if scale == "factor" else Positive, step, where)
+    start, (low, high) = constant_of(world, f"{group}.{name}"), known[name]
     if (scale == "factor" and start <= 0) or (scale == "logit" and not 0 < start < 1):
         expected = "above 0" if scale == "factor" else "between 0 and 1"
         raise InvalidInput(f"world.{group}.{name}", start, f"must be {expected} to be searched by {scale}")
-    return Constant(f"{group}.{name}", scale, float(step), start, limits["low"], limits["high"])
+    return Constant(f"{group}.{name}", scale, step, start, low, high)
 
 
 def values_at(constants: tuple[Constant, ...], x: FloatArray) -> dict[str, float]:

@@ -311,7 +311,7 @@ def test_features_are_the_principal_components_of_mean_embeddings():
     [
         (lambda: HierarchicalBanditPlanner(alpha=-0.1), "alpha"),
         (lambda: HierarchicalBanditPlanner(width=0), "width"),
-        (lambda: HierarchicalBanditPlanner(parameters="mine"), "user or shared"),
+        (lambda: HierarchicalBanditPlanner(parameters="mine"), "must be one of user, shared"),
         (lambda: ProgressiveBanditPlanner(alpha=float("nan")), "alpha"),
         (lambda: ProgressiveBanditPlanner(visits=-1), "visits"),
         (lambda: ProgressiveBanditPlanner(reward=float("inf")), "reward"),

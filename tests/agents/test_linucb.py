@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
-from agents.linucb import RidgeRegressions, check_alpha, read_state, rounds
+from agents.linucb import RidgeRegressions, read_state, rounds
 from sim.errors import InvalidInput
 
 
@@ -135,5 +135,3 @@ def test_what_is_saved_must_fit(tmp_path):
     assert {name: array.shape for name, array in read_state(tmp_path / "bandit", shapes).items()} == shapes
     with pytest.raises(InvalidInput, match="configuration"):
         read_state(tmp_path / "bandit", shapes | {"users.moment": (3, 5)})
-    with pytest.raises(InvalidInput, match="alpha"):
-        check_alpha(-1)

@@ -35,11 +35,14 @@ def config_of(cache, *overrides):
     [
         ("arena.sizes=[100,50]", "arena.sizes=[100, 50]: must be a list of whole numbers, at least 10 and ascending"),
         ("arena.draws=0", "arena.draws=0: must be a whole number, at least 1"),
-        ("arena.clip=0", "arena.clip=0: must be a positive number"),
+        ("arena.clip=0", "arena.clip=0: must be a number above 0"),
         ("arena.learning=maybe", "arena.learning='maybe': must be true or false"),
         ("arena.logging=null", "arena.logging=None: must name a logging policy"),
         ("+arena.logging.bold=7", "arena.logging.bold=7: must be entries of production's config"),
-        ("+arena.logging.bold={exploration: 3}", "agent logging policy bold: exploration=3: must be a probability"),
+        (
+            "+arena.logging.bold={exploration: 3}",
+            "agent logging policy bold: exploration=3: must be a number from 0",
+        ),
         ("experiment.exploration_slots=2", "experiment.exploration_slots=2: must be experiment.slots=5"),
         ("experiment.diversion=split", "experiment.diversion='split': must be twins"),
         ("experiment.arms=[popular]", "experiment.arms=['popular']: must name at least two agents"),

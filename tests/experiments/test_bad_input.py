@@ -9,9 +9,8 @@ from omegaconf import OmegaConf
 
 from agents.llm.weights import BUNDLED_MODEL, prepare_weights
 from experiments.command import check_choices
-from experiments.compare import check_study
 from experiments.llm_arms import check_llm, settings_by_arm
-from experiments.study import build_agent
+from experiments.study import build_agent, check_study
 from sim.errors import InvalidInput
 from tests.command_line import interestlab
 from tests.conftest import cache_with_weights
@@ -26,11 +25,11 @@ def study(tmp_path: Path, *overrides: str):
 @pytest.mark.parametrize(
     ("override", "says"),
     [
-        ("world.num_users=0", "world.num_users=0: must be from 1"),
+        ("world.num_users=0", "world.num_users=0: must be a whole number from 1 to 100000000"),
         ("world.num_users=many", "world.num_users='many': must be a whole number"),
         ("world.num_interests=790", "world.num_interests=790: must be at most 761"),
-        ("world.semantic_alignment=2", "world.semantic_alignment=2.0: must be from 0 to 1"),
-        ("world.response.noise_sd=-1", "world.response.noise_sd=-1.0: must be from 0"),
+        ("world.semantic_alignment=2", "world.semantic_alignment=2: must be a number from 0 to 1"),
+        ("world.response.noise_sd=-1", "world.response.noise_sd=-1: must be a number from 0 to 20"),
         ("+world.colour=blue", "world.colour='blue': unknown entry"),
         ("experiment.days=-1", "experiment.days=-1: must be a whole number, at least 1"),
         ("experiment.burn_in_days=0", "experiment.burn_in_days=0: must be a whole number, at least 1"),
@@ -53,7 +52,7 @@ def test_impossible_values_are_named(tmp_path, override, says):
 def test_llm_settings_are_named(tmp_path):
     with initialize_config_module("conf", version_base="1.3"):
         config = compose("compare", ["llm.steps=-1"])
-    with pytest.raises(InvalidInput, match=r"llm.steps=-1: must be at least 0"):
+    with pytest.raises(InvalidInput, match=r"llm.steps=-1: must be a whole number, at least 0"):
         check_llm(OmegaConf.to_container(config.llm))
 
 
@@ -130,7 +129,7 @@ def test_arms_have_language_models_of_their_own(tmp_path):
 @pytest.mark.parametrize(
     ("override", "says"),
     [
-        ("+agents.llm.llm.steps=-1", "agents.llm.llm.steps=-1: must be at least 0"),
+        ("+agents.llm.llm.steps=-1", "agents.llm.llm.steps=-1: must be a whole number, at least 0"),
         ("+agents.llm.llm.colour=red", "agents.llm.llm.colour='red': unknown entry"),
         ("+agents.counts.llm.steps=3", "agents.counts.llm={'steps': 3}: is for agents whose planner is"),
     ],

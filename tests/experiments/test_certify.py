@@ -66,7 +66,7 @@ def test_workers_and_the_cache_change_no_byte(done, tmp_path):
         ("seeds=0", "seeds=0: must be a whole number, at least 1"),
         ("days=7", "days=7: must be a whole number, at least 14"),
         ("runtime.workers=0", "runtime.workers=0: must be a whole number, at least 1"),
-        ("world.num_users=0", "world.num_users=0: must be at least 1"),
+        ("world.num_users=0", "world.num_users=0: must be a whole number from 1 to 100000000"),
         ("world=huge", "world='huge': unknown world; known are control, paper, small, tiny"),
     ],
 )
@@ -74,7 +74,7 @@ def test_a_mistake_gets_one_line(tmp_path, override, says):
     said = run(tmp_path / "cache", tmp_path / "out", override, check=False)
     assert said.returncode == 2
     assert len(said.stderr.strip().splitlines()) == 1
-    assert says in said.stderr or "num_users=0: must be from 1" in said.stderr
+    assert says in said.stderr
     assert not (tmp_path / "out" / "certificate.html").exists()
 
 

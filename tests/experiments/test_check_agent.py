@@ -81,7 +81,7 @@ def test_an_agent_that_cannot_be_made(tmp_path):
         ("agent=llm", "agent.planner.table='???': only an experiment fills this in: give agent.planner.table=..., or"),
         ("days=1", "days=1: must be a whole number, at least 2"),
         ("slots=0", "slots=0: must be a whole number, at least 1"),
-        ("world.num_users=0", "world.num_users=0: must be from 1"),
+        ("world.num_users=0", "world.num_users=0: must be a whole number from 1 to 100000000"),
     ],
 )
 def test_what_cannot_be_checked_gets_one_clear_line(argument, says, tmp_path):

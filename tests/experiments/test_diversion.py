@@ -8,9 +8,9 @@ from hydra import compose, initialize_config_module
 
 from agents.random import RandomAgent
 from experiments.arms import live, run_day
-from experiments.compare import check_study
 from experiments.diversion import Corpus, arms_that_matter, assigned_users, corpus_of, groups_of
 from experiments.protocol import DIVERSIONS, check_experiment
+from experiments.study import check_study
 from sim.errors import InvalidInput
 from sim.log import AGENT, InteractionLog
 from sim.random import RandomStream

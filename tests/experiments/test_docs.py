@@ -19,11 +19,11 @@ import experiments.paper  # noqa: F401  the resolver that its config takes
 from experiments.arena import check_config as check_arena
 from experiments.claims.plan import plan
 from experiments.command import GROUPS, LAUNCHERS
-from experiments.compare import check_study
 from experiments.dataset import check_order
 from experiments.interference import TRUTH
 from experiments.main import COMMANDS
 from experiments.offline import check_plan
+from experiments.study import check_study
 from tests.command_line import interestlab
 from tests.experiments.walk_through import BIN, DOCS
 

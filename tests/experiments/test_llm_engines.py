@@ -44,8 +44,11 @@ def settings_of(*overrides):
         (["llm.model=m", "llm.pmi_coefficient=1"], r"llm\.pmi_coefficient=1\.0: must be 0\.0"),
         (["llm.model=m", "llm.top_n=10"], r"llm\.top_n=10: must be 1"),
         (["llm.model=m", "llm.engine=vllm"], r"llm\.url=.*must be '' with llm\.engine=vllm"),
-        (["llm.model=m", "llm.timeout=0"], r"llm\.timeout=0\.0: must be from 0\.1"),
-        (["llm.model=m", "llm.requests_in_flight=0"], r"llm\.requests_in_flight=0: must be from 1 to 256"),
+        (["llm.model=m", "llm.timeout=0"], r"llm\.timeout=0: must be a number from 0\.1"),
+        (
+            ["llm.model=m", "llm.requests_in_flight=0"],
+            r"requests_in_flight=0: must be a whole number from 1 to 256",
+        ),
         (["llm=tiny", "llm.chat=true"], r"llm\.chat=True: must be False with llm\.engine=transformers"),
         (["llm=tiny", "llm.url=http://h/v1"], r"llm\.url='http://h/v1': must be '' with llm\.engine=transformers"),
     ],

@@ -30,15 +30,15 @@ def test_whole_numbers_pass_for_numbers():
 @pytest.mark.parametrize(
     ("path", "value", "expected"),
     [
-        ("num_users", 0, "must be at least 1|must be from 1"),
+        ("num_users", 0, "must be a whole number from 1 to 100000000"),
         ("num_users", 1.5, "must be a whole number"),
         ("num_users", True, "must be a whole number"),
         ("num_users", "many", "must be a whole number"),
-        ("semantic_alignment", 1.01, "must be from 0 to 1"),
+        ("semantic_alignment", 1.01, "must be a number from 0 to 1"),
         ("semantic_alignment", None, "must be a number"),
-        ("dynamics.satiation_half_life_days", 0.0, "must be from 0.01 to 1000"),
-        ("dynamics.reinforcement", float("nan"), "must be from 0 to 1"),
-        ("response.noise_sd", -0.1, "must be from 0 to 20"),
+        ("dynamics.satiation_half_life_days", 0.0, "must be a number from 0.01 to 1000"),
+        ("dynamics.reinforcement", float("nan"), "must be a number from 0 to 1"),
+        ("response.noise_sd", -0.1, "must be a number from 0 to 20"),
         ("items.lifetime_days_mean", "long", "must be a number"),
         ("response", 3, "must be a group of entries"),
         ("population.intrest_slots", 5, "unknown entry; known are interest_slots"),
@@ -56,3 +56,8 @@ def test_a_missing_entry_is_named():
     del mapping["clusters"]["level_1"]
     with pytest.raises(InvalidInput, match=r"world\.clusters\.level_1=None: is missing"):
         from_mapping(WorldConfig, mapping, "world")
+
+
+def test_more_broad_clusters_than_fine_ones_are_refused():
+    with pytest.raises(InvalidInput, match=r"world\.clusters\.level_1=1000: must be at most world\.clusters\.level_2="):
+        from_mapping(WorldConfig, mapping_with("clusters.level_1", 1000), "world")

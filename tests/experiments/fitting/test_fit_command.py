@@ -125,7 +125,7 @@ def test_two_workers_find_what_one_finds(fitted, tmp_path, shared_cache):
         ("fit.worlds=1", "fit.worlds=1: must be a whole number, at least 2"),
         ("fit.pull=0", "fit.pull=0: must be a number above 0"),
         ("runtime.workers=0", "runtime.workers=0: must be a whole number, at least 1"),
-        ("world.num_users=0", "world.num_users=0: must be from 1"),
+        ("world.num_users=0", "world.num_users=0: must be a whole number from 1 to 100000000"),
     ],
 )
 def test_impossible_settings_are_named(tmp_path, override, says):

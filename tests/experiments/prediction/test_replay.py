@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hydra import compose, initialize_config_module
 
-from experiments.compare import check_study
 from experiments.datasets.dataset import LoggedDataset
 from experiments.datasets.simulated import burn_in_dataset
 from experiments.pipeline import burn_in, cluster
 from experiments.prediction.replay import replay
+from experiments.study import check_study
 from sim.config import PlatformConfig
 from sim.log import InteractionLog
 from sim.platform import Requests

@@ -122,8 +122,8 @@ def test_one_worker_finds_the_same_as_two(whole, model, tmp_path):
         ("llm.steps=0", "llm.steps=0: must be at least 1"),
         ("llm.random_weights=true", "llm.random_weights=True: must be false"),
         ("+twin.colour=red", "twin.colour='red': unknown entry"),
-        ("twin.steps=-1", "twin.steps=-1: must be at least 0"),
-        ("world.num_users=0", "world.num_users=0: must be from 1"),
+        ("twin.steps=-1", "twin.steps=-1: must be a whole number, at least 0"),
+        ("world.num_users=0", "world.num_users=0: must be a whole number from 1 to 100000000"),
     ],
 )
 def test_impossible_values_are_named(tmp_path, override, says):
