@@ -1,26 +1,20 @@
 """The arms of a comparison as cached stages, and what they leave behind."""
 
-from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from functools import partial
-from multiprocessing import Manager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from safetensors.numpy import load_file, save_file
-from tqdm import tqdm
 
 from experiments.arms import Arm, DayRecord, live
-from experiments.diversion import arms_that_matter, assigned_users, corpus_of, groups_of, offered
+from experiments.diversion import arms_that_matter, assigned_users, corpus_of, offered
 from experiments.oracle import reveal
-from experiments.pipeline import RECOMMENDERS, consumed_before
+from experiments.pipeline import RECOMMENDERS
 from experiments.plugins import outside_digests
-from experiments.stages import Stage, run_stage
+from experiments.stages import Stage, run_stage, stage_digest, stage_folder
 from experiments.study import Study, build_agent, portable
-from experiments.watching import ArmDay, days_of
-from experiments.workers import Report, drained, pool_of
 from sim.clusters import InterestClusters
 from sim.files import copy_file
 from sim.log import InteractionLog
@@ -29,14 +23,7 @@ from sim.random import RandomStream
 from sim.world import World
 
 
-def arms_stage(
-    study: Study,
-    names: tuple[str, ...],
-    before: Stage,
-    clustered: Stage,
-    inputs: list[str],
-    report: Callable[[ArmDay], None],
-) -> Stage:
+def arms_stage(study: Study, names: tuple[str, ...], before: Stage, clustered: Stage, inputs: list[str]) -> Stage:
     """Let one arm, or several that share a world, live through the A/B; runs in a worker process.
 
     Args:
@@ -45,22 +32,35 @@ def arms_stage(
         before: the burn-in.
         clustered: the clusters stage.
         inputs: digests of further stages that the arms' agents read, such as the LLM's table.
-        report: called after each day of each arm.
     """
     experiment = study.experiment
 
     def make(folder: Path) -> None:
         torch.set_num_threads(1)
         arms, log = prepare_arms(study, names, before, clustered)
-        days = [lived(study, name, clustered, folder) for name in names]
-
-        def on_day() -> None:
-            for of_arm in days:
-                report(next(of_arm))
-
-        record = live(arms, experiment.burn_in_days, experiment.days, folder / "days", on_day, burn_in=log)
+        record = live(arms, experiment.burn_in_days, experiment.days, folder / "days", lambda: None, burn_in=log)
         _write_arms(arms[0].world, record, folder)
 
+    config, digests = _rests_on(study, names, before, clustered, inputs)
+    return run_stage(study.cache_dir, _stage_name(study, names), make, config=config, inputs=digests, code=RECOMMENDERS)
+
+
+def arms_folder(study: Study, names: tuple[str, ...], before: Stage, clustered: Stage, inputs: list[str]) -> Path:
+    """Where ``arms_stage`` keeps the arms, or will; ``days`` in it, or in its partial folder, grows by day."""
+    config, digests = _rests_on(study, names, before, clustered, inputs)
+    name = _stage_name(study, names)
+    return stage_folder(study.cache_dir, name, stage_digest(name, config, digests, RECOMMENDERS))
+
+
+def _stage_name(study: Study, names: tuple[str, ...]) -> str:
+    return f"arm-{names[0]}" if len(names) == 1 else f"arms-{study.experiment.diversion}"
+
+
+def _rests_on(
+    study: Study, names: tuple[str, ...], before: Stage, clustered: Stage, inputs: list[str]
+) -> tuple[dict[str, Any], list[str]]:
+    """Config and digests that the arms depend on."""
+    experiment = study.experiment
     config = {
         "arms": [
             {
@@ -72,9 +72,7 @@ def arms_stage(
         ],
         "experiment": {**asdict(experiment), "arms": arms_that_matter(experiment), "reference": "", "control": ""},
     }
-    digests = [before.digest, clustered.digest, *inputs]
-    stage = f"arm-{names[0]}" if len(names) == 1 else f"arms-{experiment.diversion}"
-    return run_stage(study.cache_dir, stage, make, config=config, inputs=digests, code=RECOMMENDERS)
+    return config, [before.digest, clustered.digest, *inputs]
 
 
 def prepare_arms(
@@ -143,56 +141,3 @@ def write_log(study: Study, name: str, stage: Stage, path: Path) -> None:
         read_arm(study, name, stage)[0].write(path)
     else:
         copy_file(stage.folder / "log.parquet", path)
-
-
-def lived(study: Study, name: str, clustered: Stage, folder: Path) -> Iterator[ArmDay]:
-    """The days of an arm whose stage is, or is being made, in ``folder``."""
-    experiment = study.experiment
-    users = assigned_users(study, name)
-    first, num = experiment.burn_in_days, experiment.days
-    return days_of(name, users, consumed_before(clustered), folder / "days", first, num)
-
-
-def run_arms(
-    study: Study, before: Stage, clustered: Stage, inputs: dict[str, list[str]], watch: Callable[[ArmDay], None]
-) -> dict[str, Stage]:
-    """Run every arm, ``runtime.workers`` at a time, with one progress bar over all arms' days.
-
-    ``watch`` hears of each day of the arms that were not found in the cache.
-    """
-    arms = study.experiment.arms
-    groups = groups_of(study.experiment)
-    read = {group: [digest for name in group for digest in inputs.get(name, [])] for group in groups}
-    call = partial(arms_stage, study, before=before, clustered=clustered)
-    with tqdm(total=len(arms) * study.experiment.days, desc="A/B", unit="arm-day", dynamic_ncols=True) as bar:
-
-        def on_day(day: ArmDay) -> None:
-            bar.set_postfix_str(day.arm, refresh=False)
-            bar.update()
-            watch(day)
-
-        if study.runtime.workers == 1:
-            return _by_arm({group: call(group, inputs=read[group], report=on_day) for group in groups})
-        with Manager() as manager, pool_of(study.runtime.workers) as pool:
-            ticks, stop = manager.Queue(), manager.Event()
-            report = Report(ticks, stop)
-            jobs = {group: pool.submit(call, group, inputs=read[group], report=report) for group in groups}
-            try:
-                while not all(job.done() for job in jobs.values()):
-                    for day in drained(ticks):
-                        on_day(day)
-                    for job in jobs.values():
-                        if job.done():
-                            job.result()  # raises what the arm raised
-                for day in drained(ticks):
-                    on_day(day)
-            except BaseException:
-                stop.set()
-                for job in jobs.values():
-                    job.cancel()
-                raise
-            return _by_arm({group: job.result() for group, job in jobs.items()})
-
-
-def _by_arm(stages: dict[tuple[str, ...], Stage]) -> dict[str, Stage]:
-    return {name: stage for group, stage in stages.items() for name in group}

@@ -1,42 +1,34 @@
 """``interestlab certify``: which of eleven stylised facts a world shows, as certificate.html and certificate.json."""
 
-import json
 import math
-from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from tqdm import tqdm
 
+from agents.processes import side_by_side
 from experiments.certificate.facts import judge
 from experiments.certificate.figures import figures_of
 from experiments.certificate.life import WARM_UP_DAYS
-from experiments.certificate.measures import Measures, measure
+from experiments.certificate.measures import Measures
 from experiments.certificate.page import summary, write_certificate
+from experiments.certificate.stage import measured
 from experiments.command import clear_errors, run_command
 from experiments.figures.files import save_figure
 from experiments.inference.worlds import t_interval
-from experiments.stages import check_cache_dir, run_stage
+from experiments.stages import check_cache_dir
 from experiments.study import Runtime, resolved
-from experiments.workers import pool_of
 from sim.authored import authored_digest
 from sim.config import WorldConfig, from_mapping
 from sim.files import write_json
 from sim.records import Count, Whole, checked, limits
 
 _LEAST_DAYS = 14
-_MEASURES = ("slates", "policies", "life", "consumption", "behaviour", "probes", "measures")
-_CODE = (
-    "sim",
-    "agents/novelty.py",
-    "experiments/metrics.py",
-    "experiments/serving_day.py",
-    *(f"experiments/certificate/{name}.py" for name in _MEASURES),
-)
 
 
 @dataclass(frozen=True)
@@ -49,7 +41,8 @@ class Certification:
         seeds: of the worlds.
         days: that each policy serves.
         cache_dir: where finished worlds are kept.
-        workers: processes side by side; changes no result.
+        workers: worlds side by side; changes no result.
+        backend: where, see ``agents.processes``.
     """
 
     name: str
@@ -58,6 +51,7 @@ class Certification:
     days: int
     cache_dir: Path
     workers: int
+    backend: str
 
 
 def check_certification(config: DictConfig, name: str) -> Certification:
@@ -70,10 +64,11 @@ def check_certification(config: DictConfig, name: str) -> Certification:
     first = checked(Whole, plain.get("seed"), "seed")
     num = checked(Count, plain.get("seeds"), "seeds")
     days = checked(Annotated[int, limits(_LEAST_DAYS)], plain.get("days"), "days")
-    workers = from_mapping(Runtime, plain.get("runtime"), "runtime").workers
+    runtime = from_mapping(Runtime, plain.get("runtime"), "runtime")
     world = from_mapping(WorldConfig, plain.get("world"), "world")
     cache_dir = check_cache_dir(plain.get("cache_dir"))
-    return Certification(name, world, tuple(range(first, first + num)), days, cache_dir, workers)
+    seeds = tuple(range(first, first + num))
+    return Certification(name, world, seeds, days, cache_dir, runtime.workers, runtime.backend)
 
 
 def certify(certification: Certification, folder: Path) -> Path:
@@ -111,52 +106,14 @@ def _row(values: list[float]) -> dict[str, float | None]:
 
 def _measured(certification: Certification) -> list[Measures]:
     """Every world's measures, in the order of the seeds; ``workers`` worlds side by side."""
+    given = certification
+    jobs = {seed: partial(measured, given.world, seed, given.days, given.cache_dir) for seed in given.seeds}
     worlds: dict[int, Measures] = {}
-    with pool_of(certification.workers) as pool:
-        jobs = {pool.submit(_measure_stage, certification, seed): seed for seed in certification.seeds}
-        try:
-            with tqdm(total=len(jobs), desc="certify", unit="world", dynamic_ncols=True) as bar:
-                for job in as_completed(jobs):
-                    worlds[jobs[job]] = job.result()
-                    bar.update()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-    return [worlds[seed] for seed in certification.seeds]
-
-
-def _measure_stage(certification: Certification, seed: int) -> Measures:
-    world = certification.world
-
-    def make(folder: Path) -> None:
-        write_json(folder / "measures.json", _with_none(measure(world, seed, certification.days)))
-
-    config = {
-        # The authored files' content counts, not where they are.
-        "world": {**asdict(world), "taxonomy": authored_digest(world.taxonomy)},
-        "seed": seed,
-        "days": certification.days,
-    }
-    stage = run_stage(certification.cache_dir, "certify", make, config=config, inputs=[], code=_CODE)
-    content: Measures = _with_nan(json.loads((stage.folder / "measures.json").read_text(encoding="utf-8")))
-    return content
-
-
-def _with_none(tree: Any) -> Any:
-    """The same tree with None for numbers that are not defined, which JSON has no word for."""
-    if isinstance(tree, dict):
-        return {key: _with_none(value) for key, value in tree.items()}
-    if isinstance(tree, list):
-        return [_with_none(value) for value in tree]
-    return None if isinstance(tree, float) and not math.isfinite(tree) else tree
-
-
-def _with_nan(tree: Any) -> Any:
-    if isinstance(tree, dict):
-        return {key: _with_nan(value) for key, value in tree.items()}
-    if isinstance(tree, list):
-        return [_with_nan(value) for value in tree]
-    return math.nan if tree is None else tree
+    with tqdm(total=len(jobs), desc="certify", unit="world", dynamic_ncols=True) as bar:
+        for seed, measures in side_by_side(jobs, given.workers, given.backend):
+            worlds[seed] = measures
+            bar.update()
+    return [worlds[seed] for seed in given.seeds]
 
 
 @hydra.main(version_base="1.3", config_path="pkg://conf", config_name="certify")

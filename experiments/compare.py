@@ -20,11 +20,11 @@ from experiments.metrics import ArmRun, Setting
 from experiments.report_page import write_report
 from experiments.results import assemble
 from experiments.results_schema import Results
+from experiments.run_arms import lived, run_arms
 from experiments.stages import Stage
 from experiments.study import Study, check_agents, check_study
 from experiments.tracking import make_tracker, track_curve
 from experiments.watching import Watch
-from experiments.workers import start_processes_as_python_does
 from sim.clusters import InterestClusters
 from sim.files import write_json
 from sim.log import InteractionLog
@@ -37,7 +37,6 @@ def compare(config: DictConfig, folder: Path) -> Path:
     Returns:
         The path of report.html.
     """
-    start_processes_as_python_does()
     study = check_study(config)
     check_agents(study)
     config_done = described(config, study.experiment.arms)
@@ -54,9 +53,9 @@ def compare(config: DictConfig, folder: Path) -> Path:
     for name, of_arm in extra.get("llm_arms", {}).items():
         track_curve(tracker, name, of_arm.get("curve", []))
     watch = Watch(study.experiment.arms, study.experiment.days, tracker)
-    arms = arm_stages.run_arms(study, before, clustered, inputs, watch)
+    arms = run_arms(study, before, clustered, inputs, watch)
     for name, stage in arms.items():
-        watch.found(name, arm_stages.lived(study, name, clustered, stage.folder))
+        watch.found(name, lived(study, name, clustered, stage.folder))
     stages |= {f"arm {name}": stage for name, stage in arms.items()}
     folder.mkdir(parents=True, exist_ok=True)
     for name, stage in arms.items():

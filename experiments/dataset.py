@@ -85,9 +85,7 @@ def dataset(config: DictConfig, folder: Path) -> list[tuple[str, str]]:
 def _simulated(config: DictConfig, arm: str | None) -> LoggedDataset:
     """The log of a simulated world; what it takes is imported here, as files need none of it."""
     from experiments.datasets.simulated import arm_dataset, burn_in_dataset
-    from experiments.workers import start_processes_as_python_does
 
-    start_processes_as_python_does()
     study = check_study(config)
     return burn_in_dataset(study) if arm is None else arm_dataset(study, config, arm)
 

@@ -1,9 +1,7 @@
 """``interestlab fit``: bring your own world. Its constants fitted to a log of yours, and how close that comes."""
 
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,18 +10,19 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from tqdm import tqdm
 
+from agents.processes import side_by_side
 from experiments.command import clear_errors, run_command
 from experiments.datasets.dataset import LoggedDataset
 from experiments.fitting.constants import check_constants
 from experiments.fitting.direct import direct_constants, sized, with_constants
 from experiments.fitting.fitting import Fit, fit, target_of
-from experiments.fitting.lives import PRODUCTION, Lives, Setting
+from experiments.fitting.lives import PRODUCTION, Setting, life
 from experiments.fitting.observation import LEAST_DAYS, LEAST_USERS, observed_dataset
 from experiments.fitting.report import Source, write_fit
 from experiments.fitting.search import least_evaluations
+from experiments.fitting.statistics import Statistics
 from experiments.stages import check_cache_dir
 from experiments.study import Runtime, build_agent, check_agent_config, resolved
-from experiments.workers import pool_of
 from sim.config import WorldConfig, from_mapping
 from sim.random import RandomStream
 from sim.records import Count, Expected, Positive, Whole, checked, limits, record
@@ -62,6 +61,7 @@ class Fitting:
         dataset: folder of the log.
         cache_dir: where lives are kept.
         workers: lives side by side.
+        backend: where, see ``agents.processes``.
     """
 
     seed: int
@@ -71,6 +71,7 @@ class Fitting:
     dataset: Path
     cache_dir: Path
     workers: int
+    backend: str
 
 
 def check_fitting(config: DictConfig) -> Fitting:
@@ -81,7 +82,7 @@ def check_fitting(config: DictConfig) -> Fitting:
     """
     plain = resolved(config)
     seed = checked(Whole, plain.get("seed"), "seed")
-    workers = from_mapping(Runtime, plain.get("runtime"), "runtime").workers
+    runtime = from_mapping(Runtime, plain.get("runtime"), "runtime")
     world = from_mapping(WorldConfig, plain.get("world"), "world")
     settings = from_mapping(FitSettings, plain.get("fit"), "fit")
     least_points = least_evaluations(len(check_constants(settings.constants, settings.only, world)))
@@ -90,7 +91,8 @@ def check_fitting(config: DictConfig) -> Fitting:
     if settings.policy == PRODUCTION:
         build_agent(production, PRODUCTION)  # one that cannot be made should be known before anything runs
     cache_dir = check_cache_dir(plain.get("cache_dir"))
-    return Fitting(seed, world, settings, production, Path(settings.dataset).expanduser(), cache_dir, workers)
+    dataset = Path(settings.dataset).expanduser()
+    return Fitting(seed, world, settings, production, dataset, cache_dir, runtime.workers, runtime.backend)
 
 
 def run_fit(fitting: Fitting, folder: Path) -> Path:
@@ -115,13 +117,22 @@ def run_fit(fitting: Fitting, folder: Path) -> Path:
         settings.policy, fitting.production, seen.num_days, seen.has_watch, seen.has_negatives, fitting.cache_dir
     )
     total = settings.evaluations * settings.search_worlds + 2 * settings.worlds
-    with _pool(fitting.workers) as pool, tqdm(total=total, desc="fit", unit="life", dynamic_ncols=True) as bar:
+    with tqdm(total=total, desc="fit", unit="life", dynamic_ncols=True) as bar:
+
+        def lives(worlds: list[tuple[WorldConfig, int]]) -> list[Statistics]:
+            jobs = {number: partial(life, setting, *each) for number, each in enumerate(worlds)}
+            lived = {}
+            for number, of_life in side_by_side(jobs, fitting.workers, fitting.backend, keep=True):
+                lived[number] = of_life
+                bar.update()
+            return [lived[number] for number in jobs]
+
         found: Fit = fit(
             target,
             before,
             start,
             constants,
-            Lives(setting, pool, bar.update),
+            lives,
             seed=fitting.seed,
             search_worlds=settings.search_worlds,
             worlds=settings.worlds,
@@ -132,15 +143,6 @@ def run_fit(fitting: Fitting, folder: Path) -> Path:
         )
     source = Source(data, seen, settings.policy, fitting.seed, settings.evaluations, direct)
     return write_fit(found, source, folder)
-
-
-@contextmanager
-def _pool(workers: int) -> Iterator[ProcessPoolExecutor | None]:
-    if workers == 1:
-        yield None
-        return
-    with pool_of(workers) as pool:
-        yield pool
 
 
 @hydra.main(version_base="1.3", config_path="pkg://conf", config_name="fit")

@@ -135,7 +135,7 @@ def interference(config: DictConfig, folder: Path) -> Path:
     workers = int(config.runtime.workers)
     with alone_in(folder):
         print(ahead(comparisons, workers), flush=True)
-        run_all(comparisons, workers)
+        run_all(comparisons, workers, str(config.runtime.backend))
         return _write(comparisons, folder)
 
 

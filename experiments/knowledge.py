@@ -22,10 +22,11 @@ from experiments.study import Study, check_study
 from experiments.unseen.contestants import LLM, SCORED, all_answers
 from experiments.unseen.fold import Fold
 from experiments.unseen.folds_stage import facts_of, fold_file, fold_stage
-from experiments.unseen.jobs import RIVALS, Job, run_jobs
+from experiments.unseen.jobs import RIVALS, Job
 from experiments.unseen.outcome import Marks, differences, estimates, mark
 from experiments.unseen.page import findings, knowledge_figure, markdown, write_knowledge_page
 from experiments.unseen.protocol import KnowledgeConfig, check_knowledge
+from experiments.unseen.run_jobs import run_jobs
 from sim.files import write_json, write_text
 
 
@@ -57,7 +58,7 @@ def know(config: DictConfig, folder: Path) -> Path:
     print(cost(knowledge), flush=True)
     jobs = {f"{study.world.semantic_alignment:g}": _jobs(study, knowledge, weights) for study in studies}
     longest_first = sorted((job for each in jobs.values() for job in each), key=lambda job: -job.samples_seen)
-    made = run_jobs(longest_first, studies[0].runtime.workers)
+    made = run_jobs(longest_first, studies[0].runtime)
     marks = {alpha: _mark(each, knowledge) for alpha, each in jobs.items()}
     results: dict[str, Any] = {
         "config": described(config, without=("agents",)),

@@ -108,9 +108,9 @@ def make_table(study: Study, settings: LLMSettings, clustered: Stage) -> TableMa
             shutil.copytree(pairs.folder / "table", folder / "table-pairs.tmp", dirs_exist_ok=True)
             publish_folder(folder / "table-pairs.tmp", folder / "table-pairs")
         clusters, log = read_clustered(clustered)
-        facts = facts_of(study, settings, clusters, log)
+        facts, runtime = facts_of(study, settings, clusters, log), study.runtime
         fill_past_table(
-            plan.model, clusters, settings, folder / "table", plan.stream, study.runtime.workers, from_log=facts
+            plan.model, clusters, settings, folder / "table", plan.stream, runtime.workers, runtime.backend, facts
         )
         write_json(folder / MADE, made_of(study, settings, clustered, plan.tuned))
 

@@ -21,7 +21,8 @@ from experiments.datasets.simulated import burn_in_dataset
 from experiments.described import described
 from experiments.figures.files import save_figure
 from experiments.figures.prediction import prediction_figure
-from experiments.prediction.answers import all_answers, history_stage, morning_of
+from experiments.prediction.answers import history_stage, morning_of
+from experiments.prediction.asking import all_answers
 from experiments.prediction.outcome import Past, measured
 from experiments.prediction.page import as_markdown, write_offline_page
 from experiments.prediction.split import Split, dataset_digest, split
@@ -30,7 +31,6 @@ from experiments.protocol import ALL
 from experiments.results import plain
 from experiments.stages import Stage
 from experiments.study import Study, check_agents, check_study
-from experiments.workers import start_processes_as_python_does
 from sim.errors import InvalidInput
 from sim.files import write_json, write_text
 from sim.platform import Platform
@@ -146,7 +146,6 @@ def offline(config: DictConfig, folder: Path) -> Path:
     Raises:
         InvalidInput: a setting is wrong, weights are missing, or the data set cannot be read or asked about.
     """
-    start_processes_as_python_does()
     plan = check_plan(config)
     study, settings = plan.study, plan.offline
     if settings.dataset is None:

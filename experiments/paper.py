@@ -45,7 +45,7 @@ def paper(config: DictConfig, folder: Path) -> Path:
     workers = int(config.runtime.workers)
     with alone_in(folder):
         print(ahead(comparisons, workers), flush=True)
-        run_all(comparisons, workers)
+        run_all(comparisons, workers, str(config.runtime.backend))
         return _write(comparisons, workers, folder)
 
 

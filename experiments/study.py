@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from agents.base import Agent
+from agents.processes import check_backend
 from experiments.protocol import CONTROL, ExperimentConfig, check_experiment
 from experiments.stages import check_cache_dir
 from experiments.wall import Walled, wall
@@ -30,10 +31,15 @@ class Runtime:
     Attributes:
         workers: processes side by side.
         world_threads: threads that simulate users within an arm.
+        backend: where the processes are, see ``agents.processes``.
     """
 
     workers: Count
     world_threads: Count = 1
+    backend: str = "loky"
+
+    def __post_init__(self) -> None:
+        check_backend(self.backend)
 
 
 @dataclass(frozen=True)

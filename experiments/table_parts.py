@@ -43,7 +43,16 @@ def share_table(study: Study, settings: LLMSettings, clustered: Stage, share: tu
     partial.mkdir(parents=True, exist_ok=True)
     clusters, _ = read_clustered(clustered)
     try:
-        whole = fill_share(plan.model, clusters, settings, partial / "table", plan.stream, share, study.runtime.workers)
+        whole = fill_share(
+            plan.model,
+            clusters,
+            settings,
+            partial / "table",
+            plan.stream,
+            share,
+            study.runtime.workers,
+            study.runtime.backend,
+        )
     except FileNotFoundError:  # the folder went its way under our hands: another process has made the table
         if not folder.is_dir():
             raise
@@ -89,6 +98,7 @@ def refresh_table(
             folder / "table",
             table_stream(study),
             study.runtime.workers,
+            study.runtime.backend,
             from_log=facts,
             earlier=earlier,
         )

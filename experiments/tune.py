@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,11 +13,10 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, open_dict
 
 from agents.novelty import novel_rows
+from agents.processes import side_by_side
 from experiments import arm_stages, llm_arms, pipeline
 from experiments.command import clear_errors, run_command
 from experiments.study import Study, check_study, resolved
-from experiments.watching import ArmDay
-from experiments.workers import pool_of, start_processes_as_python_does
 from sim.arrays import BoolArray
 from sim.files import write_json
 from sim.log import AGENT, InteractionLog
@@ -73,13 +73,9 @@ def worth(study: Study, config: DictConfig) -> float:
     clustered = pipeline.cluster(study, before)
     made = llm_arms.make_tables(study, llm_arms.settings_by_arm(study, config), clustered)
     study, inputs = llm_arms.with_tables(study, made), [each.table.digest for each in made.values()]
-    stage = arm_stages.arms_stage(study, (ARM,), before, clustered, inputs, _silent)
+    stage = arm_stages.arms_stage(study, (ARM,), before, clustered, inputs)
     log, _ = arm_stages.read_arm(study, ARM, stage)
     return objective_of(log, pipeline.consumed_before(clustered), str(config.objective))
-
-
-def _silent(day: ArmDay) -> None:
-    """A trial's days are not reported one by one."""
 
 
 def tune(config: DictConfig, folder: Path, overrides: list[str]) -> float:
@@ -88,16 +84,14 @@ def tune(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     Returns:
         The mean objective over the worlds, for the sweeper to maximise.
     """
-    start_processes_as_python_does()
     started = time.monotonic()
     studies = check_tuning(config)
-    workers = min(studies[0].runtime.workers, len(studies))
-    if workers == 1:
-        values = [worth(study, config) for study in studies]
-    else:
-        alone = [replace(study, runtime=replace(study.runtime, workers=1)) for study in studies]
-        with pool_of(workers) as pool:
-            values = list(pool.map(worth, alone, [config] * len(alone)))
+    runtime = studies[0].runtime
+    jobs = {
+        study.seed: partial(worth, replace(study, runtime=replace(runtime, workers=1)), config) for study in studies
+    }
+    found = dict(side_by_side(jobs, runtime.workers, runtime.backend))
+    values = [found[study.seed] for study in studies]
     trial: dict[str, Any] = {
         "overrides": overrides,
         "objective": str(config.objective),

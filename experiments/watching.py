@@ -13,8 +13,10 @@ from tqdm import tqdm
 
 from agents.novelty import novel_rows
 from experiments.metrics import ACTIVE_MINUTES
+from experiments.stages import partial_folder
 from experiments.tracking import Tracker
 from sim.arrays import BoolArray, IntArray
+from sim.errors import InvalidInput
 from sim.log import InteractionLog
 
 
@@ -71,12 +73,12 @@ def days_of(
         arm: its name.
         users: (U,) int64, ascending, assigned to it; rows of others are left out.
         consumed_before: (N, M) clusters that each user consumed from before the A/B.
-        folder: where ``experiments.arms.live`` keeps the days.
+        folder: where ``experiments.arms.live`` keeps the days; see ``has_day``.
         first_day, num_days: of the A/B.
     """
     consumed = consumed_before.copy()
     for day in range(num_days):
-        log = InteractionLog.read(folder / f"day_{first_day + day:04}" / "log.parquet")
+        log = _log_of(folder, first_day + day)
         log = log.where(np.flatnonzero(np.isin(log.user, users)))
         minutes = np.bincount(log.user, log.watch_seconds.astype(np.float64), minlength=1) / 60
         sums = DaySums(
@@ -89,6 +91,27 @@ def days_of(
         )
         consumed[log.user[log.consumed], log.cluster[log.consumed]] = True
         yield ArmDay(arm, day + 1, sums)
+
+
+def has_day(folder: Path, day: int) -> bool:
+    """Whether an arm has lived a day; ``folder`` is ``days`` in its stage's, which may still be at work."""
+    return any(log.is_file() for log in _logs(folder, day))
+
+
+def _logs(folder: Path, day: int) -> tuple[Path, Path]:
+    """Where a day's log is while the stage is at work, and afterwards."""
+    log = Path(folder.name) / f"day_{day:04}" / "log.parquet"
+    return partial_folder(folder.parent) / log, folder.parent / log
+
+
+def _log_of(folder: Path, day: int) -> InteractionLog:
+    at_work, finished = _logs(folder, day)
+    if at_work.is_file():
+        try:
+            return InteractionLog.read(at_work)
+        except InvalidInput:  # the stage was finished a moment ago
+            pass
+    return InteractionLog.read(finished)
 
 
 class Watch:

@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 from agents.llm.contexts import ContextScorer
 from agents.llm.prompt import MorePieces, PromptTokens, Tokens
 from agents.llm.ranking import best_labels, log_mean_probability
-from agents.llm.shards import Scorer, shard_file, write_arrays
+from agents.llm.shards import Scorer, prior_file, shard_file, write_arrays
 from agents.llm.trie import LabelTrie
 from sim.arrays import FloatArray, IntArray
 
@@ -107,7 +107,7 @@ class _PromptScorer:
     def __init__(self, work: PromptWork) -> None:
         self.work = work
         self.contexts = ContextScorer(work.weights, work.precision, work.prompts.tokens, work.prompts.longest)
-        self.prior_file = work.folder / "prior.safetensors"
+        self.prior_file = prior_file(work.folder)
 
     def write_prior(self) -> None:
         if not self.prior_file.is_file():

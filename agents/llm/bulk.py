@@ -24,7 +24,7 @@ from agents.llm.prompt import PromptTokens, template, tokenise_prompts
 from agents.llm.ranking import best_labels
 from agents.llm.scoring import label_prior, random_pairs
 from agents.llm.settings import LLMSettings
-from agents.llm.shards import Scorer, fill_shards, read_shards, shard_file, write_arrays
+from agents.llm.shards import Scorer, fill_shards, prior_file, read_shards, shard_file, write_arrays
 from agents.llm.table import TransitionTable, check_num_clusters, finished_table, label_skew
 from agents.llm.trie import LabelTrie
 from agents.llm.weights import weights_digest
@@ -89,6 +89,7 @@ def fill_table(
     folder: Path,
     rng: RandomStream,
     workers: int = 1,
+    backend: str = "loky",
 ) -> TransitionTable:
     """Compute the table for all M^2 ordered pairs, (c, c) included, or go on with it.
 
@@ -105,7 +106,7 @@ def fill_table(
         folder: of the table; an existing one is opened, not overwritten. Unfinished work is kept
             next to it.
         rng: the choice of the random pairs.
-        workers: processes, of one thread each.
+        workers, backend: processes, of one thread each; see ``agents.processes.side_by_side``.
 
     Raises:
         InvalidInput: fewer than 3 clusters, or the folder holds a damaged table or one of other inputs.
@@ -115,7 +116,7 @@ def fill_table(
         return table
     work = pair_work(weights, clusters, settings, folder, rng)
     shards = work.shards(settings.pairs_per_shard)
-    fill_shards(work, shards, work.num_pairs, workers, "pair")
+    fill_shards(work, shards, work.num_pairs, workers, backend, "pair")
     found, log_probability = read_shards(work.folder, shards)
     about = {
         "inputs": inputs,
@@ -138,11 +139,13 @@ def fill_share(
     rng: RandomStream,
     share: tuple[int, int],
     workers: int = 1,
+    backend: str = "loky",
 ) -> bool:
     """Compute one of n shares of the table's shards, next to processes that compute the others in the same folder.
 
     Args:
-        weights, clusters, settings, folder, rng, workers: as for ``fill_table``, which makes the table of them.
+        weights, clusters, settings, folder, rng, workers, backend: as for ``fill_table``, which makes the
+            table of them.
         share: (i, n), 1 <= i <= n: shards i, i + n, i + 2n, ...
 
     Returns:
@@ -151,7 +154,7 @@ def fill_share(
     work = pair_work(weights, clusters, settings, folder, rng)
     shards = work.shards(settings.pairs_per_shard)
     number, num_shares = share
-    fill_shards(work, shards[number - 1 :: num_shares], work.num_pairs, workers, "pair")
+    fill_shards(work, shards[number - 1 :: num_shares], work.num_pairs, workers, backend, "pair")
     return all(shard_file(work.folder, block).is_file() for block in shards)
 
 
@@ -233,7 +236,7 @@ class _Scorer:
     def __init__(self, work: PairWork) -> None:
         self.work = work
         self.contexts = ContextScorer(work.weights, work.precision, work.prompts, work.prompts.longest)
-        self.prior_file = work.folder / "prior.safetensors"
+        self.prior_file = prior_file(work.folder)
 
     def write_prior(self) -> None:
         """Write the labels' log mean probability over some pairs, those with the label itself left out."""

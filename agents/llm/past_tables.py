@@ -62,13 +62,14 @@ def fill_past_table(
     folder: Path,
     rng: RandomStream,
     workers: int = 1,
+    backend: str = "loky",
     from_log: FromLog | None = None,
     earlier: Table | None = None,
 ) -> Table:
     """Make the table of the kind that ``settings`` ask for, or go on with it.
 
     Args:
-        weights, clusters, folder, rng, workers: as for ``agents.llm.bulk.fill_table``, which makes the
+        weights, clusters, folder, rng, workers, backend: as for ``agents.llm.bulk.fill_table``, which makes the
             table of pairs without hints.
         settings: beside what ``fill_table`` uses, ``past_clusters`` and ``successor_hint``.
         from_log: the hints or triples, where there are any.
@@ -89,11 +90,13 @@ def fill_past_table(
             pairs = TripleTable.open(folder).pairs
         else:
             before = earlier.pairs if isinstance(earlier, TripleTable) else None
-            pairs = _fill_dense(weights, clusters, settings, 2, pairs_folder, rng, workers, log, before)
-        table = _fill_triples(weights, clusters, settings, folder, rng.at("triples"), workers, log, pairs, earlier)
+            pairs = _fill_dense(weights, clusters, settings, 2, pairs_folder, rng, workers, backend, log, before)
+        table = _fill_triples(
+            weights, clusters, settings, folder, rng.at("triples"), workers, backend, log, pairs, earlier
+        )
         shutil.rmtree(pairs_folder, ignore_errors=True)
         return table
-    return _fill_dense(weights, clusters, settings, settings.past_clusters, folder, rng, workers, log, earlier)
+    return _fill_dense(weights, clusters, settings, settings.past_clusters, folder, rng, workers, backend, log, earlier)
 
 
 def _fill_dense(
@@ -104,13 +107,14 @@ def _fill_dense(
     folder: Path,
     rng: RandomStream,
     workers: int,
+    backend: str,
     log: FromLog,
     earlier: Table | None,
 ) -> TransitionTable:
     """The table over every past of one or two clusters."""
     successor = log.successor if settings.successor_hint else None
     if past_clusters == 2 and successor is None and earlier is None:
-        return fill_table(weights, clusters, settings, folder, rng, workers)
+        return fill_table(weights, clusters, settings, folder, rng, workers, backend)
     inputs, tokens = table_inputs(weights, clusters, settings, rng)
     num = len(tokens)
     inputs["template"] = template(past_clusters, successor is not None)
@@ -126,13 +130,13 @@ def _fill_dense(
     if past_clusters == 2 and successor is None:
         pairs = pair_work(weights, clusters, settings, folder, rng, kept.stale.reshape(num, num))
         shards = pairs.shards(settings.pairs_per_shard)
-        fill_shards(pairs, shards, pairs.num_pairs, workers, "pair")
+        fill_shards(pairs, shards, pairs.num_pairs, workers, backend, "pair")
         if shards:
             kept.fill(np.flatnonzero(kept.stale), *read_shards(pairs.folder, shards))
         unfinished, cost = pairs.folder, table_cost(pairs)
     else:
         prompts = Prompts(tokens, tokenise_more(tokens.text, load_tokenizer(weights)), past, hint)
-        unfinished, cost = _fill_prompts(weights, settings, prompts, folder, rng, workers, inputs, kept)
+        unfinished, cost = _fill_prompts(weights, settings, prompts, folder, rng, workers, backend, inputs, kept)
     about = _about(inputs, tokens, cost, kept)
     TransitionTable.write(folder, kept.clusters, kept.log_probability, about, past_clusters, successor)
     shutil.rmtree(unfinished)
@@ -146,6 +150,7 @@ def _fill_triples(
     folder: Path,
     rng: RandomStream,
     workers: int,
+    backend: str,
     log: FromLog,
     pairs: TransitionTable,
     earlier: Table | None,
@@ -171,7 +176,7 @@ def _fill_triples(
     past = np.take_along_axis(past, np.argsort(place[past], axis=1), axis=1)
     kept = PartialTable.of(earlier, tokens, past, None, top_labels(settings, num, 3), log.filings, inputs)
     prompts = Prompts(tokens, tokenise_more(tokens.text, load_tokenizer(weights)), past)
-    unfinished, cost = _fill_prompts(weights, settings, prompts, folder, rng, workers, inputs, kept)
+    unfinished, cost = _fill_prompts(weights, settings, prompts, folder, rng, workers, backend, inputs, kept)
     of_pairs = pairs.manifest["cost"]
     about = _about(inputs, tokens, {**cost, **{f"{name}_of_pairs": of_pairs[name] for name in of_pairs}}, kept)
     about["coverage"] = log.coverage
@@ -187,6 +192,7 @@ def _fill_prompts(
     folder: Path,
     rng: RandomStream,
     workers: int,
+    backend: str,
     inputs: dict[str, Any],
     kept: PartialTable,
 ) -> tuple[Path, dict[str, float]]:
@@ -209,7 +215,7 @@ def _fill_prompts(
     )
     size = settings.pairs_per_shard
     shards = [range(start, min(start + size, len(rows))) for start in range(0, len(rows), size)]
-    fill_shards(work, shards, len, workers, "prompt")
+    fill_shards(work, shards, len, workers, backend, "prompt")
     if shards:
         kept.fill(rows, *read_shards(work.folder, shards))
     return work.folder, work.cost()

@@ -4,19 +4,17 @@ Every shard is computed by one thread, so what it holds does not depend on the n
 which of several machines that share the folder computed it.
 """
 
-import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 from safetensors.numpy import load_file, save
 from tqdm import tqdm
 
 from agents.llm.files import check_tensors
-from agents.processes import end_with_parent
+from agents.processes import side_by_side
 from sim.arrays import FloatArray, IntArray
 from sim.files import written_whole
 
@@ -47,14 +45,21 @@ def shard_file(folder: Path, block: range) -> Path:
     return folder / f"shard-{block.start:05d}.safetensors"
 
 
-def fill_shards(work: Work, shards: Sequence[range], rows: Callable[[range], int], workers: int, unit: str) -> None:
+def prior_file(folder: Path) -> Path:
+    """What is written to that all shards need."""
+    return folder / "prior.safetensors"
+
+
+def fill_shards(
+    work: Work, shards: Sequence[range], rows: Callable[[range], int], workers: int, backend: str, unit: str
+) -> None:
     """Compute the shards that are not there yet, with a progress bar.
 
     Args:
         work: what to do.
         shards: blocks of whatever the work is cut by.
         rows: how many rows of the table a block is.
-        workers: processes, of one thread each.
+        workers, backend: see ``agents.processes.side_by_side``.
         unit: what the rows are called.
     """
     missing = [block for block in shards if not shard_file(work.folder, block).is_file()]
@@ -62,10 +67,16 @@ def fill_shards(work: Work, shards: Sequence[range], rows: Callable[[range], int
     with tqdm(
         total=total, initial=total - sum(map(rows, missing)), desc="filling the table", unit=unit, dynamic_ncols=True
     ) as bar:
-        if missing:
-            compute = _in_processes if workers > 1 and len(missing) > 1 else _in_this_process
-            for done in compute(work, missing, workers):
+        try:
+            if missing and not prior_file(work.folder).is_file():
+                list(side_by_side({"prior": partial(_write_prior, work)}, 1))
+            if workers > 1:
+                _scorers.clear()  # the workers load their own
+            jobs = {block: partial(_write_shard, work, block) for block in missing}
+            for _, done in side_by_side(jobs, workers, backend):
                 bar.update(done)
+        finally:
+            _scorers.clear()
 
 
 def read_shards(folder: Path, shards: Sequence[range]) -> tuple[IntArray, FloatArray]:
@@ -90,50 +101,20 @@ def write_arrays(path: Path, arrays: dict[str, Any]) -> None:
         temporary.write_bytes(save(arrays))
 
 
-def _in_this_process(work: Work, missing: list[range], workers: int) -> Iterator[int]:
-    """Compute shards one after the other; yields the number of rows of each when it is done."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # as in the workers: another number of threads rounds differently
-    try:
-        scorer = work.scorer()
-        scorer.write_prior()
-        for block in missing:
-            yield scorer.write_shard(block)
-    finally:
-        torch.set_num_threads(threads)
+_scorers: dict[Path, Scorer] = {}
+"""This process's own, by the folder that it works for: a worker loads the model once."""
 
 
-def _in_processes(work: Work, missing: list[range], workers: int) -> Iterator[int]:
-    """Like ``_in_this_process``, in several processes, in the order in which they finish."""
-    # Spawned, not forked: a forked copy of torch's thread pool hangs.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(missing)), context, _start_worker, (work,)) as pool:
-        pool.submit(_write_prior).result()
-        futures = [pool.submit(_write_shard, block) for block in missing]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        finally:
-            for future in futures:
-                future.cancel()
+def _scorer(work: Work) -> Scorer:
+    if work.folder not in _scorers:
+        _scorers.clear()
+        _scorers[work.folder] = work.scorer()
+    return _scorers[work.folder]
 
 
-_worker: Scorer | None = None
-"""The worker process's own; None in the parent."""
+def _write_prior(work: Work) -> None:
+    _scorer(work).write_prior()
 
 
-def _start_worker(work: Work) -> None:
-    global _worker
-    end_with_parent()
-    torch.set_num_threads(1)
-    _worker = work.scorer()
-
-
-def _write_prior() -> None:
-    assert _worker is not None
-    _worker.write_prior()
-
-
-def _write_shard(block: range) -> int:
-    assert _worker is not None
-    return _worker.write_shard(block)
+def _write_shard(work: Work, block: range) -> int:
+    return _scorer(work).write_shard(block)

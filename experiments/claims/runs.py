@@ -3,23 +3,22 @@
 import contextlib
 import re
 from collections.abc import Iterator
-from concurrent.futures import Future, wait
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 
+from agents.processes import side_by_side
 from experiments import llm_arms, pipeline
-from experiments.claims.cost import Pieces, core_seconds, pieces_of
+from experiments.claims.cost import core_seconds, pieces_of
 from experiments.claims.plan import Comparison
 from experiments.compare import compare
 from experiments.described import described
 from experiments.llm_arms import find_all_weights, settings_by_arm
 from experiments.results import plain
 from experiments.study import check_agents, check_study
-from experiments.workers import pool_of
 from sim.errors import InvalidInput
 from sim.files import write_json, write_text
 
@@ -58,7 +57,7 @@ def check_all(comparisons: list[Comparison]) -> None:
         find_all_weights(study, settings_by_arm(study, OmegaConf.create(each.config)))
 
 
-def run_all(comparisons: list[Comparison], workers: int) -> None:
+def run_all(comparisons: list[Comparison], workers: int, backend: str) -> None:
     """Run what is not finished, ``workers`` comparisons at a time; the bar counts estimated work.
 
     Raises:
@@ -67,20 +66,24 @@ def run_all(comparisons: list[Comparison], workers: int) -> None:
     left = [each for each in comparisons if not each.is_done()]
     if not left:
         return
-    side = min(workers, len(left))
-    pieces = {each.name: pieces_of(each) for each in left}
-    with (
-        tqdm(
-            total=100, desc="comparisons", unit="%", dynamic_ncols=True, bar_format="{l_bar}{bar}| {elapsed}{postfix}"
-        ) as bar,
-        pool_of(side) as pool,
-    ):
-        running = {pool.submit(run_one, each, max(1, workers // len(left))): each for each in left}
-        try:
-            _watch(running, bar, pieces)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    each_has = max(1, workers // len(left))
+    named = {each.name: each for each in left}
+    jobs = {name: partial(run_one, each, each_has) for name, each in named.items()}
+    pieces = {name: pieces_of(each) for name, each in named.items()}
+    total, finished = core_seconds(pieces.values()), set[str]()
+    with tqdm(
+        total=100, desc="comparisons", unit="%", dynamic_ncols=True, bar_format="{l_bar}{bar}| {elapsed}{postfix}"
+    ) as bar:
+
+        def look(running: list[str]) -> None:
+            waiting = core_seconds(pieces[name] for name in named if name not in finished)
+            bar.update(max(0.0, round(100 * (1 - waiting / total), 1) - bar.n))
+            doing = [f"{name}: {step}" for name in running if (step := _step(named[name]))]
+            bar.set_postfix_str(", ".join([f"{len(finished)} of {len(left)} done", *doing]))
+
+        for name, _ in side_by_side(jobs, workers, backend, cores=each_has, watch=look):
+            finished.add(name)
+            look([])
 
 
 def run_one(comparison: Comparison, workers: int) -> None:
@@ -106,20 +109,6 @@ def make_tables(config: DictConfig, folder: Path) -> None:
     write_json(folder / "timings.json", {"seconds": {name: round(stage.seconds, 1) for name, stage in stages.items()}})
     results = {"config": described(config, study.experiment.arms), "arms": {}, "lifts": {}, **llm_arms.results_of(made)}
     write_json(folder / "results.json", plain(results))
-
-
-def _watch(running: dict[Future[None], Comparison], bar: Any, pieces: dict[str, Pieces]) -> None:
-    """Move the bar until all is done, or something fails."""
-    left, total = set(running), core_seconds(pieces.values())
-    while left:
-        finished, left = wait(left, timeout=1.0, return_when="FIRST_COMPLETED")
-        for future in finished:
-            future.result()  # raises what the comparison raised
-        waiting = core_seconds(pieces[running[future].name] for future in left)
-        bar.update(max(0.0, round(100 * (1 - waiting / total), 1) - bar.n))
-        doing = [f"{running[f].name}: {step}" for f in left if f.running() and (step := _step(running[f]))]
-        done = f"{len(running) - len(left)} of {len(running)} done"
-        bar.set_postfix_str(", ".join([done, *doing]))
 
 
 def _step(comparison: Comparison) -> str | None:

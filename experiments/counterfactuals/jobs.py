@@ -1,13 +1,12 @@
 """The arena's stages in their order, some at a time side by side."""
 
 from collections.abc import Callable
-from concurrent.futures import Future, as_completed
-from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 
 from tqdm import tqdm
 
+from agents.processes import side_by_side
 from experiments.counterfactuals.live import learning_stage, live_stage
 from experiments.counterfactuals.logs import log_stage
 from experiments.counterfactuals.offline import offline_stage
@@ -16,8 +15,6 @@ from experiments.counterfactuals.sides import fit_stage
 from experiments.protocol import CONTROL
 from experiments.stages import Stage
 from experiments.study import Study
-from experiments.watching import ArmDay
-from experiments.workers import pool_of
 
 
 @dataclass(frozen=True)
@@ -61,9 +58,7 @@ def make_all(study: Study, arena: ArenaConfig, before: Stage, clustered: Stage, 
     for name in arms:
         jobs["live", name] = partial(live_stage, study, name, fitted=fitted[name], **after)
         if arena.learning:
-            jobs["learning", name] = partial(
-                learning_stage, study, name, inputs=tables.get(name, []), report=_silent, **after
-            )
+            jobs["learning", name] = partial(learning_stage, study, name, inputs=tables.get(name, []), **after)
         for policy, log in logged.items():
             jobs[f"offline {policy}", name] = partial(
                 offline_stage, study, arena, policy, name, logged=log, fitted=fitted[name], **after
@@ -77,32 +72,12 @@ def make_all(study: Study, arena: ArenaConfig, before: Stage, clustered: Stage, 
     )
 
 
-def _silent(day: ArmDay) -> None:
-    """A life's days are not reported one by one."""
-
-
 def _run(study: Study, title: str, jobs: dict[tuple[str, str], Callable[[], Stage]]) -> dict[tuple[str, str], Stage]:
     """Run jobs, ``runtime.workers`` at a time, with a progress bar."""
-    workers = min(study.runtime.workers, len(jobs))
-    found: dict[tuple[str, str], Stage] = {}
-    with (
-        tqdm(total=len(jobs), desc=title, unit="stage", dynamic_ncols=True) as bar,
-        pool_of(workers) if workers > 1 else nullcontext() as pool,
-    ):
-        if pool is None:
-            for key, job in jobs.items():
-                bar.set_postfix_str(" ".join(key))
-                found[key] = job()
-                bar.update()
-            return found
-        waiting: dict[Future[Stage], tuple[str, str]] = {pool.submit(job): key for key, job in jobs.items()}
-        try:
-            for done in as_completed(waiting):
-                found[waiting[done]] = done.result()
-                bar.set_postfix_str(" ".join(waiting[done]))
-                bar.update()
-        except BaseException:
-            for each in waiting:
-                each.cancel()
-            raise
+    runtime, found = study.runtime, {}
+    with tqdm(total=len(jobs), desc=title, unit="stage", dynamic_ncols=True) as bar:
+        for key, stage in side_by_side(jobs, runtime.workers, runtime.backend):
+            found[key] = stage
+            bar.set_postfix_str(" ".join(key))
+            bar.update()
     return found

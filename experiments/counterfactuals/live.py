@@ -1,6 +1,5 @@
 """What the A/B says: agents that really serve, as they were fitted, or learning as they go."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,6 @@ from experiments.pipeline import consumed_before
 from experiments.serving_day import Served
 from experiments.stages import Stage, run_stage
 from experiments.study import Study
-from experiments.watching import ArmDay
 from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.platform import Platform, Requests
 from sim.random import RandomStream
@@ -72,11 +70,9 @@ def read_live(stage: Stage) -> dict[str, FloatArray]:
     return dict(load_file(stage.folder / "live.safetensors"))
 
 
-def learning_stage(
-    study: Study, name: str, before: Stage, clustered: Stage, inputs: list[str], report: Callable[[ArmDay], None]
-) -> Stage:
+def learning_stage(study: Study, name: str, before: Stage, clustered: Stage, inputs: list[str]) -> Stage:
     """The same while agent and production learn daily: an arm of the usual A/B that has the whole feed."""
-    return arms_stage(study, (name,), before, clustered, inputs, report)
+    return arms_stage(study, (name,), before, clustered, inputs)
 
 
 def read_learning(study: Study, name: str, stage: Stage, clustered: Stage) -> dict[str, FloatArray]:

@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 from experiments import arm_stages, llm_arms
 from experiments.datasets.dataset import LoggedDataset
 from experiments.pipeline import burn_in, cluster
+from experiments.run_arms import run_arms
 from experiments.stages import Stage
 from experiments.study import Study
 from sim.clusters import InterestClusters
@@ -49,7 +50,7 @@ def arm_dataset(study: Study, config: DictConfig, arm: str) -> LoggedDataset:
     made = llm_arms.make_tables(study, settings, clustered)
     study = llm_arms.with_tables(study, made)
     inputs = {name: [each.table.digest] for name, each in made.items()}
-    stage = arm_stages.run_arms(study, before, clustered, inputs, lambda _: None)[arm]
+    stage = run_arms(study, before, clustered, inputs, lambda _: None)[arm]
     last = study.experiment.burn_in_days + study.experiment.days - 1
     log, _ = arm_stages.read_arm(study, arm, stage)
     return _dataset(study, f"arm {arm}", log, stage.folder / "days" / f"day_{last:04}" / "state", clustered)

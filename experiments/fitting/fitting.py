@@ -24,7 +24,7 @@ LEAST_ERROR = 0.01
 _UNDEFINED = 10.0  # standard errors that a statistic counts as off by where a simulated log does not have it
 
 LivesOf = Callable[[list[tuple[WorldConfig, int]]], list[Statistics]]
-"""The statistics of worlds' lives under their seeds (``experiments.fitting.lives.Lives``)."""
+"""The statistics of worlds' lives under their seeds, in their order (``experiments.fitting.lives.life``)."""
 
 
 @dataclass(frozen=True)

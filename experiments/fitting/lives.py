@@ -1,8 +1,6 @@
 """Simulated lives, a cached stage each: a world lives under a policy, and the statistics of its log are kept."""
 
 import json
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -101,32 +99,3 @@ def life(setting: Setting, world: WorldConfig, seed: int) -> Statistics:
     stage = run_stage(setting.cache_dir, "fit-life", make, config=config, inputs=[], code=code)
     content: Statistics = json.loads((stage.folder / "statistics.json").read_text(encoding="utf-8"))
     return content
-
-
-@dataclass(frozen=True)
-class Lives:
-    """Lives many lives, side by side if there is a pool.
-
-    Attributes:
-        setting: what they have in common.
-        pool: of worker processes; None lives one after another.
-        tick: called after each life.
-    """
-
-    setting: Setting
-    pool: ProcessPoolExecutor | None
-    tick: Callable[[], object]
-
-    def __call__(self, worlds: Sequence[tuple[WorldConfig, int]]) -> list[Statistics]:
-        """The statistics of each world and seed, in their order."""
-        found = []
-        if self.pool is None:
-            for world, seed in worlds:
-                found.append(life(self.setting, world, seed))
-                self.tick()
-            return found
-        jobs = [self.pool.submit(life, self.setting, world, seed) for world, seed in worlds]
-        for job in jobs:
-            found.append(job.result())
-            self.tick()
-        return found

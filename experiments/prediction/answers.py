@@ -9,7 +9,6 @@ and else the clusters of its items, each where it comes first: a slate that repe
 
 import shutil
 from collections.abc import Mapping
-from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -18,7 +17,6 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.numpy import load_file, save_file
-from tqdm import tqdm
 
 from agents.base import Agent
 from agents.check import validate
@@ -28,7 +26,6 @@ from experiments.prediction.replay import replay
 from experiments.prediction.split import Split
 from experiments.stages import Stage, run_stage, stage_digest, stage_folder
 from experiments.study import Study, build_agent, portable
-from experiments.workers import pool_of
 from sim.arrays import IntArray
 from sim.errors import InvalidInput
 from sim.platform import Platform, PlatformRecords
@@ -203,37 +200,6 @@ def read_answers(stage: Stage) -> Answers:
     """What an agent's stage holds."""
     kept = load_file(stage.folder / "answers.safetensors")
     return Answers(kept["items"], kept["clusters"], bool(kept["planned"][0]))
-
-
-def all_answers(
-    study: Study, history: Stage, inputs: Mapping[str, list[str]], exclude_seen: bool, top_k: int
-) -> dict[str, Answers]:
-    """Every agent's answers, ``runtime.workers`` agents at a time, in the order of ``study.agents``."""
-    production = production_stage(study, history, exclude_seen)
-    asking = Asking(study, history, production, inputs, exclude_seen, top_k)
-    stages: dict[str, Stage] = {}
-    with tqdm(total=len(study.agents), desc="agents", unit="agent", dynamic_ncols=True) as bar:
-
-        def found(name: str, stage: Stage) -> None:
-            stages[name] = stage
-            bar.set_postfix_str(name, refresh=False)
-            bar.update()
-
-        left = [name for name in study.agents if not asking.is_done(name)]
-        for name in study.agents:
-            if name not in left or study.runtime.workers == 1:
-                found(name, asking.stage(name))
-        if len(stages) < len(study.agents):
-            with pool_of(min(study.runtime.workers, len(left))) as pool:
-                jobs = {pool.submit(asking.stage, name): name for name in left}
-                try:
-                    for job in as_completed(jobs):
-                        found(jobs[job], job.result())  # raises what the worker raised
-                except BaseException:
-                    for job in jobs:
-                        job.cancel()
-                    raise
-    return {name: read_answers(stages[name]) for name in study.agents}
 
 
 def _arrays(given: Answers) -> dict[str, IntArray]:

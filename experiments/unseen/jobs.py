@@ -1,10 +1,9 @@
-"""The jobs: each contestant's fine-tuning and answers in each fold, cached, some of them side by side."""
+"""The jobs: each contestant's fine-tuning and answers in each fold, cached."""
 
 import contextlib
 import json
 import os
 import shutil
-from concurrent.futures import Future, wait
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.numpy import load_file, save_file
-from tqdm import tqdm
 
 from agents.llm.finetune import finetune
 from agents.llm.model import check_context, compute_dtype, load_model, load_tokenizer
@@ -25,7 +23,6 @@ from experiments.stages import Stage, partial_folder, run_stage, stage_digest, s
 from experiments.unseen.contestants import rivals
 from experiments.unseen.fold import Fold
 from experiments.unseen.folds_stage import fold_file
-from experiments.workers import pool_of
 from sim.arrays import FloatArray
 from sim.clusters import InterestClusters
 from sim.random import RandomStream
@@ -137,7 +134,7 @@ class Job:
         model_folder = self.weights
         if settings.steps or settings.random_weights:
             rng = RandomStream(self.seed, "knowledge", "finetune", self.number, self.who)
-            # Bars of several processes would write over each other; ``run_jobs`` has one for all.
+            # Bars of several processes would write over each other; ``run_jobs`` shows one for all.
             with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stderr(nowhere):
                 model_folder = finetune(self.weights, clusters, fold.samples, fold.validation, settings, run, rng)
         prompts = tokenise_prompts(clusters, settings.num_keywords, load_tokenizer(model_folder))
@@ -169,35 +166,3 @@ class Job:
     def answers(self) -> dict[str, FloatArray]:
         """What the finished job wrote."""
         return dict(load_file(self.folder / "answers.safetensors"))
-
-
-def run_jobs(jobs: list[Job], workers: int) -> dict[Job, Stage]:
-    """Run all jobs, ``workers`` at a time, each in a process of its own; the bar counts fine-tuning steps.
-
-    Raises:
-        InvalidInput: what a job raised.
-    """
-    made = {job: job.run() for job in jobs if job.folder.is_dir()}
-    missing = [job for job in jobs if job not in made]
-    steps = sum(job.steps for job in missing)
-    with tqdm(total=steps, desc="fine-tuning", unit="step", dynamic_ncols=True) as bar, pool_of(workers) as pool:
-        running = {pool.submit(job.run): job for job in missing}
-        try:
-            _watch(running, bar)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-        made |= {job: future.result() for future, job in running.items()}
-    return made
-
-
-def _watch(running: dict[Future[Stage], Job], bar: Any) -> None:
-    """Move the bar until all is done, or something fails."""
-    left = set(running)
-    while left:
-        finished, left = wait(left, timeout=1.0)
-        for future in finished:
-            future.result()  # raises what the job raised
-        done = sum(job.steps if future.done() else job.steps_done() for future, job in running.items())
-        bar.set_postfix_str(f"{len(running) - len(left)} of {len(running)} jobs done", refresh=False)
-        bar.update(done - bar.n)

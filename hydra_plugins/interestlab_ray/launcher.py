@@ -17,6 +17,8 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
+from agents.processes import connect_ray
+
 
 class RayLauncher(Launcher):
     """Runs jobs on a Ray cluster and waits for all of them."""
@@ -38,16 +40,16 @@ class RayLauncher(Launcher):
         Returns:
             What the jobs returned, in the order of the overrides.
         """
-        import ray
-
         setup_globals()
         Path(str(self._config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
-        cores: dict[str, Any] = {} if self._address else {"num_cpus": self._num_cpus}
-        with ray.init(address=self._address or "local", include_dashboard=False, **cores):
+        ray = connect_ray(self._address or "local", None if self._address else self._num_cpus)
+        try:
             run = ray.remote(num_cpus=self._cpus_per_job, max_retries=0)(_job)
             common = ray.put((self._context, self._config, self._task, Singleton.get_state(), os.getcwd()))
             jobs = [run.remote(initial_job_idx + i, list(each), common) for i, each in enumerate(job_overrides)]
             return list(ray.get(jobs))
+        finally:
+            ray.shutdown()
 
 
 def _job(index: int, overrides: list[str], common: tuple[Any, ...]) -> JobReturn:
