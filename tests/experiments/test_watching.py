@@ -4,6 +4,7 @@ from itertools import zip_longest
 
 import numpy as np
 import pytest
+from grimp import build_graph
 
 from experiments.results import assemble
 from experiments.watching import ArmDay, DaySums, Watch, days_of
@@ -99,3 +100,13 @@ def test_a_day_on_which_nobody_comes_has_no_rates(capsys):
     Watch(("llm",), 1, kept)(NO_ONE)
     assert {name for _, name, _ in kept.rows} == {"watch_minutes_per_user_day/llm", "active_user_share/llm"}
     assert "\N{EN DASH}" in capsys.readouterr().err
+
+
+def test_an_arms_stage_imports_nothing_that_shows_it():
+    """An edit of a metric or of a tracker must not throw arms away."""
+    graph = build_graph("sim", "agents", "experiments")
+    reached = graph.find_upstream_modules("experiments.arm_stages")
+    assert "experiments.arms" in reached
+    shows = ("metrics", "tracking", "watching", "run_arms", "results", "figures", "contrasts", "inference", "tables")
+    assert [each for each in reached if each.startswith("experiments.") and each.split(".")[1] in shows] == []
+    assert "agents.processes" not in reached
