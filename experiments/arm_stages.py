@@ -11,7 +11,6 @@ from safetensors.numpy import load_file, save_file
 from experiments.arms import Arm, DayRecord, live
 from experiments.diversion import arms_that_matter, assigned_users, corpus_of, offered
 from experiments.oracle import reveal
-from experiments.pipeline import RECOMMENDERS
 from experiments.plugins import outside_digests
 from experiments.stages import Stage, run_stage, stage_digest, stage_folder
 from experiments.study import Study, build_agent, portable
@@ -42,14 +41,14 @@ def arms_stage(study: Study, names: tuple[str, ...], before: Stage, clustered: S
         _write_arms(arms[0].world, record, folder)
 
     config, digests = _rests_on(study, names, before, clustered, inputs)
-    return run_stage(study.cache_dir, _stage_name(study, names), make, config=config, inputs=digests, code=RECOMMENDERS)
+    return run_stage(study.cache_dir, _stage_name(study, names), make, config=config, inputs=digests)
 
 
 def arms_folder(study: Study, names: tuple[str, ...], before: Stage, clustered: Stage, inputs: list[str]) -> Path:
     """Where ``arms_stage`` keeps the arms, or will; ``days`` in it, or in its partial folder, grows by day."""
     config, digests = _rests_on(study, names, before, clustered, inputs)
     name = _stage_name(study, names)
-    return stage_folder(study.cache_dir, name, stage_digest(name, config, digests, RECOMMENDERS))
+    return stage_folder(study.cache_dir, name, stage_digest(name, config, digests, __name__))
 
 
 def _stage_name(study: Study, names: tuple[str, ...]) -> str:

@@ -35,11 +35,6 @@ from sim.errors import InvalidInput
 from sim.files import write_json
 from sim.random import RandomStream
 
-CODE = (
-    *("sim", "agents/llm", "agents/transitions.py", "agents/text_encoder.py"),
-    *("experiments/llm_stages.py", "experiments/table_facts.py", "experiments/table_parts.py"),
-)
-
 
 @dataclass(frozen=True)
 class TableMade:
@@ -120,7 +115,6 @@ def make_table(study: Study, settings: LLMSettings, clustered: Stage) -> TableMa
         fill,
         config=plan.config,
         inputs=plan.inputs if pairs is None else [*plan.inputs, pairs.digest],
-        code=CODE,
     )
     return TableMade(plan.tuned, table)
 
@@ -179,7 +173,6 @@ def tuned_model(study: Study, settings: LLMSettings, clustered: Stage) -> Stage:
         lambda folder: _finetune(study, settings, clustered, weights, stream, folder),
         config={"seed": study.seed, "llm": tuning, "weights": weights_digest(weights)},
         inputs=[clustered.digest],
-        code=CODE,
     )
 
 
@@ -207,7 +200,7 @@ def _generated_table(study: Study, settings: LLMSettings, clustered: Stage) -> S
         clusters = InterestClusters.load(clustered.folder / "clusters.safetensors")
         generate_table(open_engine(settings, study.cache_dir), clusters, settings.num_keywords, folder / "table")
 
-    return run_stage(study.cache_dir, "table", fill, config=identity, inputs=[clustered.digest], code=CODE)
+    return run_stage(study.cache_dir, "table", fill, config=identity, inputs=[clustered.digest])
 
 
 def open_engine(settings: LLMSettings, cache_dir: Path) -> Engine:

@@ -20,20 +20,6 @@ from sim.platform import Platform
 from sim.population import Population
 from sim.random import RandomStream
 
-RECOMMENDERS = (
-    "sim",
-    "agents",
-    "experiments/arm_stages.py",
-    "experiments/arms.py",
-    "experiments/diversion.py",
-    "experiments/serving_day.py",
-    "experiments/oracle.py",
-    "experiments/pipeline.py",
-    "experiments/study.py",
-    "experiments/wall.py",
-)
-"""Code that what recommenders bring about depends on."""
-
 TRAFFIC_PRIOR = 3.0
 """Traffic that every item starts with before clustering, in items of average traffic. Without it the
 few items that half of all watches go to would fill clusters by themselves, with nothing new to show."""
@@ -78,7 +64,7 @@ def burn_in(study: Study) -> Stage:
         "days": days,
         "slots": study.experiment.slots,
     }
-    return run_stage(study.cache_dir, "burn-in", make, config=config, inputs=[], code=RECOMMENDERS)
+    return run_stage(study.cache_dir, "burn-in", make, config=config, inputs=[])
 
 
 def cluster(study: Study, before: Stage) -> Stage:
@@ -103,8 +89,7 @@ def cluster(study: Study, before: Stage) -> Stage:
         records.save(folder / "records.safetensors")
 
     config = {"clusters": asdict(study.world.clusters)}
-    code = ("sim", "experiments/pipeline.py")
-    return run_stage(study.cache_dir, "clusters", make, config=config, inputs=[before.digest], code=code)
+    return run_stage(study.cache_dir, "clusters", make, config=config, inputs=[before.digest])
 
 
 def population_after(before: Stage) -> Population:

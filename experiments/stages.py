@@ -1,7 +1,7 @@
 """Cached stages: a stage's folder is written whole, and re-used if everything it rests on is the same.
 
 What a stage rests on is hashed: its name, its part of the config, the hashes of the stages
-before it, and the source code of our own packages that it runs. A killed stage leaves a
+before it, and the source code of ours that it runs (``experiments.sources``). A killed stage leaves a
 ``.partial`` folder, in which it may keep checkpoints to go on from.
 """
 
@@ -11,14 +11,14 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
+from experiments.sources import code_digest
 from sim.errors import InvalidInput
+from sim.files import write_json
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class Stage:
     cached: bool
 
 
-def stage_digest(name: str, config: Any, inputs: list[str], code: tuple[str, ...]) -> str:
-    """SHA-256 of what a stage rests on; ``code`` names packages or modules such as ``sim``."""
-    content = {"name": name, "config": config, "inputs": inputs, "code": [_code_digest(c) for c in code]}
+def stage_digest(name: str, config: Any, inputs: list[str], module: str) -> str:
+    """SHA-256 of what a stage rests on; ``module`` is where its ``make`` stands."""
+    content = {"name": name, "config": config, "inputs": inputs, "code": code_digest(module, config)}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -54,21 +54,6 @@ def partial_folder(folder: Path) -> Path:
     return folder.with_name(folder.name + ".partial")
 
 
-@cache
-def _code_digest(module: str) -> str:
-    """SHA-256 of a source file, or of all of a folder's, such as ``agents/llm``."""
-    package, *rest = module.split("/")
-    root = Path(str(files(package))).joinpath(*rest)
-    paths = sorted(root.rglob("*")) if root.is_dir() else [root]
-    sources = [path for path in paths if path.is_file() and path.suffix in (".py", ".yaml")]
-    if not sources:
-        raise FileNotFoundError(f"no source at {module}: a stage that rests on it would never be made anew")
-    digest = hashlib.sha256()
-    for path in sources:
-        digest.update(str(path.relative_to(root.parent)).encode() + path.read_bytes())
-    return digest.hexdigest()
-
-
 def run_stage(
     cache_dir: Path,
     name: str,
@@ -76,9 +61,11 @@ def run_stage(
     *,
     config: Any,
     inputs: list[str],
-    code: tuple[str, ...],
 ) -> Stage:
     """Find the stage in the cache or make it.
+
+    Whatever the module that ``make`` stands in imports is taken for source that the stage runs: stages that share
+    a module with a command, a page or a figure are made anew whenever these are edited.
 
     Args:
         cache_dir: where stages live.
@@ -86,9 +73,8 @@ def run_stage(
         make: fills the folder that it is given; the folder may hold what a killed run left.
         config: JSON-able part of the config that the stage depends on.
         inputs: digests of the stages that it reads.
-        code: packages (``sim``) or files (``agents/sequence.py``) whose source it depends on.
     """
-    digest = stage_digest(name, config, inputs, code)
+    digest = stage_digest(name, config, inputs, make.__module__)
     folder = stage_folder(cache_dir, name, digest)
     if folder.is_dir():
         return Stage(folder, digest, _seconds(folder), cached=True)
@@ -115,7 +101,7 @@ class _Clock:
 
     def stop(self) -> None:
         seconds = self._before + time.monotonic() - self._start
-        self._path.write_text(json.dumps({"seconds": seconds}))
+        write_json(self._path, {"seconds": seconds})
 
 
 def _seconds(folder: Path) -> float:

@@ -10,7 +10,7 @@ from agents.llm.past_tables import FromLog, fill_past_table
 from agents.llm.refresh import table_digest
 from agents.llm.settings import LLMSettings
 from agents.llm.triples import open_table
-from experiments.llm_stages import CODE, TableMade, plan_table, table_config, table_stream
+from experiments.llm_stages import TableMade, make_table, plan_table, table_config, table_stream
 from experiments.stages import Stage, partial_folder, run_stage, stage_digest, stage_folder
 from experiments.study import Study
 from experiments.table_facts import MADE, facts_of, made_of, read_clustered, table_kind
@@ -36,7 +36,8 @@ def share_table(study: Study, settings: LLMSettings, clustered: Stage, share: tu
         expected = "must be null unless llm.engine=transformers, llm.past_clusters=2 and llm.successor_hint=false"
         raise InvalidInput("shard", f"{share[0]}/{share[1]}", expected)
     plan = plan_table(study, settings, clustered)
-    folder = stage_folder(study.cache_dir, "table", stage_digest("table", plan.config, plan.inputs, CODE))
+    digest = stage_digest("table", plan.config, plan.inputs, make_table.__module__)
+    folder = stage_folder(study.cache_dir, "table", digest)
     if folder.is_dir():
         return True
     partial = partial_folder(folder)
@@ -110,7 +111,6 @@ def refresh_table(
         fill,
         config={**table_config(study, settings), "refreshed_from": table_digest(earlier)},
         inputs=[clustered.digest, tuned.digest],
-        code=CODE,
     )
     return TableMade(tuned, table)
 

@@ -13,13 +13,6 @@ from sim.config import WorldConfig
 from sim.files import write_json
 
 _MEASURES = ("slates", "policies", "life", "consumption", "behaviour", "probes", "measures")
-_CODE = (
-    "sim",
-    "agents/novelty.py",
-    "experiments/metrics.py",
-    "experiments/impressions.py",
-    *(f"experiments/certificate/{name}.py" for name in _MEASURES),
-)
 
 
 def measured(world: WorldConfig, seed: int, days: int, cache_dir: Path) -> Measures:
@@ -34,7 +27,7 @@ def measured(world: WorldConfig, seed: int, days: int, cache_dir: Path) -> Measu
         "seed": seed,
         "days": days,
     }
-    stage = run_stage(cache_dir, "certify", make, config=config, inputs=[], code=_CODE)
+    stage = run_stage(cache_dir, "certify", make, config=config, inputs=[])
     content: Measures = _with_nan(json.loads((stage.folder / "measures.json").read_text(encoding="utf-8")))
     return content
 

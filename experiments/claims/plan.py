@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from annotated_types import MinLen
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from experiments.compare import compare
 from experiments.described import described
 from experiments.llm_arms import settings_by_arm
 from experiments.stages import stage_digest
@@ -26,7 +27,6 @@ MAIN, TWIN, ALPHA_0, NOTHING_TO_FIND, A_A, CURATION = (
 """The variants that claims and controls read."""
 
 _OF_VARIANTS = ("worlds", "tables_only")
-_CODE = ("sim", "agents", "experiments")
 
 
 Entries = Annotated[dict[str, Any], Expected("must be entries such as world.num_users: 500")]
@@ -78,7 +78,8 @@ class Comparison:
 
     def digest(self) -> str:
         """Hash of what its results rest on: the config, but for where and how the work is done, and our code."""
-        return stage_digest(self.variant, {**described(self.config), "tables_only": self.tables_only}, [], _CODE)
+        config = {**described(self.config), "tables_only": self.tables_only}
+        return stage_digest(self.variant, config, [], compare.__module__)
 
     def is_done(self) -> bool:
         """Whether the folder holds this very comparison's results."""

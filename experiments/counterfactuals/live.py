@@ -9,7 +9,7 @@ from safetensors.numpy import load_file, save_file
 from agents.novelty import novel_rows
 from experiments.arm_stages import arms_stage, read_arm
 from experiments.counterfactuals.rewards import rewards_of
-from experiments.counterfactuals.sides import CODE, Watcher, live_frozen, side_of
+from experiments.counterfactuals.sides import Watcher, live_frozen, side_of
 from experiments.pipeline import consumed_before
 from experiments.serving_day import Served
 from experiments.stages import Stage, run_stage
@@ -36,7 +36,7 @@ def live_stage(study: Study, name: str, before: Stage, clustered: Stage, fitted:
 
     config = {"agent": name, "days": [first, first + num], "slots": study.experiment.slots}
     digests = [before.digest, clustered.digest, "" if fitted is None else fitted.digest]
-    return run_stage(study.cache_dir, f"arena-live-{name}", make, config=config, inputs=digests, code=CODE)
+    return run_stage(study.cache_dir, f"arena-live-{name}", make, config=config, inputs=digests)
 
 
 class _Sums(Watcher):

@@ -13,7 +13,7 @@ from agents.check import validate
 from experiments.arms import Arm
 from experiments.counterfactuals.rewards import rewards_of
 from experiments.counterfactuals.settings import ArenaConfig
-from experiments.counterfactuals.sides import CODE, Watcher, live_frozen, logging_side
+from experiments.counterfactuals.sides import Watcher, live_frozen, logging_side
 from experiments.off_policy.probabilities import drawn_slates, logging_marginals
 from experiments.off_policy.reward_model import PastRates, features
 from experiments.plugins import outside_digests
@@ -61,7 +61,7 @@ def log_stage(study: Study, arena: ArenaConfig, name: str, before: Stage, cluste
         "slots": study.experiment.slots,
     }
     digests = [before.digest, clustered.digest]
-    return run_stage(study.cache_dir, f"arena-log-{name}", make, config=config, inputs=digests, code=CODE)
+    return run_stage(study.cache_dir, f"arena-log-{name}", make, config=config, inputs=digests)
 
 
 class _Writer(Watcher):

@@ -11,7 +11,7 @@ from experiments.arms import Arm
 from experiments.counterfactuals.logs import logged_days, read_day
 from experiments.counterfactuals.rewards import rewards_of
 from experiments.counterfactuals.settings import ArenaConfig
-from experiments.counterfactuals.sides import CODE, logging_side, side_of
+from experiments.counterfactuals.sides import logging_side, side_of
 from experiments.off_policy.probabilities import drawn_slates, probabilities_of
 from experiments.off_policy.reward_model import PastRates, features
 from experiments.stages import Stage, run_stage
@@ -64,7 +64,7 @@ def offline_stage(
     config = {"agent": name, "draws": arena.draws, "lucks": arena.lucks}
     digests = [before.digest, clustered.digest, logged.digest, "" if fitted is None else fitted.digest]
     stage = f"arena-offline-{logging}-{name}"
-    return run_stage(study.cache_dir, stage, make, config=config, inputs=digests, code=CODE)
+    return run_stage(study.cache_dir, stage, make, config=config, inputs=digests)
 
 
 def read_offline(stage: Stage) -> dict[str, FloatArray]:

@@ -13,7 +13,6 @@ from experiments.counterfactuals.logs import logged_days, read_day
 from experiments.counterfactuals.offline import read_offline
 from experiments.counterfactuals.rewards import REWARDS
 from experiments.counterfactuals.settings import ArenaConfig
-from experiments.counterfactuals.sides import CODE
 from experiments.inference.users import Interval, UserSums, ratio_interval
 from experiments.off_policy.actions import LoggedActions, Outcomes, per_user
 from experiments.off_policy.evaluation import ESTIMATORS, Limits, Support, evaluate, support
@@ -136,7 +135,7 @@ def scores_stage(study: Study, arena: ArenaConfig, policy: str, logged: Stage, o
         "agents": list(offline),
     }
     digests = [logged.digest, *(stage.digest for stage in offline.values())]
-    return run_stage(study.cache_dir, f"arena-scores-{policy}", make, config=config, inputs=digests, code=CODE)
+    return run_stage(study.cache_dir, f"arena-scores-{policy}", make, config=config, inputs=digests)
 
 
 def read_scores(stage: Stage) -> dict[str, Any]:

@@ -8,7 +8,6 @@ import torch
 from agents.base import Agent, Requests
 from experiments.arm_stages import prepare_arms
 from experiments.arms import Arm, checked_slates
-from experiments.pipeline import RECOMMENDERS
 from experiments.plugins import outside_digests
 from experiments.protocol import CONTROL
 from experiments.serving_day import FilledSlates, Served, serving_day
@@ -16,9 +15,6 @@ from experiments.stages import Stage, run_stage
 from experiments.study import Study, build_agent, portable
 from sim.arrays import IntArray
 from sim.random import RandomStream
-
-CODE = (*RECOMMENDERS, "experiments/arm_stages.py", "experiments/counterfactuals", "experiments/off_policy")
-"""Code that the arena's stages rest on."""
 
 
 def fit_stage(study: Study, name: str, before: Stage, clustered: Stage, inputs: list[str]) -> Stage:
@@ -35,7 +31,7 @@ def fit_stage(study: Study, name: str, before: Stage, clustered: Stage, inputs: 
     agent = study.agents[name]
     config = {"name": name, "agent": portable(agent), "plugins": outside_digests(agent)}
     digests = [before.digest, clustered.digest, *inputs]
-    return run_stage(study.cache_dir, f"arena-fit-{name}", make, config=config, inputs=digests, code=CODE)
+    return run_stage(study.cache_dir, f"arena-fit-{name}", make, config=config, inputs=digests)
 
 
 def side_of(study: Study, name: str, before: Stage, clustered: Stage, fitted: Stage | None) -> tuple[Arm, Agent]:

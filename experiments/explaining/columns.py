@@ -29,8 +29,6 @@ from sim.clusters import InterestClusters
 from sim.errors import InvalidInput
 from sim.log import InteractionLog
 
-_CODE = ("sim", "agents/llm", "experiments/explaining/columns.py")
-
 
 @dataclass(frozen=True)
 class Column:
@@ -91,7 +89,7 @@ def prior_of(study: Study, settings: LLMSettings, clustered: Stage, weights: Pat
 
     identity = {"seed": study.seed, "precision": settings.precision, "num_keywords": settings.num_keywords}
     inputs = [clustered.digest, weights_digest(weights)]
-    stage = run_stage(study.cache_dir, "prior", make, config=identity, inputs=inputs, code=_CODE)
+    stage = run_stage(study.cache_dir, "prior", make, config=identity, inputs=inputs)
     return np.asarray(load_file(stage.folder / "prior.safetensors")["log_mean"])
 
 

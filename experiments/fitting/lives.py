@@ -9,7 +9,7 @@ from experiments.certificate.life import SLOTS, WARM_UP_DAYS, lived, warmed_up
 from experiments.certificate.policies import Greedy, Popular, Random
 from experiments.fitting.observation import Observation, observed
 from experiments.fitting.statistics import Statistics, statistics
-from experiments.pipeline import RECOMMENDERS, burn_in, cluster
+from experiments.pipeline import burn_in, cluster
 from experiments.plugins import outside_digests
 from experiments.protocol import CONTROL, ExperimentConfig
 from experiments.stages import run_stage
@@ -24,18 +24,6 @@ from sim.world import World
 PRODUCTION = "production"
 POLICIES: dict[str, type[Random]] = {policy.name: policy for policy in (Greedy, Popular, Random)}
 """Cheap logging policies, the certificate's; ``PRODUCTION`` is the config's recommender, retrained every day."""
-
-_CODE = (
-    "sim",
-    "agents/novelty.py",
-    "experiments/metrics.py",
-    "experiments/serving_day.py",
-    "experiments/fitting/observation.py",
-    "experiments/fitting/statistics.py",
-    "experiments/fitting/sequences.py",
-    "experiments/fitting/lives.py",
-    *(f"experiments/certificate/{name}.py" for name in ("slates", "policies", "life", "consumption")),
-)
 
 
 @dataclass(frozen=True)
@@ -95,7 +83,6 @@ def life(setting: Setting, world: WorldConfig, seed: int) -> Statistics:
         "days": setting.num_days,
         "has": [setting.has_watch, setting.has_negatives],
     }
-    code = (*_CODE, *RECOMMENDERS) if produced else _CODE
-    stage = run_stage(setting.cache_dir, "fit-life", make, config=config, inputs=[], code=code)
+    stage = run_stage(setting.cache_dir, "fit-life", make, config=config, inputs=[])
     content: Statistics = json.loads((stage.folder / "statistics.json").read_text(encoding="utf-8"))
     return content

@@ -31,10 +31,6 @@ from sim.errors import InvalidInput
 from sim.platform import Platform, PlatformRecords
 from sim.random import RandomStream
 
-CODE = (
-    *("sim", "agents", "experiments/study.py", "experiments/wall.py", "experiments/datasets/dataset.py"),
-    *("experiments/prediction/answers.py", "experiments/prediction/replay.py", "experiments/prediction/split.py"),
-)
 _BATCH = 1024  # users asked at a time
 
 
@@ -75,8 +71,7 @@ def history_stage(study: Study, parts: Split, digest: str) -> Stage:
         save_file(morning, folder / "morning.safetensors")
 
     config = {"day": parts.day, "name": parts.history.name, "source": parts.history.source}
-    code = ("sim", "experiments/datasets/dataset.py", "experiments/prediction/split.py")
-    return run_stage(study.cache_dir, "offline-history", make, config=config, inputs=[digest], code=code)
+    return run_stage(study.cache_dir, "offline-history", make, config=config, inputs=[digest])
 
 
 def morning_of(study: Study, history: Stage, exclude_seen: bool) -> tuple[PlatformRecords, LoggedDataset, IntArray]:
@@ -101,7 +96,7 @@ def production_stage(study: Study, history: Stage, exclude_seen: bool) -> Stage:
         production.save(folder / "production")
 
     config = _config(study, study.production, exclude_seen)
-    return run_stage(study.cache_dir, "offline-production", make, config=config, inputs=[history.digest], code=CODE)
+    return run_stage(study.cache_dir, "offline-production", make, config=config, inputs=[history.digest])
 
 
 @dataclass(frozen=True)
@@ -131,12 +126,12 @@ class Asking:
         """
         config, digests = self._rests_on(name)
         make = partial(self._make, name)
-        return run_stage(self.study.cache_dir, f"offline-{name}", make, config=config, inputs=digests, code=CODE)
+        return run_stage(self.study.cache_dir, f"offline-{name}", make, config=config, inputs=digests)
 
     def is_done(self, name: str) -> bool:
         """Whether the agent's answers are in the cache."""
         stage = f"offline-{name}"
-        return stage_folder(self.study.cache_dir, stage, stage_digest(stage, *self._rests_on(name), CODE)).is_dir()
+        return stage_folder(self.study.cache_dir, stage, stage_digest(stage, *self._rests_on(name), __name__)).is_dir()
 
     def _rests_on(self, name: str) -> tuple[dict[str, Any], list[str]]:
         config = portable(greedy(self.study.agents[name]))

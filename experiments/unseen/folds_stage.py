@@ -17,16 +17,6 @@ from sim.files import write_json
 from sim.log import InteractionLog
 from sim.random import RandomStream
 
-_CODE = (
-    "sim",
-    "agents/llm/curation.py",
-    "agents/transitions.py",
-    "experiments/unseen/exam.py",
-    "experiments/unseen/fold.py",
-    "experiments/unseen/folds_stage.py",
-    "experiments/unseen/truth.py",
-)
-
 
 def fold_stage(study: Study, knowledge: KnowledgeConfig, before: Stage, clustered: Stage) -> Stage:
     """Read the truth, split the personas, and write every fold; ``facts.json`` says how much there is."""
@@ -67,7 +57,6 @@ def fold_stage(study: Study, knowledge: KnowledgeConfig, before: Stage, clustere
             **{name: getattr(settings, name) for name in used},
         },
         inputs=[clustered.digest],
-        code=_CODE,
     )
 
 

@@ -30,15 +30,6 @@ from sim.random import RandomStream
 RIVALS = "rivals"
 """Who answers for all contestants that are no language models."""
 
-_CODE = (
-    "sim",
-    "agents/llm",
-    "agents/transitions.py",
-    "agents/transition_counts.py",
-    "agents/text_encoder.py",
-    "experiments/unseen/contestants.py",
-    "experiments/unseen/jobs.py",
-)
 _SCORED_LATER = ("encoder_weight", "top_n", "pairs_per_shard", *OF_ENGINES)
 """Settings that neither fine-tuning nor the scores of a question's labels depend on."""
 
@@ -85,7 +76,7 @@ class Job:
     @property
     def folder(self) -> Path:
         """Where the answers are, or will be."""
-        digest = stage_digest(self._name, self._identity(), [self.folds.digest], _CODE)
+        digest = stage_digest(self._name, self._identity(), [self.folds.digest], __name__)
         return stage_folder(self.cache_dir, self._name, digest)
 
     @property
@@ -113,7 +104,6 @@ class Job:
             self._answer,
             config=self._identity(),
             inputs=[self.folds.digest],
-            code=_CODE,
         )
 
     def _answer(self, folder: Path) -> None:

@@ -1,0 +1,88 @@
+"""Which of our own source files a stage runs, from the imports, and a digest of them.
+
+A stage rests on the module that its ``make`` stands in, on the classes that its config names as ``_target_``, and
+on whatever these import, directly or not. Nobody lists files by hand: a module that a stage comes to import is
+part of its digest from then on.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import grimp
+
+from experiments.plugins import OURS, package_folder, targets
+
+
+@cache
+def _imports() -> grimp.ImportGraph:
+    """Who imports whom among our own modules, read from the source; nothing is imported for it."""
+    return grimp.build_graph(*OURS, cache_dir=None, exclude_type_checking_imports=True)
+
+
+@cache
+def reached(module: str) -> frozenset[str]:
+    """The module, all of ours that it imports, directly or not, and the packages that these lie in.
+
+    Imports within functions count; those for type checkers alone do not.
+
+    Raises:
+        ModuleNotFoundError: it is none of ours. A stage that rested on nothing would never be made anew.
+    """
+    graph = _imports()
+    if module not in graph.modules:
+        raise ModuleNotFoundError(f"no source of ours is called {module}")
+    found: set[str] = set()
+    waiting = {module}
+    while waiting:
+        name = waiting.pop()
+        found.add(name)
+        waiting |= {*graph.find_modules_directly_imported_by(name), *_packages_of(name)} - found
+    return frozenset(found)
+
+
+def code_of(module: str, config: Any) -> list[str]:
+    """Our modules that a stage can reach, in alphabetical order.
+
+    Args:
+        module: that the stage's ``make`` stands in.
+        config: the stage's part of the config; classes of others are ``plugins.outside_digests``' business.
+    """
+    named = {target.rpartition(".")[0] for target in targets(config) if target.partition(".")[0] in OURS}
+    return sorted(frozenset().union(*map(reached, [module, *sorted(named)])))
+
+
+def code_digest(module: str, config: Any) -> str:
+    """SHA-256 of the source of ``code_of``, and of the YAML files that come with the packages reached."""
+    digest = hashlib.sha256()
+    for name in code_of(module, config):
+        digest.update(f"{name} {_digest_of(name)}\n".encode())
+    return digest.hexdigest()
+
+
+@cache
+def _digest_of(module: str) -> str:
+    """SHA-256 of a module's file; of a package also of the YAML files in its folders of data."""
+    folder = package_folder(module)
+    if folder is None:
+        package, _, name = module.rpartition(".")
+        parent = package_folder(package)
+        assert parent is not None, f"{package} was found by its source a moment ago"
+        return hashlib.sha256((parent / f"{name}.py").read_bytes()).hexdigest()
+    digest = hashlib.sha256((folder / "__init__.py").read_bytes())
+    for path in _data_of(folder):
+        digest.update(f"{path.relative_to(folder).as_posix()}\n".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _data_of(folder: Path) -> Iterator[Path]:
+    for each in sorted(folder.iterdir()):
+        if each.is_dir() and not (each / "__init__.py").exists():
+            yield from sorted(each.rglob("*.yaml"))
+
+
+def _packages_of(module: str) -> Iterator[str]:
+    while module := module.rpartition(".")[0]:
+        yield module

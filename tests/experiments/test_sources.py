@@ -1,0 +1,166 @@
+"""What a stage's digest rests on: every module that it can reach, and no other."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import grimp
+import pytest
+import yaml
+
+import sim
+from experiments import sources
+from experiments.plugins import OURS
+
+ROOT = Path(sim.__file__).parents[1]
+STAGES = (
+    "experiments.pipeline",
+    "experiments.arm_stages",
+    "experiments.llm_stages",
+    "experiments.table_parts",
+    "experiments.explaining.columns",
+    "experiments.unseen.folds_stage",
+    "experiments.unseen.jobs",
+    "experiments.prediction.answers",
+    "experiments.counterfactuals.sides",
+    "experiments.counterfactuals.logs",
+    "experiments.counterfactuals.live",
+    "experiments.counterfactuals.offline",
+    "experiments.counterfactuals.scores",
+    "experiments.certificate.stage",
+    "experiments.fitting.lives",
+)
+"""Every module in which a stage's ``make`` stands."""
+
+ALL = sorted(
+    module
+    for module in grimp.build_graph(*OURS, cache_dir=None).modules
+    if not module.startswith("experiments.templates")
+)
+
+
+def test_these_are_all_modules_with_stages():
+    found = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for path in (ROOT / "experiments").rglob("*.py")
+        if "run_stage(" in path.read_text(encoding="utf-8")
+    }
+    assert found - {"experiments.stages"} == set(STAGES)
+
+
+def imported_by(module):
+    """Our modules that a new interpreter has once it has imported one."""
+    code = f"import sys, {module}; print([m for m in sys.modules if m.partition('.')[0] in {OURS!r}])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    return set(json.loads(done.stdout.splitlines()[-1].replace("'", '"')))
+
+
+@pytest.mark.parametrize("module", ["experiments.arm_stages", "experiments.counterfactuals.scores"])
+def test_what_python_imports_is_reached(module):
+    assert imported_by(module) <= sources.reached(module)
+
+
+@pytest.fixture
+def touched(monkeypatch):
+    """Call with a module's name: from then on its source is another."""
+    changed = set()
+    real = sources._digest_of
+    monkeypatch.setattr(sources, "_digest_of", lambda name: "touched" if name in changed else real(name))
+    return lambda *names: (changed.clear(), changed.update(names))
+
+
+@pytest.mark.parametrize("module", STAGES)
+def test_a_touched_module_changes_the_digests_of_the_stages_that_can_reach_it_and_of_no_others(module, touched):
+    graph = grimp.build_graph(*OURS, cache_dir=None)
+    before = sources.code_digest(module, {})
+    for other in ALL:
+        touched(other)
+        inside = other == module or module.startswith(f"{other}.") or graph.chain_exists(module, other)
+        package = any(name.startswith(f"{other}.") for name in sources.reached(module))
+        assert (sources.code_digest(module, {}) != before) == (inside or package), other
+
+
+@pytest.mark.parametrize(
+    ("agent", "module"),
+    [
+        ("persona_oracle", "experiments.persona_oracle"),
+        ("oracle", "experiments.oracle"),
+        ("counts", "agents.planners"),
+        ("hcb", "agents.linucb"),
+        ("llm", "agents.llm.planner"),
+        ("novelty", "agents.novelty"),
+        ("two_tower", "agents.two_tower"),
+    ],
+)
+def test_what_an_agents_config_names_is_source_of_its_arm(agent, module, touched):
+    config = {"arms": [{"agent": yaml.safe_load((ROOT / "conf" / "agent" / f"{agent}.yaml").read_text())}]}
+    before = sources.code_digest("experiments.arm_stages", config)
+    touched(module)
+    assert sources.code_digest("experiments.arm_stages", config) != before
+
+
+def test_the_arenas_scores_rest_on_its_intervals(touched):
+    before = sources.code_digest("experiments.counterfactuals.scores", {})
+    touched("experiments.inference.users")
+    assert sources.code_digest("experiments.counterfactuals.scores", {}) != before
+
+
+def test_a_module_that_is_not_there_is_no_source_of_a_stage():
+    with pytest.raises(ModuleNotFoundError, match=r"agents\.lmm"):
+        sources.code_digest("agents.lmm", {})
+    with pytest.raises(ModuleNotFoundError, match=r"agents\.hcb"):
+        sources.code_digest("experiments.pipeline", {"_target_": "agents.hcb.Planner"})
+
+
+def test_authored_files_are_source_of_whoever_reaches_their_package(tmp_path, monkeypatch):
+    for file in ("shop/__init__.py", "shop/till.py", "shop/data/prices.yaml", "shop/data/notes.txt"):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_text("# one")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sources, "OURS", ("shop",))
+
+    def digest():
+        for cached in (sources._imports, sources.reached, sources._digest_of):
+            cached.cache_clear()
+        return sources.code_digest("shop.till", {})
+
+    before = digest()
+    (tmp_path / "shop/data/notes.txt").write_text("# two")
+    assert digest() == before
+    (tmp_path / "shop/data/prices.yaml").write_text("# two")
+    assert digest() != before
+    for cached in (sources._imports, sources.reached, sources._digest_of):
+        cached.cache_clear()
+
+
+@pytest.mark.slow
+def test_an_edited_planner_makes_its_arm_anew_and_an_edited_metric_none(tmp_path, shared_cache):
+    """The whole command, run from a copy of the source that is edited in between (three runs of a small world)."""
+    source, cache = tmp_path / "source", tmp_path / "cache"
+    for package in (*OURS, "hydra_plugins"):
+        shutil.copytree(ROOT / package, source / package, ignore=shutil.ignore_patterns("__pycache__"))
+    cache.mkdir()
+    (cache / "compiled").symlink_to(shared_cache / "compiled")
+
+    def cached(edit):
+        if edit:
+            with (source / edit).open("a", encoding="utf-8") as file:
+                file.write("\n# edited\n")
+        out = tmp_path / "out"
+        words = ["world=tiny", "world.num_users=60", "experiment.burn_in_days=2", "experiment.days=1"]
+        words += ["experiment.arms=[control,counts,hcb]", "production.epochs=1", "runtime.workers=1"]
+        words += [f"cache_dir={cache}", f"hydra.run.dir={out}"]
+        environment = {**os.environ, "PYTHONPATH": str(source)}
+        command = [sys.executable, "-m", "experiments.compare", *words]
+        done = subprocess.run(command, cwd=source, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return set(json.loads((out / "timings.json").read_text())["from_cache"])
+
+    everything = {"burn-in", "clusters", "arm control", "arm counts", "arm hcb"}
+    assert cached("") == set()
+    assert cached("experiments/metrics.py") == everything
+    assert cached("agents/bandit_planners.py") == everything - {"arm hcb"}
+    assert cached("sim/response.py") == set()
