@@ -9,7 +9,9 @@ from experiments.claims.figures import ONE_COLUMN, TWO_COLUMNS, paper_figures
 from experiments.claims.page import CAPTIONS, write_paper_page
 from experiments.figures.files import save_figure
 from experiments.paper import joined
+from experiments.results_schema import PaperResults
 from tests.experiments.claims.planted import plant, variants_of
+from tests.experiments.schema import check_schema
 from tests.experiments.test_report_page import Page
 
 
@@ -70,6 +72,7 @@ def test_claims_and_controls_stand_on_top_with_their_verdicts(page, results):
 
 def test_results_are_json_and_hold_the_claims(results):
     assert json.loads(json.dumps(results, allow_nan=False)) == results
+    check_schema(PaperResults, results)
     assert [row["id"] for row in results["claims"]] == [f"C{number}" for number in range(1, 9)]
     assert {"claim", "paper", "here", "low", "high", "verdict", "why"} <= set(results["claims"][0])
     assert results["variants"]["main"]["arms"]["llm"]["watch_minutes_per_user_day"]["mean"] == pytest.approx(0.45)
