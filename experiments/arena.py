@@ -20,7 +20,6 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 from tqdm import tqdm
 
-from experiments import llm_arms, pipeline
 from experiments.claims.runs import alone_in
 from experiments.command import clear_errors, run_command
 from experiments.counterfactuals.jobs import make_all
@@ -28,7 +27,8 @@ from experiments.counterfactuals.page import write_arena
 from experiments.counterfactuals.scores import scores_stage
 from experiments.counterfactuals.settings import ArenaConfig, check_arena
 from experiments.counterfactuals.summary import flat, summarise
-from experiments.study import Study, build_agent, check_agents, check_study
+from experiments.prepare import check_runnable, prepare
+from experiments.study import Study, build_agent, check_study
 from sim.files import write_json
 
 
@@ -45,7 +45,7 @@ def check_config(config: DictConfig) -> tuple[Study, ArenaConfig]:
     study = check_study(config)
     plain: dict[str, Any] = OmegaConf.to_container(config.arena, resolve=True)  # type: ignore[assignment]
     arena = check_arena(plain, study)
-    check_agents(study)
+    check_runnable(study, config)
     for name, entries in arena.logging.items():
         build_agent(entries if "_target_" in entries else {**study.production, **entries}, f"logging policy {name}")
     return study, arena
@@ -62,20 +62,15 @@ def arena(config: DictConfig, folder: Path) -> Path:
             does not tell its probabilities.
     """
     study, settings = check_config(config)
-    tables = llm_arms.settings_by_arm(study, config)
-    llm_arms.find_all_weights(study, tables)
     with alone_in(folder):
-        before = pipeline.burn_in(study)
-        clustered = pipeline.cluster(study, before)
-        filled = llm_arms.make_tables(study, tables, clustered)
-        study = llm_arms.with_tables(study, filled)
-        inputs = {name: [each.table.digest] for name, each in filled.items()}
-        made = make_all(study, settings, before, clustered, inputs)
+        ready = prepare(study, config)
+        study = ready.study
+        made = make_all(study, settings, ready.before, ready.clustered, ready.inputs)
         scored = {}
         for policy, logged in tqdm(made.logged.items(), desc="estimators", unit="log", dynamic_ncols=True):
             offline = {name: made.offline[policy, name] for name in study.experiment.arms}
             scored[policy] = scores_stage(study, settings, policy, logged, offline)
-        found = summarise(study, made, scored, clustered)
+        found = summarise(study, made, scored, ready.clustered)
         write_json(folder / "arena.json", found)
         pyarrow.csv.write_csv(flat(found), folder / "arena.csv")
         facts = {

@@ -17,12 +17,13 @@ from experiments.effects import exact_effects, user_traits
 from experiments.figures.comparison import figures_of
 from experiments.figures.files import save_figure
 from experiments.metrics import ArmRun, Setting
+from experiments.prepare import check_runnable, prepare
 from experiments.report_page import write_report
 from experiments.results import assemble
 from experiments.results_schema import Results
 from experiments.run_arms import lived, run_arms
 from experiments.stages import Stage
-from experiments.study import Study, check_agents, check_study
+from experiments.study import Study, check_study
 from experiments.tracking import make_tracker, track_curve
 from experiments.watching import Watch
 from sim.clusters import InterestClusters
@@ -38,25 +39,19 @@ def compare(config: DictConfig, folder: Path) -> Path:
         The path of report.html.
     """
     study = check_study(config)
-    check_agents(study)
+    check_runnable(study, config)  # before a tracker hears of the run
     config_done = described(config, study.experiment.arms)
     tracker = make_tracker(config.get("tracker"), folder, config_done)
-    settings = llm_arms.settings_by_arm(study, config)
-    llm_arms.find_all_weights(study, settings)  # a missing model should be known before the burn-in
-    before = pipeline.burn_in(study)
-    clustered = pipeline.cluster(study, before)
-    made = llm_arms.make_tables(study, settings, clustered)
-    stages = {"burn-in": before, "clusters": clustered, **llm_arms.stages_of(made)}
-    study = llm_arms.with_tables(study, made)
-    inputs = {name: [each.table.digest] for name, each in made.items()}
-    extra = llm_arms.results_of(made)
+    ready = prepare(study, config)
+    study, before, clustered = ready.study, ready.before, ready.clustered
+    extra = llm_arms.results_of(ready.tables)
     for name, of_arm in extra.get("llm_arms", {}).items():
         track_curve(tracker, name, of_arm.get("curve", []))
     watch = Watch(study.experiment.arms, study.experiment.days, tracker)
-    arms = run_arms(study, before, clustered, inputs, watch)
+    arms = run_arms(study, before, clustered, ready.inputs, watch)
     for name, stage in arms.items():
         watch.found(name, lived(study, name, clustered, stage.folder))
-    stages |= {f"arm {name}": stage for name, stage in arms.items()}
+    stages = ready.stages | {f"arm {name}": stage for name, stage in arms.items()}
     folder.mkdir(parents=True, exist_ok=True)
     for name, stage in arms.items():
         arm_stages.write_log(study, name, stage, folder / f"log_{name}.parquet")

@@ -86,6 +86,11 @@ def with_tables(study: Study, made: dict[str, TableMade]) -> Study:
     return replace(study, agents=agents)
 
 
+def inputs_of(made: dict[str, TableMade]) -> dict[str, list[str]]:
+    """Of each arm the digests of the stages that its agent reads."""
+    return {name: [each.table.digest] for name, each in made.items()}
+
+
 def stages_of(made: dict[str, TableMade]) -> dict[str, Stage]:
     """Every stage by a name that tells its arm, but for the arm ``llm``."""
     stages: dict[str, Stage] = {}

@@ -27,10 +27,11 @@ from experiments.prediction.outcome import Past, measured
 from experiments.prediction.page import as_markdown, write_offline_page
 from experiments.prediction.split import Split, dataset_digest, split
 from experiments.prediction.tasks import TITLES, Task, tasks_of
+from experiments.prepare import check_runnable
 from experiments.protocol import ALL
 from experiments.results import plain
 from experiments.stages import Stage
-from experiments.study import Study, check_agents, check_study
+from experiments.study import Study, check_study
 from sim.errors import InvalidInput
 from sim.files import write_json, write_text
 from sim.platform import Platform
@@ -131,10 +132,7 @@ def check_plan(config: DictConfig) -> Plan:
     reasons = {name: _NO_ORACLE if _planner(agent) in _ORACLES else _NO_TABLE for name, agent in known.items()}
     named = offline.agents if settings["agents"] != ALL else ()
     left_out = {name: reason for name, reason in reasons.items() if name not in offline.agents and not named}
-    check_agents(study)
-    of_llm = llm_arms.settings_by_arm(study, config)
-    llm_arms.find_all_weights(study, of_llm)
-    return Plan(study, of_llm, offline, left_out)
+    return Plan(study, check_runnable(study, config), offline, left_out)
 
 
 def offline(config: DictConfig, folder: Path) -> Path:
@@ -157,8 +155,7 @@ def offline(config: DictConfig, folder: Path) -> Path:
     tasks, past = _questions(study, settings, parts, history)
     made = llm_arms.make_tables(study, plan.settings, history)
     study = llm_arms.with_tables(study, made)
-    inputs = {name: [each.table.digest] for name, each in made.items()}
-    answers = all_answers(study, history, inputs, settings.exclude_seen, settings.top_k)
+    answers = all_answers(study, history, llm_arms.inputs_of(made), settings.exclude_seen, settings.top_k)
     stream = RandomStream(study.seed, "offline", "bootstrap")
     results = {
         "config": described(config, settings.agents),

@@ -14,8 +14,10 @@ from omegaconf import DictConfig, open_dict
 
 from agents.novelty import novel_rows
 from agents.processes import side_by_side
-from experiments import arm_stages, llm_arms, pipeline
+from experiments.arm_stages import arms_stage, read_arm
 from experiments.command import clear_errors, run_command
+from experiments.pipeline import consumed_before
+from experiments.prepare import prepare
 from experiments.study import Study, check_study, resolved
 from sim.arrays import BoolArray
 from sim.files import write_json
@@ -69,13 +71,10 @@ def check_tuning(config: DictConfig) -> list[Study]:
 
 def worth(study: Study, config: DictConfig) -> float:
     """The objective in one tuning world; every stage is cached, so that trials share what they can."""
-    before = pipeline.burn_in(study)
-    clustered = pipeline.cluster(study, before)
-    made = llm_arms.make_tables(study, llm_arms.settings_by_arm(study, config), clustered)
-    study, inputs = llm_arms.with_tables(study, made), [each.table.digest for each in made.values()]
-    stage = arm_stages.arms_stage(study, (ARM,), before, clustered, inputs)
-    log, _ = arm_stages.read_arm(study, ARM, stage)
-    return objective_of(log, pipeline.consumed_before(clustered), str(config.objective))
+    ready = prepare(study, config)
+    stage = arms_stage(ready.study, (ARM,), ready.before, ready.clustered, ready.inputs.get(ARM, []))
+    log, _ = read_arm(ready.study, ARM, stage)
+    return objective_of(log, consumed_before(ready.clustered), str(config.objective))
 
 
 def tune(config: DictConfig, folder: Path, overrides: list[str]) -> float:

@@ -12,9 +12,10 @@ from omegaconf import DictConfig
 from tqdm import tqdm
 
 from agents.base import Agent
-from experiments import arm_stages, llm_arms, pipeline
+from experiments.arm_stages import prepare_arms
 from experiments.arms import Arm
 from experiments.benchmarks.rows import Row, benchmark_row
+from experiments.prepare import prepare
 from experiments.study import check_study, resolved
 from sim.arrays import IntArray
 from sim.log import InteractionLog
@@ -39,15 +40,13 @@ def agent_rows(config: DictConfig) -> list[Row]:
     """
     batches, calls = _checked(config)
     study = check_study(config)
-    before = pipeline.burn_in(study)
-    clustered = pipeline.cluster(study, before)
-    made = llm_arms.make_tables(study, llm_arms.settings_by_arm(study, config), clustered)
-    study = llm_arms.with_tables(study, made)
+    ready = prepare(study, config)
+    study = ready.study
     torch.set_num_threads(1)
     rows: list[Row] = []
     arms: dict[str, Arm] = {}
     for name in tqdm(study.experiment.arms, desc="training", unit="agent", dynamic_ncols=True):
-        (arms[name],), log = arm_stages.prepare_arms(study, (name,), before, clustered)
+        (arms[name],), log = prepare_arms(study, (name,), ready.before, ready.clustered)
         rows += _training(name, arms[name], log)
     agents = {AGAINST if arm.agent is None else name: arm.agent or arm.production for name, arm in arms.items()}
     records = {name: arm.records for name, arm in zip(agents, arms.values(), strict=True)}

@@ -11,14 +11,14 @@ from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 
 from agents.processes import side_by_side
-from experiments import llm_arms, pipeline
 from experiments.claims.cost import core_seconds, pieces_of
 from experiments.claims.plan import Comparison
 from experiments.compare import compare
 from experiments.described import described
-from experiments.llm_arms import find_all_weights, settings_by_arm
+from experiments.llm_arms import results_of
+from experiments.prepare import check_runnable, prepare
 from experiments.results import plain
-from experiments.study import check_agents, check_study
+from experiments.study import check_study
 from sim.errors import InvalidInput
 from sim.files import write_json, write_text
 
@@ -52,9 +52,7 @@ def check_all(comparisons: list[Comparison]) -> None:
         InvalidInput: names the entry, the value and what would be right.
     """
     for each in {comparison.variant: comparison for comparison in comparisons}.values():
-        study = each.study()
-        check_agents(study)
-        find_all_weights(study, settings_by_arm(study, OmegaConf.create(each.config)))
+        check_runnable(each.study(), OmegaConf.create(each.config))
 
 
 def run_all(comparisons: list[Comparison], workers: int, backend: str) -> None:
@@ -102,12 +100,11 @@ def run_one(comparison: Comparison, workers: int) -> None:
 def make_tables(config: DictConfig, folder: Path) -> None:
     """What ``compare`` does up to its language models' tables; their facts go to ``results.json``."""
     study = check_study(config)
-    before = pipeline.burn_in(study)
-    clustered = pipeline.cluster(study, before)
-    made = llm_arms.make_tables(study, settings_by_arm(study, config), clustered)
-    stages = {"burn-in": before, "clusters": clustered, **llm_arms.stages_of(made)}
-    write_json(folder / "timings.json", {"seconds": {name: round(stage.seconds, 1) for name, stage in stages.items()}})
-    results = {"config": described(config, study.experiment.arms), "arms": {}, "lifts": {}, **llm_arms.results_of(made)}
+    ready = prepare(study, config)
+    seconds = {name: round(stage.seconds, 1) for name, stage in ready.stages.items()}
+    write_json(folder / "timings.json", {"seconds": seconds})
+    facts = results_of(ready.tables)
+    results = {"config": described(config, study.experiment.arms), "arms": {}, "lifts": {}, **facts}
     write_json(folder / "results.json", plain(results))
 
 

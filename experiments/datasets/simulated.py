@@ -5,9 +5,10 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from experiments import arm_stages, llm_arms
+from experiments.arm_stages import read_arm
 from experiments.datasets.dataset import LoggedDataset
 from experiments.pipeline import burn_in, cluster
+from experiments.prepare import prepare
 from experiments.run_arms import run_arms
 from experiments.stages import Stage
 from experiments.study import Study
@@ -43,17 +44,11 @@ def arm_dataset(study: Study, config: DictConfig, arm: str) -> LoggedDataset:
     if study.experiment.diversion == "twins":  # there an arm doesn't depend on which others there are
         alone = replace(study.experiment, arms=(arm,), control=arm, reference=arm)
         study = replace(study, experiment=alone, agents={name: a for name, a in study.agents.items() if name == arm})
-    settings = llm_arms.settings_by_arm(study, config)
-    llm_arms.find_all_weights(study, settings)
-    before = burn_in(study)
-    clustered = cluster(study, before)
-    made = llm_arms.make_tables(study, settings, clustered)
-    study = llm_arms.with_tables(study, made)
-    inputs = {name: [each.table.digest] for name, each in made.items()}
-    stage = run_arms(study, before, clustered, inputs, lambda _: None)[arm]
+    ready = prepare(study, config)
+    stage = run_arms(ready.study, ready.before, ready.clustered, ready.inputs, lambda _: None)[arm]
     last = study.experiment.burn_in_days + study.experiment.days - 1
-    log, _ = arm_stages.read_arm(study, arm, stage)
-    return _dataset(study, f"arm {arm}", log, stage.folder / "days" / f"day_{last:04}" / "state", clustered)
+    log, _ = read_arm(study, arm, stage)
+    return _dataset(study, f"arm {arm}", log, stage.folder / "days" / f"day_{last:04}" / "state", ready.clustered)
 
 
 def _dataset(study: Study, part: str, log: InteractionLog, state: Path, clustered: Stage) -> LoggedDataset:

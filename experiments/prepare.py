@@ -1,0 +1,73 @@
+"""What precedes an A/B in every command that has one: checks, burn-in, clusters, the language models' tables."""
+
+from dataclasses import dataclass
+
+from omegaconf import DictConfig
+
+from agents.llm.settings import LLMSettings
+from experiments import llm_arms, pipeline
+from experiments.llm_stages import TableMade
+from experiments.stages import Stage
+from experiments.study import Study, check_agents
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A study on the eve of its A/B.
+
+    Attributes:
+        study: with the folders of tables filled in.
+        before: the burn-in.
+        clustered: the clusters stage.
+        tables: of each arm that reads one.
+    """
+
+    study: Study
+    before: Stage
+    clustered: Stage
+    tables: dict[str, TableMade]
+
+    @property
+    def inputs(self) -> dict[str, list[str]]:
+        """Of each arm that reads a table, the digests of the stages that its agent rests on beside its config."""
+        return llm_arms.inputs_of(self.tables)
+
+    @property
+    def stages(self) -> dict[str, Stage]:
+        """Every stage by its name in ``timings.json``."""
+        return {"burn-in": self.before, "clusters": self.clustered, **llm_arms.stages_of(self.tables)}
+
+
+def check_runnable(study: Study, config: DictConfig) -> dict[str, LLMSettings]:
+    """Find what would stop a study later on, before anything runs: an agent that cannot be made, a missing model.
+
+    Args:
+        study: the study.
+        config: with ``llm``, the settings that its arms have in common.
+
+    Returns:
+        The settings of every arm that reads a table.
+
+    Raises:
+        InvalidInput: names the entry, the value and what would be right.
+    """
+    check_agents(study)
+    settings = llm_arms.settings_by_arm(study, config)
+    llm_arms.find_all_weights(study, settings)
+    return settings
+
+
+def prepare(study: Study, config: DictConfig) -> Prepared:
+    """Check a study and make what its arms rest on, or find it in the cache.
+
+    Args:
+        study, config: as for ``check_runnable``.
+
+    Raises:
+        InvalidInput: see ``check_runnable`` and ``llm_stages.make_table``.
+    """
+    settings = check_runnable(study, config)
+    before = pipeline.burn_in(study)
+    clustered = pipeline.cluster(study, before)
+    tables = llm_arms.make_tables(study, settings, clustered)
+    return Prepared(llm_arms.with_tables(study, tables), before, clustered, tables)
