@@ -120,11 +120,18 @@ def connect_ray(address: str | None = None, num_cpus: int | None = None) -> Any:
         address: of a cluster that runs, ``local`` for a new one on this machine, or None: that of ``RAY_ADDRESS``,
             else one that runs here, else a new one.
         num_cpus: cores of a new one.
+
+    Raises:
+        InvalidInput: there is no cluster at the address.
     """
     import ray
 
     if not ray.is_initialized():
-        ray.init(address, num_cpus=num_cpus, include_dashboard=False, logging_level=logging.WARNING)
+        try:
+            ray.init(address, num_cpus=num_cpus, include_dashboard=False, logging_level=logging.WARNING)
+        except ConnectionError:
+            expected = "must be the address of a Ray cluster that runs"
+            raise InvalidInput("RAY_ADDRESS", address or os.environ.get("RAY_ADDRESS"), expected) from None
     return ray
 
 
