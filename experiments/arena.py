@@ -14,14 +14,12 @@ never shows. The second differs from the first because agents change users.
 from pathlib import Path
 from typing import Any
 
-import hydra
 import pyarrow.csv
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 from tqdm import tqdm
 
 from experiments.claims.runs import alone_in
-from experiments.command import clear_errors, run_command
+from experiments.command import run_command
 from experiments.counterfactuals.jobs import make_all
 from experiments.counterfactuals.page import write_arena
 from experiments.counterfactuals.scores import scores_stage
@@ -84,17 +82,10 @@ def arena(config: DictConfig, folder: Path) -> Path:
         return write_arena(found, facts, folder)
 
 
-@hydra.main(version_base="1.3", config_path="pkg://conf", config_name="arena")
-def _task(config: DictConfig) -> None:
-    with clear_errors("arena"):
-        page = arena(config, Path(HydraConfig.get().runtime.output_dir))
-        print(f"report: {page.resolve()}")
-
-
-def main() -> None:
-    """Entry point of the command."""
-    run_command("arena", _task)
+def run(config: DictConfig, folder: Path) -> None:
+    """The command."""
+    print(f"report: {arena(config, folder).resolve()}")
 
 
 if __name__ == "__main__":
-    main()
+    run_command("arena")

@@ -1,12 +1,10 @@
 """``interestlab benchmark PART``: speed, as ratios of medians measured side by side in one run."""
 
 import platform
-import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import hydra
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from experiments.benchmarks.agents import agent_rows
@@ -14,14 +12,11 @@ from experiments.benchmarks.llm import llm_rows
 from experiments.benchmarks.llm_lookup import lookup_rows
 from experiments.benchmarks.offline import offline_rows
 from experiments.benchmarks.simulator import simulator_rows
-from experiments.command import clear_errors, run_command
+from experiments.command import run_command
 from experiments.study import resolved
 from sim.config import WorldConfig, from_mapping
-from sim.errors import InvalidInput
 from sim.files import write_json
 from sim.records import Count, Positive, Whole, checked
-
-PARTS = ("simulator", "agents", "llm", "offline")
 
 
 def benchmark_simulator(config: DictConfig) -> list[dict[str, Any]]:
@@ -51,45 +46,16 @@ def write_rows(rows: list[dict[str, Any]], folder: Path) -> None:
     print(f"benchmark: {path.resolve()}")
 
 
-@hydra.main(version_base="1.3", config_path="pkg://conf", config_name="benchmark_simulator")
-def _simulator(config: DictConfig) -> None:
-    with clear_errors("benchmark"):
-        write_rows(benchmark_simulator(config), Path(HydraConfig.get().runtime.output_dir))
-
-
-@hydra.main(version_base="1.3", config_path="pkg://conf", config_name="benchmark_agents")
-def _agents(config: DictConfig) -> None:
-    with clear_errors("benchmark"):
-        write_rows(agent_rows(config), Path(HydraConfig.get().runtime.output_dir))
-
-
-@hydra.main(version_base="1.3", config_path="pkg://conf", config_name="benchmark_llm")
-def _llm(config: DictConfig) -> None:
-    with clear_errors("benchmark"):
-        rows = llm_rows(config) + lookup_rows(config.interests)
-        write_rows(rows, Path(HydraConfig.get().runtime.output_dir))
-
-
-@hydra.main(version_base="1.3", config_path="pkg://conf", config_name="benchmark_offline")
-def _offline(config: DictConfig) -> None:
-    with clear_errors("benchmark"):
-        write_rows(offline_rows(config), Path(HydraConfig.get().runtime.output_dir))
-
-
-def main() -> None:
-    """Entry point of the command; its first word names the part: ``benchmark simulator``."""
-    part = sys.argv.pop(1) if len(sys.argv) > 1 and not sys.argv[1].startswith("-") else None
-    if part is None and {"-h", "--help"} & set(sys.argv):
-        print(
-            "usage: interestlab benchmark simulator|agents|llm|offline [overrides]; interestlab benchmark agents --help"
-        )
-        return
-    if part not in PARTS:
-        with clear_errors("benchmark"):
-            raise InvalidInput("part", part, f"must be one of {', '.join(PARTS)}: interestlab benchmark agents")
-    tasks = {"simulator": _simulator, "agents": _agents, "llm": _llm, "offline": _offline}
-    run_command("benchmark", tasks[part])
+def run(config: DictConfig, folder: Path, words: Sequence[str]) -> None:
+    """The command; its word names the part."""
+    rows: dict[str, Callable[[DictConfig], list[dict[str, Any]]]] = {
+        "simulator": benchmark_simulator,
+        "agents": agent_rows,
+        "llm": lambda config: llm_rows(config) + lookup_rows(config.interests),
+        "offline": offline_rows,
+    }
+    write_rows(rows[words[0]](config), folder)
 
 
 if __name__ == "__main__":
-    main()
+    run_command("benchmark")

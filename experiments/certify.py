@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from tqdm import tqdm
@@ -18,7 +17,7 @@ from experiments.certificate.life import WARM_UP_DAYS
 from experiments.certificate.measures import Measures
 from experiments.certificate.page import summary, write_certificate
 from experiments.certificate.stage import measured
-from experiments.command import clear_errors, run_command
+from experiments.command import run_command
 from experiments.figures.files import save_figure
 from experiments.inference.worlds import t_interval
 from experiments.stages import check_cache_dir
@@ -116,19 +115,11 @@ def _measured(certification: Certification) -> list[Measures]:
     return [worlds[seed] for seed in given.seeds]
 
 
-@hydra.main(version_base="1.3", config_path="pkg://conf", config_name="certify")
-def _task(config: DictConfig) -> None:
-    with clear_errors("certify"):
-        hydra_config = HydraConfig.get().runtime
-        certification = check_certification(config, str(hydra_config.choices["world"]))
-        page = certify(certification, Path(hydra_config.output_dir))
-    print(f"certificate: {page.resolve()}")
-
-
-def main() -> None:
-    """Entry point of the command."""
-    run_command("certify", _task)
+def run(config: DictConfig, folder: Path) -> None:
+    """The command."""
+    certification = check_certification(config, str(HydraConfig.get().runtime.choices["world"]))
+    print(f"certificate: {certify(certification, folder).resolve()}")
 
 
 if __name__ == "__main__":
-    main()
+    run_command("certify")

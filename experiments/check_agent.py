@@ -2,9 +2,9 @@
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
-import hydra
 import numpy as np
 import torch
 from hydra.core.hydra_config import HydraConfig
@@ -16,7 +16,7 @@ from agents.check import CHECKS, Finding, examine
 from agents.check_source import source_faults
 from agents.random import RandomAgent
 from experiments.arms import Arm, run_day
-from experiments.command import clear_errors, run_command
+from experiments.command import run_command
 from experiments.plugins import choices, sources, targets
 from experiments.study import build_agent, check_agent_config, resolved
 from experiments.wall import TRUSTED
@@ -154,22 +154,16 @@ def table(name: str, target: str, found: list[Finding]) -> str:
     return "\n".join([f"{name} ({target})", *lines, summary])
 
 
-@hydra.main(version_base="1.3", config_path="pkg://conf", config_name="check_agent")
-def _task(config: DictConfig) -> None:
-    with clear_errors("check-agent"):
-        if config.get("agent") is None:
-            raise InvalidInput("agent", None, f"say which, as in agent=counts; known are {', '.join(choices('agent'))}")
-        name = str(HydraConfig.get().runtime.choices["agent"])
-        found = check(config, name)
+def run(config: DictConfig, folder: Path) -> None:
+    """The command, which writes nothing; its exit status is 1 if the agent has a fault."""
+    if config.get("agent") is None:
+        raise InvalidInput("agent", None, f"say which, as in agent=counts; known are {', '.join(choices('agent'))}")
+    name = str(HydraConfig.get().runtime.choices["agent"])
+    found = check(config, name)
     print(table(name, str(config["agent"]["_target_"]), found))
     if any(finding.verdict == "fail" for finding in found):
         raise SystemExit(1)
 
 
-def main() -> None:
-    """Entry point of the command."""
-    run_command("check-agent", _task)
-
-
 if __name__ == "__main__":
-    main()
+    run_command("check-agent")

@@ -1,13 +1,77 @@
-"""What the commands have in common: one clear line for a user's mistake, no traceback."""
+"""Every command's entry: its one line in the table, lazy imports, and one clear line for a user's mistake.
 
+A command ``NAME`` is the function ``run(config, folder)`` of ``experiments/NAME.py``, with ``conf/NAME.yaml`` for its
+config. The module is imported once Hydra has composed the config and nothing else is left to be done, so that
+``--help``, ``--cfg job`` and a typo wait for no library that only a run needs.
+"""
+
+import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from experiments.overrides import check_arguments, explained, split_words
 from experiments.plugins import choices, with_plugins
 from sim.errors import InvalidInput
+
+OmegaConf.register_new_resolver("times", lambda factor, number: factor * number, replace=True)
+
+
+@dataclass(frozen=True)
+class Command:
+    """A line of the table.
+
+    Attributes:
+        title: what the command is for.
+        by_hydra: whether Hydra composes its config; otherwise its module has a ``main`` that reads the arguments.
+        words: what words that are no overrides mean to it; ``run`` gets them as a third argument.
+        parts: what the only word must be, and which ``conf/NAME_WORD.yaml`` it chooses.
+    """
+
+    title: str
+    by_hydra: bool = True
+    words: str = ""
+    parts: tuple[str, ...] = ()
+
+
+COMMANDS = {
+    "compare": Command("an A/B comparison of recommenders, from burn-in to report.html"),
+    "paper": Command("the paper's figures and claims over several worlds, with their controls"),
+    "table": Command("the language model's table alone: filled, shared between machines, refreshed, exported"),
+    "report": Command("comparisons in several worlds, joined into one table, figure and page", by_hydra=False),
+    "tune": Command("what one setting of an agent is worth on tuning worlds; with -m, a search"),
+    "new-agent": Command("a package with an agent of your own, which works and waits to be changed", by_hydra=False),
+    "check-agent": Command("whether an agent keeps the contract: what is wrong, and how to mend it"),
+    "explain": Command(
+        "what planners say should follow on two interests, side by side, and what is true", words="interests"
+    ),
+    "knowledge": Command("whether a fine-tuned language model knows next interests that its log never showed"),
+    "interference": Command(
+        "what live experiments would have estimated, beside what is true: split, shared data, co-diverted"
+    ),
+    "dataset": Command(
+        "logged data sets from and to KuaiRand, KuaiRec, MIND, MovieLens, Open Bandit, obp, Minari, Parquet"
+    ),
+    "offline": Command("which item, cluster, new cluster next? agents asked about the last days of a log"),
+    "fit": Command("a world's constants fitted to a log of yours, and how close that comes"),
+    "arena": Command("what off-policy estimators say of agents from logs, beside what is true of them"),
+    "certify": Command("which of eleven stylised facts of real platforms a world shows"),
+    "benchmark": Command(
+        "how fast the simulator is, as ratios measured side by side",
+        words="part",
+        parts=("simulator", "agents", "llm", "offline"),
+    ),
+    "portrait": Command("one simulated person's interest tree over time, and the population, as figures"),
+}
 
 GROUPS = ("world", "llm", "experiment", "agent", "ranker", "search", "sweep", "tracker")
 
@@ -46,11 +110,7 @@ def check_choices(arguments: Sequence[str]) -> None:
 
 @contextmanager
 def clear_errors(command: str) -> Iterator[None]:
-    """Turn a user's mistake into one line on stderr and exit status 2.
-
-    Belongs inside the function that Hydra calls: of what gets out of it, Hydra prints its own
-    account over several lines, but lets ``SystemExit`` pass.
-    """
+    """Turn a user's mistake into one line on stderr and exit status 2."""
     try:
         yield
     except InvalidInput as error:
@@ -61,10 +121,79 @@ def clear_errors(command: str) -> Iterator[None]:
         raise SystemExit(130) from None
 
 
-def run_command(command: str, task: Callable[[], Any]) -> None:
-    """Run a command's Hydra task after a look at its arguments; installed agents join in."""
+class Task:
+    """What Hydra calls with the composed config, here or in a launcher's process.
+
+    Attributes:
+        begun: whether it was called in this process; errors before that are of the arguments.
+    """
+
+    def __init__(self, command: str, words: Sequence[str]) -> None:
+        self.command, self.words = command, tuple(words)
+        self.begun = False
+
+    def __call__(self, config: DictConfig) -> Any:
+        """Run the command; what it returns is for a sweeper."""
+        self.begun = True
+        folder = Path(HydraConfig.get().runtime.output_dir)
+        more = (self.words,) if COMMANDS[self.command].words else ()
+        with clear_errors(self.command):
+            return module_of(self.command).run(config, folder, *more)
+
+
+def module_of(command: str) -> Any:
+    """A command's module, imported."""
+    return import_module(f"experiments.{command.replace('-', '_')}")
+
+
+def run_command(command: str) -> None:
+    """Run a command on the arguments of this process; installed agents join in."""
     with clear_errors(command):
-        arguments = with_plugins(command, sys.argv[1:])
+        if not COMMANDS[command].by_hydra:
+            module_of(command).main()
+            return
+        words, arguments = split_words(sys.argv[1:])
+        conf = _config_name(command, words, arguments)
+        if conf is None:
+            return
+        check_arguments(arguments)
+        arguments = with_plugins(command, arguments)
         check_choices(arguments)
         sys.argv[1:] = arguments
-        task()
+        _compose_and_run(Task(command, words), conf, arguments)
+
+
+def _config_name(command: str, words: Sequence[str], arguments: Sequence[str]) -> str | None:
+    """Which config the command has; None if all that was wanted is how its parts are called."""
+    known = COMMANDS[command]
+    if words and not known.words:
+        raise InvalidInput("argument", words[0], "must be ENTRY=VALUE, GROUP=CHOICE or a flag; --help lists them")
+    if not known.parts:
+        return command.replace("-", "_")
+    if not words and {"-h", "--help"} & set(arguments):
+        parts = "|".join(known.parts)
+        print(f"usage: interestlab {command} {parts} [overrides]; interestlab {command} {known.parts[1]} --help")
+        return None
+    part = words[0] if words else None
+    if part not in known.parts or len(words) > 1:
+        expected = f"must be one of {', '.join(known.parts)}: interestlab {command} {known.parts[1]}"
+        raise InvalidInput(known.words, part if len(words) < 2 else list(words), expected)
+    return f"{command}_{part}"
+
+
+def _compose_and_run(task: Task, conf: str, arguments: Sequence[str]) -> None:
+    """Let Hydra do its work; what is wrong with the arguments comes out as ``InvalidInput``."""
+    own = os.environ.get("HYDRA_FULL_ERROR")
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us instead of Hydra's own account of them
+    try:
+        hydra.main(version_base="1.3", config_path="pkg://conf", config_name=conf)(task)()
+    except Exception as error:
+        found = None if task.begun or own == "1" else explained(error, conf, arguments)
+        if found is None:
+            raise
+        raise found from None
+    finally:
+        if own is None:
+            del os.environ["HYDRA_FULL_ERROR"]
+        else:
+            os.environ["HYDRA_FULL_ERROR"] = own

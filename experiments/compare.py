@@ -1,16 +1,13 @@
 """``interestlab compare``: an A/B comparison of recommenders, from burn-in to report.html."""
 
 import resource
-import sys
 from pathlib import Path
 from typing import Any
 
-import hydra
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from experiments import arm_stages, llm_arms, pipeline
-from experiments.command import clear_errors, run_command
+from experiments.command import run_command
 from experiments.described import described
 from experiments.diversion import assigned_users
 from experiments.effects import exact_effects, user_traits
@@ -117,18 +114,10 @@ def _write(folder: Path, results: Results, stages: dict[str, Stage]) -> Path:
     return write_report(results, seconds, figures, folder)
 
 
-@hydra.main(version_base="1.3", config_path="pkg://conf", config_name="compare")
-def _task(config: DictConfig) -> None:
-    folder = Path(HydraConfig.get().runtime.output_dir)
-    with clear_errors("compare"):
-        report = compare(config, folder)
-    print(f"report: {report.resolve()}", file=sys.stdout)
-
-
-def main() -> None:
-    """Entry point of the command."""
-    run_command("compare", _task)
+def run(config: DictConfig, folder: Path) -> None:
+    """The command."""
+    print(f"report: {compare(config, folder).resolve()}")
 
 
 if __name__ == "__main__":
-    main()
+    run_command("compare")

@@ -4,12 +4,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import hydra
 import numpy as np
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from experiments.command import clear_errors, run_command
+from experiments.command import run_command
 from experiments.datasets import sources
 from experiments.datasets.dataset import LoggedDataset
 from experiments.datasets.minari_log import write_log
@@ -140,17 +138,11 @@ def lines(facts: dict[str, Any], order: Order) -> list[tuple[str, str]]:
     return [("data set", facts["name"]), *shown, (facts["export"], where)]
 
 
-@hydra.main(version_base="1.3", config_path="pkg://conf", config_name="dataset")
-def _task(config: DictConfig) -> None:
-    with clear_errors("dataset"):
-        for what, value in dataset(config, Path(HydraConfig.get().runtime.output_dir)):
-            print(f"{what:14} {value}")
-
-
-def main() -> None:
-    """Entry point of the command."""
-    run_command("dataset", _task)
+def run(config: DictConfig, folder: Path) -> None:
+    """The command."""
+    for what, value in dataset(config, folder):
+        print(f"{what:14} {value}")
 
 
 if __name__ == "__main__":
-    main()
+    run_command("dataset")

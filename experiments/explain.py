@@ -2,15 +2,12 @@
 
 import json
 import shutil
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import hydra
 import numpy as np
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from agents.llm.prompt import prompt_text
@@ -18,7 +15,7 @@ from agents.llm.settings import LLMSettings
 from agents.llm.table import check_num_clusters
 from experiments import arm_stages, pipeline
 from experiments.arms import Arm
-from experiments.command import clear_errors, run_command
+from experiments.command import run_command
 from experiments.described import described
 from experiments.explaining.columns import Column, count_planner, counts_column, llm_columns, prompts_for
 from experiments.explaining.search import Found, check_text, find_cluster
@@ -178,41 +175,12 @@ def _sharing(shares: BoolArray) -> dict[str, float]:
     return {"one_or_both": float(shares.any(axis=1).sum()), "both": float(shares.all(axis=1).sum())}
 
 
-_FLAGS_WITH_A_VALUE = (
-    *("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp"),
-    *("--cfg", "-c", "--info", "-i", "--package", "-p", "--experimental-rerun"),
-)
-
-
-def split_texts(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Tell the texts from Hydra's overrides and flags, in any order.
-
-    Returns:
-        The texts, and all other arguments.
-    """
-    texts: list[str] = []
-    others: list[str] = []
-    for number, argument in enumerate(arguments):
-        of_flag = number > 0 and arguments[number - 1] in _FLAGS_WITH_A_VALUE
-        is_text = not (of_flag or "=" in argument or argument.startswith(("-", "~")))
-        (texts if is_text else others).append(argument)
-    return texts, others
-
-
-def main() -> None:
-    """Entry point of the command."""
-    texts, sys.argv[1:] = split_texts(sys.argv[1:])
-
-    @hydra.main(version_base="1.3", config_path="pkg://conf", config_name="explain")
-    def task(config: DictConfig) -> None:
-        folder = Path(HydraConfig.get().runtime.output_dir)
-        with clear_errors("explain"):
-            explanation = explain(texts, config, folder)
-        print(as_text(explanation, shutil.get_terminal_size((140, 24)).columns))
-        print(f"\nexplain: {(folder / 'explain.json').resolve()}")
-
-    run_command("explain", task)
+def run(config: DictConfig, folder: Path, texts: Sequence[str]) -> None:
+    """The command."""
+    explanation = explain(texts, config, folder)
+    print(as_text(explanation, shutil.get_terminal_size((140, 24)).columns))
+    print(f"\nexplain: {(folder / 'explain.json').resolve()}")
 
 
 if __name__ == "__main__":
-    main()
+    run_command("explain")

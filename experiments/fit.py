@@ -5,13 +5,11 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import hydra
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from tqdm import tqdm
 
 from agents.processes import side_by_side
-from experiments.command import clear_errors, run_command
+from experiments.command import run_command
 from experiments.datasets.dataset import LoggedDataset
 from experiments.fitting.constants import check_constants
 from experiments.fitting.direct import direct_constants, sized, with_constants
@@ -145,19 +143,11 @@ def run_fit(fitting: Fitting, folder: Path) -> Path:
     return write_fit(found, source, folder)
 
 
-@hydra.main(version_base="1.3", config_path="pkg://conf", config_name="fit")
-def _task(config: DictConfig) -> None:
-    with clear_errors("fit"):
-        folder = Path(HydraConfig.get().runtime.output_dir)
-        page = run_fit(check_fitting(config), folder)
-        print(f"report: {page.resolve()}")
-        print(f"world:  interestlab compare --config-dir {folder.resolve()} world=fitted")
-
-
-def main() -> None:
-    """Entry point of the command."""
-    run_command("fit", _task)
+def run(config: DictConfig, folder: Path) -> None:
+    """The command."""
+    print(f"report: {run_fit(check_fitting(config), folder).resolve()}")
+    print(f"world:  interestlab compare --config-dir {folder.resolve()} world=fitted")
 
 
 if __name__ == "__main__":
-    main()
+    run_command("fit")

@@ -11,15 +11,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import hydra
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from experiments.claims.cost import ahead
 from experiments.claims.plan import Comparison, plan
 from experiments.claims.runs import alone_in, check_all, run_all
 from experiments.claims.worlds import Variants, read_variants
-from experiments.command import clear_errors, run_command
+from experiments.command import run_command
 from experiments.figures.files import save_figure, svg_source
 from experiments.figures.interference import interference_figure
 from experiments.html_page import write_page
@@ -163,17 +161,10 @@ def _write(comparisons: list[Comparison], folder: Path) -> Path:
     return write_page("interference.html.j2", content, folder / "interference.html")
 
 
-@hydra.main(version_base="1.3", config_path="pkg://conf", config_name="interference")
-def _task(config: DictConfig) -> None:
-    with clear_errors("interference"):
-        page = interference(config, Path(HydraConfig.get().runtime.output_dir))
-        print(f"report: {page.resolve()}")
-
-
-def main() -> None:
-    """Entry point of the command."""
-    run_command("interference", _task)
+def run(config: DictConfig, folder: Path) -> None:
+    """The command."""
+    print(f"report: {interference(config, folder).resolve()}")
 
 
 if __name__ == "__main__":
-    main()
+    run_command("interference")

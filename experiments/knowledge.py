@@ -4,14 +4,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import hydra
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from agents.llm.weights import weights_digest
 from agents.text_encoder import encoder_folder
 from experiments import pipeline
-from experiments.command import clear_errors, run_command
+from experiments.command import run_command
 from experiments.described import described
 from experiments.figures.files import save_figure
 from experiments.llm_stages import find_weights
@@ -141,18 +139,12 @@ def _timings(jobs: dict[str, list[Job]], made: dict[Job, Stage]) -> dict[str, An
     }
 
 
-@hydra.main(version_base="1.3", config_path="pkg://conf", config_name="knowledge")
-def _task(config: DictConfig) -> None:
-    with clear_errors("knowledge"):
-        page = know(config, Path(HydraConfig.get().runtime.output_dir))
-        print((page.with_name("knowledge.md")).read_text(encoding="utf-8"))
-        print(f"knowledge: {page.resolve()}")
-
-
-def main() -> None:
-    """Entry point of the command."""
-    run_command("knowledge", _task)
+def run(config: DictConfig, folder: Path) -> None:
+    """The command."""
+    page = know(config, folder)
+    print((page.with_name("knowledge.md")).read_text(encoding="utf-8"))
+    print(f"knowledge: {page.resolve()}")
 
 
 if __name__ == "__main__":
-    main()
+    run_command("knowledge")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from experiments.command import clear_errors
+from experiments.command import run_command
 from experiments.plugins import RESERVED, built_in
 from sim.errors import InvalidInput
 
@@ -80,22 +80,21 @@ def class_name(name: str) -> str:
 
 
 def main() -> None:
-    """Entry point of the command."""
+    """Read the arguments and write the package."""
     arguments = sys.argv[1:]
     if not arguments or {"-h", "--help"} & set(arguments):
         print(USAGE)
         return
-    with clear_errors("new-agent"):
-        name, *options = arguments
-        folder = Path(name)
-        for option in options:
-            key, is_given, value = option.partition("=")
-            if key != "folder" or not is_given or not value:
-                raise InvalidInput("argument", option, "must be folder=PATH; see interestlab new-agent --help")
-            folder = Path(value).expanduser()
-        new_agent(name, folder)
+    name, *options = arguments
+    folder = Path(name)
+    for option in options:
+        key, is_given, value = option.partition("=")
+        if key != "folder" or not is_given or not value:
+            raise InvalidInput("argument", option, "must be folder=PATH; see interestlab new-agent --help")
+        folder = Path(value).expanduser()
+    new_agent(name, folder)
     print(f"new agent: {folder.resolve()}\n\nnext: pip install -e {folder}\n      interestlab check-agent agent={name}")
 
 
 if __name__ == "__main__":
-    main()
+    run_command("new-agent")

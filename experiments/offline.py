@@ -8,14 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-import hydra
 from annotated_types import MinLen
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from agents.llm.settings import LLMSettings
 from experiments import llm_arms
-from experiments.command import clear_errors, run_command
+from experiments.command import run_command
 from experiments.datasets.dataset import LoggedDataset
 from experiments.datasets.simulated import burn_in_dataset
 from experiments.described import described
@@ -216,17 +214,10 @@ def _write(results: dict[str, Any], folder: Path) -> Path:
     return write_offline_page(results, figures, folder / "offline.html")
 
 
-@hydra.main(version_base="1.3", config_path="pkg://conf", config_name="offline")
-def _task(config: DictConfig) -> None:
-    with clear_errors("offline"):
-        page = offline(config, Path(HydraConfig.get().runtime.output_dir))
-        print(f"report: {page.resolve()}")
-
-
-def main() -> None:
-    """Entry point of the command."""
-    run_command("offline", _task)
+def run(config: DictConfig, folder: Path) -> None:
+    """The command."""
+    print(f"report: {offline(config, folder).resolve()}")
 
 
 if __name__ == "__main__":
-    main()
+    run_command("offline")

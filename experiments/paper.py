@@ -4,9 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import hydra
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from experiments.benchmarks.llm_lookup import lookup_rows
 from experiments.claims.controls import controls, what_language_adds
@@ -19,7 +17,7 @@ from experiments.claims.plan import MAIN, Comparison, plan
 from experiments.claims.runs import alone_in, check_all, run_all
 from experiments.claims.speed import Speed, speed_of
 from experiments.claims.worlds import Variants, read_variants
-from experiments.command import clear_errors, run_command
+from experiments.command import run_command
 from experiments.described import described
 from experiments.figures.files import save_figure
 from experiments.results import plain
@@ -27,8 +25,6 @@ from experiments.results_schema import ClaimRow, PaperResults
 from sim.files import write_json
 
 _LOOKUPS = 200
-
-OmegaConf.register_new_resolver("times", lambda factor, number: factor * number, replace=True)
 
 
 def paper(config: DictConfig, folder: Path) -> Path:
@@ -98,17 +94,10 @@ def _seconds(comparisons: list[Comparison]) -> dict[str, Any]:
     }
 
 
-@hydra.main(version_base="1.3", config_path="pkg://conf", config_name="paper")
-def _task(config: DictConfig) -> None:
-    with clear_errors("paper"):
-        page = paper(config, Path(HydraConfig.get().runtime.output_dir))
-        print(f"report: {page.resolve()}")
-
-
-def main() -> None:
-    """Entry point of the command."""
-    run_command("paper", _task)
+def run(config: DictConfig, folder: Path) -> None:
+    """The command."""
+    print(f"report: {paper(config, folder).resolve()}")
 
 
 if __name__ == "__main__":
-    main()
+    run_command("paper")

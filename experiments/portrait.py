@@ -3,11 +3,9 @@
 from pathlib import Path
 from typing import Annotated
 
-import hydra
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from experiments.command import clear_errors, run_command
+from experiments.command import run_command
 from experiments.figures.files import save_figure
 from experiments.portraits.figures import person_figure, population_figure
 from experiments.portraits.story import live_and_watch
@@ -16,27 +14,20 @@ from sim.config import WorldConfig, from_mapping
 from sim.records import Expected, Whole, checked, limits
 
 
-@hydra.main(version_base="1.3", config_path="pkg://conf", config_name="portrait")
-def _task(config: DictConfig) -> None:
-    with clear_errors("portrait"):
-        plain = resolved(config)
-        world = from_mapping(WorldConfig, plain.get("world"), "world")
-        seed = checked(Whole, plain.get("seed"), "seed")
-        days = checked(Annotated[int, limits(2)], plain.get("days"), "days")
-        last = world.num_users - 1
-        expected = Expected(f"must be null or from 0 to world.num_users - 1 = {last}")
-        user = checked(Annotated[Annotated[int, limits(0, last)] | None, expected], plain.get("user"), "user")
-        folder = Path(HydraConfig.get().runtime.output_dir)
-        person, population = live_and_watch(world, seed, user, days)
-        save_figure(person_figure(person), folder, "person")
-        save_figure(population_figure(population), folder, "population")
+def run(config: DictConfig, folder: Path) -> None:
+    """The command."""
+    plain = resolved(config)
+    world = from_mapping(WorldConfig, plain.get("world"), "world")
+    seed = checked(Whole, plain.get("seed"), "seed")
+    days = checked(Annotated[int, limits(2)], plain.get("days"), "days")
+    last = world.num_users - 1
+    expected = Expected(f"must be null or from 0 to world.num_users - 1 = {last}")
+    user = checked(Annotated[Annotated[int, limits(0, last)] | None, expected], plain.get("user"), "user")
+    person, population = live_and_watch(world, seed, user, days)
+    save_figure(person_figure(person), folder, "person")
+    save_figure(population_figure(population), folder, "population")
     print(f"portrait: {(folder / 'person.svg').resolve()}")
 
 
-def main() -> None:
-    """Entry point of the command."""
-    run_command("portrait", _task)
-
-
 if __name__ == "__main__":
-    main()
+    run_command("portrait")

@@ -3,16 +3,8 @@
 import argparse
 from pathlib import Path
 
-from experiments.across_worlds import find_runs, join, read_results
-from experiments.command import clear_errors
-from experiments.dial_page import dial_report
-from experiments.dials import dials_of
-from experiments.figures.files import save_figure, svg_source
-from experiments.figures.worlds import COLUMNS, by_watch_time, compared_with, worlds_figure
-from experiments.html_page import write_page
+from experiments.command import run_command
 from experiments.results_schema import Joined
-from experiments.tables import markdown, shown
-from sim.files import write_json, write_text
 
 _DESCRIPTION = """\
 Join comparisons that differ in nothing but the seed, such as those of
@@ -32,6 +24,9 @@ what comes out are curves (one entry) or heat-maps (two): dial.html, dial.json, 
 
 def table(joined: Joined) -> tuple[list[str], list[list[str]]]:
     """Heads and rows, the longest watched arm first; values and lifts in percent with their 95 % interval."""
+    from experiments.figures.worlds import COLUMNS, by_watch_time, compared_with
+    from experiments.tables import shown
+
     heads = ["arm"]
     for part, metric, title in COLUMNS:
         vs = compared_with(joined, part, metric)
@@ -52,6 +47,15 @@ def report(folders: list[Path], out: Path) -> Path:
     Raises:
         InvalidInput: a folder without results, or runs that cannot be joined.
     """
+    from experiments.across_worlds import find_runs, join, read_results
+    from experiments.dial_page import dial_report
+    from experiments.dials import dials_of
+    from experiments.figures.files import save_figure, svg_source
+    from experiments.figures.worlds import worlds_figure
+    from experiments.html_page import write_page
+    from experiments.tables import markdown
+    from sim.files import write_json, write_text
+
     runs = {str(path): read_results(path) for path in find_runs(folders)}
     if dials_of([results["config"] for results in runs.values()]):
         return dial_report(runs, out)
@@ -72,17 +76,16 @@ def report(folders: list[Path], out: Path) -> Path:
 
 
 def main() -> None:
-    """Entry point of the command."""
+    """Read the arguments and join; what it takes is imported here, as ``--help`` needs none of it."""
     parser = argparse.ArgumentParser(
         "interestlab report", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", nargs="+", type=Path, help="of a comparison, or of a sweep of comparisons")
     parser.add_argument("--out", type=Path, help="where to write; the first folder if not given")
     arguments = parser.parse_args()
-    with clear_errors("report"):
-        path = report(arguments.folder, arguments.out or arguments.folder[0])
+    path = report(arguments.folder, arguments.out or arguments.folder[0])
     print(f"report: {path.resolve()}")
 
 
 if __name__ == "__main__":
-    main()
+    run_command("report")

@@ -167,7 +167,7 @@ def resolved(config: DictConfig, name: str = "config") -> dict[str, Any]:
     try:
         plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     except OmegaConfBaseException as error:
-        raise InvalidInput(name, str(error).splitlines()[0], "must resolve") from None
+        raise InvalidInput(str(error.full_key or name), str(error).splitlines()[0], "must resolve") from None
     return plain
 
 

@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import hydra
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from agents.llm.parquet import write_parquet
 from agents.llm.triples import open_table
 from experiments import pipeline
-from experiments.command import clear_errors, run_command
+from experiments.command import run_command
 from experiments.llm_arms import check_llm
 from experiments.llm_stages import TableMade, check_ready, make_table
 from experiments.results import plain
@@ -168,16 +166,10 @@ def _of_stages(about: dict[str, Any]) -> str:
     )
 
 
-@hydra.main(version_base="1.3", config_path="pkg://conf", config_name="table")
-def _task(config: DictConfig) -> None:
-    with clear_errors("table"):
-        table(config, Path(HydraConfig.get().runtime.output_dir))
-
-
-def main() -> None:
-    """Entry point of the command."""
-    run_command("table", _task)
+def run(config: DictConfig, folder: Path) -> None:
+    """The command."""
+    table(config, folder)
 
 
 if __name__ == "__main__":
-    main()
+    run_command("table")

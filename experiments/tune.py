@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import hydra
 import numpy as np
 from annotated_types import MinLen
 from hydra.core.hydra_config import HydraConfig
@@ -15,7 +14,7 @@ from omegaconf import DictConfig, open_dict
 from agents.novelty import novel_rows
 from agents.processes import side_by_side
 from experiments.arm_stages import arms_stage, read_arm
-from experiments.command import clear_errors, run_command
+from experiments.command import run_command
 from experiments.pipeline import consumed_before
 from experiments.prepare import prepare
 from experiments.study import Study, check_study, resolved
@@ -104,18 +103,10 @@ def tune(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     return float(trial["value"])
 
 
-@hydra.main(version_base="1.3", config_path="pkg://conf", config_name="tune")
-def _task(config: DictConfig) -> float:
-    with clear_errors("tune"):
-        runtime = HydraConfig.get()
-        return tune(config, Path(runtime.runtime.output_dir), list(runtime.overrides.task))
-    raise AssertionError("clear_errors never swallows")
-
-
-def main() -> None:
-    """Entry point of the command."""
-    run_command("tune", _task)
+def run(config: DictConfig, folder: Path) -> float:
+    """The command; its value is what a sweeper maximises."""
+    return tune(config, folder, list(HydraConfig.get().overrides.task))
 
 
 if __name__ == "__main__":
-    main()
+    run_command("tune")

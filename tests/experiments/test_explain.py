@@ -18,12 +18,13 @@ from agents.llm.table import TransitionTable
 from agents.llm.trie import LabelTrie
 from agents.llm.weights import BUNDLED_MODEL, prepare_weights
 from experiments import arm_stages, pipeline
-from experiments.explain import _checked, explain, split_texts
+from experiments.explain import _checked, explain
 from experiments.explaining.columns import Column, llm_columns
 from experiments.explaining.search import check_text, find_cluster
 from experiments.explaining.text import as_text
 from experiments.explaining.truth import majority_interests, personas_of_clusters, sharing
 from experiments.llm_stages import make_table, table_stream
+from experiments.overrides import split_words
 from sim.authored import read_interests
 from sim.clustering import build_clusters
 from sim.errors import InvalidInput
@@ -363,8 +364,8 @@ def test_only_scores_can_be_explained(tmp_path):
     ],
 )
 def test_texts_may_stand_anywhere(arguments):
-    assert split_texts(arguments) == (["home espresso", "it's 100 % {tofu}"], ["world=tiny", "-m", "seed=0,1"])
-    assert split_texts(["--config-dir", "/my/conf", "tofu", "~llm"]) == (["tofu"], ["--config-dir", "/my/conf", "~llm"])
+    assert split_words(arguments) == (["home espresso", "it's 100 % {tofu}"], ["world=tiny", "-m", "seed=0,1"])
+    assert split_words(["--config-dir", "/my/conf", "tofu", "~llm"]) == (["tofu"], ["--config-dir", "/my/conf", "~llm"])
 
 
 @pytest.mark.parametrize("width", [60, 100, 140, 220])

@@ -141,7 +141,7 @@ def test_an_unknown_argument_is_named(option, tmp_path):
 def test_help(argument, tmp_path):
     done = interestlab("new-agent", *argument, site=tmp_path, cwd=tmp_path)
     assert done.returncode == 0
-    assert done.stdout.startswith(f"interestlab new-agent: {COMMANDS['new-agent']}")
+    assert done.stdout.startswith(f"interestlab new-agent: {COMMANDS['new-agent'].title}")
 
 
 def test_class_names():

@@ -8,6 +8,7 @@ import pytest
 
 from experiments import report
 from experiments.across_worlds import find_runs, join
+from experiments.command import run_command
 from experiments.inference.users import error_behind
 from experiments.inference.worlds import over_worlds
 from sim.errors import InvalidInput
@@ -84,7 +85,7 @@ def test_half_a_file_is_one_clear_line(content, tmp_path, monkeypatch, capsys):
     (tmp_path / "results.json").write_text(content)
     monkeypatch.setattr(sys, "argv", ["interestlab report", str(tmp_path)])
     with pytest.raises(SystemExit) as stopped:
-        report.main()
+        run_command("report")
     assert stopped.value.code == 2
     message = capsys.readouterr().err
     assert "must be the results.json of a finished comparison" in message

@@ -1,0 +1,134 @@
+"""Every command's entry: what it imports before it runs, and one line for arguments that are wrong."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from experiments.command import COMMANDS
+from experiments.main import main
+from experiments.overrides import split_words
+
+HEAVY = ("torch", "transformers", "scipy", "matplotlib", "numba", "sklearn", "pyarrow", "gymnasium", "numpy")
+
+TOLD = f"""
+import sys
+sys.argv = ["interestlab", *sys.argv[1:]]
+from experiments.main import main
+try:
+    main()
+except SystemExit:
+    pass
+print("imported:", *sorted(set(sys.modules) & {set(HEAVY)!r}), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--help"],
+        ["compare", "--help"],
+        ["compare", "--cfg", "job"],
+        ["compare", "nonsense=1"],
+        ["compare", "world=huge"],
+        ["compare", "world.response=[1]"],
+        ["compare", "foo"],
+        ["compares"],
+        ["report", "--help"],
+        ["new-agent", "--help"],
+        ["benchmark", "agents", "--cfg", "job"],
+    ],
+)
+def test_what_does_not_run_imports_nothing_that_only_a_run_needs(words):
+    done = subprocess.run([sys.executable, "-c", TOLD, *words], capture_output=True, text=True, check=False)
+    assert done.stderr.splitlines()[-1] == "imported:"
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", [name for name, each in COMMANDS.items() if each.by_hydra])
+def test_every_command_shows_its_config(command, monkeypatch, capsys):
+    part = ["agents"] if COMMANDS[command].parts else []
+    monkeypatch.setattr(sys, "argv", ["interestlab", command, *part, "--cfg", "job"])
+    main()
+    assert "runtime:" in capsys.readouterr().out or command in ("portrait", "check-agent")
+
+
+def refused(words, monkeypatch, capsys):
+    """What is said of arguments that are wrong."""
+    monkeypatch.setattr(sys, "argv", ["interestlab", *words])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    return said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("nonsense=1", "nonsense=1: unknown entry; known are hydra, world, llm, experiment, production, agents"),
+        ("foo", "argument='foo': must be ENTRY=VALUE, GROUP=CHOICE or a flag"),
+        ("world.response=[1]", "world.response=[1]: must be of the kind that the entry has"),
+        ("world.num_users.x=3", "world.num_users.x=3: unknown entry"),
+        ("agents.hcb.planner.x=1", "agents.hcb.planner.x=1: unknown entry; known are alpha, width, parameters"),
+        ("ranker@agents.hcb.ranker=nope", "ranker='nope': unknown ranker; known are bm25, random, sequence"),
+        ("hydra/launcher=nope", "hydra/launcher='nope': unknown hydra/launcher; known are basic, joblib, ray"),
+        ("agents=null", "agents=None: must be one of all"),
+        ("+seed=3", "+seed=3: is there already"),
+        ("~nothing", "~nothing='~nothing': is not there"),
+        ("agent@agents.foo=counts", "agent@agents.foo='counts': is for a place that the config does not have"),
+        ("seed=1,2", "seed='1,2': is several values: add -m for a sweep"),
+        ("-m nonsense=1,2", "nonsense='1,2': unknown entry"),
+        ("experiment.arms=[control,héb]", "experiment.arms='[control,héb]': cannot be read"),
+        ("?key=1", "?key='1': cannot be read"),
+        ("llm.url=http://host/v1?key=secret", "llm.url='…': cannot be read"),
+        ("seed=[1", "seed='[1': cannot be read"),
+        ("hydra.searchpath=[file:///nope]", "hydra.searchpath='file:///nope': must be folders that exist"),
+        ("--config-dir /nope", "--config-dir='/nope': must be a folder that exists"),
+        ("--config-name nope", "--config-name='nope': must be the name of a config that exists"),
+        ("hydra.run.dir=/proc/x", "hydra.run.dir='/proc/x': must be a folder that can be written to"),
+        ("hydra.run.dir=${nope}", "hydra.run.dir='${nope}': must resolve"),
+        ("--wrong", "arguments='--wrong': unrecognized arguments: --wrong"),
+        ("--cfg job --info all", "arguments='--cfg job --info all': "),
+        ("cache_dir=${nope}", "cache_dir="),
+        ("cache_dir=", "cache_dir='': must be a folder"),
+        ("+runtime.speed=9", "runtime.speed=9: unknown entry; known are workers"),
+    ],
+)
+def test_what_is_wrong_with_arguments_is_one_line(words, says, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    told = refused(["compare", *words.split()], monkeypatch, capsys)
+    assert told.startswith(f"interestlab compare: {says}")
+    assert len(told.strip().splitlines()) == 1
+    assert "secret" not in told
+
+
+def test_a_benchmark_names_its_parts(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["interestlab", "benchmark", "--help"])
+    main()
+    assert capsys.readouterr().out.startswith("usage: interestlab benchmark simulator|agents|")
+    for words in ([], ["nothing"], ["llm", "agents"]):
+        told = refused(["benchmark", *words], monkeypatch, capsys)
+        assert "must be one of simulator, agents, llm, offline" in told
+
+
+def test_a_bug_keeps_its_traceback_and_the_environment_is_left_as_it_was(monkeypatch, tmp_path):
+    def broken(config, folder):
+        raise ZeroDivisionError
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+    monkeypatch.setattr("experiments.portrait.run", broken)
+    monkeypatch.setattr(sys, "argv", ["interestlab", "portrait"])
+    with pytest.raises(ZeroDivisionError):
+        main()
+    assert "HYDRA_FULL_ERROR" not in os.environ
+
+
+def test_words_are_told_from_overrides_and_flags():
+    assert split_words(["a b", "seed=1", "-m", "--cfg", "job", "~x"]) == (
+        ["a b"],
+        ["seed=1", "-m", "--cfg", "job", "~x"],
+    )
