@@ -3,21 +3,20 @@
 from functools import cache
 from pathlib import Path
 
-from hydra import compose, initialize_config_module
 from omegaconf import DictConfig, OmegaConf
 
 import conf
 from experiments.plugins import targets
+from tests.composing import compose
 
 
 @cache
 def built_in_agents() -> dict[str, DictConfig]:
     """Composed configs by name."""
     found = {}
-    with initialize_config_module("conf", version_base="1.3"):
-        for path in sorted(Path(conf.__path__[0]).glob("agent/*.yaml")):
-            agent = compose(overrides=[f"+agent={path.stem}"]).agent
-            classes = targets(OmegaConf.to_container(agent))
-            if all(name.startswith("agents.") for name in classes) and not OmegaConf.missing_keys(agent):
-                found[path.stem] = agent
+    for path in sorted(Path(conf.__path__[0]).glob("agent/*.yaml")):
+        agent = compose(overrides=[f"+agent={path.stem}"]).agent
+        classes = targets(OmegaConf.to_container(agent))
+        if all(name.startswith("agents.") for name in classes) and not OmegaConf.missing_keys(agent):
+            found[path.stem] = agent
     return found

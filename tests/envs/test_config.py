@@ -13,13 +13,12 @@ def test_a_preset_lies_over_the_base_and_its_references_are_resolved():
 
 
 def test_a_preset_equals_what_hydra_makes_of_the_same_files():
-    from hydra import compose, initialize_config_module
     from omegaconf import OmegaConf
 
     from sim.config import WorldConfig, from_mapping
+    from tests.composing import compose
 
-    with initialize_config_module("conf", version_base=None):
-        composed = OmegaConf.to_container(compose(overrides=["+world=small"]), resolve=True)
+    composed = OmegaConf.to_container(compose(overrides=["+world=small"]), resolve=True)
     assert world_config("small") == from_mapping(WorldConfig, composed["world"], "world")
 
 

@@ -4,12 +4,12 @@ from dataclasses import replace
 from functools import cache
 
 import numpy as np
-from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
 from experiments.certificate.life import Life
 from sim.config import WorldConfig, from_mapping
 from sim.log import InteractionLog
+from tests.composing import compose
 
 
 def log_of(user, item, **columns):
@@ -37,8 +37,7 @@ def life_of(log, num_users, num_items, num_clusters=None, interest=None):
 @cache
 def tiny() -> WorldConfig:
     """conf/world/tiny.yaml."""
-    with initialize_config_module("conf", version_base="1.3"):
-        config = compose("certify", ["world=tiny"])
+    config = compose("certify", ["world=tiny"])
     return from_mapping(WorldConfig, OmegaConf.to_container(config, resolve=True)["world"], "world")
 
 

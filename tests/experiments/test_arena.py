@@ -6,28 +6,27 @@ import re
 import numpy as np
 import pyarrow.csv
 import pytest
-from hydra import compose, initialize_config_module
 from scipy.stats import binom
 
 from experiments.arena import arena, check_config
 from experiments.off_policy.evaluation import ESTIMATORS
 from sim.errors import InvalidInput
+from tests.composing import compose
 
 AGENTS = ["control", "popular", "random_novel"]
 
 
 def config_of(cache, *overrides):
-    with initialize_config_module("conf", version_base="1.3"):
-        return compose(
-            "arena",
-            [
-                "world=tiny",
-                f"experiment.arms=[{','.join(AGENTS)}]",
-                f"cache_dir={cache}",
-                "runtime.workers=1",
-                *overrides,
-            ],
-        )
+    return compose(
+        "arena",
+        [
+            "world=tiny",
+            f"experiment.arms=[{','.join(AGENTS)}]",
+            f"cache_dir={cache}",
+            "runtime.workers=1",
+            *overrides,
+        ],
+    )
 
 
 @pytest.mark.parametrize(

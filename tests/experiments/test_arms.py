@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
 from agents.base import Agent, Recommendations
@@ -15,6 +14,7 @@ from sim.log import AGENT, InteractionLog
 from sim.platform import Platform
 from sim.random import RandomStream
 from sim.world import World
+from tests.composing import compose
 
 
 class FixedAgent(Agent):
@@ -34,8 +34,7 @@ class FixedAgent(Agent):
 
 @pytest.fixture(scope="module")
 def config() -> WorldConfig:
-    with initialize_config_module("conf", version_base="1.3"):
-        composed = compose("compare", ["world=tiny"])
+    composed = compose("compare", ["world=tiny"])
     return from_mapping(WorldConfig, OmegaConf.to_container(composed.world, resolve=True), "world")
 
 

@@ -4,7 +4,6 @@ from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
 from agents.llm.weights import BUNDLED_MODEL, prepare_weights
@@ -13,12 +12,12 @@ from experiments.llm_arms import check_llm, settings_by_arm
 from experiments.study import build_agent, check_study
 from sim.errors import InvalidInput
 from tests.command_line import interestlab
+from tests.composing import compose
 from tests.conftest import cache_with_weights
 
 
 def study(tmp_path: Path, *overrides: str):
-    with initialize_config_module("conf", version_base="1.3"):
-        config = compose("compare", ["world=tiny", f"cache_dir={tmp_path}", *overrides])
+    config = compose("compare", ["world=tiny", f"cache_dir={tmp_path}", *overrides])
     return check_study(config)
 
 
@@ -50,8 +49,7 @@ def test_impossible_values_are_named(tmp_path, override, says):
 
 
 def test_llm_settings_are_named(tmp_path):
-    with initialize_config_module("conf", version_base="1.3"):
-        config = compose("compare", ["llm.steps=-1"])
+    config = compose("compare", ["llm.steps=-1"])
     with pytest.raises(InvalidInput, match=r"llm.steps=-1: must be a whole number, at least 0"):
         check_llm(OmegaConf.to_container(config.llm))
 
@@ -110,8 +108,7 @@ def test_a_missing_wheel_says_how_to_get_it(tmp_path, monkeypatch):
 
 
 def llm_settings(tmp_path: Path, *overrides: str):
-    with initialize_config_module("conf", version_base="1.3"):
-        config = compose("compare", ["world=tiny", "llm=tiny", f"cache_dir={tmp_path}", *overrides])
+    config = compose("compare", ["world=tiny", "llm=tiny", f"cache_dir={tmp_path}", *overrides])
     return settings_by_arm(check_study(config), config)
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from hydra import compose, initialize_config_module
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from experiments import report
@@ -18,6 +17,7 @@ from experiments.figures.dials import dials_figure, field_of
 from experiments.llm_arms import settings_by_arm
 from experiments.study import check_study
 from sim.errors import InvalidInput
+from tests.composing import compose
 from tests.experiments.synthetic import planted_results
 
 WATCH = "watch_minutes_per_user_day"
@@ -180,8 +180,7 @@ def test_every_job_of_a_sweep_is_a_comparison_and_says_its_question(path, tmp_pa
     for key, values in parameters.items():
         (override,) = OverridesParser.create().parse_overrides([f"{key}={values}"])
         for value in override.sweep_string_iterator():
-            with initialize_config_module("conf", version_base="1.3"):
-                config = compose("compare", [f"+sweep={path.stem}", f"{key}={value}", f"cache_dir={tmp_path}"])
+            config = compose("compare", [f"+sweep={path.stem}", f"{key}={value}", f"cache_dir={tmp_path}"])
             study = check_study(config)
             settings_by_arm(study, config)
     assert parameters["seed"] == "0,1,2"

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_module
 
 from agents.random import RandomAgent
 from experiments.arms import live, run_day
@@ -14,13 +13,13 @@ from experiments.study import check_study
 from sim.errors import InvalidInput
 from sim.log import AGENT, InteractionLog
 from sim.random import RandomStream
+from tests.composing import compose
 from tests.experiments.test_arms import FixedAgent, make_arm
 from tests.experiments.test_arms import config as config  # a fixture
 
 
 def study_of(*overrides):
-    with initialize_config_module("conf", version_base="1.3"):
-        return check_study(compose("compare", ["world=tiny", *overrides]))
+    return check_study(compose("compare", ["world=tiny", *overrides]))
 
 
 class Listener(RandomAgent):

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hydra import compose, initialize_config_module
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 import experiments.paper  # noqa: F401  the resolver that its config takes
@@ -25,6 +24,7 @@ from experiments.main import COMMANDS
 from experiments.offline import check_plan
 from experiments.study import check_study
 from tests.command_line import interestlab
+from tests.composing import compose
 from tests.experiments.walk_through import BIN, DOCS
 
 ROOT = DOCS.parent
@@ -85,8 +85,7 @@ def composed(command, words):
             word = f"{override.input_line.partition('=')[0]}={first}"
         if override.key_or_group not in ("hydra/launcher", "hydra.launcher") and not word.startswith("hydra.launcher."):
             single.append(word)
-    with initialize_config_module("conf", version_base="1.3"):
-        return compose(command.replace("-", "_"), single)
+    return compose(command.replace("-", "_"), single)
 
 
 def test_there_are_commands_to_check():

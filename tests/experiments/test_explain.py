@@ -9,7 +9,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hydra import compose, initialize_config_module
 
 from agents.llm.model import load_model, load_tokenizer
 from agents.llm.prompt import tokenise_prompts
@@ -33,6 +32,7 @@ from sim.random import RandomStream
 from sim.tree import PersonaLinks, load_tree
 from sim.world import World
 from tests.command_line import interestlab
+from tests.composing import compose
 from tests.sim.people import TINY
 
 TEXTS = ("home espresso", "bouldering and rock climbing")
@@ -71,8 +71,7 @@ def overrides(model, tmp_path_factory):
 
 
 def config_of(*overrides):
-    with initialize_config_module("conf", version_base="1.3"):
-        return compose("explain", list(overrides))
+    return compose("explain", list(overrides))
 
 
 @pytest.fixture(scope="module")

@@ -4,13 +4,13 @@ import json
 
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_module
 
 from experiments.claims.worlds import Worlds
 from experiments.interference import COMPARED, biases, interference, table
 from sim.errors import InvalidInput
 from sim.log import AGENT, InteractionLog
 from sim.random import RandomStream
+from tests.composing import compose
 
 
 def results_of(lifts):
@@ -51,8 +51,7 @@ def test_a_lift_that_is_not_known_leaves_no_bias():
 
 
 def config_of(*overrides):
-    with initialize_config_module("conf", version_base="1.3"):
-        return compose("interference", ["world=tiny", *overrides])
+    return compose("interference", ["world=tiny", *overrides])
 
 
 @pytest.fixture(scope="module")

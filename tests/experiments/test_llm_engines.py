@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
 import agents.llm.http_engine
@@ -19,6 +18,7 @@ from experiments.stages import Stage
 from sim.errors import InvalidInput
 from tests.agents.llm.conftest import KEYWORDS, clusters_of
 from tests.agents.llm.endpoint_server import ScriptedServer, completion, fails, send
+from tests.composing import compose
 from tests.experiments.synthetic import planted_results
 
 SECRET = "sk-0123456789-secret"
@@ -26,8 +26,7 @@ NUM = len(KEYWORDS)
 
 
 def settings_of(*overrides):
-    with initialize_config_module("conf", version_base="1.3"):
-        config = compose("compare", ["world=tiny", "llm=endpoint", *overrides])
+    config = compose("compare", ["world=tiny", "llm=endpoint", *overrides])
     return check_llm(OmegaConf.to_container(config.llm, resolve=True))
 
 

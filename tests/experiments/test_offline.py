@@ -7,11 +7,11 @@ import sys
 
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_module
 
 from experiments.offline import check_plan, offline
 from sim.errors import InvalidInput
 from sim.log import InteractionLog
+from tests.composing import compose
 from tests.conftest import cache_with_weights
 from tests.experiments.prediction.ring import ring_dataset
 
@@ -20,8 +20,7 @@ FILES = ("offline.html", "offline.json", "offline.md", "figures/next_item.svg", 
 
 
 def config_of(*overrides):
-    with initialize_config_module("conf", version_base="1.3"):
-        return compose("offline", ["world=tiny", "experiment.burn_in_days=4", *overrides])
+    return compose("offline", ["world=tiny", "experiment.burn_in_days=4", *overrides])
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from hydra import compose, initialize_config_module
 
 from agents.llm.planner import LLMTablePlanner
 from agents.llm.shards import shard_file
@@ -21,6 +20,7 @@ from experiments.study import check_study
 from experiments.table import check_options, table
 from sim.errors import InvalidInput
 from tests.agents.llm.conftest import write_small_model
+from tests.composing import compose
 from tests.conftest import cache_with_weights
 
 WORLD = ("world=tiny", "llm=tiny", "llm.precision=fp32", "llm.threads=1", "runtime.workers=1")
@@ -41,8 +41,7 @@ def words(cache, weights_cache, tmp_path_factory):
 
 
 def composed(*overrides):
-    with initialize_config_module("conf", version_base="1.3"):
-        return compose("table", list(overrides))
+    return compose("table", list(overrides))
 
 
 def run(folder, *overrides):
@@ -74,8 +73,7 @@ def test_it_says_what_the_table_is(made, words, tmp_path, capsys):
 
 
 def test_a_comparison_finds_it(made, words):
-    with initialize_config_module("conf", version_base="1.3"):
-        config = compose("compare", [*words, "experiment.arms=[control,llm]", "experiment.reference=llm"])
+    config = compose("compare", [*words, "experiment.arms=[control,llm]", "experiment.reference=llm"])
     study = check_study(config)
     before = burn_in(study)
     stages = make_tables(study, {"llm": check_llm(dict(config.llm))}, cluster(study, before))

@@ -3,19 +3,18 @@
 import json
 
 import pytest
-from hydra import compose, initialize_config_module
 
 from experiments.tracking import TensorBoard, Untracked, make_tracker, track_curve
 from sim.errors import InvalidInput
 from tests.command_line import interestlab
+from tests.composing import compose
 
 CONFIG = {"seed": 3, "world": {"num_users": 150}}
 STEPS = {1: 0.25, 2: 0.5, 3: 1.5}
 
 
 def chosen(name, *overrides):
-    with initialize_config_module("conf", version_base="1.3"):
-        return compose("compare", [f"tracker={name}", *overrides]).tracker
+    return compose("compare", [f"tracker={name}", *overrides]).tracker
 
 
 def told(tracker, steps=STEPS):

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
 import sim
@@ -21,6 +20,7 @@ from experiments.wall import Walled, wall
 from sim.config import WorldConfig, from_mapping
 from sim.errors import InvalidInput, WallBreach, breaches
 from sim.log import InteractionLog
+from tests.composing import compose
 from tests.experiments.test_arms import make_arm
 
 ROOT = Path(__file__).parents[2]
@@ -92,8 +92,7 @@ ROUTES = {
 
 @pytest.fixture(scope="module")
 def config() -> WorldConfig:
-    with initialize_config_module("conf", version_base="1.3"):
-        composed = compose("compare", ["world=tiny", "world.num_users=40"])
+    composed = compose("compare", ["world=tiny", "world.num_users=40"])
     return from_mapping(WorldConfig, OmegaConf.to_container(composed.world, resolve=True), "world")
 
 

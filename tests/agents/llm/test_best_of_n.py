@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_module
 from hydra.utils import instantiate
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,6 +18,7 @@ from sim.platform import Platform
 from sim.random import RandomStream
 from tests.agents.llm.themed import NUM, random_table, shared_trait, themed, themed_clusters, themed_platform
 from tests.agents.planted import STREAM, planted, successor
+from tests.composing import compose
 
 NOTHING = InteractionLog.concatenate([])
 
@@ -154,8 +154,7 @@ def test_the_configured_agent_keeps_the_contract(tmp_path):
     production = SequenceAgent(epochs=1)
     production.fit(world.platform, world.log, STREAM)
     folder = random_table(tmp_path / "table", world.platform.clusters, top_n=4)
-    with initialize_config_module("conf", version_base="1.3"):
-        config = compose(overrides=["+agent=llm_best_of_n", f"agent.planner.table={folder}"]).agent
+    config = compose(overrides=["+agent=llm_best_of_n", f"agent.planner.table={folder}"]).agent
     found = examine(lambda: instantiate(config)(), world.platform, world.log, STREAM, production)
     assert [finding for finding in found if finding.verdict == "fail"] == []
     assert [finding.check for finding in found] == list(CHECKS)

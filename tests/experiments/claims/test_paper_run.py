@@ -4,11 +4,11 @@ import json
 
 import pytest
 from filelock import FileLock
-from hydra import compose, initialize_config_module
 
 from experiments.claims.runs import alone_in
 from experiments.paper import paper
 from sim.errors import InvalidInput
+from tests.composing import compose
 from tests.experiments.test_explain import model as model  # a fixture
 
 SMALLEST = (
@@ -19,8 +19,7 @@ SMALLEST = (
 
 
 def config_of(*overrides):
-    with initialize_config_module("conf", version_base="1.3"):
-        return compose("paper", [*SMALLEST, *overrides])
+    return compose("paper", [*SMALLEST, *overrides])
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from importlib.resources import files
 
 import pytest
 import yaml
-from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
 from experiments import pipeline
@@ -15,11 +14,11 @@ from experiments.llm_arms import settings_by_arm
 from experiments.paper import paper
 from sim.errors import InvalidInput
 from sim.log import InteractionLog
+from tests.composing import compose
 
 
 def composed(tmp_path, *overrides):
-    with initialize_config_module("conf", version_base="1.3"):
-        return compose("paper", ["world=tiny", "llm=tiny", f"cache_dir={tmp_path / 'cache'}", *overrides])
+    return compose("paper", ["world=tiny", "llm=tiny", f"cache_dir={tmp_path / 'cache'}", *overrides])
 
 
 @pytest.fixture

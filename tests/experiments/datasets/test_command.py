@@ -5,18 +5,17 @@ import subprocess
 import sys
 
 import pytest
-from hydra import compose, initialize_config_module
 
 from experiments.dataset import dataset
 from experiments.datasets.dataset import LoggedDataset
 from sim.errors import InvalidInput
 from tests.command_line import interestlab
+from tests.composing import compose
 from tests.experiments.datasets import formats
 
 
 def run(folder, *overrides):
-    with initialize_config_module("conf", version_base="1.3"):
-        config = compose("dataset", ["world=tiny", *overrides])
+    config = compose("dataset", ["world=tiny", *overrides])
     return dataset(config, folder)
 
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
 from experiments.fitting.direct import activity_of_days, constant_of, direct_constants, sized, with_constants
@@ -11,6 +10,7 @@ from experiments.fitting.statistics import statistics
 from sim.config import WorldConfig, from_mapping
 from sim.errors import InvalidInput
 from sim.random import RandomStream
+from tests.composing import compose
 from tests.experiments.fitting.planted import dataset_of
 from tests.experiments.synthetic import log_of
 
@@ -18,8 +18,7 @@ STREAM = RandomStream(0, "test")
 
 
 def world_of(name="tiny"):
-    with initialize_config_module("conf", version_base="1.3"):
-        config = compose("fit", [f"world={name}"])
+    config = compose("fit", [f"world={name}"])
     return from_mapping(WorldConfig, OmegaConf.to_container(config.world, resolve=True), "world")
 
 

@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
 from experiments.certificate.life import lived, warmed_up
@@ -23,6 +22,7 @@ from sim.config import WorldConfig, from_mapping
 from sim.errors import InvalidInput
 from sim.random import RandomStream
 from sim.world import World
+from tests.composing import by_hydra, compose
 from tests.experiments.fitting.test_direct import world_of
 from tests.experiments.walk_through import DOCS
 
@@ -44,8 +44,7 @@ def written_log(folder: Path, num_users: int, days: int, seed: int, constants: d
 
 
 def fitting_of(dataset: Path | None, *overrides: str):
-    with initialize_config_module("conf", version_base="1.3"):
-        config = compose("fit", [f"fit.dataset={dataset}", *overrides])
+    config = compose("fit", [f"fit.dataset={dataset}", *overrides])
     return check_fitting(config)
 
 
@@ -97,13 +96,11 @@ def test_the_world_serves_any_command_from_any_folder_as_the_docs_say(fitted, tm
     assert f"leave_intercept: {value}" in done.stdout
     assert "num_users: 60" in done.stdout
     assert "level_2: ${world.num_interests}" in done.stdout
-    with initialize_config_module("conf", version_base="1.3"):
-        compose("compare", ["world=tiny"])  # and the group is as it was without it
+    by_hydra("compare", ["world=tiny"])  # and the group is as it was without it
 
 
 def test_a_fitted_world_lives(fitted):
-    with initialize_config_module("conf", version_base="1.3"):
-        config = compose("compare", [f"hydra.searchpath=[file://{fitted / 'out'}]", "world=fitted"])
+    config = compose("compare", [f"hydra.searchpath=[file://{fitted / 'out'}]", "world=fitted"])
     world = World(from_mapping(WorldConfig, OmegaConf.to_container(config.world, resolve=True), "world"), 0)
     assert 0 < len(world.begin_day(0)) <= 60
 

@@ -1,7 +1,6 @@
 """What the statistics promise, counted: coverage at planted truth, false alarms in A/A splits of a simulated log."""
 
 import pytest
-from hydra import compose, initialize_config_module
 
 from experiments.inference.calibration import COVERAGE, binomial_bounds, covered, false_alarms, peeking_alarms
 from experiments.metrics import user_sums
@@ -12,6 +11,7 @@ from experiments.study import check_study
 from sim.errors import InvalidInput
 from sim.log import InteractionLog
 from sim.random import RandomStream
+from tests.composing import compose
 
 pytestmark = pytest.mark.slow
 
@@ -35,8 +35,7 @@ def study(tmp_path_factory):
     """Production alone among 600 users for ten days: the last five are the experiment."""
     cache = tmp_path_factory.mktemp("a_a")
     overrides = ["world=tiny", "world.num_users=600", "experiment.burn_in_days=10", "experiment.arms=[control]"]
-    with initialize_config_module("conf", version_base="1.3"):
-        return check_study(compose("compare", [*overrides, f"cache_dir={cache}"]))
+    return check_study(compose("compare", [*overrides, f"cache_dir={cache}"]))
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_module
 
 from agents.base import Agent, Recommendations
 from experiments.prediction.answers import Answers, ask, distinct, greedy
@@ -15,6 +14,7 @@ from sim.config import PlatformConfig
 from sim.errors import InvalidInput
 from sim.platform import Platform
 from sim.random import RandomStream
+from tests.composing import compose
 from tests.experiments.prediction.ring import NUM_CLUSTERS, ring_dataset
 
 STREAM = RandomStream(4, "answers")
@@ -36,8 +36,7 @@ def production(morning):
 
 
 def config_of(agent):
-    with initialize_config_module("conf", version_base="1.3"):
-        return greedy(dict(compose(overrides=[f"+agent={agent}"]).agent))
+    return greedy(dict(compose(overrides=[f"+agent={agent}"]).agent))
 
 
 class Knowing(Agent):

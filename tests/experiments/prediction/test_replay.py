@@ -4,7 +4,6 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_module
 
 from experiments.datasets.dataset import LoggedDataset
 from experiments.datasets.simulated import burn_in_dataset
@@ -15,6 +14,7 @@ from sim.config import PlatformConfig
 from sim.log import InteractionLog
 from sim.platform import Requests
 from tests.agents.planted import planted, successor
+from tests.composing import compose
 
 
 def same_requests(one, other):
@@ -51,10 +51,7 @@ def test_who_comes_unevenly_keeps_their_own_order():
 
 
 def test_a_worlds_burn_in_replayed_is_its_platform(tmp_path, shared_cache):
-    with initialize_config_module("conf", version_base="1.3"):
-        study = check_study(
-            compose("compare", ["world=tiny", "experiment.burn_in_days=3", f"cache_dir={shared_cache}"])
-        )
+    study = check_study(compose("compare", ["world=tiny", "experiment.burn_in_days=3", f"cache_dir={shared_cache}"]))
     data = burn_in_dataset(study)
     before = burn_in(study)
     world = study.build_world()

@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
 from agents.llm.weights import BUNDLED_MODEL
@@ -15,14 +14,14 @@ from experiments.unseen.page import findings
 from sim.errors import InvalidInput
 from tests.agents.llm.families import make_family
 from tests.command_line import interestlab
+from tests.composing import compose
 
 SMALL = ["world=tiny", "llm=tiny", "folds=2", "pairs_per_persona=3", "llm.precision=fp32", "llm.eval_pairs=4"]
 SHORT = ["llm.steps=3", "llm.eval_every=3", "llm.pairs_per_label=3", "twin.steps=6", "twin.eval_every=3"]
 
 
 def config_of(*overrides):
-    with initialize_config_module("conf", version_base="1.3"):
-        return compose("knowledge", list(overrides))
+    return compose("knowledge", list(overrides))
 
 
 def run(cache, out, *overrides):
@@ -152,8 +151,7 @@ def test_the_default_is_what_the_protocol_says(tmp_path):
 
 def test_worlds_share_the_burn_in_of_compare(tmp_path):
     """Apart from alpha, nothing in what the burn-in rests on is different."""
-    with initialize_config_module("conf", version_base="1.3"):
-        of_compare = OmegaConf.to_container(compose("compare"))
+    of_compare = OmegaConf.to_container(compose("compare"))
     of_knowledge = OmegaConf.to_container(config_of())
     for key in ("seed", "world", "production"):
         assert of_knowledge[key] == of_compare[key]
