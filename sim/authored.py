@@ -115,7 +115,7 @@ def read_personas(folder: str, interests: list[str]) -> list[AuthoredPersona]:
     return personas
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):
     """Refuses what YAML allows and a taxonomy must not have: a key that stands twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:

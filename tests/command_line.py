@@ -1,28 +1,22 @@
 """``interestlab`` as a test runs it: a process a command, forked from one that has done the imports.
 
 Importing torch, transformers and what stands on them takes seconds of processor time, and the tests run
-hundreds of commands. The process that the commands are forked from has imported them and done nothing else, so
-that a command meets no state but that of a new interpreter. What a new interpreter itself does with the words
-is tested in ``test_readme``.
+hundreds of commands. The process that the commands are forked from has imported them (``tests.preloaded``) and done
+nothing else, so that a command meets no state but that of a new interpreter. What a new interpreter itself does with
+the words is tested in ``test_readme``.
 """
 
 import os
 import subprocess
 import sys
 import tempfile
-from multiprocessing import get_context
+from functools import cache
+from multiprocessing import forkserver, get_context
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from subprocess import CompletedProcess
 
-_PRELOADED = [
-    "experiments.compare",
-    "experiments.explain",
-    "experiments.knowledge",
-    "experiments.paper",
-    "experiments.table",
-    "transformers.models.auto.modeling_auto",
-]
+import pytest
 
 
 def interestlab(*words: object, cwd: Path | None = None, env: dict[str, str] | None = None) -> CompletedProcess[str]:
@@ -57,9 +51,15 @@ def in_a_new_interpreter(
     return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
 
 
+@cache
 def _context() -> ForkServerContext:
+    """The process that commands are forked from: it must find ``tests``, wherever pytest was started."""
     context = get_context("forkserver")
-    context.set_forkserver_preload(_PRELOADED)
+    context.set_forkserver_preload(["tests.preloaded"])
+    path = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(path))
+        forkserver.ensure_running()
     return context
 
 

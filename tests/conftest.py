@@ -1,17 +1,32 @@
 """What tests of several folders share."""
 
 import contextlib
+import gc
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 
-from agents.llm.weights import BUNDLED_MODEL, prepare_weights
+# Before anything imports numpy or torch, which is why the fixtures below import what they need: workers of
+# pytest-xdist, and the processes that tests start, use the cores already. Two threads on a core wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+hypothesis.settings.register_profile("tests", deadline=None)  # a busy machine is no fault
+hypothesis.settings.load_profile("tests")
+
+
+def pytest_collection_finish() -> None:
+    """Leave what has been imported, millions of objects, out of every later garbage collection."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
 def weights_cache() -> Path:
     """The user's own cache, where the real weights are converted once (20 s)."""
+    from agents.llm.weights import BUNDLED_MODEL, prepare_weights
+
     cache = Path(os.environ.get("INTERESTLAB_CACHE", "~/.cache/interestlab")).expanduser()
     prepare_weights(BUNDLED_MODEL, cache)
     return cache

@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -11,6 +9,7 @@ import pytest
 from experiments.offline import check_plan, offline
 from sim.errors import InvalidInput
 from sim.log import InteractionLog
+from tests.command_line import interestlab
 from tests.composing import compose
 from tests.conftest import cache_with_weights
 from tests.experiments.prediction.ring import ring_dataset
@@ -206,9 +205,8 @@ def test_lists_longer_than_what_there_is_are_refused(tmp_path):
 
 
 def test_the_command_prints_one_line(tmp_path):
-    command = [sys.executable, "-m", "experiments.main", "offline", "world=tiny", f"offline.dataset={tmp_path / 'no'}"]
-    command += ["offline.agents=[popular]", f"cache_dir={tmp_path / 'cache'}", f"hydra.run.dir={tmp_path / 'out'}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    words = ["world=tiny", f"offline.dataset={tmp_path / 'no'}", "offline.agents=[popular]"]
+    done = interestlab("offline", *words, f"cache_dir={tmp_path / 'cache'}", f"hydra.run.dir={tmp_path / 'out'}")
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.startswith("interestlab offline: ")

@@ -1,6 +1,7 @@
 """What is planned: variants and worlds from the config, what they share, and what is refused."""
 
 import json
+from dataclasses import replace
 from importlib.resources import files
 
 import pytest
@@ -21,20 +22,25 @@ def composed(tmp_path, *overrides):
     return compose("paper", ["world=tiny", "llm=tiny", f"cache_dir={tmp_path / 'cache'}", *overrides])
 
 
-@pytest.fixture
-def planned(tmp_path):
-    return plan(composed(tmp_path, "paper.seeds=[3,4,5,6]"), tmp_path / "out")
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("paper")
+
+
+@pytest.fixture(scope="module")
+def planned(folder):
+    return plan(composed(folder, "paper.seeds=[3,4,5,6]"), folder / "out")
 
 
 def of(planned, variant):
     return next(each for each in planned if each.variant == variant)
 
 
-def test_every_variant_has_its_worlds(planned, tmp_path):
+def test_every_variant_has_its_worlds(planned, folder):
     seeds = {each.variant: [] for each in planned}
     for each in planned:
         seeds[each.variant].append(each.seed)
-        assert each.folder == tmp_path / "out" / each.variant / f"seed_{each.seed}"
+        assert each.folder == folder / "out" / each.variant / f"seed_{each.seed}"
         assert each.study().seed == each.seed
     assert seeds["main"] == seeds["a_a"] == [3, 4, 5, 6]
     assert all(seeds[name] == [3, 4, 5] for name in ("twin", "alpha_0", "no_dormant_no_satiation", "curation"))
@@ -83,11 +89,12 @@ def test_what_variants_share_is_counted_once(planned):
 
 
 def test_finished_comparisons_are_told_from_those_of_another_config(planned, tmp_path):
-    first = planned[0]
+    moved = [replace(each, folder=tmp_path / "out" / each.variant / f"seed_{each.seed}") for each in planned]
+    first = moved[0]
     first.folder.mkdir(parents=True)
     (first.folder / "done").write_text(first.digest() + "\n")
     assert first.is_done()
-    assert "1 of them finished" in ahead(planned, 2)
+    assert "1 of them finished" in ahead(moved, 2)
     other = plan(composed(tmp_path, "paper.seeds=[3,4]", "experiment.days=9"), tmp_path / "out")[0]
     assert other.folder == first.folder
     assert not other.is_done()

@@ -1,8 +1,6 @@
 """``interestlab dataset``: from a folder to a folder, and mistakes in one line."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
@@ -120,9 +118,7 @@ def test_the_command_prints_one_line_and_no_traceback(tmp_path):
     path = formats.open_bandit(tmp_path) / "bts" / "men" / "men.csv"
     path.write_text(path.read_text().replace(",0.25,", ",0.0,"))
     words = ["dataset.source=open_bandit", "dataset.folder=.", "dataset.part=bts/men"]
-    done = subprocess.run(
-        [sys.executable, "-m", "experiments.dataset", *words], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    done = interestlab("dataset", *words, cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr == (
         "interestlab dataset: log.propensity='0.0 in row 1': must be in (0, 1], or missing; 1 of 3 rows are not so\n"

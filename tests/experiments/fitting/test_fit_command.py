@@ -3,8 +3,6 @@
 import json
 import re
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +20,7 @@ from sim.config import WorldConfig, from_mapping
 from sim.errors import InvalidInput
 from sim.random import RandomStream
 from sim.world import World
+from tests.command_line import interestlab
 from tests.composing import by_hydra, compose
 from tests.experiments.fitting.test_direct import world_of
 from tests.experiments.walk_through import DOCS
@@ -88,8 +87,7 @@ def test_the_same_run_gives_the_same_bytes_from_the_cache(fitted, shared_cache):
 def test_the_world_serves_any_command_from_any_folder_as_the_docs_say(fitted, tmp_path):
     command = next(c for c in re.findall(r"interestlab compare .*world=fitted", (DOCS / "fit.md").read_text()))
     words = command.replace("outputs/fit/mine", str(fitted / "out")).split()[1:]
-    line = [sys.executable, "-m", "experiments.main", *words, "--cfg", "job"]
-    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = interestlab(*words, "--cfg", "job", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     found = json.loads((fitted / "out" / "fit.json").read_text())
     value = found["constants"]["response.leave_intercept"]["fitted"]
@@ -137,9 +135,8 @@ def test_a_missing_or_damaged_data_set_is_one_line(tmp_path, fitted):
     (copy / "log.parquet").write_bytes(b"no")
     with pytest.raises(InvalidInput, match="must be a readable Parquet file"):
         run_fit(fitting_of(copy, f"cache_dir={tmp_path / 'c'}"), tmp_path / "out")
-    line = [sys.executable, "-m", "experiments.main", "fit", f"fit.dataset={tmp_path / 'nowhere'}"]
-    line += [f"cache_dir={tmp_path / 'c'}", f"hydra.run.dir={tmp_path / 'out'}"]
-    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    words = [f"fit.dataset={tmp_path / 'nowhere'}", f"cache_dir={tmp_path / 'c'}", f"hydra.run.dir={tmp_path / 'out'}"]
+    done = interestlab("fit", *words)
     assert done.returncode == 2
     assert done.stderr.startswith("interestlab fit: dataset=")
     assert len(done.stderr.strip().splitlines()) == 1
