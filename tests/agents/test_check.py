@@ -30,8 +30,9 @@ def production(world):
 
 @pytest.mark.parametrize("name", built_in_agents())
 def test_every_agent_that_is_configured_keeps_the_contract(name, world, production):
+    """That propensities are right to the last per mille, ``test_check_propensity`` finds with 100,000 slates each."""
     config = built_in_agents()[name]
-    found = examine(lambda: instantiate(config)(), world.platform, world.log, STREAM, production)
+    found = examine(lambda: instantiate(config)(), world.platform, world.log, STREAM, production, num_draws=500)
     assert [finding for finding in found if finding.verdict == "fail"] == []
     assert [finding.check for finding in found] == list(CHECKS)
     assert all(finding.verdict == "pass" for finding in found if finding.check != "propensities")

@@ -1,7 +1,7 @@
 """Hostile agents, each of which tries one way around the wall in a real small arm."""
 
 import builtins
-import subprocess
+import os
 import sys
 import time
 import tomllib
@@ -20,6 +20,7 @@ from experiments.wall import Walled, wall
 from sim.config import WorldConfig, from_mapping
 from sim.errors import InvalidInput, WallBreach, breaches
 from sim.log import InteractionLog
+from tests.command_line import interestlab
 from tests.composing import compose
 from tests.experiments.test_arms import make_arm
 
@@ -201,11 +202,9 @@ def test_a_plugin_that_reads_the_truth_stops_a_comparison_before_it_begins(tmp_p
     (tmp_path / "spy.py").write_text(TEMPLATE.format(
         module="from sim.world import World", made="pass", fit="pass", recommend="pass", update="pass", load="pass"
     ))  # fmt: skip
-    command = [sys.executable, "-m", "experiments.main", "compare", "world=tiny", "+agents.spy._target_=spy.Hostile"]
-    command += ["experiment.arms=[control,spy]", f"cache_dir={tmp_path / 'cache'}", f"hydra.run.dir={tmp_path / 'out'}"]
-    done = subprocess.run(
-        command, cwd=ROOT, env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=False
-    )
+    words = ["world=tiny", "+agents.spy._target_=spy.Hostile", "experiment.arms=[control,spy]"]
+    words += [f"cache_dir={tmp_path / 'cache'}", f"hydra.run.dir={tmp_path / 'out'}"]
+    done = interestlab("compare", *words, env={**os.environ, "PYTHONPATH": str(tmp_path)})
     assert done.returncode == 2, done.stderr
     assert done.stderr.startswith("interestlab compare: agent spy: import='sim.world': is hidden from recommenders")
     assert len(done.stderr.splitlines()) == 1

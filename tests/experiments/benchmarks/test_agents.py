@@ -13,8 +13,8 @@ def run(cache, *words):
 
 def test_every_agent_is_timed_beside_production(shared_cache, tmp_path):
     words = ["world=tiny", "experiment.arms=[control,random,two_tower]", "experiment.reference=random"]
-    words += ["experiment.burn_in_days=2", "calls=10", "batches=[1,40]", f"hydra.run.dir={tmp_path}"]
-    done = run(shared_cache, "agents", *words)
+    words += ["world.num_users=60", "experiment.burn_in_days=2", "calls=10", "batches=[1,40]"]
+    done = run(shared_cache, "agents", *words, f"hydra.run.dir={tmp_path}")
     assert done.returncode == 0, done.stderr
     rows = {row["case"]: row for row in json.loads((tmp_path / "benchmark.json").read_text())["rows"]}
     for name in ("random", "two_tower"):

@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 from experiments import pipeline
 from experiments.claims.cost import ahead, core_seconds, pieces_of
 from experiments.claims.plan import plan
+from experiments.compare import check_study
 from experiments.llm_arms import settings_by_arm
 from experiments.paper import paper
 from sim.errors import InvalidInput
@@ -133,11 +134,11 @@ def test_permuted_labels_change_nothing_but_words(tmp_path):
     """Why at alpha = 0 only arms that read words are run."""
     logs = []
     for alpha in (1.0, 0.0):
-        config = composed(
-            tmp_path, f"world.semantic_alignment={alpha}", "experiment.burn_in_days=3", "world.num_users=60",
-            "agents={}", "experiment.arms=[control]", "experiment.reference=control", "paper.variants={main:{}}",
-        )  # fmt: skip
-        before = pipeline.burn_in(plan(config, tmp_path)[0].study())
+        overrides = [
+            "world=tiny", f"world.semantic_alignment={alpha}", "experiment.burn_in_days=3", "world.num_users=60",
+            "experiment.arms=[control]", "experiment.reference=control", f"cache_dir={tmp_path}",
+        ]  # fmt: skip
+        before = pipeline.burn_in(check_study(compose("compare", overrides)))
         logs.append(InteractionLog.read(before.folder / "log.parquet"))
     assert len(logs[0]) > 100
     assert logs[0].digest() == logs[1].digest()

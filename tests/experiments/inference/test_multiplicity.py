@@ -1,5 +1,6 @@
 """Adjusted p-values: worked by hand, statsmodels', and what they promise."""
 
+import gc
 from itertools import pairwise
 
 import numpy as np
@@ -11,6 +12,13 @@ from statsmodels.stats.multitest import multipletests  # here, for under hypothe
 from experiments.inference.multiplicity import benjamini_hochberg, holm
 from sim.errors import InvalidInput
 from sim.random import RandomStream
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_to_collect():
+    """``multipletests`` collects garbage at every call, a tenth of a second where much was imported since."""
+    gc.freeze()
+
 
 families = st.lists(st.none() | st.floats(0, 1), max_size=12)
 
