@@ -118,6 +118,8 @@ def read_personas(folder: str, interests: list[str]) -> list[AuthoredPersona]:
 class _Loader(yaml.CSafeLoader):
     """Refuses what YAML allows and a taxonomy must not have: a key that stands twice."""
 
+    name: str  # of the file
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[Hashable] = set()
         for key_node, _ in node.value:
