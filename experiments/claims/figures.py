@@ -172,7 +172,8 @@ def figure_5(worlds: Worlds) -> Figure | None:
         known = {arm: curve for arm in arms if (curve := worlds.daily(arm, series)) is not None}
         for arm, curve in known.items():
             _curve(axes, curve, styles[arm], arm, worlds=arm == LLM)
-        axes.set_ylim(*_limits(list(known.values())))
+        if known:  # in a very small world nobody may be active on some day
+            axes.set_ylim(*_limits(list(known.values())))
         axes.set(xlabel="day of the experiment", ylabel=f"{title},\nrelative to {CONTROL} (%)")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         signed(axes, "y")

@@ -93,3 +93,12 @@ def test_a_variant_that_was_not_run_is_said_to_be_missing(variants, results, tmp
     fewer = {name: worlds for name, worlds in variants.items() if name in ("main", "a_a")}
     page = write_paper_page(results, results["claims"], paper_figures(fewer), tmp_path / "report.html").read_text()
     assert "<b>Figure 3</b> is not available" in page
+
+
+def test_a_day_on_which_nobody_was_active_leaves_its_panel_empty(tmp_path):
+    variants = variants_of(tmp_path)
+    for results in variants["main"].each:
+        for series in results["daily"]["arms"].values():
+            series["active_users"]["relative"][1] = None
+    watch, active = paper_figures(variants)["figure_5"].axes[:2]
+    assert len(watch.lines) > len(active.lines)
