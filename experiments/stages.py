@@ -5,6 +5,7 @@ before it, and the source code of ours that it runs (``experiments.sources``). A
 ``.partial`` folder, in which it may keep checkpoints to go on from.
 """
 
+import functools
 import hashlib
 import json
 import os
@@ -74,7 +75,7 @@ def run_stage(
         config: JSON-able part of the config that the stage depends on.
         inputs: digests of the stages that it reads.
     """
-    digest = stage_digest(name, config, inputs, make.__module__)
+    digest = stage_digest(name, config, inputs, (make.func if isinstance(make, functools.partial) else make).__module__)
     folder = stage_folder(cache_dir, name, digest)
     if folder.is_dir():
         return Stage(folder, digest, _seconds(folder), cached=True)

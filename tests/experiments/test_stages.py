@@ -1,4 +1,5 @@
 import json
+from functools import partial
 
 import pytest
 
@@ -54,3 +55,13 @@ def test_a_cache_that_cannot_be_written_is_one_clear_line(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InvalidInput, match="cache_dir="):
         check_cache_dir(str(tmp_path / "file" / "below"))
+
+
+def test_a_partly_given_function_rests_on_where_the_function_stands(tmp_path):
+    def make(number, folder):
+        (folder / "out").write_text(str(number))
+
+    make.__module__ = "sim.random"
+    made = run_stage(tmp_path, "demo", partial(make, 7), config=1, inputs=[])
+    assert (made.folder / "out").read_text() == "7"
+    assert made.digest == stage(tmp_path, lambda folder: None).digest
