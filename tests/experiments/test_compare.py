@@ -122,8 +122,9 @@ def test_another_seed_is_another_world(whole, shared_cache, tmp_path):
     assert other["log_sha256"]["control"] != results["log_sha256"]["control"]
 
 
-def test_a_killed_run_goes_on_and_ends_with_the_same_results(tmp_path, weights_cache):
-    overrides = ("llm.steps=12", "llm.checkpoint_every=4")
+def test_a_killed_run_goes_on_and_ends_with_the_same_results(tmp_path, weights_cache, model):
+    overrides = (f"llm.model={model}", "llm.precision=fp32", "llm.threads=1", "llm.steps=600", "llm.eval_every=600")
+    overrides += ("llm.checkpoint_every=30", "experiment.arms=[control,hcb,llm]", "experiment.burn_in_days=4")
     reference = tmp_path / "reference"
     compare(cache_with_weights(tmp_path / "cache_a", weights_cache), reference, *overrides)
 
@@ -132,7 +133,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_results(tmp_path, weights_c
     words += [f"cache_dir={cache}", f"hydra.run.dir={out}"]
     kill_when(words, lambda: any(cache.glob("stages/finetune-*.partial/run/checkpoint/*")))
     assert not any(f for f in cache.glob("stages/finetune-*") if f.is_dir() and f.suffix != ".partial")
-    kill_when(words, lambda: any(cache.glob("stages/arm-*.partial/days/day_0016")))
+    kill_when(words, lambda: any(cache.glob("stages/arm-*.partial/days/day_0006")))
     assert not (out / "results.json").exists()
     compare(cache, out, *overrides)
     assert (out / "results.json").read_bytes() == (reference / "results.json").read_bytes()

@@ -34,7 +34,7 @@ OWN_ARGUMENTS = ("report", "new-agent", "explain")
 """Commands that take more than overrides."""
 
 SMALL = ("world=tiny", "llm=tiny", "experiment.burn_in_days=2", "experiment.days=2", "llm.steps=2", "llm.eval_pairs=2",
-         "runtime.workers=1")  # fmt: skip
+         "llm.precision=fp32", "llm.threads=1", "runtime.workers=1")  # fmt: skip
 RUN = {
     "quick-start.md": ("compare", "report"),
     "interference.md": ("interference",),
@@ -140,10 +140,10 @@ def test_a_report_is_of_what_a_command_above_it_leaves():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", RUN)
-def test_a_pages_commands_run_in_a_small_world(page, tmp_path, shared_cache):
+def test_a_pages_commands_run_in_a_small_world(page, tmp_path, shared_cache, model):
     for words in commands_of(DOCS / page):
         assert words[0] in RUN[page]
-        said = [] if words[0] == "report" else [*small(words), f"cache_dir={shared_cache}"]
+        said = [] if words[0] == "report" else [*small(words), f"llm.model={model}", f"cache_dir={shared_cache}"]
         line = [words[0], *[word for word in words[1:] if word.partition("=")[0] not in ("world", "llm")], *said]
         line = line if words[0] != "report" else words
         done = interestlab(*line, cwd=tmp_path)

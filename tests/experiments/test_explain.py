@@ -15,7 +15,6 @@ from agents.llm.prompt import tokenise_prompts
 from agents.llm.scoring import plain_scores, random_pairs, score_pairs
 from agents.llm.table import TransitionTable
 from agents.llm.trie import LabelTrie
-from agents.llm.weights import BUNDLED_MODEL, prepare_weights
 from experiments import arm_stages, pipeline
 from experiments.explain import _checked, explain
 from experiments.explaining.columns import Column, llm_columns
@@ -37,23 +36,6 @@ from tests.sim.people import TINY
 
 TEXTS = ("home espresso", "bouldering and rock climbing")
 NAMES = ["zero_shot", "fine_tuned", "counts"]
-
-
-@pytest.fixture(scope="module")
-def model(weights_cache, tmp_path_factory):
-    """A one-layer model with random weights and the real tokenizer."""
-    from transformers import AutoConfig, LlamaForCausalLM
-
-    real = prepare_weights(BUNDLED_MODEL, weights_cache)
-    config = AutoConfig.from_pretrained(real)
-    config.update({"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "head_dim": 16})
-    config.update({"num_attention_heads": 2, "num_key_value_heads": 1, "initializer_range": 0.2})
-    folder = tmp_path_factory.mktemp("weights") / "small"
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        LlamaForCausalLM(config).save_pretrained(folder)
-    load_tokenizer(real).save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -59,7 +59,8 @@ def finished(tmp_path_factory, shared_cache):
     folder = tmp_path_factory.mktemp("interference")
     overrides = [
         "interference.seeds=[0,1]", "experiment.arms=[control,random_novel,hcb]", "experiment.days=3",
-        "experiment.burn_in_days=3", f"cache_dir={shared_cache}",
+        "experiment.burn_in_days=3", "world.num_users=100", "production.epochs=1", "production.update_epochs=1",
+        f"cache_dir={shared_cache}",
     ]  # fmt: skip
     return folder, overrides, interference(config_of(*overrides), folder)
 

@@ -14,7 +14,8 @@ from experiments.command import check_choices
 from experiments.stages import run_stage
 from sim.errors import InvalidInput
 
-TINY = ("world=tiny", "experiment.burn_in_days=3", "experiment.days=3", "experiment.reference=control")
+TINY = ("world=tiny", "world.num_users=60", "production.epochs=1", "production.update_epochs=1",
+        "experiment.burn_in_days=2", "experiment.days=2", "experiment.reference=control")  # fmt: skip
 FOUR = (*TINY, "experiment.arms=[control,popular,random]", "seed=0,1,2,3")
 LAUNCHERS = {
     "joblib": ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "runtime.workers=1"),

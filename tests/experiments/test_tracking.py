@@ -128,7 +128,7 @@ def test_tracking_changes_no_result_and_a_run_from_the_cache_is_tracked_whole(tm
 
     def compare(out, *words):
         small = ["world=tiny", "experiment.arms=[control,random]", "experiment.reference=control"]
-        small += ["experiment.burn_in_days=2", "experiment.days=3", "runtime.workers=2"]
+        small += ["world.num_users=60", "experiment.burn_in_days=2", "experiment.days=3", "runtime.workers=2"]
         done = interestlab("compare", *small, f"cache_dir={tmp_path / 'cache'}", f"hydra.run.dir={out}", *words)
         assert done.returncode == 0, done.stderr
         return done.stderr

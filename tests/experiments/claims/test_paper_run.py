@@ -9,11 +9,11 @@ from experiments.claims.runs import alone_in
 from experiments.paper import paper
 from sim.errors import InvalidInput
 from tests.composing import compose
-from tests.experiments.test_explain import model as model  # a fixture
 
 SMALLEST = (
     "world=tiny", "llm=tiny", "paper.seeds=[0,1]", "experiment.burn_in_days=3", "experiment.days=3", "llm.steps=2",
-    "llm.eval_every=1", "llm.eval_pairs=4", "llm.precision=fp32", "production.epochs=1", "world.num_users=100",
+    "llm.eval_every=1", "llm.eval_pairs=4", "llm.precision=fp32", "production.epochs=1", "production.update_epochs=1",
+    "world.num_users=100", "runtime.workers=1",
     "paper.variants.main={experiment.arms: [control, hcb, random_novel, llm, oracle]}",
 )  # fmt: skip
 
