@@ -20,6 +20,7 @@ from experiments.inference.bands import MIN_ARM_USERS, MIN_REFERENCE_USERS
 from experiments.inference.users import LEVEL
 from experiments.metrics import METRICS, PRIMARY, RAREFIED_WATCHES, TRAILING_DAYS, Metric
 from experiments.results_schema import Estimate, LiftRow, MetricName, Results
+from experiments.tables import flat
 
 HEADLINES: tuple[tuple[MetricName, str, str, str], ...] = (
     ("novel_impression_ratio_agent_slots", "Novelty of the agent's slots", "higher", "lower"),
@@ -147,18 +148,18 @@ def _content(results: Results, timings: dict[str, float], figures: dict[str, Fig
         "lift_arms": [{"name": n, "color": s["color"]} for n, s in _styled(results) if n in results["lifts"]],
         "lifts": [_lift_row(results, m) for m in METRICS],
         "claims": results["claims"],
-        "key_settings": _flat(config.get("experiment", {})) + _flat(config.get("world", {}))
+        "key_settings": _rows(config.get("experiment", {})) + _rows(config.get("world", {}))
         if isinstance(config.get("experiment", {}), dict) and isinstance(config.get("world", {}), dict)
         else [],
-        "config": _flat(config),
+        "config": _rows(config),
         "llm": bool(llm),
         "curve_columns": list(curve[0]) if curve else [],
         "curve": [[_number(row.get(key)) for key in curve[0]] for row in curve],
         "label_skew": _table(
             {name: table["label_skew"] for name, table in tables(results).items()} or llm.get("label_skew") or {}
         ),
-        "llm_other": _flat({key: value for key, value in llm.items() if key not in _SHOWN_APART}),
-        "costs": _flat(results["costs"]),
+        "llm_other": _rows({key: value for key, value in llm.items() if key not in _SHOWN_APART}),
+        "costs": _rows(results["costs"]),
         "timings": [(stage, f"{seconds:,.1f}") for stage, seconds in timings.items()],
         "total": f"{sum(timings.values()):,.1f}",
         "metrics": METRICS,
@@ -272,11 +273,9 @@ def _listed(words: list[str]) -> str:
     return ", ".join(words[:-1]) + " and " + words[-1] if len(words) > 1 else "".join(words)
 
 
-def _flat(tree: Any, path: str = "") -> list[tuple[str, str]]:
+def _rows(tree: dict[str, Any]) -> list[tuple[str, str]]:
     """Nested settings as ``(dotted key, value)`` rows."""
-    if not isinstance(tree, dict):
-        return [(path, ", ".join(map(_number, tree)) if isinstance(tree, list) else _number(tree))]
-    return [row for key, value in tree.items() for row in _flat(value, f"{path}.{key}" if path else str(key))]
+    return [(k, ", ".join(map(_number, v)) if isinstance(v, list) else _number(v)) for k, v in flat(tree)]
 
 
 def _table(tree: dict[str, Any]) -> dict[str, Any]:

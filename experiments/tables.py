@@ -1,4 +1,7 @@
-"""Cells and tables of the joined reports: percent with an interval, and Markdown."""
+"""Cells and tables of pages: percent with an interval, nested settings as rows, Markdown."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from experiments.results_schema import OverWorldsRow
 
@@ -14,6 +17,16 @@ def shown(value: OverWorldsRow | None, signed: bool) -> str:
     tau = value["tau"] if signed else None
     apart = "" if tau is None else f" \N{GREEK SMALL LETTER TAU} {100 * tau:.1f}"
     return f"{mean:{style}}{between}{apart}".replace("-", "\N{MINUS SIGN}")
+
+
+def flat(tree: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested entries, such as settings, by dotted name."""
+    for key, value in tree.items():
+        name = f"{path}.{key}" if path else str(key)
+        if isinstance(value, Mapping):
+            yield from flat(value, name)
+        else:
+            yield name, value
 
 
 def markdown(heads: list[str], rows: list[list[str]], names: int = 1) -> str:

@@ -6,13 +6,14 @@ what the killed run had told in the same folder is replaced, so that no day stan
 """
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
 from hydra.utils import instantiate
 
+from experiments.tables import flat
 from sim.errors import InvalidInput
 
 
@@ -90,7 +91,7 @@ class MLflow:
             self._client.delete_run(old.info.run_id)
         run = self._client.create_run(number, run_name=folder.name, tags={"folder": str(folder.resolve())})
         self._run = run.info.run_id
-        entries = [Param(key, str(value)[:500]) for key, value in _flat(config)]
+        entries = [Param(key, str(value)[:500]) for key, value in flat(config)]
         for start in range(0, len(entries), 100):  # as many as MLflow takes at once
             self._client.log_batch(self._run, params=entries[start : start + 100])
 
@@ -171,20 +172,10 @@ def make_tracker(entries: Mapping[str, Any] | None, folder: Path, config: Mappin
 def track_curve(tracker: Tracker, arm: str, curve: Sequence[Mapping[str, Any]]) -> None:
     """Pass on a fine-tuning curve (``agents.llm.curve``), whose steps are updates."""
     for point in curve:
-        known = {f"fine_tuning/{key.replace('.', '/')}/{arm}": value for key, value in _flat(point) if key != "step"}
+        known = {f"fine_tuning/{key.replace('.', '/')}/{arm}": value for key, value in flat(point) if key != "step"}
         tracker.scalars(point["step"], {name: value for name, value in known.items() if value is not None})
 
 
 def _need(package: str, extra: str) -> None:
     if find_spec(package) is None:
         raise InvalidInput("tracker", package, f"is not installed: pip install 'interestlab[{extra}]'")
-
-
-def _flat(tree: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
-    """Nested entries by dotted name."""
-    for key, value in tree.items():
-        name = f"{path}.{key}" if path else str(key)
-        if isinstance(value, Mapping):
-            yield from _flat(value, name)
-        else:
-            yield name, value

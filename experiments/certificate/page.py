@@ -10,6 +10,7 @@ from experiments.certificate.life import SLOTS, WARM_UP_DAYS
 from experiments.certificate.policies import EXPLORED_SLOTS, Exploring, Greedy, Informed, Popular, Random, WarmUp
 from experiments.figures.files import svg_source
 from experiments.html_page import write_page
+from experiments.tables import flat
 
 _POLICIES = (WarmUp, Random, Greedy, Popular, Exploring, Informed)
 _LEVELS = (1, 2, 3, 4)
@@ -83,7 +84,7 @@ def _content(certificate: dict[str, Any], figures: dict[int, Figure]) -> dict[st
         "slots": SLOTS,
         "explored": EXPLORED_SLOTS,
         "warm_up": WARM_UP_DAYS,
-        "config": _flat(certificate["config"]),
+        "config": [(name, str(value)) for name, value in flat(certificate["config"])],
     }
 
 
@@ -92,11 +93,3 @@ def _shown(row: dict[str, Any]) -> dict[str, str]:
     between = "" if low is None or high is None else f"[{low:.3g}, {high:.3g}]"
     value = "not defined" if row["value"] is None else f"{row['value']:.3g}"
     return {"number": value.replace("-", "\N{MINUS SIGN}"), "between": between.replace("-", "\N{MINUS SIGN}")}
-
-
-def _flat(tree: dict[str, Any], path: str = "") -> list[tuple[str, str]]:
-    rows: list[tuple[str, str]] = []
-    for key, value in tree.items():
-        name = f"{path}.{key}" if path else key
-        rows += _flat(value, name) if isinstance(value, dict) else [(name, str(value))]
-    return rows

@@ -13,6 +13,7 @@ from experiments.html_page import write_page
 from experiments.metrics import METRICS, Metric
 from experiments.report_page import BROAD
 from experiments.results_schema import ClaimRow, OverWorldsRow, PaperResults, VariantSummary
+from experiments.tables import flat
 
 TITLES = {
     MAIN: "The comparison",
@@ -63,7 +64,7 @@ def write_paper_page(results: PaperResults, claims: list[ClaimRow], figures: dic
         "findings": [_row(finding) for finding in results["what_language_adds"]],
         "figures": [_figure(name, caption, figures.get(name)) for name, caption in CAPTIONS.items()],
         "variants": [_variant(name, of_variant) for name, of_variant in results["variants"].items()],
-        "config": _flat(config),
+        "config": [(name, _text(value)) for name, value in flat(config)],
         "num_worlds": len(results["seeds"]),
         "comparable": f"{COMPARABLE:.0%}",
         "metrics": METRICS,
@@ -151,8 +152,5 @@ def _between(found: OverWorldsRow, factor: float, style: str) -> str:
     return text.replace("-", "\N{MINUS SIGN}")
 
 
-def _flat(tree: Any, path: str = "") -> list[tuple[str, str]]:
-    """Nested settings as ``(dotted key, value)`` rows."""
-    if not isinstance(tree, dict):
-        return [(path, ", ".join(map(str, tree)) if isinstance(tree, list) else str(tree))]
-    return [row for key, value in tree.items() for row in _flat(value, f"{path}.{key}" if path else str(key))]
+def _text(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
