@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
-from scipy.sparse import csr_array
-from scipy.special import gammaln
 
 from agents.novelty import novel_rows
 from experiments.inference.users import UserSums
 from experiments.results_schema import MetricName
+from experiments.variety import JACCARD_PAIRS, RAREFIED_WATCHES, gini, mean_jaccard, rarefied
 from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.log import AGENT, InteractionLog
 
@@ -24,12 +22,6 @@ ACTIVE_MINUTES = 10.0
 
 TRAILING_DAYS = 7
 """Length of the window at the end of the experiment in which distinct clusters are counted."""
-
-RAREFIED_WATCHES = 20
-"""Watches to which users are rarefied: variety without the part that volume brings by itself."""
-
-JACCARD_PAIRS = 2000
-"""Pairs of users behind the mean pairwise overlap."""
 
 Scope = Literal["feed", "agent slots", "user", "arm"]
 
@@ -207,30 +199,6 @@ def distinct_clusters(run: ArmRun, setting: Setting) -> IntArray:
     return np.bincount(place, minlength=len(run.assigned))
 
 
-def rarefied(place: IntArray, watches: IntArray, num_users: int, draws: int = RAREFIED_WATCHES) -> UserSums:
-    """Expected distinct clusters among ``draws`` watches drawn without replacement.
-
-    For a user with n watches, n_k of them on cluster k (Hurlbert 1971, "The nonconcept of species
-    diversity"), E = sum_k [1 - C(n - n_k, draws) / C(n, draws)].
-
-    Args:
-        place, watches: (P,) as ``trailing_watches`` returns them.
-        num_users: U.
-
-    Returns:
-        (U,) sums; users with fewer than ``draws`` watches are left out by a zero denominator.
-    """
-    total = np.bincount(place, watches, minlength=num_users)
-    n, rest = total[place], total[place] - watches
-    possible = rest >= draws  # otherwise the cluster cannot be missed
-    log_missed = np.full(len(place), -np.inf)
-    n, rest = n[possible], rest[possible]
-    log_missed[possible] = gammaln(rest + 1) - gammaln(rest - draws + 1) - gammaln(n + 1) + gammaln(n - draws + 1)
-    expected = np.bincount(place, -np.expm1(log_missed), minlength=num_users)
-    enough = total >= draws
-    return UserSums(np.where(enough, expected, 0.0), enough.astype(np.float64))
-
-
 def user_sums(run: ArmRun, setting: Setting) -> dict[MetricName, UserSums]:
     """Every user-level metric of ``METRICS`` as (U,) sums in the order of ``run.assigned``."""
     log, num = run.log, len(run.assigned)
@@ -259,13 +227,6 @@ def user_sums(run: ArmRun, setting: Setting) -> dict[MetricName, UserSums]:
     }
 
 
-def gini(counts: npt.NDArray[np.generic]) -> float | None:
-    """Gini index of (n,) non-negative counts, sum_i (2i - n - 1) x_(i) / (n sum x), x ascending."""
-    ascending = np.sort(np.asarray(counts, dtype=np.float64))
-    n, total = len(ascending), float(ascending.sum())
-    return float(((2.0 * np.arange(1, n + 1) - n - 1) @ ascending) / (n * total)) if total > 0 else None
-
-
 def arm_values(run: ArmRun, setting: Setting, num_items: int, draws: FloatArray) -> dict[MetricName, float | None]:
     """The metrics of scope ``"arm"``, from which no user-level interval follows.
 
@@ -279,31 +240,6 @@ def arm_values(run: ArmRun, setting: Setting, num_items: int, draws: FloatArray)
         "popularity_gini": gini(shown),
         "consumption_jaccard": mean_jaccard(*_consumed(run), run.assigned, draws),
     }
-
-
-def mean_jaccard(user: IntArray, thing: IntArray, users: IntArray, draws: FloatArray) -> float | None:
-    """Mean Jaccard index |A & B| / |A | B| of what two users have, over pairs of users who have anything at all.
-
-    Args:
-        user, thing: (R,) who has what, more than once or not; users outside ``users`` are passed over.
-        users: (U,) ascending, to draw the pairs from.
-        draws: (P, 2) uniform numbers that pick the pairs.
-    """
-    num = len(users)
-    if num < 2:
-        return None
-    one = (draws[:, 0] * num).astype(np.int64)
-    other = (one + 1 + (draws[:, 1] * (num - 1)).astype(np.int64)) % num  # never the same user
-    place = np.searchsorted(users, user)
-    rows = users[np.minimum(place, num - 1)] == user
-    shape = (num, int(thing.max(initial=0)) + 1)
-    has = csr_array((np.ones(int(rows.sum()), bool), (place[rows], thing[rows])), shape=shape)
-    has.sum_duplicates()
-    size = np.diff(has.indptr)  # (U,) |A|
-    common = has[one].multiply(has[other]).sum(axis=1)
-    union = size[one] + size[other] - common
-    some = union > 0
-    return float((common[some] / union[some]).mean()) if some.any() else None
 
 
 def _consumed(run: ArmRun) -> tuple[IntArray, IntArray]:

@@ -18,9 +18,10 @@ from experiments.figures.language_model import curve_rows, figure_3, figure_4a, 
 from experiments.html_page import write_page
 from experiments.inference.bands import MIN_ARM_USERS, MIN_REFERENCE_USERS
 from experiments.inference.users import LEVEL
-from experiments.metrics import METRICS, PRIMARY, RAREFIED_WATCHES, TRAILING_DAYS, Metric
+from experiments.metrics import METRICS, PRIMARY, TRAILING_DAYS, Metric
 from experiments.results_schema import Estimate, LiftRow, MetricName, Results
 from experiments.tables import flat
+from experiments.variety import RAREFIED_WATCHES
 
 HEADLINES: tuple[tuple[MetricName, str, str, str], ...] = (
     ("novel_impression_ratio_agent_slots", "Novelty of the agent's slots", "higher", "lower"),

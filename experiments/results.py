@@ -14,9 +14,10 @@ import numpy as np
 from experiments.contrasts import Contrasts, daily, lifts, sequential, uci
 from experiments.inference.sample_ratio import sample_ratio
 from experiments.inference.users import UserSums, ratio_interval
-from experiments.metrics import JACCARD_PAIRS, METRICS, ArmRun, Setting, arm_values, user_sums
+from experiments.metrics import METRICS, ArmRun, Setting, arm_values, user_sums
 from experiments.protocol import DIVERSIONS
 from experiments.results_schema import Estimate, MetricName, Results
+from experiments.variety import JACCARD_PAIRS
 from sim.errors import InvalidInput
 
 

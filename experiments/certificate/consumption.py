@@ -4,7 +4,7 @@ import numpy as np
 
 from agents.novelty import novel_rows
 from experiments.certificate.life import Life
-from experiments.metrics import gini, mean_jaccard, rarefied
+from experiments.variety import gini, mean_jaccard, rarefied
 from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.log import InteractionLog
 from sim.population import LOVED, Population
@@ -59,7 +59,7 @@ def thinned(log: InteractionLog, kept: IntArray, stream: RandomStream) -> tuple[
 def weekly_variety(life: Life) -> list[float]:
     """Mean distinct clusters in 20 watches (rarefied) of each week's active users, week by week.
 
-    Distinct clusters rise with volume alone, hence the rarefaction (``experiments.metrics.rarefied``;
+    Distinct clusters rise with volume alone, hence the rarefaction (``experiments.variety.rarefied``;
     Hurlbert 1971). Users with fewer than 20 watches in a week are not counted in it; nan if none has.
     """
     log = life.log.where(life.log.consumed)

@@ -12,7 +12,7 @@ import numpy as np
 from experiments.certificate.consumption import zipf_exponent
 from experiments.fitting.observation import Observation
 from experiments.fitting.sequences import discovery, ratio, satiation, transitions, within_slope
-from experiments.metrics import gini
+from experiments.variety import gini
 from sim.arrays import BoolArray, FloatArray, IntArray
 
 Statistics = dict[str, float | None]
@@ -123,7 +123,7 @@ def activity(seen: Observation) -> Statistics:
 
         active_share = mean_u k_u / D,   active_gini = G(k),   visit_impressions = mean_v n_v,   visit_gini = G(n),
 
-    G the Gini index (``experiments.metrics.gini``). Units: share of days, index, items.
+    G the Gini index (``experiments.variety.gini``). Units: share of days, index, items.
     """
     visits = Visits.of(seen)
     days = np.bincount(visits.user, minlength=1)

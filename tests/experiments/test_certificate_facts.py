@@ -22,7 +22,7 @@ from experiments.certificate.facts import FACTS, Part, fails_by_construction, ju
 from experiments.certificate.measures import control_twin
 from experiments.certificate.probes import drift_dial, overlap, satiation
 from experiments.inference.worlds import t_interval
-from experiments.metrics import mean_jaccard
+from experiments.variety import mean_jaccard
 from sim.population import ACQUIRED, DISCOVERED, DORMANT, FREE
 from sim.random import RandomStream
 from tests.experiments.certified import changed, life_of, log_of, tiny

@@ -14,14 +14,12 @@ from experiments.metrics import (
     ArmRun,
     arm_values,
     distinct_clusters,
-    gini,
-    mean_jaccard,
-    rarefied,
     user_sums,
     watch_minutes,
     watch_sums,
 )
 from experiments.results import assemble, plain
+from experiments.variety import gini, mean_jaccard, rarefied
 from sim.errors import InvalidInput
 from sim.log import AGENT, PRODUCTION
 from sim.random import RandomStream
