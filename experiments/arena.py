@@ -12,10 +12,9 @@ never shows. The second differs from the first because agents change users.
 """
 
 from pathlib import Path
-from typing import Any
 
 import pyarrow.csv
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, open_dict
 from tqdm import tqdm
 
 from experiments.claims.runs import alone_in
@@ -26,7 +25,7 @@ from experiments.counterfactuals.scores import scores_stage
 from experiments.counterfactuals.settings import ArenaConfig, check_arena
 from experiments.counterfactuals.summary import flat, summarise
 from experiments.prepare import check_runnable, prepare
-from experiments.study import Study, build_agent, check_study
+from experiments.study import Study, build_agent, check_study, resolved
 from sim.files import write_json
 
 
@@ -41,8 +40,7 @@ def check_config(config: DictConfig) -> tuple[Study, ArenaConfig]:
         if not isinstance(arms, str) and len(arms):
             config.experiment.control = config.experiment.reference = arms[0]
     study = check_study(config)
-    plain: dict[str, Any] = OmegaConf.to_container(config.arena, resolve=True)  # type: ignore[assignment]
-    arena = check_arena(plain, study)
+    arena = check_arena(resolved(config.arena, "arena"), study)
     check_runnable(study, config)
     for name, entries in arena.logging.items():
         build_agent(entries if "_target_" in entries else {**study.production, **entries}, f"logging policy {name}")

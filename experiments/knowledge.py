@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, open_dict
 
 from agents.llm.weights import weights_digest
 from agents.text_encoder import encoder_folder
@@ -16,7 +16,7 @@ from experiments.llm_stages import find_weights
 from experiments.protocol import CONTROL
 from experiments.results import plain
 from experiments.stages import Stage
-from experiments.study import Study, check_study
+from experiments.study import Study, check_study, resolved
 from experiments.unseen.contestants import LLM, SCORED, all_answers
 from experiments.unseen.fold import Fold
 from experiments.unseen.folds_stage import facts_of, fold_file, fold_stage
@@ -39,7 +39,7 @@ def check(config: DictConfig) -> tuple[list[Study], KnowledgeConfig]:
         config.experiment.arms = [CONTROL]
         config.experiment.control = config.experiment.reference = CONTROL
     study = check_study(config)
-    knowledge = check_knowledge(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
+    knowledge = check_knowledge(resolved(config))
     studies = [replace(study, world=replace(study.world, semantic_alignment=alpha)) for alpha in knowledge.alphas]
     return studies, knowledge
 

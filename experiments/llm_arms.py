@@ -7,14 +7,14 @@ An agent's config may carry ``llm``, entries of the config's own ``llm`` that ar
 from dataclasses import replace
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from agents.llm.settings import LLMSettings
 from experiments.llm_stages import TableMade, check_ready, make_table
 from experiments.stages import Stage
-from experiments.study import Study
+from experiments.study import Study, resolved
 from sim.errors import InvalidInput
-from sim.records import from_mapping
+from sim.records import checked, from_mapping
 
 PLANNERS = ("agents.llm.planner.LLMTablePlanner", "agents.llm.best_of_n.BestOfNPlanner")
 """Targets of planners that read a language model's table."""
@@ -46,13 +46,13 @@ def settings_by_arm(study: Study, config: DictConfig) -> dict[str, LLMSettings]:
     settings = {}
     common: dict[str, Any] | None = None
     for name, agent in study.agents.items():
-        own = agent.get("llm", {})
+        own = checked(dict[str, Any], agent.get("llm", {}), f"agents.{name}.llm")
         if _planner(agent).get("_target_") not in PLANNERS:
             if own:
                 raise InvalidInput(f"agents.{name}.llm", own, f"is for agents whose planner is {' or '.join(PLANNERS)}")
             continue
         if common is None:
-            common = OmegaConf.to_container(config.llm, resolve=True)  # type: ignore[assignment]
+            common = resolved(config.get("llm"), "llm")
             check_llm(common)
         settings[name] = check_llm({**(common or {}), **own}, f"agents.{name}.llm" if own else "llm")
         if settings[name].top_n > study.world.clusters.level_2:

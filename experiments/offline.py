@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from annotated_types import MinLen
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from agents.llm.settings import LLMSettings
 from experiments import llm_arms
@@ -29,7 +29,7 @@ from experiments.prepare import check_runnable
 from experiments.protocol import ALL
 from experiments.results import plain
 from experiments.stages import Stage
-from experiments.study import Study, check_study
+from experiments.study import Study, check_study, resolved
 from sim.errors import InvalidInput
 from sim.files import write_json, write_text
 from sim.platform import Platform
@@ -123,8 +123,7 @@ def check_plan(config: DictConfig) -> Plan:
         InvalidInput: names the entry, the value and what would be right.
     """
     study = check_study(config)
-    known: dict[str, Any] = OmegaConf.to_container(config.agents, resolve=True)  # type: ignore[assignment]
-    settings: dict[str, Any] = OmegaConf.to_container(config.offline, resolve=True)  # type: ignore[assignment]
+    known, settings = resolved(config.agents, "agents"), resolved(config.offline, "offline")
     offline = check_offline(settings, known)
     study = replace(study, agents={name: known[name] for name in offline.agents})
     reasons = {name: _NO_ORACLE if _planner(agent) in _ORACLES else _NO_TABLE for name, agent in known.items()}

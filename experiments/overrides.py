@@ -65,6 +65,9 @@ def check_arguments(arguments: Sequence[str]) -> None:
         override = _parsed(text)
         if override.key_or_group == "hydra.searchpath":
             _check_search_path(override.value())
+        if override.value() == {} and not override.is_add():
+            expected = "changes nothing: entries are merged; ~ENTRY leaves one out"
+            raise InvalidInput(str(override.key_or_group), {}, expected)
 
 
 def _check_search_path(places: Any) -> None:

@@ -30,6 +30,7 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
 
 from sim.errors import InvalidInput
+from sim.records import is_name
 
 GROUP = "interestlab.agents"
 """The entry points' group."""
@@ -86,7 +87,7 @@ def installed() -> dict[str, Plugin]:
 def _plugin(name: str, entries: list[EntryPoint]) -> Plugin:
     package = entries[0].value
     packages = sorted({entry.value for entry in entries})
-    if not name.isidentifier():
+    if not is_name(name):
         return Plugin(name, package, None, "the entry point's name must be a Python name, such as my_agent")
     if len(packages) > 1:
         return Plugin(

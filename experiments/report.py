@@ -83,7 +83,10 @@ def main() -> None:
     parser.add_argument("folder", nargs="+", type=Path, help="of a comparison, or of a sweep of comparisons")
     parser.add_argument("--out", type=Path, help="where to write; the first folder if not given")
     arguments = parser.parse_args()
-    path = report(arguments.folder, arguments.out or arguments.folder[0])
+    from experiments.stages import check_cache_dir
+
+    out = arguments.folder[0] if arguments.out is None else check_cache_dir(str(arguments.out), "--out")
+    path = report(arguments.folder, out)
     print(f"report: {path.resolve()}")
 
 

@@ -123,7 +123,7 @@ def check_cache_dir(cache_dir: Any, name: str = "cache_dir") -> Path:
         probe = path / f".probe-{os.getpid()}"
         probe.touch()
         probe.unlink()
-    except OSError as error:
-        expected = f"must be a folder that can be written to ({error.strerror})"
-        raise InvalidInput(name, cache_dir, expected) from None
+    except (OSError, ValueError) as error:  # ValueError: no path at all, such as one with a null character
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InvalidInput(name, cache_dir, f"must be a folder that can be written to ({reason})") from None
     return path

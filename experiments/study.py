@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import get_object, instantiate
+from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -116,7 +116,8 @@ def _check_arguments(config: dict[str, Any], prefix: str = "") -> None:
     given = {key: value for key, value in config.items() if not key.startswith("_") and value != "???"}
     parts = {key: value for key, value in given.items() if isinstance(value, dict) and "_target_" in value}
     own = {key: value for key, value in given.items() if key not in parts}
-    check_arguments(get_object(config["_target_"]), own, prefix)
+    target = checked(str, config["_target_"], f"{prefix}._target_" if prefix else "_target_")
+    check_arguments(instantiate({"_target_": target, "_partial_": True}).func, own, prefix)
     for key, value in parts.items():
         _check_arguments(value, f"{prefix}.{key}" if prefix else key)
 
@@ -158,17 +159,16 @@ def check_study(config: DictConfig) -> Study:
     )
 
 
-def resolved(config: DictConfig, name: str = "config") -> dict[str, Any]:
-    """A config as plain mappings and lists, its interpolations filled in.
+def resolved(config: Any, name: str = "config") -> Any:
+    """A config as plain mappings and lists, its interpolations filled in; what is no config is left as it is.
 
     Raises:
         InvalidInput: one cannot be; calls the config ``name``.
     """
     try:
-        plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+        return OmegaConf.to_container(config, resolve=True) if OmegaConf.is_config(config) else config
     except OmegaConfBaseException as error:
         raise InvalidInput(str(error.full_key or name), str(error).splitlines()[0], "must resolve") from None
-    return plain
 
 
 def check_agent_configs(agents: Any) -> dict[str, dict[str, Any]]:

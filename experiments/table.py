@@ -4,9 +4,10 @@ import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from omegaconf import DictConfig, OmegaConf
+from annotated_types import MinLen
+from omegaconf import DictConfig
 
 from agents.llm.parquet import write_parquet
 from agents.llm.triples import open_table
@@ -15,11 +16,12 @@ from experiments.command import run_command
 from experiments.llm_arms import check_llm
 from experiments.llm_stages import TableMade, check_ready, make_table
 from experiments.results import plain
-from experiments.stages import Stage
-from experiments.study import check_study
+from experiments.stages import Stage, check_cache_dir
+from experiments.study import check_study, resolved
 from experiments.table_parts import refresh_table, share_table
 from sim.errors import InvalidInput
 from sim.files import write_json
+from sim.records import Expected, checked
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,11 @@ class TableOptions:
     source: str | None
 
 
+_Given = bool | Annotated[str, MinLen(1)]
+_Exported = Annotated[_Given, Expected("must be true, false, or the path of a file")]
+_Earlier = Annotated[_Given, Expected("must be true, false, or the folder of an earlier table")]
+
+
 def check_options(config: DictConfig, folder: Path) -> TableOptions:
     """Read the options; ``table.parquet=true`` means a file in ``folder``.
 
@@ -46,13 +53,13 @@ def check_options(config: DictConfig, folder: Path) -> TableOptions:
         InvalidInput: names the entry, the value and what would be right.
     """
     parquet, shard, refresh = config.table.parquet, config.shard, config.refresh
-    if not isinstance(parquet, (bool, str)) or parquet == "":
-        raise InvalidInput("table.parquet", parquet, "must be true, false, or the path of a file")
+    checked(_Exported, parquet, "table.parquet")
     path = folder / "table.parquet" if parquet is True else Path(parquet).expanduser() if parquet else None
     if path is not None and (path.is_dir() or not (path.parent.is_dir() or path.parent == folder)):
         raise InvalidInput("table.parquet", str(parquet), "must be the path of a file in a folder that exists")
-    if not isinstance(refresh, (bool, str)) or refresh == "":
-        raise InvalidInput("refresh", refresh, "must be true, false, or the folder of an earlier table")
+    if path is not None:
+        check_cache_dir(str(path.parent), "table.parquet")
+    checked(_Earlier, refresh, "refresh")
     share = None
     if shard is not None:
         match = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", str(shard))
@@ -73,7 +80,7 @@ def table(config: DictConfig, folder: Path) -> None:
     """
     options = check_options(config, folder)
     study = check_study(config)
-    settings = check_llm(OmegaConf.to_container(config.llm, resolve=True))
+    settings = check_llm(resolved(config.get("llm"), "llm"))
     check_ready(settings, study.cache_dir)  # a missing model should be known before the burn-in
     before = pipeline.burn_in(study)
     clustered = pipeline.cluster(study, before)

@@ -15,9 +15,10 @@ from agents.novelty import novel_rows
 from agents.processes import side_by_side
 from experiments.arm_stages import arms_stage, read_arm
 from experiments.command import run_command
+from experiments.llm_arms import settings_by_arm
 from experiments.pipeline import consumed_before
 from experiments.prepare import prepare
-from experiments.study import Study, check_study, resolved
+from experiments.study import Study, check_agents, check_study, resolved
 from sim.arrays import BoolArray
 from sim.files import write_json
 from sim.log import AGENT, InteractionLog
@@ -59,12 +60,15 @@ def check_tuning(config: DictConfig) -> list[Study]:
     plain = resolved(config)
     checked(Objective, plain.get("objective"), "objective")
     seeds = checked(Seeds, plain.get("seeds"), "seeds")
+    checked(dict[str, Any], plain.get("experiment"), "experiment")
     with open_dict(config):
         config.agents = {ARM: config.agent}
         config.experiment.arms = ["control", ARM]
         config.experiment.control, config.experiment.reference = "control", ARM
         config.seed = seeds[0]
     study = check_study(config)
+    check_agents(study)
+    settings_by_arm(study, config)
     return [replace(study, seed=seed) for seed in seeds]
 
 

@@ -21,11 +21,12 @@ from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
 
 from sim.errors import InvalidInput
+from sim.records import checked, limits
 
 INTERESTS, PERSONAS = "interests.yaml", "personas.yaml"
 
@@ -188,9 +189,8 @@ def _words(entry: dict[str, Any], field: str, place: str) -> tuple[str, ...]:
 
 
 def _number(value: Any, place: str, most: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= most:
-        raise InvalidInput(place, value, f"must be a number above 0 and at most {most:g}")
-    return float(value)
+    number: float = checked(Annotated[float, limits(above=0, high=most)], value, place)
+    return number
 
 
 def _refuse_twice(values: list[str], place: str) -> None:

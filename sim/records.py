@@ -56,8 +56,13 @@ def _different(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values
 
 
+def is_name(name: str) -> bool:
+    """Whether a text may become part of a file's or folder's name: a Python name of sensible length."""
+    return name.isidentifier() and len(name) <= MOST_OF_A_NAME
+
+
 def _a_name(name: str) -> str:
-    if not (name.isidentifier() and len(name) <= MOST_OF_A_NAME):
+    if not is_name(name):
         raise ValueError("no name")
     return name
 

@@ -112,8 +112,8 @@ def plan(config: DictConfig, folder: Path, command: str = "paper", needed: str =
         for seed in own.seeds[:worlds]:
             varied = _varied(config, seed, name, entries, command)
             settings_by_arm(check_study(varied), varied)
-            plain: dict[str, Any] = OmegaConf.to_container(varied, resolve=True)  # type: ignore[assignment]
-            comparisons.append(Comparison(variant, seed, plain, folder / variant / f"seed_{seed}", tables_only))
+            place = folder / variant / f"seed_{seed}"
+            comparisons.append(Comparison(variant, seed, resolved(varied), place, tables_only))
     return comparisons
 
 

@@ -93,6 +93,7 @@ def refused(words, monkeypatch, capsys):
         ("--wrong", "arguments='--wrong': unrecognized arguments: --wrong"),
         ("--cfg job --info all", "arguments='--cfg job --info all': "),
         ("cache_dir=${nope}", "cache_dir="),
+        ("agents.hcb={}", "agents.hcb={}: changes nothing: entries are merged; ~ENTRY leaves one out"),
         ("cache_dir=", "cache_dir='': must be a folder"),
         ("+runtime.speed=9", "runtime.speed=9: unknown entry; known are workers"),
     ],

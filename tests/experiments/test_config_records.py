@@ -1,14 +1,21 @@
 """Everything that a config can hold is checked before anything runs, and what is wrong with it is one line."""
 
+import contextlib
+from pathlib import Path
+
 import pytest
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
 from experiments.arena import check_config
+from experiments.certify import check_certification
 from experiments.claims.plan import plan
 from experiments.dataset import check_order
+from experiments.fit import check_fitting
+from experiments.knowledge import check
 from experiments.llm_arms import settings_by_arm
 from experiments.study import check_agents, check_study
+from experiments.tune import check_tuning
 from sim.errors import InvalidInput
 
 ARMS = ["control", "two_tower", "hcb", "llm", "llm_best_of_n"]
@@ -87,6 +94,45 @@ def test_a_name_that_becomes_part_of_a_path_must_be_a_name(tmp_path, composed, n
     with pytest.raises(InvalidInput, match=r"paper\.variants=.*must be a name such as my_agent"):
         plan(paper, tmp_path)
     assert not (tmp_path / "cache" / "stages").exists()
+
+
+CHECKS = {
+    "tune": (check_tuning, ("objective", "seeds", "agent", "experiment")),
+    "knowledge": (check, ("alphas", "folds", "prior_pairs", "encoder_weight", "twin")),
+    "arena": (check_config, ("arena",)),
+    "interference": (lambda config: plan(config, Path(), "interference", "twins"), ("interference",)),
+    "dataset": (lambda config: check_order(config, Path()), ("dataset",)),
+    "fit": (check_fitting, ("fit",)),
+    "certify": (lambda config: check_certification(config, "tiny"), ("seeds", "days")),
+    "compare": (checked_whole, ("experiment", "agents.hcb", "world.clusters")),
+}
+"""What checks a command's config, and which parts of it are tried."""
+
+
+def entries_of(config, path):
+    yield path
+    part = OmegaConf.select(config, path)
+    if OmegaConf.is_dict(part):
+        for key in part:
+            if key != "_partial_" and "." not in key:
+                yield from entries_of(config, f"{path}.{key}")
+
+
+@pytest.mark.parametrize("command", CHECKS)
+def test_no_value_of_any_entry_is_a_traceback(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    check_whole, parts = CHECKS[command]
+    common = [] if command in ("fit", "certify") else ["llm=tiny"]
+    with initialize_config_module("conf", version_base="1.3"):
+        config = compose(command, ["world=tiny", *common, f"cache_dir={tmp_path}"])
+    OmegaConf.set_struct(config, False)
+    names = [name for part in (*parts, "runtime", "seed", "cache_dir") for name in entries_of(config, part)]
+    for name in names:
+        for value in (None, "\0", [None]):
+            tried = config.copy()
+            OmegaConf.update(tried, name, value, merge=False)
+            with contextlib.suppress(InvalidInput):
+                check_whole(tried)
 
 
 def test_a_data_set_goes_into_a_folder_that_can_be_written(tmp_path, composed):
