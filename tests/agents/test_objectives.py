@@ -164,15 +164,12 @@ def share_of_the_next_cluster(agent, world, requests):
     return (shown == (requests.clusters[:, -1:] + 1) % 8).mean()
 
 
-@pytest.mark.parametrize(("behaviour", "epochs", "least"), [("logged", 3, 0.35), ("estimated", 8, 0.25)])
-def test_reinforcement_sees_through_a_skewed_log(behaviour, epochs, least, tmp_path):
-    """Far above chance, an eighth; the policy gradient fades where pi does, so that it is slow to finish.
-
-    With estimated propensities 3 epochs end between .24 and .26, by the processor; 8 epochs end at .37.
-    """
-    world, log, requests = skewed_log(400, num_items=80)
+@pytest.mark.parametrize(("behaviour", "least"), [("logged", 0.35), ("estimated", 0.25)])
+def test_reinforcement_sees_through_a_skewed_log(behaviour, least, tmp_path):
+    """Far above chance, an eighth; the policy gradient fades where pi does, so that it is slow to finish."""
+    world, log, requests = skewed_log(400, num_items=40)
     objective = TopKReinforce(top_k=4, behaviour=behaviour, discount=0)
-    agent, again = (SequenceAgent(epochs=epochs, exploration=0, objective=objective) for _ in range(2))
+    agent, again = (SequenceAgent(epochs=3, exploration=0, objective=objective) for _ in range(2))
     agent.fit(world.platform, log, STREAM)
     assert share_of_the_next_cluster(agent, world, requests) > least
     agent.save(tmp_path)

@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -37,17 +38,17 @@ def test_the_readme_has_commands():
     assert len(PYTHON) >= 1
 
 
-def run(words, folder, cache):
+def run(words, folder, stages):
     new = words[1] in ("new-agent", "certify") or words[1:] == ["compare", "--help"]
     start = in_a_new_interpreter if new else interestlab
-    done = start(*words[1:], cwd=folder, env={**os.environ, "INTERESTLAB_CACHE": str(cache)})
+    done = start(*words[1:], cwd=folder, env={**os.environ, "INTERESTLAB_CACHE": str(stages)})
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     return done
 
 
-@pytest.mark.parametrize("command", CASES)
-def test_a_command_of_the_readme_runs(command, tmp_path, shared_cache):
+def words_of(command):
+    """The command's words, and what makes a test of it short."""
     words = shlex.split(command)
     if words[1] == "benchmark":  # the same command at sizes that take seconds
         words += [
@@ -58,11 +59,35 @@ def test_a_command_of_the_readme_runs(command, tmp_path, shared_cache):
             "interests=[24]",
             "seconds=0.1",
         ]
+    if words[1] == "certify":
+        words.append("seeds=4")
     if words[1] in ("compare", "offline", "table", "tune") and "--help" not in words:
         words.append("runtime.workers=1")  # the tests themselves run side by side
+    return words
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory, shared_cache):
+    """The folder in which a sweep was run, once for itself and for the report on it."""
+
+    @cache
+    def folder(command):
+        made = tmp_path_factory.mktemp("sweep")
+        run(words_of(command), made, shared_cache)
+        return made
+
+    return folder
+
+
+@pytest.mark.parametrize("command", CASES)
+def test_a_command_of_the_readme_runs(command, tmp_path, shared_cache, swept):
+    words = words_of(command)
     if words[1] == "report":  # of the sweep above
-        run(shlex.split(next(c for c in COMMANDS if f"hydra.sweep.dir={words[2]}" in c)), tmp_path, shared_cache)
-    done = run(words, tmp_path, shared_cache)
+        tmp_path = swept(next(c for c in COMMANDS if f"hydra.sweep.dir={words[2]}" in c))
+    if "-m" in words:
+        tmp_path = swept(command)
+    else:
+        done = run(words, tmp_path, shared_cache)
     if "--help" in words:
         assert "== Groups" in done.stdout
         assert "world: " in done.stdout
