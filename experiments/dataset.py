@@ -53,7 +53,11 @@ def check_order(config: DictConfig, folder: Path) -> Order:
         raise InvalidInput("dataset.folder", None, f"must be the folder with the files of {order.source}")
     if order.export == "minari":
         return order
-    to = check_cache_dir(str(folder / "dataset") if order.to is None else order.to, "dataset.to")
+    place = str(folder / "dataset") if order.to is None else order.to
+    is_new = not Path(place).expanduser().exists()
+    to = check_cache_dir(place, "dataset.to")
+    if is_new:
+        to.rmdir()  # there may be nothing to write yet: the source is not read
     return replace(order, to=str(to))
 
 

@@ -136,6 +136,9 @@ def test_no_value_of_any_entry_is_a_traceback(command, tmp_path, monkeypatch):
 
 
 def test_a_data_set_goes_into_a_folder_that_can_be_written(tmp_path, composed):
+    order = check_order(composed("dataset", tmp_path, **{"dataset.to": str(tmp_path / "to")}), tmp_path)
+    assert order.to == str(tmp_path / "to")
+    assert not (tmp_path / "to").exists()
     config = composed("dataset", tmp_path, **{"dataset.to": "/proc/x"})
     with pytest.raises(InvalidInput, match=r"^dataset\.to='/proc/x': must be a folder that can be written to \("):
         check_order(config, tmp_path)
