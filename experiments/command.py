@@ -11,11 +11,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
+from string import Template
 from typing import Any
 
 import hydra
+from hydra import compose, initialize_config_module
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
@@ -159,6 +162,9 @@ def run_command(command: str) -> None:
         check_arguments(arguments)
         arguments = with_plugins(command, arguments)
         check_choices(arguments)
+        if {"-h", "--help"} & set(arguments):
+            print(_help(conf))
+            return
         sys.argv[1:] = arguments
         _compose_and_run(Task(command, words), conf, arguments)
 
@@ -179,6 +185,16 @@ def _config_name(command: str, words: Sequence[str], arguments: Sequence[str]) -
         expected = f"must be one of {', '.join(known.parts)}: interestlab {command} {known.parts[1]}"
         raise InvalidInput(known.words, part if len(words) < 2 else list(words), expected)
     return f"{command}_{part}"
+
+
+def _help(conf: str) -> str:
+    """What ``conf/hydra/help`` says of a command. Hydra's own way copies all configs a hundred times for it."""
+    with initialize_config_module("conf", version_base="1.3"):
+        told = compose(conf, return_hydra_config=True).hydra.help
+    folders = (each.name for each in files("conf").iterdir() if each.is_dir() and not each.name.startswith("__"))
+    groups = {name: ", ".join(choices(name)) for name in sorted(folders)}
+    listed = "\n".join(f"{name}: {known}" for name, known in groups.items() if known)
+    return Template(told.template).substitute(APP_CONFIG_GROUPS=listed)
 
 
 def _compose_and_run(task: Task, conf: str, arguments: Sequence[str]) -> None:

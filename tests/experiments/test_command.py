@@ -47,11 +47,17 @@ def test_what_does_not_run_imports_nothing_that_only_a_run_needs(words):
 
 
 @pytest.mark.parametrize("command", [name for name, each in COMMANDS.items() if each.by_hydra])
-def test_every_command_shows_its_config(command, monkeypatch, capsys):
+def test_every_command_shows_its_config_and_its_help(command, monkeypatch, capsys):
     part = ["agents"] if COMMANDS[command].parts else []
     monkeypatch.setattr(sys, "argv", ["interestlab", command, *part, "--cfg", "job"])
     main()
     assert "runtime:" in capsys.readouterr().out or command in ("portrait", "check-agent")
+    monkeypatch.setattr(sys, "argv", ["interestlab", command, *part, "--help"])
+    main()
+    told = capsys.readouterr().out
+    assert told.startswith("interestlab")
+    assert "world: control, paper, small, tiny\n" in told
+    assert "$" not in told.split("== Groups")[-1].split("==")[1]
 
 
 def refused(words, monkeypatch, capsys):
