@@ -41,7 +41,7 @@ Seeds = Annotated[
 
 @record
 @dataclass(frozen=True)
-class Variants:
+class PlanSettings:
     """The entry of a command that runs variants of a comparison.
 
     Attributes:
@@ -117,9 +117,9 @@ def plan(config: DictConfig, folder: Path, command: str = "paper", needed: str =
     return comparisons
 
 
-def _checked(config: DictConfig, command: str, needed: str) -> Variants:
+def _checked(config: DictConfig, command: str, needed: str) -> PlanSettings:
     """``seeds`` and ``variants`` of a command."""
-    own = from_mapping(Variants, resolved(config[command], command), command)
+    own = from_mapping(PlanSettings, resolved(config[command], command), command)
     if needed not in own.variants:
         raise InvalidInput(f"{command}.variants", own.variants, f"must have {needed}")
     return own
