@@ -8,9 +8,7 @@ from typing import Annotated
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
-from tqdm import tqdm
 
-from agents.processes import side_by_side
 from experiments.certificate.facts import judge
 from experiments.certificate.figures import figures_of
 from experiments.certificate.life import WARM_UP_DAYS
@@ -20,6 +18,7 @@ from experiments.certificate.stage import measured
 from experiments.command import run_command
 from experiments.figures.files import save_figure
 from experiments.inference.worlds import t_interval
+from experiments.progress import with_bar
 from experiments.stages import check_cache_dir
 from experiments.study import Runtime, resolved
 from sim.authored import authored_digest
@@ -107,12 +106,7 @@ def _measured(certification: Certification) -> list[Measures]:
     """Every world's measures, in the order of the seeds; ``workers`` worlds side by side."""
     given = certification
     jobs = {seed: partial(measured, given.world, seed, given.days, given.cache_dir) for seed in given.seeds}
-    worlds: dict[int, Measures] = {}
-    with tqdm(total=len(jobs), desc="certify", unit="world", dynamic_ncols=True) as bar:
-        for seed, measures in side_by_side(jobs, given.workers, given.backend):
-            worlds[seed] = measures
-            bar.update()
-    return [worlds[seed] for seed in given.seeds]
+    return list(with_bar(jobs, given.workers, given.backend, "certify", "world").values())
 
 
 def run(config: DictConfig, folder: Path) -> None:

@@ -4,14 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from tqdm import tqdm
-
-from agents.processes import side_by_side
 from experiments.counterfactuals.live import learning_stage, live_stage
 from experiments.counterfactuals.logs import log_stage
 from experiments.counterfactuals.offline import offline_stage
 from experiments.counterfactuals.settings import ArenaConfig
 from experiments.counterfactuals.sides import fit_stage
+from experiments.progress import with_bar
 from experiments.protocol import CONTROL
 from experiments.stages import Stage
 from experiments.study import Study
@@ -46,12 +44,13 @@ def make_all(study: Study, arena: ArenaConfig, before: Stage, clustered: Stage, 
     """
     arms = study.experiment.arms
     learned = [name for name in arms if name != CONTROL]
+    how = study.runtime.workers, study.runtime.backend
     after = {"before": before, "clustered": clustered}
     fits = {name: partial(fit_stage, study, name, inputs=tables.get(name, []), **after) for name in learned}
     logs = {name: partial(log_stage, study, arena, name, **after) for name in arena.logging}
     jobs: dict[tuple[str, str], Callable[[], Stage]] = {("fit", name): job for name, job in fits.items()}
     jobs |= {("log", name): job for name, job in logs.items()}
-    first = _run(study, "fitting and logging", jobs)
+    first = with_bar(jobs, *how, "fitting and logging", "stage", " ".join)
     fitted = {name: first.get(("fit", name)) for name in arms}
     logged = {name: first["log", name] for name in arena.logging}
     jobs = {}
@@ -63,21 +62,10 @@ def make_all(study: Study, arena: ArenaConfig, before: Stage, clustered: Stage, 
             jobs[f"offline {policy}", name] = partial(
                 offline_stage, study, arena, policy, name, logged=log, fitted=fitted[name], **after
             )
-    second = _run(study, "agents off and on line", jobs)
+    second = with_bar(jobs, *how, "agents off and on line", "stage", " ".join)
     return Made(
         logged,
         {(policy, name): second[f"offline {policy}", name] for policy in logged for name in arms},
         {name: second["live", name] for name in arms},
         {name: second["learning", name] for name in arms if arena.learning},
     )
-
-
-def _run(study: Study, title: str, jobs: dict[tuple[str, str], Callable[[], Stage]]) -> dict[tuple[str, str], Stage]:
-    """Run jobs, ``runtime.workers`` at a time, with a progress bar."""
-    runtime, found = study.runtime, {}
-    with tqdm(total=len(jobs), desc=title, unit="stage", dynamic_ncols=True) as bar:
-        for key, stage in side_by_side(jobs, runtime.workers, runtime.backend):
-            found[key] = stage
-            bar.set_postfix_str(" ".join(key))
-            bar.update()
-    return found

@@ -3,10 +3,8 @@
 from collections.abc import Mapping
 from functools import partial
 
-from tqdm import tqdm
-
-from agents.processes import side_by_side
 from experiments.prediction.answers import Answers, Asking, production_stage, read_answers
+from experiments.progress import with_bar
 from experiments.stages import Stage
 from experiments.study import Study
 
@@ -19,10 +17,6 @@ def all_answers(
     asking = Asking(study, history, production, inputs, exclude_seen, top_k)
     stages = {name: asking.stage(name) for name in study.agents if asking.is_done(name)}
     jobs = {name: partial(asking.stage, name) for name in study.agents if name not in stages}
-    runtime, total = study.runtime, len(study.agents)
-    with tqdm(total=total, initial=len(stages), desc="agents", unit="agent", dynamic_ncols=True) as bar:
-        for name, stage in side_by_side(jobs, runtime.workers, runtime.backend):
-            stages[name] = stage
-            bar.set_postfix_str(name, refresh=False)
-            bar.update()
+    runtime = study.runtime
+    stages |= with_bar(jobs, runtime.workers, runtime.backend, "agents", "agent")
     return {name: read_answers(stages[name]) for name in study.agents}

@@ -1,0 +1,33 @@
+"""Jobs side by side under a progress bar."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tqdm import tqdm
+
+from agents.processes import Job, Key, Result, side_by_side
+
+
+def with_bar(
+    jobs: Mapping[Key, Job[Result]],
+    workers: int,
+    backend: str,
+    title: str,
+    unit: str,
+    shown: Callable[[Any], str] = str,
+) -> dict[Key, Result]:
+    """What all jobs gave, in their order.
+
+    Args:
+        jobs, workers, backend: see ``agents.processes.side_by_side``.
+        title: of the bar.
+        unit: what a job is called.
+        shown: what the bar calls the job that was finished last.
+    """
+    found = {}
+    with tqdm(total=len(jobs), desc=title, unit=unit, dynamic_ncols=True) as bar:
+        for key, result in side_by_side(jobs, workers, backend):
+            found[key] = result
+            bar.set_postfix_str(shown(key), refresh=False)
+            bar.update()
+    return {key: found[key] for key in jobs}
