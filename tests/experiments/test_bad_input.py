@@ -39,6 +39,7 @@ def study(tmp_path: Path, *overrides: str):
         ("experiment.arms=[]", "experiment.arms=[]: must be a list"),
         ("seed=-1", "seed=-1: must be a whole number, at least 0"),
         ("runtime.workers=0", "runtime.workers=0: must be a whole number, at least 1"),
+        ("runtime.backend=dask", "runtime.backend='dask': must be one of loky, ray"),
     ],
 )
 def test_impossible_values_are_named(tmp_path, override, says):
