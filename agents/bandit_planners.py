@@ -5,6 +5,7 @@ personalized recommendations". Here they stop at level 2, where planners plan, a
 place of their item bandit. What the paper leaves open follows the authors' code.
 """
 
+import abc
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -31,8 +32,37 @@ _CHUNK = 512  # users whose bounds of all clusters are held at a time: 60 MB at 
 _FILE = "bandit.safetensors"
 
 
+class _BanditPlanner(Planner):
+    """A planner all of whose state is arrays, in one file."""
+
+    @abc.abstractmethod
+    def _begin(self, platform: Platform) -> None:
+        """Know nothing yet."""
+
+    @abc.abstractmethod
+    def _state(self) -> State:
+        """Everything that was learned."""
+
+    @abc.abstractmethod
+    def _restore(self, state: State) -> None:
+        """Take over what ``_state`` gave."""
+
+    def save(self, folder: Path) -> None:
+        """Write everything that was learned."""
+        save_file(self._state(), folder / _FILE)
+
+    def load(self, folder: Path, platform: Platform) -> None:
+        """Read what ``save`` wrote.
+
+        Raises:
+            InvalidInput: not such a file, or one of another configuration or platform.
+        """
+        self._begin(platform)
+        self._restore(read_state(folder / _FILE, {name: array.shape for name, array in self._state().items()}))
+
+
 @checks_arguments
-class HierarchicalBanditPlanner(Planner):
+class HierarchicalBanditPlanner(_BanditPlanner):
     """HCB: from the root down, the child of largest upper confidence bound (Song et al. 2022).
 
     A LinUCB of its own at each level chooses first a level-1 cluster, then a level-2 cluster below it.
@@ -141,25 +171,14 @@ class HierarchicalBanditPlanner(Planner):
         profiles = {"liked": self._liked, "num_liked": self._num_liked, "day": self._day}
         return self._broad.state("broad") | self._fine.state("fine") | profiles
 
-    def save(self, folder: Path) -> None:
-        """Write all parameters and profiles."""
-        save_file(self._state(), folder / _FILE)
-
-    def load(self, folder: Path, platform: Platform) -> None:
-        """Read what ``save`` wrote.
-
-        Raises:
-            InvalidInput: not such a file, or one of another configuration or platform.
-        """
-        self._begin(platform)
-        state = read_state(folder / _FILE, {name: array.shape for name, array in self._state().items()})
+    def _restore(self, state: State) -> None:
         self._broad.restore(state, "broad")
         self._fine.restore(state, "fine")
         self._liked, self._num_liked, self._day = state["liked"], state["num_liked"], state["day"]
 
 
 @checks_arguments
-class ProgressiveBanditPlanner(Planner):
+class ProgressiveBanditPlanner(_BanditPlanner):
     """pHCB: one LinUCB a user over a receptive field that grows finer where it pays (Song et al. 2022).
 
     A user's field holds at first the root's children, the level-1 clusters, at depth 2. A slot takes the
@@ -248,18 +267,7 @@ class ProgressiveBanditPlanner(Planner):
         field = {"expanded": self._expanded, "visits": self._num_visits, "positives": self._num_positive}
         return self._model.state("users") | field
 
-    def save(self, folder: Path) -> None:
-        """Write all parameters and receptive fields."""
-        save_file(self._state(), folder / _FILE)
-
-    def load(self, folder: Path, platform: Platform) -> None:
-        """Read what ``save`` wrote.
-
-        Raises:
-            InvalidInput: not such a file, or one of another configuration or platform.
-        """
-        self._begin(platform)
-        state = read_state(folder / _FILE, {name: array.shape for name, array in self._state().items()})
+    def _restore(self, state: State) -> None:
         self._model.restore(state, "users")
         self._expanded, self._num_visits = state["expanded"], state["visits"]
         self._num_positive = state["positives"]

@@ -1,6 +1,6 @@
 """Rankers that know nothing of the user: search by the cluster's keywords, and chance."""
 
-from collections.abc import Callable
+import abc
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,21 +132,16 @@ def _fill(
     return Recommendations(slate, propensity)
 
 
-class _TodaysShelves:
-    """Shelves that are made when they are first asked for on a day of the platform."""
+class _ShelfRanker(Ranker):
+    """Draws from shelves of items, one a cluster, that are the same for everybody and made once a day.
 
-    def __init__(self, platform: Platform, make: Callable[[], Shelves]) -> None:
-        self._platform, self._make = platform, make
-        self._made: tuple[int, Shelves] | None = None
+    Attributes:
+        temperature: of the exploring softmax.
+        exploration: probability that a slot explores.
+    """
 
-    def __call__(self) -> Shelves:
-        if self._made is None or self._made[0] != self._platform.day:
-            self._made = (self._platform.day, self._make())
-        return self._made[1]
-
-
-class RandomWithinClusterRanker(Ranker):
-    """Every live item of the planned clusters is equally likely: what a plan alone is worth."""
+    temperature: float
+    exploration: float
 
     def fit(self, platform: Platform, log: InteractionLog, rng: RandomStream) -> None:
         """Keep the platform; there is nothing to learn."""
@@ -158,15 +153,35 @@ class RandomWithinClusterRanker(Ranker):
 
     def _begin(self, platform: Platform) -> None:
         self.platform = platform
-        self._shelves_today = _TodaysShelves(platform, self._shelves)
+        self._made: tuple[int, Shelves] | None = None  # the day, and its shelves
+
+    @abc.abstractmethod
+    def _shelves(self) -> Shelves:
+        """Today's."""
+
+    def _shelves_today(self) -> Shelves:
+        if self._made is None or self._made[0] != self.platform.day:
+            self._made = (self.platform.day, self._shelves())
+        return self._made[1]
 
     def rank(self, requests: Requests, allowed: IntArray | None, rng: RandomStream) -> Recommendations:
-        """See ``Ranker.rank``. The propensity of a slot is 1 / (number of items left in the clusters)."""
-        return self._shelves_today().slates(self.platform, requests, allowed, 1.0, 1.0, rng)
+        """See ``Ranker.rank``; propensities are given ``allowed``."""
+        shelves = self._shelves_today()
+        return shelves.slates(self.platform, requests, allowed, self.temperature, self.exploration, rng)
 
     def probability(self, requests: Requests, allowed: IntArray | None, item: IntArray) -> FloatArray:
         """See ``Ranker.probability``; given ``allowed``."""
-        return self._shelves_today().probability(self.platform, requests, allowed, item, 1.0, 1.0)
+        shelves = self._shelves_today()
+        return shelves.probability(self.platform, requests, allowed, item, self.temperature, self.exploration)
+
+
+class RandomWithinClusterRanker(_ShelfRanker):
+    """Every live item of the planned clusters is equally likely: what a plan alone is worth.
+
+    The propensity of a slot is 1 / (number of items left in the clusters).
+    """
+
+    temperature = exploration = 1.0
 
     def _shelves(self) -> Shelves:
         """Today's live items by cluster."""
@@ -181,7 +196,7 @@ class RandomWithinClusterRanker(Ranker):
 
 
 @checks_arguments
-class SearchRanker(Ranker):
+class SearchRanker(_ShelfRanker):
     """Searches for the planned cluster's keywords: the "straightforward approach" of Wang et al. 2024.
 
     The query is the cluster's keywords, the texts are the titles and hashtags of all live items, those
@@ -199,29 +214,10 @@ class SearchRanker(Ranker):
         self.temperature, self.exploration = temperature, exploration
         self.hits = hits
 
-    def fit(self, platform: Platform, log: InteractionLog, rng: RandomStream) -> None:
-        """Keep the platform; there is nothing to learn."""
-        self._begin(platform)
-
-    def load(self, folder: Path, platform: Platform) -> None:
-        """Keep the platform; nothing was saved."""
-        self._begin(platform)
-
     def _begin(self, platform: Platform) -> None:
-        self.platform = platform
-        self._shelves_today = _TodaysShelves(platform, self._shelves)
+        super()._begin(platform)
         self._words = WordCounts(platform.catalog.vocabulary)
         self._queries = self._words.of_phrases(list(platform.clusters.keywords))  # (M, W)
-
-    def rank(self, requests: Requests, allowed: IntArray | None, rng: RandomStream) -> Recommendations:
-        """See ``Ranker.rank``, but items are those found for the clusters. Propensities are given ``allowed``."""
-        shelves = self._shelves_today()
-        return shelves.slates(self.platform, requests, allowed, self.temperature, self.exploration, rng)
-
-    def probability(self, requests: Requests, allowed: IntArray | None, item: IntArray) -> FloatArray:
-        """See ``Ranker.probability``; given ``allowed``."""
-        shelves = self._shelves_today()
-        return shelves.probability(self.platform, requests, allowed, item, self.temperature, self.exploration)
 
     def _shelves(self) -> Shelves:
         """Today's best hits of each cluster's query."""

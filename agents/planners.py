@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
 
+from agents.discounted_counts import DiscountedCounts
 from agents.novel_choice import choose_novel, choose_novel_by_slot
 from agents.planner import Planner
 from agents.transition_counts import TransitionCounts
@@ -51,33 +51,30 @@ class PopularNovelPlanner(Planner):
     def fit(self, platform: Platform, log: InteractionLog, rng: RandomStream) -> None:
         """Count the positives of the burn-in log."""
         self.platform = platform
-        self._day, self._popularity = 0, np.zeros(platform.clusters.num_clusters)  # (M,) as of that day
+        self._popularity = DiscountedCounts(self.half_life_days)  # of clusters
         self.update(log, rng)
 
     def update(self, log: InteractionLog, rng: RandomStream) -> None:
         """Discount the past and count the new rows' positives."""
-        today = self.platform.day
-        self._popularity *= 0.5 ** ((today - self._day) / self.half_life_days)
-        self._day = today
         liked = log.where(log.positive)
-        np.add.at(self._popularity, liked.cluster, 0.5 ** ((today - liked.day) / self.half_life_days))
+        self._popularity.add(self.platform.day, self.platform.clusters.num_clusters, liked.cluster, liked.day)
 
     def propose(self, requests: Requests, rng: RandomStream) -> IntArray:
         """Take the most popular novel clusters; see ``choose_novel`` for users who have none left."""
         consumed = self.platform.consumed_clusters(requests.user)  # (B, M)
-        ranked = np.argsort(-self._popularity, kind="stable").astype(np.int32)
+        ranked = np.argsort(-self._popularity.latest, kind="stable").astype(np.int32)
         ranked = np.broadcast_to(ranked, consumed.shape)
         return choose_novel(ranked, consumed, requests.num_slots, rng, requests.user)
 
     def save(self, folder: Path) -> None:
         """Write the discounted counts and their day."""
-        save_file({"popularity": self._popularity, "day": np.array([self._day])}, folder / "popular.safetensors")
+        self._popularity.save(folder)
 
     def load(self, folder: Path, platform: Platform) -> None:
         """Read what ``save`` wrote."""
-        state = load_file(folder / "popular.safetensors")
         self.platform = platform
-        self._popularity, self._day = state["popularity"], int(state["day"][0])
+        self._popularity = DiscountedCounts(self.half_life_days)
+        self._popularity.load(folder)
 
 
 @checks_arguments

@@ -3,16 +3,17 @@
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
 
-from agents.base import Agent, InteractionLog, Platform, RandomStream, Recommendations, Requests
-from agents.slate import POOL, sample_slate, slate_probability, top_in_chunks
+from agents.base import InteractionLog, Platform, RandomStream, Requests
+from agents.discounted_counts import DiscountedCounts
+from agents.pool_agent import PoolAgent
+from agents.slate import POOL, top_in_chunks
 from sim.arrays import FloatArray, IntArray
 from sim.records import Positive, Share, checks_arguments
 
 
 @checks_arguments
-class PopularAgent(Agent):
+class PopularAgent(PoolAgent):
     """Ranks live items by discounted positives; the same ranking for everyone.
 
     An item's score is log(1 + sum over its positives of 2^(-age / half-life)), so that exploration
@@ -28,42 +29,24 @@ class PopularAgent(Agent):
         self.half_life_days = half_life_days
         self.temperature = temperature
         self.exploration = exploration
-        self._day = 0  # on which ``_popularity`` holds
-        self._popularity: FloatArray = np.zeros(0)  # (n,) discounted positives
+        self._popularity = DiscountedCounts(half_life_days)  # of items
 
     def fit(self, platform: Platform, log: InteractionLog, rng: RandomStream) -> None:
         """Count the positives of the burn-in log."""
         self.platform = platform
-        self._day, self._popularity = platform.day, np.zeros(platform.catalog.num_items)
+        self._popularity = DiscountedCounts(self.half_life_days)
         self.update(log, rng)
 
     def update(self, log: InteractionLog, rng: RandomStream) -> None:
         """Discount the past and count the new rows' positives."""
-        self._popularity, self._day = self._popularity_today(), self.platform.day
         liked = log.where(log.positive)
-        weight = 0.5 ** ((self._day - liked.day) / self.half_life_days)
-        np.add.at(self._popularity, liked.item, weight)
-
-    def _popularity_today(self) -> FloatArray:
-        """(n,) discounted positives as of today, of every item uploaded so far."""
-        decay = 0.5 ** ((self.platform.day - self._day) / self.half_life_days)
-        popularity = np.zeros(self.platform.catalog.num_items)
-        popularity[: len(self._popularity)] = self._popularity * decay
-        return popularity
-
-    def recommend(self, requests: Requests, rng: RandomStream) -> Recommendations:
-        """Take the most popular items that the user has not seen, exploring as the class says."""
-        scores, items = self._pool(requests)
-        return sample_slate(scores, items, requests.num_slots, self.temperature, self.exploration, requests.user, rng)
-
-    def probability(self, requests: Requests, items: IntArray, above: IntArray, rng: RandomStream) -> FloatArray:
-        """See ``Agent.probability``."""
-        return slate_probability(*self._pool(requests), items, above, self.temperature, self.exploration)
+        self._popularity.add(self.platform.day, self.platform.catalog.num_items, liked.item, liked.day)
 
     def _pool(self, requests: Requests) -> tuple[FloatArray, IntArray]:
         """Each user's best items and their scores, (B, C)."""
         live = self.platform.live_items()
-        score = np.log1p(self._popularity_today()[live]).astype(np.float32)
+        popularity = self._popularity.on(self.platform.day, self.platform.catalog.num_items)
+        score = np.log1p(popularity[live]).astype(np.float32)
         # Nobody excludes more than X items, so the POOL + X most popular hold everyone's best POOL.
         head = np.sort(np.argsort(-score, kind="stable")[: POOL + requests.exclude.shape[1]])  # ascending ids
         return top_in_chunks(
@@ -72,10 +55,9 @@ class PopularAgent(Agent):
 
     def save(self, folder: Path) -> None:
         """Write the discounted counts and their day."""
-        save_file({"popularity": self._popularity, "day": np.array([self._day])}, folder / "popular.safetensors")
+        self._popularity.save(folder)
 
     def load(self, folder: Path, platform: Platform) -> None:
         """Read what ``save`` wrote."""
-        state = load_file(folder / "popular.safetensors")
         self.platform = platform
-        self._popularity, self._day = state["popularity"], int(state["day"][0])
+        self._popularity.load(folder)

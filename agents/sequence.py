@@ -12,15 +12,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding
 
-from agents.base import Agent, InteractionLog, Platform, RandomStream, Recommendations, Requests
+from agents.base import InteractionLog, Platform, RandomStream, Requests
 from agents.events import Events
 from agents.novelty import NoveltyBoost, RecentPositives, history_bits
 from agents.objectives import CrossEntropy, Objective
-from agents.random import uniform_probability, uniform_slate
+from agents.pool_agent import PoolAgent
 from agents.sequence_model import feedback_of
 from agents.sequence_training import SequenceTraining
 from agents.sequence_windows import Targets
-from agents.slate import sample_slate, slate_probability, top_in_chunks
+from agents.slate import top_in_chunks
 from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.errors import InvalidInput
 from sim.records import Positive, Rate, Share, Whole, checks_arguments, limits
@@ -29,7 +29,7 @@ _ENCODE_CHUNK = 256  # users encoded at a time, for the cache's sake
 
 
 @checks_arguments
-class SequenceAgent(Agent):
+class SequenceAgent(PoolAgent):
     """Ranks live items by s_j = h . v_j + b_j, and draws slates from pi(j | history) ~ exp(s_j).
 
     Until it has seen a positive it recommends uniformly at random, so that a platform can start
@@ -124,19 +124,6 @@ class SequenceAgent(Agent):
         self._forget()
 
     # Serving
-
-    def recommend(self, requests: Requests, rng: RandomStream) -> Recommendations:
-        """Draw from the softmax over the user's 100 best items, or greedily, as the class says."""
-        if not self.trained:
-            return uniform_slate(self.platform.live_items(), requests, rng)
-        scores, items = self._pool(requests)
-        return sample_slate(scores, items, requests.num_slots, self.temperature, self.exploration, requests.user, rng)
-
-    def probability(self, requests: Requests, items: IntArray, above: IntArray, rng: RandomStream) -> FloatArray:
-        """See ``Agent.probability``."""
-        if not self.trained:
-            return uniform_probability(self.platform.live_items(), requests, items, above)
-        return slate_probability(*self._pool(requests), items, above, self.temperature, self.exploration)
 
     def _pool(self, requests: Requests) -> tuple[FloatArray, IntArray]:
         """Each user's best live items and their scores, (B, C); the last ones from memory, as ``encode`` does."""

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding, normalize
 
-from agents.base import Agent, InteractionLog, Platform, RandomStream, Recommendations, Requests
+from agents.base import InteractionLog, Platform, RandomStream, Requests
 from agents.checkpoint import load_training, save_training
 from agents.events import Events
 from agents.item_table import ItemTable
-from agents.random import uniform_probability, uniform_slate
+from agents.pool_agent import PoolAgent
 from agents.sampled_softmax import NegativeSampler, accidental_hits, sampled_log_probability
-from agents.slate import sample_slate, slate_probability, top_in_chunks
+from agents.slate import top_in_chunks
 from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.records import Positive, Rate, Share, Whole, checks_arguments, limits
 
@@ -82,7 +82,7 @@ def pool_weights(valid: BoolArray, positive: BoolArray) -> FloatArray:
 
 
 @checks_arguments
-class TwoTowerAgent(Agent):
+class TwoTowerAgent(PoolAgent):
     """Retrieves the live items whose vectors are nearest to the user's.
 
     Uniformly random until it has seen a positive.
@@ -169,19 +169,6 @@ class TwoTowerAgent(Agent):
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
         self._table.step(items, learned)
-
-    def recommend(self, requests: Requests, rng: RandomStream) -> Recommendations:
-        """Retrieve the user's 100 best live items, then draw slots as the class says."""
-        if not self.trained:
-            return uniform_slate(self.platform.live_items(), requests, rng)
-        scores, items = self._pool(requests)
-        return sample_slate(scores, items, requests.num_slots, self.temperature, self.exploration, requests.user, rng)
-
-    def probability(self, requests: Requests, items: IntArray, above: IntArray, rng: RandomStream) -> FloatArray:
-        """See ``Agent.probability``."""
-        if not self.trained:
-            return uniform_probability(self.platform.live_items(), requests, items, above)
-        return slate_probability(*self._pool(requests), items, above, self.temperature, self.exploration)
 
     @torch.no_grad()
     def _pool(self, requests: Requests) -> tuple[FloatArray, IntArray]:

@@ -46,7 +46,7 @@ def test_popular_novel_plans_follow_discounted_positives_and_skip_what_is_known(
     log = make_log(np.arange(8), cluster + 8, cluster, day, positive=cluster != 7)
     world.records.begin_day(8, world.platform.catalog)
     planner.fit(world.platform, log, STREAM)
-    assert planner._popularity[[5, 2, 7]] == pytest.approx([0.5, 2**-0.5, 0])
+    assert planner._popularity.latest[[5, 2, 7]] == pytest.approx([0.5, 2**-0.5, 0])
     for user, known in ((1, 2), (2, 0)):
         world.records.mark_consumed(np.array([user]), np.array([known]))
     plan = planner.propose(world.requests(3), STREAM)
@@ -57,7 +57,7 @@ def test_popular_novel_plans_follow_discounted_positives_and_skip_what_is_known(
     world.records.begin_day(12, world.platform.catalog)
     for each in (planner, loaded):
         each.update(make_log(np.zeros(1), np.array([9]), np.array([1]), np.array([12])), STREAM)
-        assert each._popularity[[5, 2, 1]] == pytest.approx([0.125, 2**-2.5, 1])
+        assert each._popularity.latest[[5, 2, 1]] == pytest.approx([0.125, 2**-2.5, 1])
         assert each.propose(world.requests(2), STREAM)[0].tolist() == [1, 2]
     with pytest.raises(InvalidInput, match="half_life_days"):
         PopularNovelPlanner(half_life_days=0)

@@ -18,7 +18,8 @@ def test_old_positives_count_less():
     asked = world.requests(2)
     untouched = ~np.isin(asked.exclude, [100, 101]).any(axis=1)
     assert (agent.recommend(asked, STREAM).items[untouched] == [101, 100]).all()
-    assert agent._popularity_today()[[100, 101, 102]] == pytest.approx([0.5, 2**-0.5, 0])
+    today = agent._popularity.on(agent.platform.day, agent.platform.catalog.num_items)
+    assert today[[100, 101, 102]] == pytest.approx([0.5, 2**-0.5, 0])
 
 
 def test_exploration_at_temperature_one_is_proportional_to_popularity():
