@@ -1,6 +1,5 @@
 """``interestlab certify``: which of eleven stylised facts a world shows, as certificate.html and certificate.json."""
 
-import math
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -9,15 +8,15 @@ from typing import Annotated
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from experiments.certificate.facts import judge
+from experiments.certificate.facts import judge, numbers_of
 from experiments.certificate.figures import figures_of
 from experiments.certificate.life import WARM_UP_DAYS
 from experiments.certificate.measures import Measures
 from experiments.certificate.page import summary, write_certificate
+from experiments.certificate.schema import Certificate, Numbers
 from experiments.certificate.stage import measured
 from experiments.command import run_command
 from experiments.figures.files import save_figure
-from experiments.inference.worlds import t_interval
 from experiments.progress import with_bar
 from experiments.stages import check_cache_dir
 from experiments.study import Runtime, resolved
@@ -76,13 +75,13 @@ def certify(certification: Certification, folder: Path) -> Path:
         The path of certificate.html.
     """
     worlds = _measured(certification)
-    named = {key: [world[key] for world in worlds] for key in ("clusters", "volumes")}
-    certificate = {
+    certificate: Certificate = {
         "world": certification.name,
         "seeds": list(certification.seeds),
         "days": certification.days,
         "facts": judge([world["parts"] for world in worlds], certification.world),
-        **{key: {name: _row([w[name] for w in rows]) for name in rows[0]} for key, rows in named.items()},
+        "clusters": _over_worlds([world["clusters"] for world in worlds]),
+        "volumes": _over_worlds([world["volumes"] for world in worlds]),
         "warm_up_days": WARM_UP_DAYS,
         "config": {**asdict(certification.world), "taxonomy": authored_digest(certification.world.taxonomy)},
     }
@@ -97,9 +96,8 @@ def certify(certification: Certification, folder: Path) -> Path:
     return page
 
 
-def _row(values: list[float]) -> dict[str, float | None]:
-    numbers = zip(("value", "low", "high"), t_interval(values), strict=True)
-    return {key: number if math.isfinite(number) else None for key, number in numbers}
+def _over_worlds(worlds: list[dict[str, float]]) -> dict[str, Numbers]:
+    return {name: numbers_of([world[name] for world in worlds]) for name in worlds[0]}
 
 
 def _measured(certification: Certification) -> list[Measures]:

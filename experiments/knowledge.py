@@ -25,6 +25,7 @@ from experiments.unseen.outcome import Marks, differences, estimates, mark
 from experiments.unseen.page import findings, knowledge_figure, markdown, write_knowledge_page
 from experiments.unseen.protocol import KnowledgeConfig, check_knowledge
 from experiments.unseen.run_jobs import run_jobs
+from experiments.unseen.schema import KnowledgeResults, WorldRow
 from sim.files import write_json, write_text
 
 
@@ -58,11 +59,12 @@ def know(config: DictConfig, folder: Path) -> Path:
     longest_first = sorted((job for each in jobs.values() for job in each), key=lambda job: -job.samples_seen)
     made = run_jobs(longest_first, studies[0].runtime)
     marks = {alpha: _mark(each, knowledge) for alpha, each in jobs.items()}
-    results: dict[str, Any] = {
+    worlds = {alpha: _world(alpha, each, marks) for alpha, each in jobs.items()}
+    results: KnowledgeResults = {
         "config": described(config, without=("agents",)),
-        "worlds": {alpha: _world(alpha, each, marks) for alpha, each in jobs.items()},
+        "worlds": worlds,
+        "findings": findings(worlds),
     }
-    results["findings"] = findings(results)
     figure = knowledge_figure(results)
     write_json(folder / "knowledge.json", plain(results))
     write_json(folder / "timings.json", _timings(jobs, made))
@@ -119,7 +121,7 @@ def _mark(jobs: list[Job], knowledge: KnowledgeConfig) -> Marks:
     return mark(exams, answers)
 
 
-def _world(alpha: str, jobs: list[Job], marks: dict[str, Marks]) -> dict[str, Any]:
+def _world(alpha: str, jobs: list[Job], marks: dict[str, Marks]) -> WorldRow:
     """What results say of one world."""
     own = marks[alpha]
     elsewhere = next((m for other, m in marks.items() if other != alpha and m.same_questions(own)), None)

@@ -23,6 +23,7 @@ from experiments.prediction.answers import history_stage, morning_of
 from experiments.prediction.asking import all_answers
 from experiments.prediction.outcome import Past, measured
 from experiments.prediction.page import as_markdown, write_offline_page
+from experiments.prediction.schema import OfflineResults
 from experiments.prediction.split import Split, dataset_digest, split
 from experiments.prediction.tasks import TITLES, Task, tasks_of
 from experiments.prepare import check_runnable
@@ -154,9 +155,14 @@ def offline(config: DictConfig, folder: Path) -> Path:
     study = llm_arms.with_tables(study, made)
     answers = all_answers(study, history, llm_arms.inputs_of(made), settings.exclude_seen, settings.top_k)
     stream = RandomStream(study.seed, "offline", "bootstrap")
-    results = {
+    results: OfflineResults = {
         "config": described(config, settings.agents),
-        "offline": {name: getattr(settings, name) for name in ("held_out_days", "top_k", "reference", "exclude_seen")},
+        "offline": {
+            "held_out_days": settings.held_out_days,
+            "top_k": settings.top_k,
+            "reference": settings.reference,
+            "exclude_seen": settings.exclude_seen,
+        },
         "dataset": _facts(dataset, parts),
         "users": dict(parts.users),
         "left_out_agents": plan.left_out,
@@ -198,7 +204,7 @@ def _facts(dataset: LoggedDataset, parts: Split) -> dict[str, Any]:
     }
 
 
-def _write(results: dict[str, Any], folder: Path) -> Path:
+def _write(results: OfflineResults, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "offline.json", results)
     write_text(folder / "offline.md", as_markdown(results))

@@ -7,15 +7,13 @@ passes if all of its parts do. Statistics are defined where they are computed (`
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
+from experiments.certificate.schema import FactRow, Numbers, PartRow, Verdict
 from experiments.inference.worlds import t_interval
 from sim.config import WorldConfig
 
 JACCARD_LIVE = 0.17
 """Month-over-month Jaccard of top-5 successors on a live platform (arXiv 2510.20260)."""
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -126,7 +124,7 @@ FACTS = (
 )  # fmt: skip
 
 
-def judge(parts: list[dict[str, float]], config: WorldConfig) -> list[Row]:
+def judge(parts: list[dict[str, float]], config: WorldConfig) -> list[FactRow]:
     """The certificate's rows, one a fact.
 
     Args:
@@ -139,14 +137,17 @@ def judge(parts: list[dict[str, float]], config: WorldConfig) -> list[Row]:
         defined are None, and fail.
     """
     impossible = fails_by_construction(config)
-    rows = []
+    rows: list[FactRow] = []
     for fact in FACTS:
         judged = [_judged(part, [world[f"{fact.number} {part.name}"] for world in parts]) for part in fact.parts]
         decides = next((row for row in judged if row["verdict"] == "fail"), judged[0])
         rows.append(
             {
                 "fact": f"{fact.number}. {fact.title}",
-                **{key: decides[key] for key in ("value", "low", "high", "target")},
+                "value": decides["value"],
+                "low": decides["low"],
+                "high": decides["high"],
+                "target": decides["target"],
                 "verdict": "fail" if any(row["verdict"] == "fail" for row in judged) else "pass",
                 "decided_by": decides["part"],
                 "source": fact.source,
@@ -157,12 +158,17 @@ def judge(parts: list[dict[str, float]], config: WorldConfig) -> list[Row]:
     return rows
 
 
-def _judged(part: Part, values: list[float]) -> Row:
-    value, low, high = t_interval(values)
+def numbers_of(values: list[float]) -> Numbers:
+    """The mean of worlds' values with its interval."""
+    value, low, high = (each if math.isfinite(each) else None for each in t_interval(values))
+    return {"value": value, "low": low, "high": high}
+
+
+def _judged(part: Part, values: list[float]) -> PartRow:
+    _, low, high = t_interval(values)
     shown = math.isinf(part.low) and math.isinf(part.high)
-    verdict = "shown" if shown else "pass" if part.met(low, high) else "fail"
-    numbers = {k: x if math.isfinite(x) else None for k, x in (("value", value), ("low", low), ("high", high))}
-    return {"part": part.title, **numbers, "target": part.target, "verdict": verdict}
+    verdict: Verdict = "shown" if shown else "pass" if part.met(low, high) else "fail"
+    return {"part": part.title, **numbers_of(values), "target": part.target, "verdict": verdict}
 
 
 def fails_by_construction(config: WorldConfig) -> dict[int, str]:

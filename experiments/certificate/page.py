@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from experiments.certificate.figures import captions
 from experiments.certificate.life import SLOTS, WARM_UP_DAYS
 from experiments.certificate.policies import EXPLORED_SLOTS, Exploring, Greedy, Informed, Popular, Random, WarmUp
+from experiments.certificate.schema import Certificate, Numbers
 from experiments.figures.files import svg_source
 from experiments.html_page import write_page
 from experiments.tables import flat
@@ -28,7 +29,7 @@ _VOLUMES = (
 )
 
 
-def write_certificate(certificate: dict[str, Any], figures: dict[int, Figure], folder: Path) -> Path:
+def write_certificate(certificate: Certificate, figures: dict[int, Figure], folder: Path) -> Path:
     """Write ``folder/certificate.html``, first under a temporary name, then renamed.
 
     Args:
@@ -41,7 +42,7 @@ def write_certificate(certificate: dict[str, Any], figures: dict[int, Figure], f
     return write_page("certificate.html.j2", _content(certificate, figures), folder / "certificate.html")
 
 
-def summary(certificate: dict[str, Any]) -> list[str]:
+def summary(certificate: Certificate) -> list[str]:
     """What the certificate says, in sentences."""
     facts = certificate["facts"]
     failing = [row["fact"] for row in facts if row["verdict"] == "fail"]
@@ -57,7 +58,7 @@ def summary(certificate: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _content(certificate: dict[str, Any], figures: dict[int, Figure]) -> dict[str, Any]:
+def _content(certificate: Certificate, figures: dict[int, Figure]) -> dict[str, Any]:
     seeds = certificate["seeds"]
     text = captions()
     return {
@@ -88,7 +89,7 @@ def _content(certificate: dict[str, Any], figures: dict[int, Figure]) -> dict[st
     }
 
 
-def _shown(row: dict[str, Any]) -> dict[str, str]:
+def _shown(row: Numbers) -> dict[str, str]:
     low, high = row["low"], row["high"]
     between = "" if low is None or high is None else f"[{low:.3g}, {high:.3g}]"
     value = "not defined" if row["value"] is None else f"{row['value']:.3g}"

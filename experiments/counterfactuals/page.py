@@ -1,9 +1,9 @@
 """The arena's tables and page."""
 
 from pathlib import Path
-from typing import Any
 
 from experiments.counterfactuals.rewards import REWARDS
+from experiments.counterfactuals.schema import ArenaResults, Judged, PolicyRow
 from experiments.counterfactuals.summary import total
 from experiments.figures.arena import DRAWN, arena_figure, sizes_figure
 from experiments.figures.files import save_figure, svg_source
@@ -28,7 +28,7 @@ def unit(metric: str) -> str:
     return "s" if metric == "watch" else "%"
 
 
-def limits_table(found: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+def limits_table(found: ArenaResults) -> tuple[list[str], list[list[str]]]:
     """Heads and rows: what each agent earns in the A/B, at the logged requests, and as far as a log can show."""
     heads = ["agent", "logging policy", "new clusters, %", "in reach, %"]
     for metric, title in REWARDS.items():
@@ -48,7 +48,7 @@ def limits_table(found: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     return heads, rows
 
 
-def ranking_table(found: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+def ranking_table(found: ArenaResults) -> tuple[list[str], list[list[str]]]:
     """Heads and rows: how each estimator fares on logs of each policy and size, over all agents."""
     heads = ["logging policy", "impressions", "estimator", "logs"]
     for title in REWARDS.values():
@@ -61,16 +61,17 @@ def ranking_table(found: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
                 for metric in REWARDS:
                     row += _fared(each, cell["metrics"][metric][estimator], metric)
                 rows.append(row)
-        for name, words in (("seen", "all that is in reach"), ("truth", "truth at these requests")):
+        seen = [each["limits"][metric]["seen"] for metric in REWARDS]
+        truth = [each["limits"][metric]["truth"] for metric in REWARDS]
+        for words, limits in (("all that is in reach", seen), ("truth at these requests", truth)):
             row = [policy, "\N{INFINITY}", words, _DASH]
-            for metric in REWARDS:
-                limit = each["limits"][metric][name]
+            for limit in limits:
                 row += [_DASH, _DASH, _number(limit["tau"]), _percent(limit["winner"])]
             rows.append(row)
     return heads, rows
 
 
-def _fared(of_policy: dict[str, Any], found: dict[str, Any], metric: str) -> list[str]:
+def _fared(of_policy: PolicyRow, found: Judged, metric: str) -> list[str]:
     truth = {name: each[metric]["value"] for name, each in of_policy["truth"].items()}
     over = total(found["agents"], truth)
     return [_percent(over["rmse"]), _percent(over["covered"]), _number(found["tau"]), _percent(found["winner"])]
@@ -84,7 +85,7 @@ def _number(value: float | None) -> str:
     return _DASH if value is None else f"{value:+.2f}".replace("-", "\N{MINUS SIGN}")
 
 
-def support_table(found: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+def support_table(found: ArenaResults) -> tuple[list[str], list[list[str]]]:
     """Heads and rows: whether the first of the largest logs supports each agent."""
     heads = [
         "logging policy",
@@ -118,7 +119,7 @@ def support_table(found: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     return heads, rows
 
 
-def write_arena(found: dict[str, Any], facts: dict[str, str], folder: Path) -> Path:
+def write_arena(found: ArenaResults, facts: dict[str, str], folder: Path) -> Path:
     """Write arena.md, the figures and arena.html into ``folder``.
 
     Args:

@@ -12,6 +12,7 @@ from scipy.stats import kendalltau
 from experiments.counterfactuals.logs import logged_days, read_day
 from experiments.counterfactuals.offline import read_offline
 from experiments.counterfactuals.rewards import REWARDS
+from experiments.counterfactuals.schema import Earned, Judged, JudgedAgent
 from experiments.counterfactuals.settings import ArenaConfig
 from experiments.inference.users import Interval, UserSums, ratio_interval
 from experiments.off_policy.actions import LoggedActions, Outcomes, per_user
@@ -177,16 +178,18 @@ def scores(bank: Bank, arena: ArenaConfig, rng: RandomStream) -> dict[str, Any]:
     return found
 
 
-def slate_values(user: IntArray, reward: FloatArray, slots: int) -> dict[str, Any]:
+def slate_values(user: IntArray, reward: FloatArray, slots: int) -> dict[str, Earned]:
     """The mean reward of a slot of slates (b, 3) of users (b,), by metric, with intervals over users."""
-    found = {}
+    found: dict[str, Earned] = {}
     for k, metric in enumerate(REWARDS):
         numerator, slates = per_user(user, reward[:, k] / slots, np.ones(len(user)))
-        found[metric] = asdict(ratio_interval(UserSums(numerator, slates)))
+        each = ratio_interval(UserSums(numerator, slates))
+        assert each.value is not None, "nobody came"
+        found[metric] = {"value": each.value, "low": each.low, "high": each.high, "n": each.n}
     return found
 
 
-def _truth(user: IntArray, truth: FloatArray, slots: int) -> dict[str, Any]:
+def _truth(user: IntArray, truth: FloatArray, slots: int) -> dict[str, Earned]:
     return slate_values(user, truth, slots)
 
 
@@ -212,7 +215,7 @@ def _append(cell: dict[str, list[float | None]], interval: Interval, slots: int)
         cell[name].append(None if value is None else value / slots)
 
 
-def judged(cells: dict[str, Any], truth: dict[str, float], live: dict[str, float]) -> dict[str, Any]:
+def judged(cells: dict[str, Any], truth: dict[str, float], live: dict[str, float]) -> Judged:
     """One estimator's estimates of all agents, on logs of one size, against what is true.
 
     Args:
@@ -241,7 +244,7 @@ def judged(cells: dict[str, Any], truth: dict[str, float], live: dict[str, float
     }
 
 
-def _judged_agent(cell: dict[str, Any], truth: float) -> dict[str, Any]:
+def _judged_agent(cell: dict[str, Any], truth: float) -> JudgedAgent:
     estimates, low, high = (np.array(cell[name], np.float64) for name in ("estimates", "low", "high"))
     known, bounded = np.isfinite(estimates), np.isfinite(low)
     errors = estimates[known] - truth

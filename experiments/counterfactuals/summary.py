@@ -9,6 +9,16 @@ from scipy.stats import kendalltau
 from experiments.counterfactuals.jobs import Made
 from experiments.counterfactuals.live import read_learning, read_live
 from experiments.counterfactuals.rewards import REWARDS
+from experiments.counterfactuals.schema import (
+    ArenaResults,
+    Earned,
+    JudgedAgent,
+    Limits,
+    PolicyRow,
+    Ranked,
+    SizeRow,
+    Total,
+)
 from experiments.counterfactuals.scores import judged, read_scores, slate_values
 from experiments.results import plain
 from experiments.stages import Stage
@@ -16,7 +26,7 @@ from experiments.study import Study
 from sim.arrays import FloatArray
 
 
-def summarise(study: Study, made: Made, scored: dict[str, Stage], clustered: Stage) -> dict[str, Any]:
+def summarise(study: Study, made: Made, scored: dict[str, Stage], clustered: Stage) -> ArenaResults:
     """Put the stages' findings together. All values are a slot's; those of slates are divided by their slots.
 
     Returns:
@@ -35,7 +45,7 @@ def summarise(study: Study, made: Made, scored: dict[str, Stage], clustered: Sta
     scores = {policy: read_scores(stage) for policy, stage in scored.items()}
     novel = next(iter(scores.values()))["novel"]
     days = study.world.num_users * study.experiment.days
-    found = {
+    found: ArenaResults = {
         "seed": study.seed,
         "slots": slots,
         "agents": sorted(arms, key=lambda name: (novel[name], name)),
@@ -47,21 +57,23 @@ def summarise(study: Study, made: Made, scored: dict[str, Stage], clustered: Sta
         },
         "logging": {policy: _of_policy(each, live) for policy, each in scores.items()},
     }
-    return dict(plain(found))
+    rounded: ArenaResults = plain(found)
+    return rounded
 
 
-def _values(found: dict[str, FloatArray], slots: int) -> dict[str, Any]:
+def _values(found: dict[str, FloatArray], slots: int) -> dict[str, Earned]:
     return slate_values(found["user"].astype(np.int64), found["reward"], slots)
 
 
-def _of_policy(scores: dict[str, Any], live: dict[str, Any]) -> dict[str, Any]:
+def _of_policy(scores: dict[str, Any], live: dict[str, dict[str, Earned]]) -> PolicyRow:
     """A logging policy's scores, judged."""
     truth = {metric: {name: each[metric]["value"] for name, each in scores["truth"].items()} for metric in REWARDS}
     really = {metric: {name: each[metric]["value"] for name, each in live.items()} for metric in REWARDS}
     seen = {metric: {name: each[metric] for name, each in scores["seen"].items()} for metric in REWARDS}
-    sizes = {
+    sizes: dict[str, SizeRow] = {
         size: {
-            **cell,
+            "logs": cell["logs"],
+            "support": cell["support"],
             "metrics": {
                 metric: {name: judged(each, truth[metric], really[metric]) for name, each in estimators.items()}
                 for metric, estimators in cell["metrics"].items()
@@ -69,15 +81,21 @@ def _of_policy(scores: dict[str, Any], live: dict[str, Any]) -> dict[str, Any]:
         }
         for size, cell in scores["sizes"].items()
     }
-    limits = {
+    limits: dict[str, Limits] = {
         metric: {"seen": _ranked(seen[metric], really[metric]), "truth": _ranked(truth[metric], really[metric])}
         for metric in REWARDS
     }
-    kept = {name: scores[name] for name in ("requests", "truth", "seen", "reach")}
-    return {**kept, "limits": limits, "sizes": sizes}
+    return {
+        "requests": scores["requests"],
+        "truth": scores["truth"],
+        "seen": scores["seen"],
+        "reach": scores["reach"],
+        "limits": limits,
+        "sizes": sizes,
+    }
 
 
-def _ranked(values: dict[str, float], live: dict[str, float]) -> dict[str, Any]:
+def _ranked(values: dict[str, float], live: dict[str, float]) -> Ranked:
     """How values that are known without error rank the agents, beside the A/B."""
     names = list(live)
     tau = float(kendalltau([values[name] for name in names], [live[name] for name in names]).statistic)
@@ -85,7 +103,7 @@ def _ranked(values: dict[str, float], live: dict[str, float]) -> dict[str, Any]:
     return {"tau": tau if np.isfinite(tau) else None, "winner": float(right)}
 
 
-def total(cells: dict[str, Any], truth: dict[str, float]) -> dict[str, Any]:
+def total(cells: dict[str, JudgedAgent], truth: dict[str, float]) -> Total:
     """One estimator over all agents.
 
     Args:
@@ -103,7 +121,7 @@ def total(cells: dict[str, Any], truth: dict[str, float]) -> dict[str, Any]:
     }
 
 
-def flat(found: dict[str, Any]) -> pa.Table:
+def flat(found: ArenaResults) -> pa.Table:
     """Every cell a row: policy, size, metric, estimator, agent, then what ``judged`` says, the truth and the A/B."""
     rows = [
         {

@@ -11,6 +11,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator
 
 from experiments.counterfactuals.rewards import REWARDS
+from experiments.counterfactuals.schema import ArenaResults, JudgedAgent, PolicyRow
 from experiments.counterfactuals.summary import total
 from experiments.figures.axes import COLOURS, MARKERS
 from experiments.figures.files import STYLE
@@ -27,7 +28,7 @@ _UNITS = {"positive": "positives (% of slots)", "watch": "watch time (s a slot)"
           "novel_positive": "novel positives (% of slots)"}  # fmt: skip
 
 
-def arena_figure(found: dict[str, Any]) -> Figure:
+def arena_figure(found: ArenaResults) -> Figure:
     """A row a logging policy, a column a metric; agents from the least exploring to the most.
 
     Args:
@@ -66,7 +67,7 @@ def _legend() -> list[Any]:
     return truths + dots
 
 
-def _beside_truth(axes: Axes, found: dict[str, Any], of_policy: dict[str, Any], metric: str) -> None:
+def _beside_truth(axes: Axes, found: ArenaResults, of_policy: PolicyRow, metric: str) -> None:
     agents, scale = found["agents"], _SCALE[metric]
     truth = np.array([of_policy["truth"][name][metric]["value"] for name in agents]) * scale
     live = np.array([found["live"][name][metric]["value"] for name in agents]) * scale
@@ -88,7 +89,7 @@ def _beside_truth(axes: Axes, found: dict[str, Any], of_policy: dict[str, Any], 
     axes.grid(axis="y", visible=False)
 
 
-def _estimate(axes: Axes, cell: dict[str, Any], scale: float, y: float, limit: float, k: int) -> None:
+def _estimate(axes: Axes, cell: JudgedAgent, scale: float, y: float, limit: float, k: int) -> None:
     """A dot with its interval; an arrow at the edge where it lies outside."""
     if cell["estimate"] is None:
         return
@@ -103,7 +104,7 @@ def _estimate(axes: Axes, cell: dict[str, Any], scale: float, y: float, limit: f
         axes.plot(value, y, MARKERS[k], color=colour, markersize=3.0, zorder=3)
 
 
-def sizes_figure(found: dict[str, Any], metric: str) -> Figure:
+def sizes_figure(found: ArenaResults, metric: str) -> Figure:
     """Error, coverage and ranking over the size of the log; a column a logging policy.
 
     Args:
@@ -132,7 +133,7 @@ def sizes_figure(found: dict[str, Any], metric: str) -> Figure:
     return figure
 
 
-def _over_sizes(panels: Any, of_policy: dict[str, Any], metric: str) -> None:
+def _over_sizes(panels: Any, of_policy: PolicyRow, metric: str) -> None:
     truth = {name: each[metric]["value"] for name, each in of_policy["truth"].items()}
     sizes = [int(size) for size in of_policy["sizes"]]
     for k, estimator in enumerate(BY_SIZE):
@@ -154,9 +155,9 @@ def _over_sizes(panels: Any, of_policy: dict[str, Any], metric: str) -> None:
             axes.plot(sizes, values, label=estimator.replace("_", " "), **style)
     panels[1].axhline(95, color="#555555", linewidth=0.8, linestyle=":")
     limits = of_policy["limits"][metric]
-    for name, line in (("truth", "-"), ("seen", ":")):
-        if limits[name]["tau"] is not None:
-            panels[2].axhline(limits[name]["tau"], color=_TRUTH, linewidth=0.9, linestyle=line)
+    for limit, line in ((limits["truth"], "-"), (limits["seen"], ":")):
+        if limit["tau"] is not None:
+            panels[2].axhline(limit["tau"], color=_TRUTH, linewidth=0.9, linestyle=line)
     for axes in panels:
         axes.set_xscale("log")
         axes.set_xticks(sizes, [f"{size:,}" for size in sizes])

@@ -1,19 +1,18 @@
 """How much of what pleased next each agent had in its list: a dot and an interval an agent, sorted, beside chance."""
 
-from typing import Any
-
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.figures.axes import COLOURS
 from experiments.figures.files import STYLE
+from experiments.prediction.schema import TaskRow
 
 _PANELS = ("recall", "ndcg")
 _PLANNER, _OTHER, _REFERENCE = COLOURS[0], COLOURS[1], "#000000"
 
 
-def prediction_figure(of_task: dict[str, Any], title: str, top_k: int, reference: str) -> Figure:
+def prediction_figure(of_task: TaskRow, title: str, top_k: int, reference: str) -> Figure:
     """Recall and NDCG of one task's agents, the best on top.
 
     Args:
@@ -35,13 +34,13 @@ def prediction_figure(of_task: dict[str, Any], title: str, top_k: int, reference
     return figure
 
 
-def ranked(of_task: dict[str, Any]) -> list[str]:
+def ranked(of_task: TaskRow) -> list[str]:
     """A task's agents by recall, the best first, ties by name."""
     agents = of_task["agents"]
     return sorted(agents, key=lambda name: (-agents[name]["measures"]["recall"]["value"], name))
 
 
-def _panel(axes: Axes, of_task: dict[str, Any], agents: list[str], measure: str, reference: str) -> None:
+def _panel(axes: Axes, of_task: TaskRow, agents: list[str], measure: str, reference: str) -> None:
     axes.axvline(of_task["chance"][measure], color="#777777", linestyle="--", linewidth=1, zorder=1)
     for place, name in enumerate(agents):
         agent = of_task["agents"][name]
@@ -54,7 +53,7 @@ def _panel(axes: Axes, of_task: dict[str, Any], agents: list[str], measure: str,
     axes.tick_params(labelsize=8)
 
 
-def _legend(figure: Figure, axes: Axes, of_task: dict[str, Any], agents: list[str], reference: str) -> None:
+def _legend(figure: Figure, axes: Axes, of_task: TaskRow, agents: list[str], reference: str) -> None:
     kinds = {of_task["agents"][name]["planned"] for name in agents if name != reference}
     if True in kinds:
         axes.plot([], [], "D", color=_PLANNER, markersize=4.5, label="a planner's clusters")

@@ -11,6 +11,7 @@ from experiments.inference.multiplicity import holm
 from experiments.prediction.answers import Answers
 from experiments.prediction.intervals import Resampled, coverage, means, paired_p
 from experiments.prediction.measures import accuracy, chance, miscalibration, novelty, popularity_of
+from experiments.prediction.schema import Cell, Difference, TaskRow
 from experiments.prediction.split import Split
 from experiments.prediction.tasks import Task
 from sim.arrays import FloatArray, IntArray
@@ -62,7 +63,7 @@ def measured(
     reference: str,
     stream: RandomStream,
     resamples: int,
-) -> dict[str, Any]:
+) -> dict[str, TaskRow]:
     """Every task's agents, chance, and differences to the reference.
 
     p-values are of the paired differences of users (``paired_p``); ``p_holm`` is Holm's over all agents and
@@ -74,16 +75,18 @@ def measured(
         "low", "high", "p", "p_holm"}}}}}``. A task without targets has empty ``chance``, ``agents`` and
         ``differences``.
     """
-    found: dict[str, Any] = {}
+    found: dict[str, TaskRow] = {}
     length = next(iter(answers.values())).items.shape[1]
     with tqdm(total=len(tasks) * len(answers), desc="measures", unit="agent", dynamic_ncols=True) as bar:
         for name, task in tasks.items():
-            of_task: dict[str, Any] = {
+            of_task: TaskRow = {
                 "users": len(task.users),
                 "targets": len(task.target),
                 "candidates": float(task.num_candidates[task.users].mean()) if len(task.users) else None,
                 "left_out": dict(task.left_out),
-                **{key: {} for key in ("chance", "agents", "differences")},
+                "chance": {},
+                "agents": {},
+                "differences": {},
             }
             if len(task.users):
                 of_task["chance"] = {key: float(values.mean()) for key, values in chance(task, length).items()}
@@ -139,15 +142,15 @@ def _resampled(
     return found
 
 
-def _cell(each: Resampled) -> dict[str, float]:
+def _cell(each: Resampled) -> Cell:
     low, high = each.interval()
     return {"value": each.value, "low": low, "high": high}
 
 
 def _differences(
     by_user: Mapping[str, dict[str, FloatArray]], resampled: Mapping[str, dict[str, Resampled]], reference: str
-) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+) -> dict[str, dict[str, Difference]]:
+    found: dict[str, dict[str, Difference]] = {}
     for agent, of_agent in resampled.items():
         if agent == reference:
             continue
@@ -155,13 +158,13 @@ def _differences(
         for key, each in of_agent.items():
             users = by_user[agent].get(key)
             p = None if users is None else paired_p(users - by_user[reference][key])
-            found[agent][key] = {**_cell(each - resampled[reference][key]), "p": p}
+            found[agent][key] = {**_cell(each - resampled[reference][key]), "p": p, "p_holm": None}
     return found
 
 
-def _adjust(found: dict[str, Any]) -> None:
-    """Add ``p_holm`` to every difference."""
-    cells: dict[str, list[dict[str, Any]]] = {}
+def _adjust(found: dict[str, TaskRow]) -> None:
+    """Fill in ``p_holm`` of every difference."""
+    cells: dict[str, list[Difference]] = {}
     for of_task in found.values():
         for of_agent in of_task["differences"].values():
             for key, cell in of_agent.items():

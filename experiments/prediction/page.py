@@ -9,6 +9,7 @@ from experiments.figures.files import svg_source
 from experiments.figures.prediction import ranked
 from experiments.html_page import write_page
 from experiments.prediction.measures import TITLES as MEASURES
+from experiments.prediction.schema import Cell, OfflineResults, TaskRow
 from experiments.prediction.tasks import TITLES as TASKS
 from experiments.tables import markdown
 
@@ -16,7 +17,7 @@ _NOTHING = "\N{EN DASH}"
 _COMPARED = ("recall", "ndcg", "mrr")
 
 
-def table(of_task: dict[str, Any], top_k: int) -> tuple[list[str], list[list[str]]]:
+def table(of_task: TaskRow, top_k: int) -> tuple[list[str], list[list[str]]]:
     """Heads and rows of a task: agents by recall, then chance; a value and its interval a cell."""
     agents = ranked(of_task)
     keys = [key for key in MEASURES if key in of_task["agents"][agents[0]]["measures"]]
@@ -30,7 +31,7 @@ def table(of_task: dict[str, Any], top_k: int) -> tuple[list[str], list[list[str
     return heads, rows
 
 
-def differences(of_task: dict[str, Any], top_k: int) -> tuple[list[str], list[list[str]]]:
+def differences(of_task: TaskRow, top_k: int) -> tuple[list[str], list[list[str]]]:
     """Heads and rows of a task's paired differences to the reference, agents in the order of ``table``."""
     heads = ["agent"]
     for key in _COMPARED:
@@ -50,7 +51,7 @@ def _digits(key: str) -> str:
     return ".2f" if key in ("novelty", "calibration") else ".3f"
 
 
-def _shown(cell: dict[str, float], style: str) -> str:
+def _shown(cell: Cell, style: str) -> str:
     text = f"{cell['value']:{style}} [{cell['low']:{style}}, {cell['high']:{style}}]"
     return text.replace("-", "\N{MINUS SIGN}")
 
@@ -59,7 +60,7 @@ def _p(p: float | None) -> str:
     return _NOTHING if p is None else "<.001" if p < 0.001 else f"{p:.3f}".removeprefix("0")
 
 
-def as_markdown(results: dict[str, Any]) -> str:
+def as_markdown(results: OfflineResults) -> str:
     """Every task's tables."""
     top_k, reference = results["offline"]["top_k"], results["offline"]["reference"]
     parts = []
@@ -75,7 +76,7 @@ def as_markdown(results: dict[str, Any]) -> str:
     return "\n".join(parts)
 
 
-def write_offline_page(results: dict[str, Any], figures: dict[str, Figure], path: Path) -> Path:
+def write_offline_page(results: OfflineResults, figures: dict[str, Figure], path: Path) -> Path:
     """Write offline.html.
 
     Args:
@@ -86,7 +87,7 @@ def write_offline_page(results: dict[str, Any], figures: dict[str, Figure], path
     top_k = results["offline"]["top_k"]
     tasks = []
     for name, of_task in results["tasks"].items():
-        described = {"title": TASKS[name], **{key: of_task[key] for key in ("users", "targets", "candidates")}}
+        described: dict[str, Any] = {"title": TASKS[name], **of_task}
         described["left_out"] = [(reason, num) for reason, num in of_task["left_out"].items() if num]
         if of_task["agents"]:
             described["source"] = svg_source(figures[name])

@@ -23,6 +23,7 @@ from experiments.stages import Stage, partial_folder, run_stage, stage_digest, s
 from experiments.unseen.contestants import rivals
 from experiments.unseen.fold import Fold
 from experiments.unseen.folds_stage import fold_file
+from experiments.unseen.schema import TrainingRow
 from sim.arrays import FloatArray
 from sim.clusters import InterestClusters
 from sim.random import RandomStream
@@ -138,7 +139,7 @@ class Job:
         shutil.rmtree(run / "model", ignore_errors=True)  # half a gigabyte that nobody reads again
         return answers
 
-    def training(self) -> dict[str, Any]:
+    def training(self) -> TrainingRow:
         """How the finished job's fine-tuning went: the best step, and what the model was like there."""
         curve = json.loads((self.folder / "run" / "curve.json").read_text())
         best = next(point for point in curve["steps"] if point["step"] == curve["best_step"])

@@ -1,15 +1,17 @@
 """From answers to estimates: every contestant's marks, and how the language model compares, over personas."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from experiments.inference.users import UserSums, ratio_interval
+from experiments.results_schema import Estimate
 from experiments.unseen.contestants import LLM
 from experiments.unseen.exam import Exam
 from experiments.unseen.measures import MEASURES, Measured, chance, ideal, measure
+from experiments.unseen.schema import Table
 from sim.arrays import FloatArray, IntArray
 
 CHANCE, IDEAL = "chance", "ideal"
@@ -59,7 +61,7 @@ def mark(exams: Sequence[Exam], answers: Sequence[dict[str, FloatArray]]) -> Mar
     )
 
 
-def over_personas(values: FloatArray, persona: IntArray) -> dict[str, float | None]:
+def over_personas(values: FloatArray, persona: IntArray) -> Estimate:
     """The mean over questions, with a 95 % interval that takes personas, not questions, as independent.
 
     With e_g the sum over persona g's questions of (value - mean), T questions and G personas,
@@ -77,11 +79,8 @@ def over_personas(values: FloatArray, persona: IntArray) -> dict[str, float | No
         ``value``, ``low``, ``high``, and ``n``, the number of personas.
     """
     _, group = np.unique(persona, return_inverse=True)
-    return asdict(ratio_interval(UserSums(np.bincount(group, weights=values), np.bincount(group))))
-
-
-Table = dict[str, dict[str, dict[str, float | None]]]
-"""Contestant -> measure -> ``value``, ``low``, ``high``, ``n``."""
+    found = ratio_interval(UserSums(np.bincount(group, weights=values), np.bincount(group)))
+    return {"value": found.value, "low": found.low, "high": found.high, "n": found.n}
 
 
 def estimates(marks: Marks) -> Table:
@@ -113,12 +112,13 @@ def differences(marks: Marks, elsewhere: Marks | None = None) -> Table:
     }
 
 
-def verdict(estimate: dict[str, Any]) -> str:
+def verdict(estimate: Estimate) -> str:
     """What a difference's interval says: ``above`` or ``below`` 0, or ``no difference seen`` where it holds 0.
 
     A difference that is the same for every persona is its own interval; one persona says nothing.
     """
-    low, high = (estimate["value"] if estimate[end] is None else estimate[end] for end in ("low", "high"))
-    if estimate["n"] < 2 or low <= 0 <= high:
+    value = estimate["value"]
+    low, high = (value if end is None else end for end in (estimate["low"], estimate["high"]))
+    if estimate["n"] < 2 or low is None or high is None or low <= 0 <= high:
         return "no difference seen"
     return "above" if low > 0 else "below"

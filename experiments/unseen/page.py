@@ -1,18 +1,20 @@
 """``knowledge.md``, ``knowledge.html`` and the figure: what was found, in words, tables and dots."""
 
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from experiments.figures.axes import floats
 from experiments.figures.files import STYLE, svg_source
 from experiments.html_page import write_page
+from experiments.results_schema import Estimate
 from experiments.unseen.contestants import CONTESTANTS, LLM
 from experiments.unseen.measures import MEASURES
 from experiments.unseen.outcome import CHANCE, IDEAL, SAME_MODEL, verdict
+from experiments.unseen.schema import KnowledgeResults, Table, WorldRow
 
 _MAIN = "auc"
 _WELL_TRAINED = 0.9  # match rate from which a twin counts as having learned the language
@@ -25,18 +27,18 @@ _MEANING = {
 }
 
 
-def findings(results: dict[str, Any]) -> list[str]:
+def findings(worlds: dict[str, WorldRow]) -> list[str]:
     """What the test says, in sentences: computed, whatever they say."""
     lines = []
-    for alpha, world in results["worlds"].items():
+    for alpha, world in worlds.items():
         llm = world["contestants"][LLM][_MAIN]
         lines.append(f"alpha={alpha}: the fine-tuned language model has an AUC of {_shown(llm)}; chance is .5.")
         for rival in (CHANCE, "llm_random_weights", "llm_zero_shot", "text_neighbour", "svd"):
             gap = world["differences"][rival][_MAIN]
             lines.append(f"alpha={alpha}: {verdict(gap)} against {rival}: {_shown(gap, signed=True)}.")
         lines += [f"alpha={alpha}: {line}" for line in _doubts(world)]
-    if "0" in results["worlds"]:
-        gap = results["worlds"]["0"]["differences"]["llm_random_weights"][_MAIN]
+    if "0" in worlds:
+        gap = worlds["0"]["differences"]["llm_random_weights"][_MAIN]
         said = verdict(gap)
         gone = "as it must be" if said == "no difference seen" else "which must not be: look for a leak"
         lines.append(
@@ -45,7 +47,7 @@ def findings(results: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _doubts(world: dict[str, Any]) -> list[str]:
+def _doubts(world: WorldRow) -> list[str]:
     """Where a fine-tuning did not go as it should."""
     doubts = []
     for run in world["training"]:
@@ -58,22 +60,20 @@ def _doubts(world: dict[str, Any]) -> list[str]:
     return doubts
 
 
-def tables(results: dict[str, Any]) -> list[tuple[str, list[str], list[list[str]]]]:
+def tables(results: KnowledgeResults) -> list[tuple[str, list[str], list[list[str]]]]:
     """Title, heads and rows of each table."""
     found = []
     for alpha, world in results["worlds"].items():
         for title, part, signed in (
-            (f"alpha = {alpha}", "contestants", False),
-            (f"alpha = {alpha}: the fine-tuned language model less each other", "differences", True),
+            (f"alpha = {alpha}", world["contestants"], False),
+            (f"alpha = {alpha}: the fine-tuned language model less each other", world["differences"], True),
         ):
-            rows = [
-                [name, *(_shown(estimates[m], signed) for m in MEASURES)] for name, estimates in world[part].items()
-            ]
+            rows = [[name, *(_shown(estimates[m], signed) for m in MEASURES)] for name, estimates in part.items()]
             found.append((title, ["contestant", *MEASURES], rows))
     return found
 
 
-def markdown(results: dict[str, Any]) -> str:
+def markdown(results: KnowledgeResults) -> str:
     """Findings and tables in Markdown."""
     parts = ["\n".join(f"- {line}" for line in results["findings"])]
     for title, heads, rows in tables(results):
@@ -83,7 +83,7 @@ def markdown(results: dict[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _shown(estimate: dict[str, Any], signed: bool = False) -> str:
+def _shown(estimate: Estimate, signed: bool = False) -> str:
     style = "+.3f" if signed else ".3f"
     if estimate["value"] is None:
         return "\N{EN DASH}"
@@ -91,7 +91,7 @@ def _shown(estimate: dict[str, Any], signed: bool = False) -> str:
     return f"{estimate['value']:{style}}{between}".replace("-", "\N{MINUS SIGN}")
 
 
-def knowledge_figure(results: dict[str, Any]) -> Figure:
+def knowledge_figure(results: KnowledgeResults) -> Figure:
     """Contestants in rows, measures in columns, a colour a world; dashed: chance."""
     worlds = results["worlds"]
     with matplotlib.rc_context(STYLE):
@@ -111,22 +111,24 @@ def knowledge_figure(results: dict[str, Any]) -> Figure:
     return figure
 
 
-def _dots(axes: Axes, contestants: dict[str, Any], name: str, shift: float, colour: str, label: str) -> None:
-    axes.axvline(contestants[CHANCE][name]["value"], color=colour, linewidth=0.9, linestyle="--", zorder=1)
+def _dots(axes: Axes, contestants: Table, name: str, shift: float, colour: str, label: str) -> None:
+    axes.axvline(contestants[CHANCE][name]["value"] or 0.0, color=colour, linewidth=0.9, linestyle="--", zorder=1)
     shown = [contestants[who][name] for who in CONTESTANTS]
     places = [place + shift for place in range(len(shown))]
     for place, estimate in zip(places, shown, strict=True):
-        if estimate["low"] is not None:
+        if estimate["low"] is not None and estimate["high"] is not None:
             axes.hlines(place, estimate["low"], estimate["high"], color=colour, linewidth=1.1, zorder=2)
-    axes.plot(
-        [estimate["value"] for estimate in shown], places, "o", color=colour, markersize=3.5, label=label, zorder=3
-    )
+    values = floats([estimate["value"] for estimate in shown])
+    axes.plot(values, places, "o", color=colour, markersize=3.5, label=label, zorder=3)
 
 
-def write_knowledge_page(results: dict[str, Any], figure: Figure, path: Path) -> Path:
+def write_knowledge_page(results: KnowledgeResults, figure: Figure, path: Path) -> Path:
     """Write the self-contained page, first under a temporary name, then renamed."""
     shown = {
-        name for world in results["worlds"].values() for part in ("contestants", "differences") for name in world[part]
+        name
+        for world in results["worlds"].values()
+        for part in (world["contestants"], world["differences"])
+        for name in part
     }
     content = {
         "findings": results["findings"],

@@ -6,15 +6,20 @@ from pydantic import ConfigDict, TypeAdapter
 from typing_extensions import is_typeddict
 
 from experiments import results_schema
+from experiments.certificate import schema as of_certificates
+from experiments.counterfactuals import schema as of_arenas
+from experiments.prediction import schema as of_offline
+from experiments.unseen import schema as of_knowledge
 
 _STRICT = ConfigDict(strict=True, extra="forbid")
-for _each in vars(results_schema).values():
+_MODULES = (results_schema, of_certificates, of_arenas, of_offline, of_knowledge)
+for _each in (each for module in _MODULES for each in vars(module).values()):
     if is_typeddict(_each):
         _each.__pydantic_config__ = _STRICT  # type: ignore[attr-defined]
 
 
 def check_schema(kind: Any, content: Any) -> None:
-    """Fail where content, as read from JSON, is not of a type of ``experiments.results_schema``.
+    """Fail where content, as read from JSON, is not of a type of a results' schema.
 
     Raises:
         pydantic.ValidationError: names the entry.

@@ -9,9 +9,11 @@ import pytest
 from scipy.stats import binom
 
 from experiments.arena import arena, check_config
+from experiments.counterfactuals.schema import ArenaResults
 from experiments.off_policy.evaluation import ESTIMATORS
 from sim.errors import InvalidInput
 from tests.composing import compose
+from tests.experiments.schema import check_schema
 
 AGENTS = ["control", "popular", "random_novel"]
 
@@ -73,6 +75,7 @@ def finished(tmp_path_factory, shared_cache):
 @pytest.mark.slow
 def test_a_run_leaves_a_page_tables_and_figures(finished):
     folder, _, found = finished
+    check_schema(ArenaResults, found)
     text = (folder / "arena.html").read_text()
     assert text.count("data:image/svg+xml") == 4
     assert "A world of 150 users, 800 items and 24 interests" in text

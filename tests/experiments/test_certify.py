@@ -4,9 +4,11 @@ import json
 
 import pytest
 
+from experiments.certificate.schema import Certificate
 from experiments.certify import check_certification
 from sim.errors import InvalidInput
 from tests.command_line import interestlab
+from tests.experiments.schema import check_schema
 
 SMALL = ["world.num_users=60", "world.num_items=300", "days=14", "seeds=2"]
 
@@ -27,6 +29,7 @@ def done(tmp_path_factory):
 def test_the_certificate_has_eleven_facts_and_names_what_must_fail(done):
     _, out, said = done
     certificate = json.loads((out / "certificate.json").read_text())
+    check_schema(Certificate, certificate)
     rows = certificate["facts"]
     assert len(rows) == 11
     assert all({"fact", "value", "low", "high", "target", "verdict"} <= set(row) for row in rows)

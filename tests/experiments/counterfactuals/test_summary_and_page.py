@@ -4,8 +4,10 @@ import pytest
 
 from experiments.counterfactuals.page import limits_table, ranking_table, shown, support_table, write_arena
 from experiments.counterfactuals.rewards import REWARDS
+from experiments.counterfactuals.schema import ArenaResults
 from experiments.counterfactuals.summary import _of_policy, flat, total
 from experiments.off_policy.evaluation import ESTIMATORS
+from tests.experiments.schema import check_schema
 
 DASH, MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
 AGENTS = ("wide", "narrow")
@@ -77,6 +79,10 @@ def test_a_policys_scores_are_judged_by_its_truth_and_ranked_by_the_ab(found):
     assert (ips["winner"], ips["tau"]) == (0.0, -1.0)
     dm = each["sizes"]["500"]["metrics"]["watch"]["dm"]
     assert (dm["agents"]["narrow"]["estimate"], dm["winner"], dm["tau"]) == (None, 0.0, None)  # no log ranks
+
+
+def test_the_record_is_of_its_schema(found):
+    check_schema(ArenaResults, found)
 
 
 def test_over_all_agents_the_error_is_a_median_and_what_was_not_made_covers_nothing():

@@ -2,6 +2,8 @@
 
 from experiments.figures.prediction import prediction_figure, ranked
 from experiments.prediction.page import as_markdown, differences, table, write_offline_page
+from experiments.prediction.schema import OfflineResults
+from tests.experiments.schema import check_schema
 
 NONE, MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
 
@@ -38,6 +40,10 @@ RESULTS = {
     "left_out_agents": {"oracle": "knows too much"},
     "tasks": {"next_item": TASK, "next_novel_cluster": EMPTY},
 }  # fmt: skip
+
+
+def test_what_is_planted_is_of_the_schema():
+    check_schema(OfflineResults, {"config": {}, **RESULTS})
 
 
 def test_agents_are_sorted_and_chance_closes_the_table():

@@ -11,10 +11,12 @@ from experiments.unseen.contestants import CONTESTANTS, LLM
 from experiments.unseen.measures import MEASURES
 from experiments.unseen.outcome import CHANCE, IDEAL, SAME_MODEL
 from experiments.unseen.page import findings
+from experiments.unseen.schema import KnowledgeResults
 from sim.errors import InvalidInput
 from tests.agents.llm.families import make_family
 from tests.command_line import interestlab
 from tests.composing import compose
+from tests.experiments.schema import check_schema
 
 SMALL = ["world=tiny", "llm=tiny", "folds=2", "pairs_per_persona=3", "llm.precision=fp32", "llm.eval_pairs=4"]
 SHORT = ["llm.steps=3", "llm.eval_every=3", "llm.pairs_per_label=3", "twin.steps=6", "twin.eval_every=3"]
@@ -76,7 +78,8 @@ def test_what_lies_ahead_is_said_and_what_was_found_is_written(whole):
 def test_page_table_and_figure_say_the_same(whole):
     _, out, said = whole
     results = json.loads((out / "knowledge.json").read_text())
-    assert findings(results) == results["findings"]
+    check_schema(KnowledgeResults, results)
+    assert findings(results["worlds"]) == results["findings"]
     table, page = (out / "knowledge.md").read_text(), (out / "knowledge.html").read_text()
     for line in results["findings"]:
         assert line in table
