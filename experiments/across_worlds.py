@@ -55,9 +55,7 @@ def join(runs: dict[str, Results]) -> Joined:
         runs: path -> results.
 
     Returns:
-        ``{"seeds": [...], "config", "arms": {ARM: {METRIC: {"mean", "low", "high", "p", "tau",
-        "i_squared", "by_world"}}}, "lifts": {ARM: {METRIC: {"vs", and the same}}}}``; the fields are
-        those of ``OverWorlds``, random effects where every world has an interval from its users.
+        Random effects where every world has an interval from its users (``over_worlds``).
 
     Raises:
         InvalidInput: fewer than two runs, the same seed twice, or settings that differ otherwise.

@@ -91,11 +91,6 @@ def join_dials(runs: dict[str, Results]) -> Dialled:
     Args:
         runs: path -> results.
 
-    Returns:
-        ``{"dials": [{"entry", "moved_too", "values", "labels"}], "seeds", "intervals": "worlds" or
-        "users", "cells": [{"at": [place on each dial], "runs": [...], "arms": {ARM: {METRIC: {"mean", "low",
-        "high", "by_world"}}}, "lifts": {ARM: {METRIC: {"vs", "mean", "low", "high", "by_world"}}}}]}``.
-
     Raises:
         InvalidInput: no dial, too many, a world twice in one place, or places with different worlds.
     """

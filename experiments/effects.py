@@ -89,12 +89,9 @@ def exact_effects(arms: list[ArmRun], setting: Setting, traits: dict[str, Trait]
         traits: of all N users.
 
     Returns:
-        ``{"vs", "traits": {TRAIT: {"title", "low", "high"}}, "arms": {ARM: {METRIC: {"mean": MEAN, "sd",
-        "thirds": {TRAIT: [MEAN, MEAN, MEAN]}, "contrast": {TRAIT: {MEAN, "p", "p_adjusted"}}}}}, "harm":
-        {ARM: {"worse", "better", "net": MEAN, "lost", "thirds": {TRAIT: [{"worse", "better", "net": MEAN}]}}}}``;
-        MEAN is ``{"value", "low", "high", "n"}``, in the metric's unit. A contrast is the upper third less the
-        lower one, and its p-values are adjusted (Holm) over traits and metrics of an arm. Shares of users
-        worse and better off are of ``HARM_METRIC``; ``lost`` is the mean loss of who is worse off.
+        Values in the metrics' units. A contrast is the upper third less the lower one, and its p-values are adjusted
+        (Holm) over traits and metrics of an arm. Shares of users worse and better off are of ``HARM_METRIC``;
+        ``lost`` is the mean loss of who is worse off.
 
     Raises:
         InvalidInput: a trait is not of all users.

@@ -34,16 +34,10 @@ def assemble(
         rng: resamples and sampled pairs of users.
 
     Returns:
-        ``{"config", "arms": {ARM: {METRIC: {"value", "low", "high", "n"}}}, "lifts": {ARM: {METRIC:
-        {"vs", "relative", "low", "high", "p", "p_adjusted"}}}, "daily": {"vs", "day": [...], "arms":
-        {ARM: {SERIES: {"relative", "low", "high": [...]}}}}, "uci": {ARM: {"n", "lift", "low", "high":
-        [...], "vs"}}, "sequential": {ARM: {METRIC: {"vs", "day", "relative", "low", "high": [...]}}},
-        "sample_ratio", "costs", "claims": []}``. Lifts are against the control, on the agent's slots
-        (of which the control has none) against the reference. Without the reference arm, ``uci`` is
-        against the control. In all diversions but twins, lifts that are adjusted for the burn-in also have
-        ``"variance_reduction"`` and ``"unadjusted": {"relative", "low", "high", "p"}``, and
-        ``sample_ratio`` is ``{"users": {ARM: n}, "chi_square", "p", "mismatch"}``; in twins, where
-        every arm has everybody, it is ``None``.
+        What is known of a comparison without its language model. Lifts are against the control, on the agent's
+        slots (of which the control has none) against the reference. Without the reference arm, ``uci`` is
+        against the control. In all diversions but twins, lifts are adjusted for the burn-in where it tells of
+        them; in twins, where every arm has everybody, ``sample_ratio`` is ``None``.
     """
     names = [run.name for run in arms]
     if len(set(names)) != len(names):

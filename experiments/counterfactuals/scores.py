@@ -224,9 +224,8 @@ def judged(cells: dict[str, Any], truth: dict[str, float], live: dict[str, float
         live: agent -> its mean in the A/B.
 
     Returns:
-        ``{"agents": {AGENT: {"estimate", "half_width", "bias", "rmse", "covered", "known", "logs"}}, "winner": share
-        of logs in which the agent with the largest estimate is the A/B's, "tau": mean over logs of
-        Kendall's tau-b with the A/B's values (None if no log ranks)}``.
+        ``winner`` is the share of logs in which the agent with the largest estimate is the A/B's, ``tau`` the mean
+        over logs of Kendall's tau-b with the A/B's values (None if no log ranks).
     """
     names = list(cells)
     estimates = np.array([cells[name]["estimates"] for name in names], np.float64)  # (A, logs)

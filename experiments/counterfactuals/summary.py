@@ -27,16 +27,7 @@ from sim.arrays import FloatArray
 
 
 def summarise(study: Study, made: Made, scored: dict[str, Stage], clustered: Stage) -> ArenaResults:
-    """Put the stages' findings together. All values are a slot's; those of slates are divided by their slots.
-
-    Returns:
-        ``{"seed", "slots", "agents": [least exploring first], "novel": {AGENT: share of slots from clusters new to
-        the user}, "live": {AGENT: {METRIC: INTERVAL}}, "learning": the same (empty if not asked for), "per_user_day":
-        {AGENT: {METRIC: value}}, "logging": {POLICY: {"requests", "truth": {AGENT: {METRIC: INTERVAL}}, "seen":
-        {AGENT: {METRIC: value}}, "reach": {AGENT: share}, "limits": {METRIC: {"seen" | "truth": {"tau", "winner"}}},
-        "sizes": {SIZE: {"logs", "support": {AGENT: ...}, "metrics": {METRIC: {ESTIMATOR: ...}}}}}}}`` with
-        estimators' entries as ``scores.judged`` returns them.
-    """
+    """Put the stages' findings together. All values are a slot's; those of slates are divided by their slots."""
     arms = list(study.experiment.arms)
     slots = study.experiment.slots
     lives = {name: read_live(made.live[name]) for name in arms}
@@ -111,8 +102,8 @@ def total(cells: dict[str, JudgedAgent], truth: dict[str, float]) -> Total:
         truth: agent -> its mean at the logged requests.
 
     Returns:
-        ``{"rmse": median over agents of root mean squared error / truth, "covered": share of all intervals
-        that hold the truth, those that could not be made not holding it}``.
+        The median over agents of root mean squared error / truth, and the share of all intervals that hold the
+        truth, those that could not be made not holding it.
     """
     relative = [cell["rmse"] / truth[name] for name, cell in cells.items() if cell["rmse"] is not None and truth[name]]
     return {

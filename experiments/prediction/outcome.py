@@ -70,10 +70,7 @@ def measured(
     tasks, for each measure by itself. Coverage is no mean over users and has an interval only.
 
     Returns:
-        ``{TASK: {"users", "targets", "candidates", "left_out", "chance": {MEASURE: mean}, "agents": {AGENT:
-        {"planned", "measures": {MEASURE: {"value", "low", "high"}}}}, "differences": {AGENT: {MEASURE: {"value",
-        "low", "high", "p", "p_holm"}}}}}``. A task without targets has empty ``chance``, ``agents`` and
-        ``differences``.
+        By task; one without targets has empty ``chance``, ``agents`` and ``differences``.
     """
     found: dict[str, TaskRow] = {}
     length = next(iter(answers.values())).items.shape[1]
