@@ -3,6 +3,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 DEMO ?= outputs/demo
 
+unexport PYTHONDONTWRITEBYTECODE  # the tests start hundreds of processes, each of which would compile every source
+
 .PHONY: help setup demo paper test check docs bench clean
 
 help:  ## list the targets

@@ -123,8 +123,9 @@ def test_another_seed_is_another_world(whole, shared_cache, tmp_path):
 
 
 def test_a_killed_run_goes_on_and_ends_with_the_same_results(tmp_path, weights_cache, model):
-    overrides = (f"llm.model={model}", "llm.precision=fp32", "llm.threads=1", "llm.steps=600", "llm.eval_every=600")
-    overrides += ("llm.checkpoint_every=30", "experiment.arms=[control,hcb,llm]", "experiment.burn_in_days=4")
+    overrides = (f"llm.model={model}", "llm.precision=fp32", "llm.threads=1", "llm.steps=240", "llm.eval_every=240")
+    overrides += ("llm.checkpoint_every=20", "experiment.arms=[control,hcb,llm]")
+    overrides += ("experiment.burn_in_days=4", "experiment.days=8")
     reference = tmp_path / "reference"
     compare(cache_with_weights(tmp_path / "cache_a", weights_cache), reference, *overrides)
 

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -53,15 +55,31 @@ def small_weights(weights, tmp_path_factory):
     return write_small_model(tmp_path_factory.mktemp("weights") / "small", weights)
 
 
-def write_small_model(folder, weights):
-    """A one-layer model with random weights and the real tokenizer."""
-    from transformers import LlamaConfig, LlamaForCausalLM
+VOCABULARY = 4096
+"""Tokens of small models: the first of the real ones, which are read in a tenth of the time."""
 
+
+def write_short_tokenizer(folder, weights):
+    """The real tokenizer with its first tokens and merges alone; what it splits, it splits into more tokens."""
     from agents.llm.model import load_tokenizer
 
-    tokenizer = load_tokenizer(weights)
+    load_tokenizer(weights).save_pretrained(folder)
+    path = folder / "tokenizer.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    model = content["model"]
+    model["vocab"] = {token: number for token, number in model["vocab"].items() if number < VOCABULARY}
+    model["merges"] = [pair for pair in model["merges"] if {*pair, "".join(pair)} <= model["vocab"].keys()]
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return load_tokenizer(folder)
+
+
+def write_small_model(folder, weights):
+    """A one-layer model with random weights and the beginning of the real tokenizer."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    tokenizer = write_short_tokenizer(folder, weights)
     config = LlamaConfig(
-        vocab_size=49152,
+        vocab_size=VOCABULARY,
         hidden_size=32,
         intermediate_size=64,
         num_hidden_layers=1,
@@ -75,7 +93,6 @@ def write_small_model(folder, weights):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         LlamaForCausalLM(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
     return folder
 
 
