@@ -18,7 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from agents.llm.engines import Answer, Cost, Engine
-from agents.llm.prompt import cluster_texts, normalised, prompt_text, strict_match, template
+from agents.llm.prompt import cluster_texts, prompt_text, strict_match, template
 from agents.llm.table import TransitionTable, check_num_clusters, finished_table, label_skew
 from sim.clusters import InterestClusters
 from sim.errors import InvalidInput
@@ -33,7 +33,7 @@ _EXAMPLE_LENGTH = 80  # characters
 def generate_table(engine: Engine, clusters: InterestClusters, num_keywords: int, folder: Path) -> TransitionTable:
     """Fill the table with what an engine says for all M^2 ordered pairs, or go on with it.
 
-    A text that is exactly a cluster's (``strict_match``) and not one of the pair's own two is the
+    A text that is a cluster's and nothing else (``strict_match``) and not one of the pair's own two is the
     pair's only entry; otherwise the pair has none, -1. Log-probabilities are not known: nan.
 
     Args:
@@ -127,7 +127,7 @@ def _ask_all(engine: Engine, texts: tuple[str, ...], shards: list[_Shard]) -> No
                 raise InvalidInput(error.field, error.value, f"{error.expected}; {kept}") from None
             texts_of_shard = [answer.text for answer in shard.read().values()]
             named += sum(strict_match(text, number) >= 0 for text in texts_of_shard)
-            said.update(map(normalised, texts_of_shard))
+            said.update(map(str.strip, texts_of_shard))
             bar.set_postfix(named=f"{named / said.total():.0%}", refresh=False)
             if named == 0 and (said.total() >= _HOPELESS or shard is shards[-1]):
                 (text, count), *_ = said.most_common(1)
@@ -153,7 +153,7 @@ def _assemble(folder: Path, shards: list[_Shard], texts: tuple[str, ...], inputs
             if cluster in (shard.first, second):
                 own += 1
             elif cluster < 0:
-                unmatched[normalised(answer.text)[:_EXAMPLE_LENGTH]] += 1
+                unmatched[answer.text.strip()[:_EXAMPLE_LENGTH]] += 1
             else:
                 found[shard.first, second] = cluster
             cost += answer.cost

@@ -94,7 +94,7 @@ def cluster_texts(
     """
     for cluster, words in enumerate(clusters.keywords):
         for word in words:
-            if normalised(word) != word or not word:
+            if word.strip() != word or len(word.splitlines()) != 1:
                 expected = f"must be one line without white space around it (cluster {cluster})"
                 raise InvalidInput("clusters.keywords", word, expected)
     first = leading or [0] * len(clusters.keywords)
@@ -135,20 +135,14 @@ def leading_keywords(clusters: InterestClusters, tokenizer: Any) -> tuple[int, .
     return tuple(int(place) if place < _LAST_RESORT else 0 for place in places)
 
 
-def normalised(generated: str) -> str:
-    """What of a generated text counts: its first line that is not blank, without the white space around it."""
-    lines = generated.strip().splitlines()
-    return lines[0].strip() if lines else ""
-
-
 def strict_match(generated: str, number: Mapping[str, int]) -> int:
-    """The cluster whose text a generated text is, exactly; -1 if none.
+    """The cluster whose text a whole generated text is, but for white space around it; -1 if none.
 
     Args:
-        generated: as the model gave it; ``normalised`` here.
+        generated: as the model gave it, all of its lines.
         number: of each cluster, by its text.
     """
-    return number.get(normalised(generated), -1)
+    return number.get(generated.strip(), -1)
 
 
 def prompt_text(texts: Sequence[str], first: int, second: int, chat: bool) -> str:

@@ -8,7 +8,7 @@ import agents.llm.http_engine
 from agents.llm.engines import Answer, Cost, Engine
 from agents.llm.generated_table import generate_table
 from agents.llm.http_engine import HttpEngine
-from agents.llm.prompt import cluster_texts, normalised, prompt_text, strict_match
+from agents.llm.prompt import cluster_texts, prompt_text, strict_match
 from agents.llm.table import TransitionTable
 from sim.errors import InvalidInput
 from tests.agents.llm.conftest import clusters_of
@@ -51,7 +51,7 @@ def contents(folder):
 
 def next_one(texts):
     """The cluster after c1, which for c2 = c1 + 1 is one of the pair."""
-    return lambda c1, c2: f" {texts[(c1 + 1) % NUM]}\nmore"
+    return lambda c1, c2: f" {texts[(c1 + 1) % NUM]}\n"
 
 
 def test_holds_what_was_said(texts, clusters, tmp_path):
@@ -80,7 +80,7 @@ def test_holds_what_was_said(texts, clusters, tmp_path):
 
 def test_what_is_no_interest_is_counted(texts, clusters, tmp_path):
     said = {0: "", 1: "\n \n", 2: f"The answer: {texts[5]}", 3: texts[5].upper(), 4: texts[5] + ".", 5: "x" * 500}
-    say = lambda c1, c2: said.get(c2, f"\n  {texts[(c1 + 5) % NUM]} \r\nbecause")  # noqa: E731
+    say = lambda c1, c2: said.get(c2, f"\n  {texts[(c1 + 5) % NUM]} \r\n")  # noqa: E731
     table = generate_table(Scripted(texts, say), clusters, 3, tmp_path / "table")
     answers = table.manifest["answers"]
     assert answers["empty"] == 20
@@ -184,7 +184,7 @@ def test_a_server_that_dies_midway_and_comes_back(texts, clusters, tmp_path, mon
 
 def test_strict_match_is_strict_about_the_text_alone(texts):
     number = {text: cluster for cluster, text in enumerate(texts)}
-    assert strict_match(f"\n\t{texts[4]}  \r\n{texts[5]}", number) == 4
+    assert strict_match(f"\n\t{texts[4]}  \r\n", number) == 4
     for wrong in (
         "",
         "\n",
@@ -193,9 +193,12 @@ def test_strict_match_is_strict_about_the_text_alone(texts):
         f'"{texts[4]}"',
         texts[4].title(),
         f"{texts[4]}, {texts[5]}",
+        f"{texts[4]}\n{texts[5]}",
+        f"{texts[4]}\nand something else",
+        f"{texts[4]}\u2028!",
     ):
         assert strict_match(wrong, number) == -1
-    assert all(normalised(text) == text for text in texts)
+    assert [strict_match(text, number) for text in texts] == list(range(NUM))
 
 
 def test_the_chat_prompt_lists_every_interest_once(texts):
@@ -229,6 +232,6 @@ def test_an_engine_that_never_names_an_interest_is_stopped(texts, clusters, tmp_
 def test_texts_of_any_kind_are_kept(texts, clusters, tmp_path):
     once = Scripted(texts, lambda c1, c2: texts[5] if (c1, c2) == (9, 9) else "é\x00\u2028<b>")
     table = generate_table(once, clusters, 3, tmp_path / "table")  # even one match is a table
-    assert table.manifest["answers"]["frequent_unmatched"] == {"é\x00": 99}
+    assert table.manifest["answers"]["frequent_unmatched"] == {"é\x00\u2028<b>": 99}
     assert table.manifest["labels"]["never_generated"] == NUM - 1
     assert TransitionTable.open(tmp_path / "table").clusters[99, 0] == 5
