@@ -96,6 +96,7 @@ def _jobs(study: Study, knowledge: KnowledgeConfig, weights: Path) -> list[Job]:
             number=number,
             settings=settings,
             svd_rank=knowledge.svd_rank,
+            counts_smoothing=knowledge.counts_smoothing,
             weights=weights,
             weights_digest=digest,
             clusters=clustered.folder / "clusters.safetensors",

@@ -31,11 +31,9 @@ CONTESTANTS = {
 SCORED = (LLM, "llm_zero_shot", "llm_random_weights")
 """The contestants that are a language model of their own."""
 
-_SMOOTHING = 5.0  # as the agent `counts` has it
-
 
 def rivals(
-    clusters: InterestClusters, num_keywords: int, kept: Transitions, svd_rank: int, exam: Exam
+    clusters: InterestClusters, num_keywords: int, kept: Transitions, svd_rank: int, smoothing: float, exam: Exam
 ) -> dict[str, FloatArray]:
     """What those answer that are no language models: (T, M) float64 each, the higher the better.
 
@@ -44,9 +42,10 @@ def rivals(
         num_keywords: keywords a cluster that the sentence encoder reads.
         kept: the transitions that the fine-tuning data were chosen from.
         svd_rank: dimensions of ``svd``.
+        smoothing: of ``counts``; see ``TransitionCounts``.
         exam: T questions.
     """
-    counts = TransitionCounts(clusters.num_clusters, _SMOOTHING)
+    counts = TransitionCounts(clusters.num_clusters, smoothing)
     counts.add(kept)
     text = label_similarity(embed_texts(cluster_texts(clusters, num_keywords)))
     return {

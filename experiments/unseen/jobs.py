@@ -43,7 +43,7 @@ class Job:
         who: one of ``SCORED``, or ``RIVALS``.
         number: of the fold.
         settings: of the language model, or of the one that the rivals accompany.
-        svd_rank: of the rivals.
+        svd_rank, counts_smoothing: of the rivals.
         weights: folder of the model as it comes.
         weights_digest: of them.
         clusters: file of the platform's clusters.
@@ -55,6 +55,7 @@ class Job:
     number: int
     settings: LLMSettings
     svd_rank: int
+    counts_smoothing: float
     weights: Path
     weights_digest: str
     clusters: Path
@@ -66,7 +67,7 @@ class Job:
         identity: dict[str, Any] = {"seed": self.seed, "who": self.who, "fold": self.number}
         if self.who == RIVALS:
             words = {"num_keywords": self.settings.num_keywords, "encoder": encoder_digest()}
-            return identity | words | {"svd_rank": self.svd_rank}
+            return identity | words | {"svd_rank": self.svd_rank, "counts_smoothing": self.counts_smoothing}
         tuning = {key: value for key, value in asdict(self.settings).items() if key not in _SCORED_LATER}
         return identity | {"llm": tuning, "weights": self.weights_digest}
 
@@ -112,7 +113,8 @@ class Job:
         fold = Fold.load(fold_file(self.folds, self.number))
         clusters = InterestClusters.load(self.clusters)
         if self.who == RIVALS:
-            answers = rivals(clusters, self.settings.num_keywords, fold.kept, self.svd_rank, fold.exam)
+            words, of_counts = self.settings.num_keywords, self.counts_smoothing
+            answers = rivals(clusters, words, fold.kept, self.svd_rank, of_counts, fold.exam)
         else:
             answers = self._answer_by_model(fold, clusters, folder)
         save_file(

@@ -10,7 +10,7 @@ from agents.llm.settings import LLMSettings
 from experiments.llm_arms import check_llm
 from experiments.unseen.contestants import SCORED
 from sim.errors import InvalidInput
-from sim.records import Count, Different, Expected, Share, checked, from_mapping, limits, record
+from sim.records import Count, Different, Expected, Positive, Share, checked, from_mapping, limits, record
 
 Alphas = Annotated[
     tuple[Share, ...],
@@ -31,6 +31,7 @@ class KnowledgeConfig:
         pairs_per_persona: questions about a persona, at most.
         prior_pairs: validation pairs over which a label's mean probability is taken, at most.
         svd_rank: dimensions of the contestant ``svd``.
+        counts_smoothing: of the contestant ``counts``; see ``TransitionCounts``.
         encoder_weight: say of the sentence encoder in the contestant ``llm_text``.
         models: settings of each of ``SCORED``.
     """
@@ -40,6 +41,7 @@ class KnowledgeConfig:
     pairs_per_persona: Count
     prior_pairs: Count
     svd_rank: Count
+    counts_smoothing: Positive
     encoder_weight: Annotated[float, limits(0, 1000)]
     models: dict[str, LLMSettings]
 

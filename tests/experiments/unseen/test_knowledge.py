@@ -152,6 +152,22 @@ def test_the_default_is_what_the_protocol_says(tmp_path):
     assert "2 worlds x 3 folds" in cost(knowledge)
 
 
+def test_rivals_are_set_as_the_agents_of_their_names():
+    with initialize_config_module("conf", version_base="1.3"):
+        counts, llm_text = (
+            compose("compare", [f"+agent@agents.its={name}"]).agents.its for name in ("counts", "llm_text")
+        )
+    config = config_of()
+    assert config.counts_smoothing == counts.planner.smoothing == 20
+    assert config.encoder_weight == llm_text.llm.encoder_weight == 1
+
+
+@pytest.mark.parametrize("smoothing", ["0", "-1", "inf", "nan", "many", "true"])
+def test_smoothing_must_be_positive(smoothing, tmp_path):
+    with pytest.raises(InvalidInput, match="counts_smoothing"):
+        check(config_of(f"cache_dir={tmp_path}", f"counts_smoothing={smoothing}"))
+
+
 def test_worlds_share_the_burn_in_of_compare(tmp_path):
     """Apart from alpha, nothing in what the burn-in rests on is different."""
     of_compare = OmegaConf.to_container(compose("compare"))

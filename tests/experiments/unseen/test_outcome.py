@@ -151,7 +151,7 @@ def test_rivals_answer_all_questions_by_what_they_are():
     exam = exam_of(np.tile([0, 0, 0.5, *[0] * 7], (1, 1)))
     rows = np.array([[0, 1, 2]] * 6 + [[3, 4, 5]] * 3)
     kept = Transitions(rows[:, 0], rows[:, 1], rows[:, 2], np.zeros(9), np.zeros(9))
-    found = rivals(clusters_of(KEYWORDS), 3, kept, 4, exam)
+    found = rivals(clusters_of(KEYWORDS), 3, kept, 4, 20.0, exam)
     assert {name: scores.shape for name, scores in found.items()} == dict.fromkeys(
         ("text_neighbour", "svd", "counts"), (1, 10)
     )
@@ -160,3 +160,11 @@ def test_rivals_answer_all_questions_by_what_they_are():
     assert found["text_neighbour"][0, 2] > found["text_neighbour"][0, 7]
     similarity = np.arange(100.0).reshape(10, 10)
     np.testing.assert_array_equal(beside(similarity, exam)[0], (similarity[0] + similarity[1]) / 2)
+
+
+def test_smoothing_of_counts_is_what_was_asked_for():
+    exam = exam_of(np.tile([0, 0, 0.5, *[0] * 7], (1, 1)))
+    kept = Transitions(*np.array([[0, 1, 2]] * 6).T, np.zeros(6), np.zeros(6))
+    found = [rivals(clusters_of(KEYWORDS), 3, kept, 4, k, exam)["counts"][0, 2] for k in (5.0, 20.0)]
+    # p0 = 7/16; p1 = (12 + k p0) / (12 + k); p2 = (6 + k p1) / (6 + k)
+    np.testing.assert_allclose(found, [(6 + k * (12 + k * 7 / 16) / (12 + k)) / (6 + k) for k in (5.0, 20.0)])
