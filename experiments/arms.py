@@ -19,7 +19,7 @@ from experiments.serving_day import FilledSlates, serving_day
 from sim.arrays import BoolArray, IntArray
 from sim.errors import InvalidInput
 from sim.feedback import Feedback
-from sim.files import replace_folder
+from sim.files import folder_written_whole
 from sim.log import AGENT, PRODUCTION, InteractionLog
 from sim.platform import Platform, PlatformRecords, Requests
 from sim.random import RandomStream
@@ -207,6 +207,8 @@ def _resume(arms: Sequence[Arm], first_day: int, num_days: int, folder: Path) ->
     for day in reversed(range(first_day, first_day + num_days)):
         state = folder / f"day_{day:04}" / "state"
         if state.is_dir():
+            for earlier in range(first_day, day):
+                _drop_state(folder / f"day_{earlier:04}")  # a run that was killed while it dropped one left a part
             first = arms[0]
             first.world.load(state)
             catalog = offered(first.corpus, first.world.catalog)
@@ -220,28 +222,24 @@ def _resume(arms: Sequence[Arm], first_day: int, num_days: int, folder: Path) ->
 
 
 def save_state(arms: Sequence[Arm], state: Path) -> None:
-    """Write the whole state of an arm, or of several that share a world, into a new folder."""
+    """Write the whole state of an arm, or of several that share a world, into a folder of its own, whole or not."""
     first = arms[0]
-    (state / "production").mkdir(parents=True)
-    first.world.save(state)
-    first.records.save(state / "records.safetensors")
-    first.production.save(state / "production")
-    for arm in arms:
-        if arm.agent is not None:
-            (state / "agents" / arm.name).mkdir(parents=True)
-            arm.agent.save(state / "agents" / arm.name)
+    with folder_written_whole(state) as unfinished:
+        (unfinished / "production").mkdir()
+        first.world.save(unfinished)
+        first.records.save(unfinished / "records.safetensors")
+        first.production.save(unfinished / "production")
+        for arm in arms:
+            if arm.agent is not None:
+                (unfinished / "agents" / arm.name).mkdir(parents=True)
+                arm.agent.save(unfinished / "agents" / arm.name)
 
 
 def _write_day(arms: Sequence[Arm], day: int, record: DayRecord, folder: Path) -> None:
-    final = folder / f"day_{day:04}"
-    temporary = folder / f"day_{day:04}.tmp"
-    if temporary.exists():  # of a killed run
-        shutil.rmtree(temporary)
-    temporary.mkdir(parents=True)
-    save_state(arms, temporary / "state")
-    record.log.write(temporary / "log.parquet")
-    save_file({"dormant": record.dormant, "discovered": record.discovered}, temporary / "truth.safetensors")
-    replace_folder(temporary, final)
+    with folder_written_whole(folder / f"day_{day:04}") as unfinished:
+        save_state(arms, unfinished / "state")
+        record.log.write(unfinished / "log.parquet")
+        save_file({"dormant": record.dormant, "discovered": record.discovered}, unfinished / "truth.safetensors")
     _drop_state(folder / f"day_{day - 1:04}")
 
 

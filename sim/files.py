@@ -59,6 +59,20 @@ def copy_file(source: Path, target: Path) -> None:
         shutil.copyfile(source, temporary)
 
 
+@contextmanager
+def folder_written_whole(path: Path) -> Iterator[Path]:
+    """A new, empty folder beside ``path`` to fill; it is renamed to ``path`` when the block ends without an error.
+
+    What a killed process left under either name goes; only a whole folder is ever called ``path``.
+    """
+    temporary = path.with_name(f"{path.name}.tmp")
+    if temporary.exists():
+        shutil.rmtree(temporary)
+    temporary.mkdir(parents=True)
+    yield temporary
+    replace_folder(temporary, path)
+
+
 def replace_folder(source: Path, target: Path) -> None:
     """Rename a whole folder into place, over an older one if there is one."""
     if target.exists():

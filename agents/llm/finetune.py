@@ -81,7 +81,7 @@ def finetune(
     _claim(folder, weights_digest(weights), prompts, (samples, held_out, later), settings, rng)
     final = folder / "model"
     if final.is_dir():
-        return final
+        return _tidied(folder)
     model = random_model(weights, rng.at("weights")) if settings.random_weights else load_model(weights, torch.float32)
     points = CurvePoints(
         tokenizer,
@@ -96,10 +96,15 @@ def finetune(
     run.merged().save_pretrained(temporary)
     tokenizer.save_pretrained(temporary)
     publish_folder(temporary, final)
+    return _tidied(folder)
+
+
+def _tidied(folder: Path) -> Path:
+    """The finished run's model, when all that it went on from is gone; a run may be killed while it throws it away."""
     shutil.rmtree(folder / "checkpoint", ignore_errors=True)
     for path in folder.glob("best-*.safetensors"):
         path.unlink()
-    return final
+    return folder / "model"
 
 
 class _Run:

@@ -20,6 +20,7 @@ from experiments.plugins import outside_digests
 from experiments.stages import Stage, run_stage
 from experiments.study import Study
 from sim.arrays import FloatArray
+from sim.files import folder_written_whole
 from sim.log import InteractionLog
 from sim.random import RandomStream
 
@@ -75,10 +76,9 @@ class _Writer(Watcher):
 
     def eve(self, day: int) -> None:
         """Keep the world and the records, so that others meet the same requests."""
-        state = self._folder / f"day_{day:04}"
-        state.mkdir(exist_ok=True)
-        self._arm.world.save(state)
-        self._arm.records.save(state / "records.safetensors")
+        with folder_written_whole(self._folder / f"day_{day:04}") as state:
+            self._arm.world.save(state)
+            self._arm.records.save(state / "records.safetensors")
 
     def asked(self, step: int, requests: Requests) -> None:
         """Draw a day's first requests R times."""

@@ -14,6 +14,7 @@ from experiments.serving_day import FilledSlates, Served, serving_day
 from experiments.stages import Stage, run_stage
 from experiments.study import Study, build_agent, portable
 from sim.arrays import IntArray
+from sim.files import folder_written_whole
 from sim.random import RandomStream
 
 
@@ -25,8 +26,8 @@ def fit_stage(study: Study, name: str, before: Stage, clustered: Stage, inputs: 
         (arm,), log = prepare_arms(study, (name,), before, clustered)
         assert arm.agent is not None
         arm.agent.fit(arm.platform, log, arm.stream.at("fit"))
-        (folder / "agent").mkdir(exist_ok=True)
-        arm.agent.save(folder / "agent")
+        with folder_written_whole(folder / "agent") as unfinished:
+            arm.agent.save(unfinished)
 
     agent = study.agents[name]
     config = {"name": name, "agent": portable(agent), "plugins": outside_digests(agent)}

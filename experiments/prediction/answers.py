@@ -7,7 +7,6 @@ means over these draws, too. Its ranking of clusters is the plan, where a planne
 and else the clusters of its items, each where it comes first: a slate that repeats itself names fewer.
 """
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -28,6 +27,7 @@ from experiments.stages import Stage, run_stage, stage_digest, stage_folder
 from experiments.study import Study, build_agent, portable
 from sim.arrays import IntArray
 from sim.errors import InvalidInput
+from sim.files import folder_written_whole
 from sim.platform import Platform, PlatformRecords
 from sim.random import RandomStream
 
@@ -91,9 +91,8 @@ def production_stage(study: Study, history: Stage, exclude_seen: bool) -> Stage:
         records, dataset, _ = morning_of(study, history, exclude_seen)
         production = build_agent(study.production, "production")
         production.fit(Platform(records), dataset.log, _stream(study).at("fit"))
-        shutil.rmtree(folder / "production", ignore_errors=True)  # what a killed run left half-written
-        (folder / "production").mkdir()
-        production.save(folder / "production")
+        with folder_written_whole(folder / "production") as unfinished:
+            production.save(unfinished)
 
     config = _config(study, study.production, exclude_seen)
     return run_stage(study.cache_dir, "offline-production", make, config=config, inputs=[history.digest])

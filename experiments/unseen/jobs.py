@@ -26,6 +26,7 @@ from experiments.unseen.folds_stage import fold_file
 from experiments.unseen.schema import TrainingRow
 from sim.arrays import FloatArray
 from sim.clusters import InterestClusters
+from sim.files import written_whole
 from sim.random import RandomStream
 
 RIVALS = "rivals"
@@ -109,17 +110,21 @@ class Job:
         )
 
     def _answer(self, folder: Path) -> None:
-        torch.set_num_threads(1 if self.who == RIVALS else self.settings.threads)
+        path = folder / "answers.safetensors"
+        if not path.is_file():  # else a run was killed while it threw the model away
+            torch.set_num_threads(1 if self.who == RIVALS else self.settings.threads)
+            answers = self._answers(folder)
+            with written_whole(path) as temporary:
+                save_file({name: np.ascontiguousarray(value) for name, value in answers.items()}, temporary)
+        shutil.rmtree(folder / "run" / "model", ignore_errors=True)  # half a gigabyte that nobody reads again
+
+    def _answers(self, folder: Path) -> dict[str, FloatArray]:
         fold = Fold.load(fold_file(self.folds, self.number))
         clusters = InterestClusters.load(self.clusters)
         if self.who == RIVALS:
             words, of_counts = self.settings.num_keywords, self.counts_smoothing
-            answers = rivals(clusters, words, fold.kept, self.svd_rank, of_counts, fold.exam)
-        else:
-            answers = self._answer_by_model(fold, clusters, folder)
-        save_file(
-            {name: np.ascontiguousarray(value) for name, value in answers.items()}, folder / "answers.safetensors"
-        )
+            return rivals(clusters, words, fold.kept, self.svd_rank, of_counts, fold.exam)
+        return self._answer_by_model(fold, clusters, folder)
 
     def _answer_by_model(self, fold: Fold, clusters: InterestClusters, folder: Path) -> dict[str, FloatArray]:
         """``raw`` (T, M) and ``prior`` (M,); see ``all_answers``."""
@@ -134,12 +139,10 @@ class Job:
         check_context(model_folder, prompts.longest)
         trie = LabelTrie.build(prompts.label)
         model = load_model(model_folder, compute_dtype(settings.precision))
-        answers = {
+        return {
             "prior": label_prior(model, prompts, trie, *fold.prior_pairs),
             "raw": score_pairs(model, prompts, trie, fold.exam.first, fold.exam.second),
         }
-        shutil.rmtree(run / "model", ignore_errors=True)  # half a gigabyte that nobody reads again
-        return answers
 
     def training(self) -> TrainingRow:
         """How the finished job's fine-tuning went: the best step, and what the model was like there."""

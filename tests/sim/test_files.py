@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sim.files import written_whole
+from sim.files import folder_written_whole, written_whole
 
 
 def test_a_file_appears_when_it_is_whole_in_a_folder_that_is_made(tmp_path: Path) -> None:
@@ -56,3 +56,13 @@ def test_of_many_writers_none_writes_over_another_s_half(tmp_path: Path) -> None
             second.write_text("second")
         assert path.read_text() == "second"
     assert path.read_text() == "first"
+
+
+def test_a_folder_appears_when_it_is_whole_over_what_a_killed_process_left(tmp_path: Path) -> None:
+    """A half that was left under either name goes, with all that it held."""
+    for left in ("state", "state.tmp"):
+        (tmp_path / left / "old").mkdir(parents=True)
+    with folder_written_whole(tmp_path / "state") as unfinished:
+        assert list(unfinished.iterdir()) == []
+        (unfinished / "new").mkdir()
+    assert [path.name for path in tmp_path.rglob("*")] == ["state", "new"]

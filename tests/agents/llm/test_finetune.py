@@ -57,6 +57,17 @@ def test_killed_and_restarted_ends_with_the_same_bytes(
     assert not list((tmp_path / "whole").glob("best-*"))
 
 
+def test_killed_while_it_throws_its_checkpoint_away(small_weights, clusters, data, make_settings, tmp_path):
+    run = lambda: finetune(small_weights, clusters, *data, make_settings(steps=1), tmp_path, RNG)  # noqa: E731
+    run()
+    whole = contents(tmp_path)
+    (tmp_path / "checkpoint" / "step-000001").mkdir(parents=True)
+    (tmp_path / "best-000000.safetensors").write_bytes(b"")
+    run()
+    assert contents(tmp_path) == whole
+    assert not (tmp_path / "checkpoint").exists()
+
+
 def test_truncated_checkpoint_is_named(small_weights, clusters, data, make_settings, tmp_path, monkeypatch):
     settings = make_settings(steps=4)
     with monkeypatch.context() as patch:

@@ -153,10 +153,7 @@ def test_the_default_is_what_the_protocol_says(tmp_path):
 
 
 def test_rivals_are_set_as_the_agents_of_their_names():
-    with initialize_config_module("conf", version_base="1.3"):
-        counts, llm_text = (
-            compose("compare", [f"+agent@agents.its={name}"]).agents.its for name in ("counts", "llm_text")
-        )
+    counts, llm_text = (compose("compare", [f"+agent@agents.its={name}"]).agents.its for name in ("counts", "llm_text"))
     config = config_of()
     assert config.counts_smoothing == counts.planner.smoothing == 20
     assert config.encoder_weight == llm_text.llm.encoder_weight == 1
