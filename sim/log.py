@@ -128,6 +128,30 @@ class InteractionLog:
         return InteractionLog(**columns)
 
 
+def check_order(log: InteractionLog) -> None:
+    """Check that rows ascend by (day, step, user, slot), and that no two stand at the same place.
+
+    Whoever reads a log takes neighbouring rows of a user, day and step for one request, and earlier rows for
+    the user's past: rows in another order, or twice, would give other figures.
+
+    Raises:
+        InvalidInput: how many rows are not so, and the first of them.
+    """
+    ahead = np.zeros(max(len(log) - 1, 0), np.int8)  # sign of the first column that differs from the row before
+    for column in (log.slot, log.user, log.step, log.day):
+        change = (column[1:] > column[:-1]).astype(np.int8) - (column[1:] < column[:-1])
+        ahead = np.where(change != 0, change, ahead)
+    for wrong, expected in (
+        (ahead < 0, "must not go backwards: sort the rows by day, step, user and slot"),
+        (ahead == 0, "must not stand twice: a row is one slot of one request"),
+    ):
+        if wrong.any():
+            row = int(np.flatnonzero(wrong)[0]) + 1
+            place = ", ".join(f"{name} {getattr(log, name)[row]}" for name in ("day", "step", "user", "slot"))
+            count = f"{int(wrong.sum()):,} of {len(log):,} rows are not so"
+            raise InvalidInput("log", f"{place} in row {row}", f"{expected}; {count}")
+
+
 DTYPES: dict[str, type[np.generic]] = {
     "user": np.int64,
     "day": np.int32,

@@ -26,7 +26,7 @@ from sim.catalog import Catalog
 from sim.clusters import InterestClusters
 from sim.errors import InvalidInput
 from sim.files import write_json, write_parquet
-from sim.log import InteractionLog
+from sim.log import InteractionLog, check_order
 
 FORMAT, VERSION = "interestlab-dataset", 1
 
@@ -144,19 +144,16 @@ def check_log(log: InteractionLog, num_users: int, num_items: int, num_clusters:
     """Check that a log can have happened.
 
     Raises:
-        InvalidInput: with how many rows are wrong and the first of them: a user, item or cluster out of range; time
-            that goes backwards; a propensity outside (0, 1] (NaN means unknown and is allowed); consumption or a
-            positive that contradicts itself; a watch time that is negative or not finite.
+        InvalidInput: with how many rows are wrong and the first of them: a user, item or cluster out of range; a
+            propensity outside (0, 1] (NaN means unknown and is allowed); consumption or a positive that contradicts
+            itself; a watch time that is negative or not finite; rows out of order or twice (``check_order``).
     """
-    time = log.day.astype(np.int64) * (int(log.step.max(initial=0)) + 1) + log.step
-    backwards = np.diff(time, prepend=time[:1]) < 0
     unknown = np.isnan(log.propensity)
     watched = "must be finite and not negative"
     checks = (
         ("user", (log.user < 0) | (log.user >= num_users), f"must be 0 to {num_users - 1}"),
         ("item", (log.item < 0) | (log.item >= num_items), f"must be 0 to {num_items - 1}"),
         ("cluster", (log.cluster < 0) | (log.cluster >= num_clusters), f"must be 0 to {num_clusters - 1}"),
-        ("day", backwards, "must not go backwards: sort the rows by day and step"),
         ("propensity", ~unknown & ~((log.propensity > 0) & (log.propensity <= 1)), "must be in (0, 1], or missing"),
         (
             "watch_seconds",
@@ -173,6 +170,7 @@ def check_log(log: InteractionLog, num_users: int, num_items: int, num_clusters:
             raise InvalidInput(
                 f"log.{name}", value, f"{expected}; {int(wrong.sum()):,} of {len(log):,} rows are not so"
             )
+    check_order(log)
 
 
 def _read_facts(folder: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from experiments.off_policy.actions import Diagnostics, LoggedActions, Outcomes
 from experiments.off_policy.slates import LoggedSlates
 from sim.arrays import FloatArray
 from sim.errors import InvalidInput
-from sim.log import InteractionLog
+from sim.log import InteractionLog, check_order
 
 ESTIMATORS: Mapping[str, str] = {
     "logged": "what the log earned, without any weight: whoever is evaluated gets the same",
@@ -44,7 +44,7 @@ class Limits:
 
 
 def slates_of(log: InteractionLog, reward: FloatArray, evaluated: FloatArray) -> LoggedSlates:
-    """The impressions of a log as slates: rows of one user, day and step, which stand together.
+    """The impressions of a log as slates: the rows of one user, day and step.
 
     Impressions are what users examined; slots below are in no log of this kind, and count for nothing. A
     policy of whole slates is judged right by what does not need them: each slot by itself, or with those above.
@@ -55,8 +55,10 @@ def slates_of(log: InteractionLog, reward: FloatArray, evaluated: FloatArray) ->
         evaluated: (R,) float, the evaluated policy's probability of it.
 
     Raises:
-        InvalidInput: see ``LoggedActions``; a missing propensity among them.
+        InvalidInput: rows out of order or twice (``sim.log.check_order``); see ``LoggedActions``, a missing
+            propensity among them.
     """
+    check_order(log)
     change = np.zeros(len(log), bool)
     for column in (log.user, log.day, log.step):
         change[1:] |= column[1:] != column[:-1]

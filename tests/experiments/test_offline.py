@@ -166,6 +166,14 @@ def broken(folder, how):
         path.write_bytes(path.read_bytes()[:1000])
         return
     columns = dict(vars(data.log))
+    if how in ("interleaved", "twice"):
+        users = 120  # of the first step, whose rows are mixed
+        rows = np.append(np.arange(users)[::-1], np.arange(users, len(data.log)))
+        rows = rows if how == "interleaved" else np.repeat(np.arange(len(data.log)), 2)
+        data.log.where(rows).write(path)
+        facts = json.loads((folder / "dataset.json").read_text())
+        (folder / "dataset.json").write_text(json.dumps({**facts, "num_impressions": len(rows)}))
+        return
     if how == "time":
         rows = np.arange(len(data.log))
         rows[[10, -1]] = rows[[-1, 10]]
@@ -181,7 +189,9 @@ def broken(folder, how):
     [
         ("user", "log.user='5000 in row 3': must be 0 to 119; 2 of 4,800 rows are not so"),
         ("item", "log.item='5000 in row 3': must be 0 to 143; 2 of 4,800 rows are not so"),
-        ("time", "must not go backwards: sort the rows by day and step; "),
+        ("time", "must not go backwards: sort the rows by day, step, user and slot; "),
+        ("interleaved", "must not go backwards: sort the rows by day, step, user and slot; "),
+        ("twice", "must not stand twice: a row is one slot of one request; 4,800 of 9,600 rows are not so"),
         ("half a file", "must be a readable Parquet file"),
     ],
 )

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from sim.errors import InvalidInput
-from sim.log import DTYPES, InteractionLog
+from sim.log import DTYPES, InteractionLog, check_order
 
 
 def log_of(num, seed=0):
@@ -106,3 +108,21 @@ def test_a_truncated_file_is_refused(tmp_path, keep):
 def test_a_file_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(InvalidInput, match=r"nothing\.parquet"):
         InteractionLog.read(tmp_path / "nothing.parquet")
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 2)] * 4), max_size=6))
+@settings(deadline=None)
+def test_order_is_by_day_step_user_and_slot_and_no_place_is_taken_twice(places):
+    columns = dict(zip(("day", "step", "user", "slot"), np.array(places).reshape(-1, 4).T, strict=True))
+    log = InteractionLog(**{**vars(log_of(len(places))), **columns})
+    if places == sorted(set(places)):
+        check_order(log)
+        return
+    with pytest.raises(InvalidInput, match="row") as error:
+        check_order(log)
+    back = places != sorted(places)
+    pairs = list(pairwise(places))
+    wrong = [row for row, (one, two) in enumerate(pairs, 1) if (two < one if back else two == one)]
+    assert ("go backwards" if back else "stand twice") in str(error.value)
+    assert f"in row {wrong[0]}'" in str(error.value)
+    assert f"; {len(wrong)} of {len(places)} rows" in str(error.value)

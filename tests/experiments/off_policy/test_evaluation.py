@@ -54,12 +54,30 @@ def test_values_are_a_slates():
 
 def test_a_log_is_cut_into_its_requests_and_unknown_propensities_are_refused():
     columns = {"user": [1, 1, 2, 1, 1, 1], "day": [0, 0, 0, 0, 1, 1], "step": [0, 0, 0, 1, 0, 0]}
+    columns |= {"slot": [0, 1, 0, 0, 0, 1]}
     columns = {name: np.array(values) for name, values in columns.items()}
     log = log_of(**columns, propensity=np.full(6, 0.5))
     assert slates_of(log, np.ones(6), np.full(6, 0.25)).slate.tolist() == [0, 0, 1, 2, 3, 3]
     unknown = log_of(**columns, propensity=np.array([0.5, np.nan, 0.5, 0.5, np.nan, 0.5]))
     with pytest.raises(InvalidInput, match=r"propensity='?nan in row 1'?: must be in \(0, 1\]; 2 rows are not"):
         slates_of(unknown, np.ones(6), np.full(6, 0.25))
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ([0, 4, 1, 5, 2, 3], "day 0, step 0, user 1, slot 1 in row 2'?: must not go backwards"),
+        ([0, 1, 3, 2, 4, 5], "must not go backwards: sort the rows by day, step, user and slot; 1 of 6 rows"),
+        ([0, 0, 1, 2, 3, 4], "day 0, step 0, user 1, slot 0 in row 1'?: must not stand twice.*1 of 6 rows"),
+    ],
+)
+def test_rows_in_another_order_or_twice_are_no_slates(rows, told):
+    """By day and step alone, users mixed: 2 users of 3 slots would be 6 slates."""
+    user, slot = np.repeat([1, 2], 3), np.tile(np.arange(3), 2)
+    log = log_of(user=user, day=np.zeros(6, int), step=np.zeros(6, int), slot=slot, propensity=np.full(6, 0.5))
+    assert slates_of(log, np.ones(6), np.full(6, 0.25)).slate.tolist() == [0, 0, 0, 1, 1, 1]
+    with pytest.raises(InvalidInput, match=told):
+        slates_of(log.where(np.array(rows)), np.ones(6), np.full(6, 0.25))
 
 
 def test_other_rows_are_refused():

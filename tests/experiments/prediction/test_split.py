@@ -23,7 +23,9 @@ def dataset_of(rows, num_users=6):
     """Of (user, day, item, positive) rows; an item's cluster is item mod ``NUM_CLUSTERS``."""
     user, day, item, positive = (np.array(column) for column in zip(*rows, strict=True))
     like = ring_dataset(24, 3)
-    return replace(like, num_users=num_users, log=make_log(user, item, item % NUM_CLUSTERS, day, positive == 1))
+    slot = [sum(before[:2] == row[:2] for before in rows[:number]) for number, row in enumerate(rows)]
+    log = make_log(user, item, item % NUM_CLUSTERS, day, positive == 1)
+    return replace(like, num_users=num_users, log=replace(log, slot=np.array(slot)))
 
 
 ROWS = [
