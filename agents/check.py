@@ -72,8 +72,8 @@ def examine(
 
     Checks that slates are valid, inputs unchanged and global random generators untouched; that the
     same seed gives the same slates, and so do users asked one by one; that an agent saved, loaded and
-    trained on goes on like one that was not interrupted; that propensities are the frequencies of what
-    is drawn; and that nothing hidden is reached for.
+    trained on, also from an empty log, goes on like one that was not interrupted; that propensities are
+    the frequencies of what is drawn; and that nothing hidden is reached for.
 
     Args:
         factory: makes a new, untrained agent at every call.

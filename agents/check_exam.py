@@ -11,7 +11,7 @@ from agents.check_inputs import digest_of_inputs, global_generators, joined, req
 from agents.check_propensity import NUM_SLOTS, NUM_USERS, compare_propensities, draw
 from agents.check_slates import validate
 from agents.random import RandomAgent
-from sim.errors import breaches
+from sim.errors import WallBreach, breaches
 
 _NUM_USERS, _NUM_SLOTS = 24, 5  # of the requests that most checks make
 
@@ -54,10 +54,21 @@ class Exam:
         return digest_of_inputs([self.requests, self.repeated, self.past, self.day, self.platform.catalog])
 
     def _trained(self) -> Agent:
-        agent = self.factory()
-        agent.bind(self.production)
+        agent = self._new()
         agent.fit(self.platform, self.past, self.rng.at("fit"))
         return agent
+
+    def _new(self) -> Agent:
+        agent = self.factory()
+        agent.bind(self.production)
+        return agent
+
+    def _reloaded(self, saved: Agent) -> Agent:
+        loaded = self._new()
+        with TemporaryDirectory() as folder:
+            saved.save(Path(folder))
+            loaded.load(Path(folder), self.platform)
+        return loaded
 
     def trains(self) -> str:
         """Is it made, bound and fitted?"""
@@ -114,28 +125,46 @@ class Exam:
 
     def storage(self) -> str:
         """Is a loaded agent the saved one?"""
-        self.saved, self.loaded = self._trained(), self.factory()
-        self.loaded.bind(self.production)
-        with TemporaryDirectory() as folder:
-            self.saved.save(Path(folder))
-            self.loaded.load(Path(folder), self.platform)
-        if not self._agree():
+        self.saved = self._trained()
+        self.loaded = self._reloaded(self.saved)
+        if not self._agree(self.saved, self.loaded):
             raise Fault("a loaded agent gives other slates than the saved one: save and load all that recommend uses")
         return "saved and loaded, the same slates"
 
     def learning(self) -> str:
-        """Does a loaded agent learn on like the saved one?"""
-        for agent in (self.saved, self.loaded):
-            agent.update(self.day, self.rng.at("update"))
-        if not self._agree():
-            raise Fault(
-                "a loaded agent learns otherwise than the saved one: save and load all that update uses (moments too)"
-            )
-        return "the loaded agent learns on like the saved one"
+        """Does a loaded agent learn on like the saved one, and is what an update taught saved?"""
+        self._learns_on(self.saved, self.loaded)
+        cold = self._new()  # an agent that only update teaches knows nothing else
+        try:
+            cold.fit(self.platform, self.past.where(np.empty(0, np.int64)), self.rng.at("fit"))
+        except WallBreach:
+            raise
+        except Exception:
+            return "the loaded agent learns on like the saved one; not tried from an empty log, on which fit fails"
+        self._learns_on(cold, self._reloaded(cold))
+        return "the loaded agent learns on like the saved one, also from an empty log"
 
-    def _agree(self) -> bool:
-        one, other = (agent.recommend(self.requests, self.rng.at("third")) for agent in (self.saved, self.loaded))
-        return same(one, other, exact=True)
+    def _learns_on(self, saved: Agent, loaded: Agent) -> None:
+        """Two that should be the same learn a day, one is saved and loaded again, and both learn another."""
+        for day in range(2):
+            for agent in (saved, loaded):
+                agent.update(self.day, self.rng.at("update", day))
+            if not self._agree(saved, loaded):
+                raise Fault(
+                    "a loaded agent learns otherwise than the saved one: save and load all that update uses "
+                    "(moments too)"
+                )
+            loaded = self._reloaded(saved)
+            if not self._agree(saved, loaded):
+                raise Fault(
+                    "saved after an update and loaded, an agent gives other slates: save and load all that update "
+                    "teaches it"
+                )
+
+    def _agree(self, one: Agent, other: Agent) -> bool:
+        """Whether two agents give the same slates."""
+        first, second = (agent.recommend(self.requests, self.rng.at("third")) for agent in (one, other))
+        return same(first, second, exact=True)
 
     def propensities(self) -> str:
         """Are propensities the frequencies of what is drawn?"""

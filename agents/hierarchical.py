@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from agents.base import Agent, InteractionLog, Platform, RandomStream, Recommendations, Requests
-from agents.planner import Planner
+from agents.planner import Planner, check_plan
 from agents.ranker import Ranker
 from sim.arrays import FloatArray, IntArray
+from sim.errors import InvalidInput
 
 
 class HierarchicalAgent(Agent):
@@ -35,17 +36,25 @@ class HierarchicalAgent(Agent):
 
     def fit(self, platform: Platform, log: InteractionLog, rng: RandomStream) -> None:
         """Train both levels on the burn-in log."""
+        self.platform = platform
         self.planner.fit(platform, log, rng.at("planner"))
         self.ranker.fit(platform, log, rng.at("ranker"))
 
     def recommend(self, requests: Requests, rng: RandomStream) -> Recommendations:
-        """Plan all slots, then fill them one after the other."""
-        plan = self.planner.propose(requests, rng.at("planner"))  # (B, S)
+        """Plan all slots, then fill them one after the other.
+
+        Raises:
+            InvalidInput: a plan is none (``check_plan``), or the ranker fills no slot.
+        """
+        plan = self._planned(requests, rng)  # (B, S)
         items = np.empty(plan.shape, np.int64)
         propensity = np.full(plan.shape, np.nan, np.float32)
         for slot in range(requests.num_slots):
             here = replace(requests.after(items[:, :slot]), num_slots=1)
             chosen = self.ranker.rank(here, plan[:, slot : slot + 1], rng.at("ranker", slot))
+            if np.shape(chosen.items) != (len(requests), 1):
+                expected = f"rank must return items of shape {(len(requests), 1)} where one slot is asked for"
+                raise InvalidInput(f"ranker {type(self.ranker).__name__}", np.shape(chosen.items), expected)
             items[:, slot] = chosen.items[:, 0]
             if chosen.propensity is not None:
                 propensity[:, slot] = chosen.propensity[:, 0]
@@ -54,7 +63,7 @@ class HierarchicalAgent(Agent):
 
     def probability(self, requests: Requests, items: IntArray, above: IntArray, rng: RandomStream) -> FloatArray | None:
         """See ``Agent.probability``; given the plan that ``recommend`` makes with the same ``rng``."""
-        plan = self.planner.propose(requests, rng.at("planner"))  # (B, S)
+        plan = self._planned(requests, rng)  # (B, S)
         found = np.empty(items.shape)
         for slot in range(items.shape[1]):
             here = replace(requests.after(above[:, :slot]), num_slots=1)
@@ -63,6 +72,10 @@ class HierarchicalAgent(Agent):
                 return None
             found[:, slot] = of_slot
         return found
+
+    def _planned(self, requests: Requests, rng: RandomStream) -> IntArray:
+        plan = self.planner.propose(requests, rng.at("planner"))
+        return check_plan(plan, requests, self.platform.clusters.num_clusters, self.planner)
 
     def update(self, log: InteractionLog, rng: RandomStream) -> None:
         """Train both levels on the day's rows."""
@@ -77,5 +90,6 @@ class HierarchicalAgent(Agent):
 
     def load(self, folder: Path, platform: Platform) -> None:
         """Read what ``save`` wrote."""
+        self.platform = platform
         self.planner.load(folder / "planner", platform)
         self.ranker.load(folder / "ranker", platform)

@@ -3,7 +3,10 @@
 import abc
 from pathlib import Path
 
+import numpy as np
+
 from sim.arrays import IntArray
+from sim.errors import InvalidInput
 from sim.log import InteractionLog
 from sim.platform import Platform, Requests
 from sim.random import RandomStream
@@ -31,3 +34,25 @@ class Planner(abc.ABC):
 
     def load(self, folder: Path, platform: Platform) -> None:
         """Become the planner that ``save`` wrote."""
+
+
+def check_plan(plan: IntArray, requests: Requests, num_clusters: int, planner: Planner) -> IntArray:
+    """The plan, if it is what ``propose`` promises; cheap enough for every call.
+
+    Raises:
+        InvalidInput: names the planner, and the user where one is meant.
+    """
+    field, shape = f"planner {type(planner).__name__}", (len(requests), requests.num_slots)
+    if not isinstance(plan, np.ndarray) or plan.shape != shape or not np.issubdtype(plan.dtype, np.integer):
+        found = f"{plan.dtype} array of shape {plan.shape}" if isinstance(plan, np.ndarray) else type(plan).__name__
+        raise InvalidInput(field, found, f"propose must return an integer array of shape {shape}, one row a user")
+    in_order = np.sort(plan, axis=1)
+    faults = (
+        ((plan < 0) | (plan >= num_clusters), f"clusters must be in 0 .. {num_clusters - 1}"),
+        (in_order[:, 1:] == in_order[:, :-1], "must plan different clusters for a user's slots"),
+    )
+    for wrong, expected in faults:
+        if wrong.any():
+            row = int(wrong.any(axis=1).argmax())
+            raise InvalidInput(field, plan[row].tolist(), f"user {requests.user[row]}: {expected}")
+    return plan

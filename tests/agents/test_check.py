@@ -9,6 +9,9 @@ from hydra.utils import instantiate
 
 from agents.base import Agent, Recommendations
 from agents.check import CHECKS, check_agent, examine, validate
+from agents.cluster_rankers import RandomWithinClusterRanker
+from agents.hierarchical import HierarchicalAgent
+from agents.planners import RandomNovelPlanner
 from agents.random import RandomAgent, uniform_slate
 from agents.sequence import SequenceAgent
 from sim.errors import InvalidInput
@@ -140,6 +143,42 @@ class BadlyTrained(Forgetful):
         self.fitted = True
 
 
+class Scribbler(Agent):
+    """Learns in ``update`` alone, and saves nothing."""
+
+    seen = 0
+
+    def fit(self, platform, log, rng):
+        self.platform = platform
+
+    def load(self, folder, platform):
+        self.platform = platform
+
+    def update(self, log, rng):
+        self.seen += int(log.item.sum())
+
+    def recommend(self, requests, rng):
+        return uniform_slate(self.platform.live_items(), requests, rng.at(self.seen))
+
+
+class ColdScribbler(Scribbler):
+    """Saves what it learned in ``update`` once it was fitted on something, and not else."""
+
+    fitted = False
+
+    def fit(self, platform, log, rng):
+        super().fit(platform, log, rng)
+        self.fitted = len(log) > 0
+
+    def save(self, folder):
+        (folder / "seen").write_text(str(self.seen if self.fitted else 0))
+
+    def load(self, folder, platform):
+        super().load(folder, platform)
+        self.seen = int((folder / "seen").read_text())
+        self.fitted = True
+
+
 class Overconfident(RandomAgent):
     """Says that a thirtieth of what it says is certain."""
 
@@ -175,6 +214,8 @@ FAULTY = {
     BatchBound: ("batch", "one by one"),
     Forgetful: ("storage", "save and load all that recommend uses"),
     BadlyTrained: ("learning", "save and load all that update uses"),
+    Scribbler: ("learning", "save and load all that update teaches it"),
+    ColdScribbler: ("learning", "save and load all that update teaches it"),
     Overconfident: ("propensities", "give the probability of the item that was drawn"),
     Reaching: ("wall", "platform='records': is none of what a recommender may see"),
     ReachingInSecret: ("wall", "platform='population': is none of what"),
@@ -193,6 +234,56 @@ def test_a_fault_is_found_by_its_check_and_by_no_other(agent, world):
     skipped = [finding.message for finding in found if finding.verdict == "skip"]
     assert all(text == f"cannot tell before {check} is mended" for text in skipped)
     assert check_agent(agent, world.platform, world.log, STREAM) == [f"{check}: {fault.message}"]
+
+
+class Warm(RandomAgent):
+    """Cannot begin with an empty log, as an arm's agent never has to."""
+
+    def fit(self, platform, log, rng):
+        super().fit(platform, log, rng)
+        log.item.max()
+
+
+def test_an_agent_may_want_a_log_to_begin_with(world):
+    found = {finding.check: finding for finding in examine(Warm, world.platform, world.log, STREAM)}
+    assert {finding.verdict for finding in found.values()} == {"pass"}
+    assert "not tried from an empty log" in found["learning"].message
+
+
+def planning(propose):
+    class Own(RandomNovelPlanner):
+        def propose(self, requests, rng):
+            return propose(super().propose(requests, rng))
+
+    return lambda: HierarchicalAgent(Own(), RandomWithinClusterRanker())
+
+
+@pytest.mark.parametrize(
+    ("propose", "message"),
+    [
+        (lambda plan: np.repeat(plan[:, :1], plan.shape[1], axis=1), "user 0: must plan different clusters"),
+        (lambda plan: plan[:, :-1], "int32 array of shape (24, 4)': propose must return an integer array of shape"),
+        (lambda plan: np.c_[plan, plan[:, :1]], "int32 array of shape (24, 6)': propose must"),
+        (lambda plan: plan.astype(float), "float64 array of shape (24, 5)': propose must"),
+        (lambda plan: plan.tolist(), "'list': propose must"),
+        (lambda plan: plan - 1, ": clusters must be in 0 .. 7"),
+        (lambda plan: plan + 8, "user 0: clusters must be in 0 .. 7"),
+    ],
+)
+def test_a_faulty_planner_is_named(propose, message, world):
+    (fault,) = check_agent(planning(propose), world.platform, world.log, STREAM)
+    assert fault.startswith("slates: planner Own=")
+    assert message in fault
+    assert "\n" not in fault
+
+
+def test_a_ranker_that_fills_no_slot_is_named(world):
+    class Empty(RandomWithinClusterRanker):
+        def rank(self, requests, allowed, rng):
+            return Recommendations(super().rank(requests, allowed, rng).items[:, :0])
+
+    (fault,) = check_agent(lambda: HierarchicalAgent(RandomNovelPlanner(), Empty()), world.platform, world.log, STREAM)
+    assert fault.startswith("slates: ranker Empty=(24, 0): rank must return items of shape (24, 1)")
 
 
 def test_several_faults_are_told_at_once(world):

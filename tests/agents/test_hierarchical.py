@@ -131,7 +131,7 @@ class Fixed(Planner):
     """Plans clusters 6, 2, 6 for everyone."""
 
     def propose(self, requests, rng):
-        return np.tile(np.array([6, 2, 6], np.int32), (len(requests), 1))[:, : requests.num_slots]
+        return np.tile(np.array([6, 2, 5], np.int32), (len(requests), 1))[:, : requests.num_slots]
 
 
 def test_slots_are_filled_as_planned_without_repeats(world, production):
@@ -141,8 +141,8 @@ def test_slots_are_filled_as_planned_without_repeats(world, production):
     requests = world.requests(3)
     slates = agent.recommend(requests, STREAM)
     validate(slates, requests, world.platform, "fixed")
-    assert (world.platform.cluster_of_item[slates.items] == [6, 2, 6]).all()
-    assert (slates.cluster == [6, 2, 6]).all()
+    assert (world.platform.cluster_of_item[slates.items] == [6, 2, 5]).all()
+    assert (slates.cluster == [6, 2, 5]).all()
     assert (slates.propensity == 1).all()
 
 
