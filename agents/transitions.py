@@ -185,22 +185,23 @@ def _draw_by_weight(values: IntArray, weight: FloatArray, draw: FloatArray) -> I
     return np.where(total > 0, values[np.arange(len(values)), picked], -1).astype(np.int32)
 
 
-def recent_successors(transitions: Transitions, num_clusters: int, num_days: int) -> IntArray:
+def recent_successors(transitions: Transitions, num_clusters: int, num_days: int, rng: RandomStream) -> IntArray:
     """The most frequent recent successor of every pair of clusters, in either order.
 
     Args:
         transitions: of a log.
         num_clusters: M.
         num_days: how far back from the day of the last transition they count, days.
+        rng: which of equally frequent ones.
 
     Returns:
-        (M, M) int32, symmetric; of equally frequent ones the smallest number; -1 = none.
+        (M, M) int32, symmetric; -1 = none.
     """
     recent = transitions.where(transitions.day > int(transitions.day.max(initial=0)) - num_days)
     low, high = np.minimum(recent.first, recent.second), np.maximum(recent.first, recent.second)
     distinct, count = np.unique(np.stack([low, high, recent.label], axis=1), axis=0, return_counts=True)
     successor = np.full((num_clusters, num_clusters), -1, np.int32)
-    order = np.lexsort((-distinct[:, 2], count))  # the last one written to a place stays
+    order = np.lexsort((rng.generator().permutation(len(count)), count))  # the last one written to a place stays
     low, high, label = distinct[order].T
     successor[low, high] = label
     successor[high, low] = label

@@ -75,11 +75,11 @@ def curate(transitions: Transitions, num_clusters: int, pairs_per_label: int, mo
         transitions: T of them.
         num_clusters: M.
         pairs_per_label: wanted a label; 10 in the paper.
-        mode: ``diversified`` = for each label its most frequent (unordered) pairs, ties going to
-            the smaller pair of cluster numbers, so that every label is covered evenly;
+        mode: ``diversified`` = for each label its most frequent (unordered) pairs, equally frequent
+            ones in random order, so that every label is covered evenly and no cluster is favoured;
             ``random`` = as many transitions as ``diversified`` would give (at most all), drawn at
             random, so that the log's skew stays (the paper's ablation, figure 3).
-        rng: the draw of ``random``.
+        rng: the draw of ``random``, and in ``diversified`` the order of equally frequent pairs.
 
     Raises:
         InvalidInput: another mode.
@@ -89,7 +89,8 @@ def curate(transitions: Transitions, num_clusters: int, pairs_per_label: int, mo
     low, high = _ordered(transitions)
     key, count = np.unique(packed(transitions.label, low, high, num_clusters), return_counts=True)
     label = key // num_clusters**2
-    key = key[np.lexsort((key, -count, label))]  # label by label, the most frequent pairs first
+    tie = rng.at("ties").generator().permutation(len(key))
+    key = key[np.lexsort((tie, -count, label))]  # label by label, the most frequent pairs first
     label_start, pairs = np.unique(label, return_index=True, return_counts=True)[1:]
     # Row of each label's samples: its pairs in turn, from the first again where they run out.
     turn = np.arange(pairs_per_label) % np.minimum(pairs, pairs_per_label)[:, None]  # (labels, pairs_per_label)

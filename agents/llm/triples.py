@@ -11,6 +11,7 @@ from agents.llm.table import TransitionTable, as_small, map_array, read_manifest
 from agents.transitions import POSITIVE_WEIGHT
 from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.log import InteractionLog
+from sim.random import RandomStream
 
 MOST_CLUSTERS = 20
 """Recent clusters of a user that make triples, the likeliest to be sampled first (chosen: 1,140 triples a user)."""
@@ -149,17 +150,20 @@ def triples_of(keys: IntArray, num_clusters: int) -> IntArray:
     return np.stack([*np.divmod(rest, num_clusters), high], axis=1).astype(np.int32)
 
 
-def recent_triples(log: InteractionLog, num_clusters: int, history_days: int) -> tuple[IntArray, IntArray]:
+def recent_triples(
+    log: InteractionLog, num_clusters: int, history_days: int, rng: RandomStream
+) -> tuple[IntArray, IntArray]:
     """The unordered triples of different clusters that users' recent pasts hold.
 
     A user's are all triples of the ``MOST_CLUSTERS`` clusters that they are likeliest to be represented
-    by: those of most weight (``POSITIVE_WEIGHT``) among the items consumed in the log's last days, ties
-    going to the smaller number.
+    by: those of most weight (``POSITIVE_WEIGHT``) among the items consumed in the log's last days, equal
+    ones in random order.
 
     Args:
         log: rows of any users.
         num_clusters: M.
         history_days: how far back from the log's last day the past reaches, days.
+        rng: the order of clusters of equal weight; row ``i`` serves user ``i``.
 
     Returns:
         (T,) int64 keys, ascending, and (T,) int64 the number of users of each.
@@ -168,7 +172,9 @@ def recent_triples(log: InteractionLog, num_clusters: int, history_days: int) ->
     pair, place = np.unique(recent.user * num_clusters + recent.cluster, return_inverse=True)
     weight = np.bincount(place, weights=np.where(recent.positive, POSITIVE_WEIGHT, 1.0), minlength=len(pair))
     user, cluster = np.divmod(pair, num_clusters)
-    order = np.lexsort((cluster, -weight, user))
+    users, of_user = np.unique(user, return_inverse=True)
+    tie = rng.uniform(users, num_clusters)[of_user, cluster]
+    order = np.lexsort((tie, -weight, user))
     user, cluster = user[order], cluster[order]
     rank = np.arange(len(user)) - np.searchsorted(user, user)
     kept = rank < MOST_CLUSTERS

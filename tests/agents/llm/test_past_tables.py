@@ -237,33 +237,40 @@ def test_recent_triples_are_those_of_each_users_likeliest_clusters(seed):
         consumed,
         consumed & (generator.random(rows) < 0.5),
     )
+    rng = RandomStream(seed, "triples")
     expected = {}
     for user in range(4):
         weight = {}
         for row in np.flatnonzero((log.user == user) & consumed & (day > day.max() - 30)):
             c = int(log.cluster[row])
             weight[c] = weight.get(c, 0) + (POSITIVE_WEIGHT if log.positive[row] else 1)
-        likeliest = sorted(weight, key=lambda c, w=weight: (-w[c], c))[:20]
+        tie = rng.uniform(np.array([user]), num)[0]
+        likeliest = sorted(weight, key=lambda c, w=weight, t=tie: (-w[c], t[c]))[:20]
         for triple in combinations(sorted(likeliest), 3):
             expected[triple] = expected.get(triple, 0) + 1
-    keys, users = recent_triples(log, num, 30)
+    keys, users = recent_triples(log, num, 30, rng)
     assert dict(zip(map(tuple, triples_of(keys, num).tolist()), users.tolist(), strict=True)) == expected
     assert (np.diff(keys) > 0).all()
 
 
 def test_no_triples_where_nobody_has_three_clusters():
     log = log_of(np.array([0, 0, 1]), np.zeros(3), np.array([0, 1, 2]), np.ones(3, bool), np.ones(3, bool))
-    keys, users = recent_triples(log, 10, 30)
+    keys, users = recent_triples(log, 10, 30, RandomStream(0, "triples"))
     assert len(keys) == len(users) == 0
 
 
 def test_successors_are_the_most_frequent_recent_ones():
     rows = [(1, 2, 5, 9), (2, 1, 6, 9), (2, 1, 6, 8), (3, 4, 7, 9), (4, 3, 0, 9), (0, 1, 3, 2), (1, 2, 5, 2)]
     first, second, label, day = np.array(rows).T
-    found = recent_successors(Transitions(first, second, label, np.zeros(len(rows)), day), 8, 7)
     expected = np.full((8, 8), -1)
     expected[1, 2] = expected[2, 1] = 6  # twice in the last seven days; 5 was there once, and once long ago
-    expected[3, 4] = expected[4, 3] = 0  # a tie: the smaller number
-    np.testing.assert_array_equal(found, expected)
+    transitions, ties = Transitions(first, second, label, np.zeros(len(rows)), day), set()
+    for seed in range(20):
+        found = recent_successors(transitions, 8, 7, RandomStream(seed, "successors"))
+        assert found[3, 4] == found[4, 3]
+        ties.add(int(found[3, 4]))
+        found[[3, 4], [4, 3]] = -1
+        np.testing.assert_array_equal(found, expected)
+    assert ties == {0, 7}  # once each
     none = Transitions(*[np.empty(0, int)] * 5)
-    assert (recent_successors(none, 8, 7) == -1).all()
+    assert (recent_successors(none, 8, 7, RandomStream(0, "successors")) == -1).all()
