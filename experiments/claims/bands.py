@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.stats import t as student
 
 from experiments.inference.users import LEVEL
 from sim.arrays import FloatArray
@@ -13,6 +14,10 @@ from sim.random import RandomStream
 
 DRAWS = 2000
 """Simulated sets of worlds behind a band."""
+
+
+FEW_WORLDS = 5
+"""Fewer worlds than this say too little of how places go together for a simulated band."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,11 @@ def curve_over_worlds(x: Sequence[float], rows: Sequence[Sequence[float]]) -> Cu
     "Simultaneous inference in general parametric models", with the studentised maximum simulated rather than
     taken from the multivariate t, because every place has a deviation of its own). One place gives Student's t.
 
+    With fewer than ``FEW_WORLDS`` worlds the observed correlation is too rough: over 12 places the simulated
+    band held in .39 to .76 of cases with two worlds, in .90 to .95 with three (400 trials each). There c is
+    Bonferroni's, the quantile t(1 - .05 / (2 P), W - 1) for the P places where worlds differ: wide, and it holds
+    whatever the correlation.
+
     Args:
         x: (P,) places.
         rows: (W, P) the curves, without gaps.
@@ -85,6 +95,8 @@ def _critical(residuals: FloatArray, spread: FloatArray) -> float:
     if not varies.any():
         return 0.0
     worlds = len(residuals)
+    if worlds < FEW_WORLDS:
+        return float(student.ppf(1 - (1 - LEVEL) / 2 / varies.sum(), worlds - 1))
     scaled = residuals[:, varies] / spread[varies] / math.sqrt(worlds - 1)  # (W, P'), columns of unit length
     rng = RandomStream(0, "band over worlds").generator()
     largest = np.empty(DRAWS)

@@ -2,7 +2,7 @@
 
 import math
 
-from experiments.claims.bands import Curve
+from experiments.claims.bands import FEW_WORLDS, Curve
 from experiments.claims.plan import MAIN
 from experiments.claims.verdicts import FAILS, HOLDS, OPEN, Claim, Stated, above, jointly, percent, told
 from experiments.claims.worlds import Variants, Worlds, estimate
@@ -144,4 +144,6 @@ def _ends(curve: Curve) -> str:
         return f"{100 * curve.mean[place]:+.1f}% at N = {curve.x[place]:g}".replace("-", "\N{MINUS SIGN}")
 
     middle = len(curve.x) // 2
-    return f"Mean: {at(0)}, {at(middle)}, {at(-1)}."
+    few = len(curve.by_world)
+    wide = f" With {few} worlds, fewer than {FEW_WORLDS}, the band is Bonferroni's: wide." if few < FEW_WORLDS else ""
+    return f"Mean: {at(0)}, {at(middle)}, {at(-1)}.{wide}"
