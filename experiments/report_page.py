@@ -104,8 +104,8 @@ def captions(results: Results) -> dict[str, str]:
         "figure_3": "How many of all pairs of clusters have each label as their best, from the most to the least "
         "frequent label; a curve ends where labels never come first. Entropy as a share of what is possible.",
         "figure_4a": "Match rate (share of generated texts that are exactly a cluster's name) and recall of "
-        "transitions over fine-tuning steps: on samples, on pairs held out, and on days after the samples' where some "
-        "were kept. A ring is where a curve peaks.",
+        "transitions under the trie (all labels scored, none generated) over fine-tuning steps: on samples, on pairs "
+        "held out, and on days after the samples' where some were kept. A ring is where a curve peaks.",
         "figure_4b": f"Novel impressions against positive feedback on the agent's own slots, relative to {reference}. "
         f"Bars are 95% intervals. {users} {conditional}",
         "figure_4c": "UCI@N: assigned users with at least N distinct clusters consumed in the last "

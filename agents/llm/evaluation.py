@@ -80,11 +80,11 @@ def _ranks(scores: FloatArray, label: IntArray) -> IntArray:
     return np.asarray((scores > own).sum(axis=1) + ((scores == own).sum(axis=1) - 1) // 2)
 
 
-def summed_label_loss(model: Any, prompts: PromptTokens, samples: Samples) -> torch.Tensor:
+def summed_label_loss(model: Any, prompts: PromptTokens, samples: Samples, reduction: str = "sum") -> torch.Tensor:
     """Cross-entropy summed over the label tokens (end-of-text included) of a batch of samples, nats.
 
-    The output head is evaluated at the label's positions only: with a vocabulary of 49,152 it
-    would else be a third of the work.
+    ``reduction="none"`` gives each label token's, sample by sample. The output head is evaluated at the
+    label's positions only: with a vocabulary of 49,152 it would else be a third of the work.
     """
     triples = zip(samples.first.tolist(), samples.second.tolist(), samples.label.tolist(), strict=True)
     rows = [(prompts.prompt(c1, c2), prompts.label[c]) for c1, c2, c in triples]
@@ -96,7 +96,7 @@ def summed_label_loss(model: Any, prompts: PromptTokens, samples: Samples) -> to
     hidden = model.base_model(input_ids=ids.to(model.device), use_cache=False).last_hidden_state  # (n, L, d)
     hidden = hidden.flatten(0, 1).index_select(0, place.to(model.device))  # (label tokens, d)
     logits = model.get_output_embeddings()(hidden)  # (label tokens, V)
-    return torch.nn.functional.cross_entropy(logits.float(), target.to(model.device), reduction="sum")
+    return torch.nn.functional.cross_entropy(logits.float(), target.to(model.device), reduction=reduction)
 
 
 def label_tokens(prompts: PromptTokens, samples: Samples) -> int:
@@ -105,13 +105,24 @@ def label_tokens(prompts: PromptTokens, samples: Samples) -> int:
 
 
 @torch.inference_mode()
-def label_loss(model: Any, prompts: PromptTokens, samples: Samples) -> float:
-    """Mean cross-entropy, nats a label token; nan without samples."""
+def label_loss(model: Any, prompts: PromptTokens, samples: Samples) -> tuple[float, float]:
+    """Mean cross-entropy L = sum_i l_i / sum_i t_i, nats a label token, of samples with t_i tokens each.
+
+    Returns:
+        L and its standard error over samples, sqrt(n / (n - 1) sum_i (l_i - L t_i)^2) / sum_i t_i (a ratio of
+        sums, by the delta method); nan without samples, the error also with one.
+    """
     if len(samples) == 0:
-        return float("nan")
+        return float("nan"), float("nan")
     parts = [samples.where(rows) for rows in _blocks(len(samples))]
-    total = sum(float(summed_label_loss(model, prompts, part)) for part in parts)
-    return total / label_tokens(prompts, samples)
+    by_token = [summed_label_loss(model, prompts, part, "none").double().cpu().numpy() for part in parts]
+    tokens = np.array([len(prompts.label[c]) for c in samples.label.tolist()])
+    losses = np.add.reduceat(np.concatenate(by_token), np.cumsum(tokens) - tokens)
+    mean, num = losses.sum() / tokens.sum(), len(samples)
+    if num == 1:
+        return float(mean), float("nan")
+    error = np.sqrt(num / (num - 1) * ((losses - mean * tokens) ** 2).sum()) / tokens.sum()
+    return float(mean), float(error)
 
 
 def _blocks(num: int) -> list[IntArray]:

@@ -49,10 +49,7 @@ def finetune(
 ) -> Path:
     """Fine-tune a model and keep its best step; go on from a checkpoint in ``folder`` if there is one.
 
-    The best of the evaluated steps is the one with the highest strict match rate, counted in
-    whole tenths; among those the highest held-out recall@10; among those the latest. That is the
-    order in which the paper's figure 4a is read: first the language must be learned, then
-    alignment decides.
+    The best of the evaluated steps is the one with the lowest loss on held-out pairs; see ``best_step``.
 
     Args:
         weights: folder of the model to start from, as ``prepare_weights`` gives it.

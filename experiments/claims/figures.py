@@ -95,7 +95,7 @@ def figure_3(worlds: Worlds | None) -> Figure | None:
 
 
 def figure_4a(worlds: Worlds) -> Figure | None:
-    """Strict match rate, and recall on the fine-tuning set, on pairs held out, and on later days."""
+    """Strict match rate, and recall under the trie on the fine-tuning set, on pairs held out, and on later days."""
     curves = {
         "match rate": worlds.tuning("match_rate"),
         f"{RECALL}, fine-tuning set": worlds.tuning("fine_tuning", RECALL),
@@ -108,7 +108,7 @@ def figure_4a(worlds: Worlds) -> Figure | None:
     for (name, curve), colour, marker in zip(curves.items(), ("#000000", *COLOURS), MARKERS, strict=False):
         if curve is not None:
             _curve(axes, curve, {"color": colour, "marker": marker}, name)
-    axes.set(xlabel="fine-tuning step", ylabel="share (%)", ylim=(-4, 108))
+    axes.set(xlabel="fine-tuning step", ylabel="share (%); recall under the trie", ylim=(-4, 108))
     legend_below(figure, axes)
     return figure
 

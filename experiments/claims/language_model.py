@@ -11,6 +11,8 @@ from experiments.inference.worlds import OverWorlds
 
 RANDOM_CURATION = "llm_random_curation"
 RECALL = "recall@10"
+RECALL_SHOWN = f"{RECALL} under the trie"
+"""What it is: all labels are scored, and nothing but labels can be named. The paper's recall is of generated texts."""
 
 MATCHED = 0.99
 """Match rate that counts as having learned the language (section 3.3)."""
@@ -26,14 +28,15 @@ C5 = Stated(
     "The match rate is learned first and passes 99%",
     "“formatting learning … kicks in first”, then recall; “a high match rate (over 99%)” (section 3.3, figure 4a)",
     f"In every world the strict match rate reaches {MATCHED:.0%}, at a step no later than the one where held-out "
-    f"{RECALL} is highest; does not hold if in no world.",
+    f"{RECALL_SHOWN} is highest; does not hold if in no world.",
 )
 C6 = Stated(
     "C6",
     "Held-out recall then rises, peaks and falls with more steps; it stays far below recall on the fine-tuning set",
     "“recall for a separate test set increases …, reaching its peak at around 3,000 steps before gradually "
     "decreasing”, “much lower than that of the fine-tuning set” (section 3.3, figure 4a)",
-    f"{RECALL} on held-out pairs, at the peak of the mean curve above step 0 and above the last step, and below the "
+    f"{RECALL_SHOWN} (all labels scored; the paper's is of generated texts) on held-out pairs, at the peak of the mean "
+    "curve above step 0 and above the last step, and below the "
     "fine-tuning set's at the last step: all three differences' intervals lie above 0. Does not hold if one lies "
     "below. A curve that is highest at its end says nothing of a fall.",
 )
@@ -70,12 +73,12 @@ def c5(variants: Variants) -> Claim:
     first = [step is not None and step <= peak for step, peak in zip(reached, peaks, strict=True)]
     best = estimate([max(row) for row in match.by_world])
     steps = ", ".join("never" if step is None else f"{step:g}" for step in reached)
-    why = f"99% at step {steps} (a world each); held-out {RECALL} is highest at step {_listed(peaks)}."
+    why = f"99% at step {steps} (a world each); held-out {RECALL_SHOWN} is highest at step {_listed(peaks)}."
     return C5.judged(best, "% at best", HOLDS if all(first) else OPEN if any(first) else FAILS, f"{why} {_grid(match)}")
 
 
 def c6(variants: Variants) -> Claim:
-    """C6: held-out recall@10 rises to its peak, falls after it, and ends below the fine-tuning samples'.
+    """C6: held-out recall@10 under the trie rises to its peak, falls after it, and ends below the fine-tuning samples'.
 
     The peak is the step where the *mean* over worlds is highest; each world's rise to and fall from that step is
     what has an interval. A step that was chosen for being highest looks higher than it is: holding is weak evidence
@@ -95,7 +98,7 @@ def c6(variants: Variants) -> Claim:
         f"Peak of the mean at step {held_out.x[peak]:g} of {held_out.x[-1]:g}: rise {_points(rise)}, fall "
         f"{'not seen, the curve ends there' if ended else _points(fall)}, below the fine-tuning set {_points(gap)}."
     )
-    return C6.judged(rise, f"points of {RECALL} gained", verdict, f"{why} {_grid(held_out)}")
+    return C6.judged(rise, f"points of {RECALL_SHOWN} gained", verdict, f"{why} {_grid(held_out)}")
 
 
 def c7(variants: Variants) -> Claim:

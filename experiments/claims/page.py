@@ -28,8 +28,9 @@ TITLES = {
 CAPTIONS = {
     "figure_3": "Share of all pairs of clusters that have each label as their best, from the most to the least "
     "frequent. Faint: worlds; bold: their mean.",
-    "figure_4a": "Share of freely generated texts that are exactly a cluster's name, and recall of transitions, over "
-    "fine-tuning steps. Faint: worlds; bands hold for all steps at once.",
+    "figure_4a": "Share of freely generated texts that are exactly a cluster's name, and recall@10 of transitions "
+    "under the trie (all labels scored; the paper's is of generated texts), over fine-tuning steps. Faint: worlds; "
+    "bands hold for all steps at once.",
     "figure_4b": "Novel impressions against positive feedback on the agent's own slots, relative to the hierarchical "
     "bandit. Crosses: worlds; bars: 95% intervals over worlds.",
     "figure_4c": "UCI@N: users with at least N distinct clusters in the last seven days, relative to the bandit. "

@@ -88,7 +88,7 @@ def figure_4a(results: Results) -> Figure:
             if np.isfinite(shares).any():
                 best = int(np.nanargmax(shares))
                 axes.scatter([steps[best]], [shares[best]], s=110, facecolors="none", edgecolors=colour, zorder=3)
-        axes.set(xlabel="fine-tuning step", ylabel="share (%)", ylim=(-3, 106))
+        axes.set(xlabel="fine-tuning step", ylabel="share (%); recall under the trie", ylim=(-3, 106))
         legend_below(figure, axes)
     return figure
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from agents.llm.curve import FINE_TUNING, HELD_OUT, LATER_DAYS, CurvePoints, best_step, peaks
-from agents.llm.evaluation import Samples
+from agents.llm.evaluation import Samples, label_loss, summed_label_loss
 from agents.llm.model import load_model, load_tokenizer
 from agents.llm.prompt import tokenise_prompts
 from sim.random import RandomStream
@@ -15,6 +15,7 @@ def point(step, match, held, later, loss):
         HELD_OUT: {"recall@10": held},
         LATER_DAYS: {"recall@10": later},
         "held_out_loss": loss,
+        "held_out_loss_error": 0.1,
     }
 
 
@@ -27,8 +28,12 @@ CURVE = [
 
 
 def test_the_best_step_is_chosen_without_the_later_days():
-    assert best_step(CURVE[:3]) == 10  # the same match rate in tenths, and the better held-out recall
-    assert best_step(CURVE) == 30  # the latest of equals
+    assert best_step(CURVE[:2]) == 10
+    assert best_step(CURVE[:3]) == 20  # the lower loss, whatever a few pairs' recall says
+    assert best_step(CURVE) == 20
+    assert best_step([*CURVE, point(40, 0.9, 0.1, 0.1, 1.0)]) == 40  # the latest of equals
+    unknown = [point(step, rate, None, 0.1, None) for step, rate in ((0, 0.9), (10, 0.1))]
+    assert best_step(unknown) == 10
     assert best_step(CURVE[:1]) == 0
 
 
@@ -56,5 +61,23 @@ def test_a_point_has_every_set(small_weights, clusters):
     assert found[FINE_TUNING] == found[LATER_DAYS]
     assert 0 <= found[FINE_TUNING]["recall@1"] <= found[FINE_TUNING]["recall@10"] <= 1
     assert found[HELD_OUT] == {"recall@1": None, "recall@10": None}
-    assert found["held_out_loss"] is None
+    assert found["held_out_loss"] is found["held_out_loss_error"] is None
     assert found["match_rate"] == pytest.approx(0)
+
+
+def test_the_loss_s_error_is_how_it_varies_over_samples(small_weights, clusters):
+    import torch
+
+    prompts = tokenise_prompts(clusters, 3, load_tokenizer(small_weights))
+    model = load_model(small_weights, torch.float32)
+    first, second, label = np.array([0, 1, 2, 3]), np.array([4, 5, 6, 7]), np.array([8, 9, 0, 1])
+    samples = Samples(first, second, label)
+    loss, error = label_loss(model, prompts, samples)
+    tokens = np.array([len(prompts.label[c]) for c in label])
+    with torch.inference_mode():
+        each = [float(summed_label_loss(model, prompts, samples.where(np.array([i])))) for i in range(4)]
+    assert loss == pytest.approx(sum(each) / tokens.sum(), rel=1e-5)
+    assert error == pytest.approx(np.std(each - loss * tokens, ddof=1) / np.sqrt(4) / tokens.mean(), rel=1e-4)
+    alone = label_loss(model, prompts, samples.where(np.array([2])))
+    assert alone[0] == pytest.approx(each[2] / tokens[2], rel=1e-5)
+    assert np.isnan(alone[1])
