@@ -8,7 +8,7 @@ from agents.discounted_counts import DiscountedCounts
 from agents.novel_choice import choose_novel, choose_novel_by_slot
 from agents.planner import Planner
 from agents.transition_counts import TransitionCounts
-from agents.transitions import novel_transitions, sample_pairs
+from agents.transitions import HISTORY_DAYS, HISTORY_LENGTH, novel_transitions, sample_pairs
 from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.log import InteractionLog
 from sim.platform import Platform, Requests
@@ -87,12 +87,16 @@ class TransitionCountPlanner(Planner):
 
     Args:
         smoothing: k of ``TransitionCounts``, prior observations at each level.
-        history_days: how far back the pairs of training transitions reach, days.
+        history_days: how far back the pairs of training transitions reach, days; requests reach as far as the
+            world's ``platform.history_days``, and a shorter reach here counts what is nearer.
+        history_length: most consumed items that such a pair is sampled from, as in a request.
     """
 
-    def __init__(self, smoothing: Positive = 5.0, history_days: Count = 30) -> None:
+    def __init__(
+        self, smoothing: Positive = 5.0, history_days: Count = HISTORY_DAYS, history_length: Count = HISTORY_LENGTH
+    ) -> None:
         self.smoothing = smoothing
-        self.history_days = history_days
+        self.history_days, self.history_length = history_days, history_length
 
     def fit(self, platform: Platform, log: InteractionLog, rng: RandomStream) -> None:
         """Count the transitions of the burn-in log."""
@@ -106,7 +110,7 @@ class TransitionCountPlanner(Planner):
         if len(log) == 0:
             return
         known = InteractionLog.concatenate([self._kept, log])
-        found = novel_transitions(known, rng, self.history_days)
+        found = novel_transitions(known, rng, self.history_days, self.history_length)
         self._counts.add(found.where(found.day >= int(log.day.min())))
         consumed = known.where(known.consumed)
         self._kept = consumed.where(_still_needed(consumed, self.history_days))

@@ -80,7 +80,12 @@ class SequenceAgent(PoolAgent):
         self._learn(log, self.epochs, rng)
 
     def update(self, log: InteractionLog, rng: RandomStream) -> None:
-        """Train on the day's positives, each given all that the user consumed before it."""
+        """Train on the day's positives, each given the user's last ``history`` / 2 to ``history`` items before it.
+
+        A request shows the last ``history`` items, none older than ``history_days`` and none of its own slate.
+        Here one window serves many targets (``agents.sequence_windows``): what stands before a target may be
+        shorter, older, or of the same slate.
+        """
         self._learn(log, self.update_epochs, rng)
 
     def _begin(self, platform: Platform, generator: torch.Generator) -> None:

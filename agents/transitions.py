@@ -2,7 +2,9 @@
 
 Wang et al. (2024), section 3.2: a user is represented by K = 2 clusters sampled from the recent
 history; a *novel transition* [(C1, C2) -> CL] adds the next cluster that the user liked without
-ever having consumed from it. The same sampling makes the training data and serves requests.
+ever having consumed from it. The same sampling makes the training data and serves requests, from
+the same windows: a user's last ``history_length`` consumed items of the last ``history_days`` days,
+as they were when the request was made.
 """
 
 from dataclasses import dataclass
@@ -20,6 +22,9 @@ POSITIVE_WEIGHT = 4.0
 
 The paper's footnote 2 says that items with high-quality interactions are more likely to be
 sampled, without a figure; this one is chosen."""
+
+HISTORY_LENGTH, HISTORY_DAYS = 50, 30
+"""What a request's history holds unless the world says otherwise (conf/world/base.yaml)."""
 
 _CHUNK_CELLS = 4_000_000  # cells of the (events, history) matrices built at a time: some 100 MB
 
@@ -65,11 +70,14 @@ _DTYPES: dict[str, type[np.generic]] = {
 }
 
 
-def novel_transitions(log: InteractionLog, rng: RandomStream, history_days: int = 30) -> Transitions:
+def novel_transitions(
+    log: InteractionLog, rng: RandomStream, history_days: int = HISTORY_DAYS, history_length: int = HISTORY_LENGTH
+) -> Transitions:
     """Find every novel transition of a log (Wang et al. 2024, section 3.2 and footnote 2).
 
     An event is a row with positive feedback whose cluster the user had consumed from on none of
-    their earlier rows. Its pair is sampled from the user's earlier consumed rows of the last
+    their earlier rows. Its pair is sampled as a planner's is (``sample_past``), from what the request's
+    history held: the user's last ``history_length`` consumed rows before the request, of the last
     ``history_days`` days (the event's day included): one row with weight ``POSITIVE_WEIGHT`` if
     positive, else 1; then, by the same weights, one among the rows of other clusters. Events
     whose history holds fewer than two clusters are skipped.
@@ -78,6 +86,7 @@ def novel_transitions(log: InteractionLog, rng: RandomStream, history_days: int 
         log: rows in order of time, as ``InteractionLog`` keeps them.
         rng: the randomness of the sampled pairs; row ``i`` serves the i-th event.
         history_days: how far back the pair may lie, days.
+        history_length: most consumed rows that the pair may be sampled from.
 
     Returns:
         One transition an event, sorted by user, then time.
@@ -85,21 +94,23 @@ def novel_transitions(log: InteractionLog, rng: RandomStream, history_days: int 
     by_user = log.where(np.argsort(log.user, kind="stable"))
     event = np.flatnonzero(_is_novel_positive(by_user))  # (E,) rows of by_user
     history = by_user.where(by_user.consumed)  # what pairs are sampled from
-    end: IntArray = (np.cumsum(by_user.consumed) - by_user.consumed)[event]  # (E,) history rows before the event
+    before: IntArray = np.cumsum(by_user.consumed) - by_user.consumed  # (R,) history rows before each row
+    end = before[_request_begins(by_user)[event]]  # (E,) before the request: what stood above was not yet consumed
     # Within a user days ascend, so (user, day) as one number is sorted and the window a range.
     day_span = int(log.day.max(initial=0)) + history_days + 1
     place = history.user * day_span + history.day
     start = np.searchsorted(
         place, by_user.user[event] * day_span + np.maximum(by_user.day[event] - history_days + 1, 0)
     )
-    start = np.minimum(start, end)
+    start = np.clip(end - history_length, np.minimum(start, end), None)
 
     first = np.full(len(event), -1, np.int32)
     second = np.full(len(event), -1, np.int32)
     draws = rng.uniform(np.arange(len(event)), 2)  # (E, 2)
-    for chunk in _chunks_of_like_length(end - start):
-        rows = start[chunk, None] + np.arange(int((end - start)[chunk].max()))  # (e, longest window)
-        inside = rows < end[chunk, None]
+    size = max(1, _CHUNK_CELLS // history_length)
+    for chunk in (slice(begin, begin + size) for begin in range(0, len(event) if len(history) else 0, size)):
+        rows = end[chunk, None] - np.arange(history_length, 0, -1)  # (e, history_length), as in a request
+        inside = rows >= start[chunk, None]
         rows = np.where(inside, rows, 0)
         clusters = np.where(inside, history.cluster[rows], -1)
         first[chunk], second[chunk] = _draw_past(clusters, history.positive[rows], draws[chunk]).T
@@ -137,6 +148,14 @@ def sample_past(requests: Requests, num: int, past_clusters: int, rng: RandomStr
     return past
 
 
+def _request_begins(by_user: InteractionLog) -> IntArray:
+    """(R,) the first row of each row's request; rows sorted by user, then time."""
+    begins = np.ones(len(by_user), bool)
+    same = [column[1:] == column[:-1] for column in (by_user.user, by_user.day, by_user.step)]
+    begins[1:] = ~np.logical_and.reduce(same)
+    return np.asarray(np.maximum.accumulate(np.where(begins, np.arange(len(by_user)), 0)))
+
+
 def _is_novel_positive(by_user: InteractionLog) -> BoolArray:
     """(R,) bool: positive, in a cluster that no earlier row of the user consumed; rows sorted by user."""
     num_clusters = int(by_user.cluster.max(initial=0)) + 1
@@ -148,18 +167,6 @@ def _is_novel_positive(by_user: InteractionLog) -> BoolArray:
     slot = np.minimum(np.searchsorted(consumed_key, key), len(consumed_key) - 1)
     first_row = np.where(consumed_key[slot] == key, consumed_row[first][slot], len(key))
     return np.asarray(by_user.positive & (np.arange(len(key)) <= first_row))
-
-
-def _chunks_of_like_length(length: IntArray) -> list[IntArray]:
-    """Split events with some history into index arrays whose padded matrices stay small."""
-    order = np.argsort(length, kind="stable")
-    order = order[length[order] > 0]
-    chunks: list[IntArray] = []
-    while len(order):
-        size = max(1, _CHUNK_CELLS // int(length[order[-1]]))
-        chunks.append(order[-size:])  # longest first: the last of a chunk sets its width
-        order = order[:-size]
-    return chunks
 
 
 def _draw_past(clusters: IntArray, positive: BoolArray, draws: FloatArray) -> IntArray:

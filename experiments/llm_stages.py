@@ -256,7 +256,8 @@ def _finetune(
 ) -> None:
     torch.set_num_threads(settings.threads)
     clusters, log = read_clustered(clustered)
-    transitions = novel_transitions(log, stream.at("transitions"), study.world.platform.history_days)
+    memory = study.world.platform
+    transitions = novel_transitions(log, stream.at("transitions"), memory.history_days, memory.history_length)
     if not len(transitions.label):
         raise InvalidInput(
             "experiment.burn_in_days",

@@ -31,13 +31,13 @@ def read_clustered(clustered: Stage) -> tuple[InterestClusters, InteractionLog]:
 
 def facts_of(study: Study, settings: LLMSettings, clusters: InterestClusters, log: InteractionLog) -> FromLog:
     """What of the log the table rests on, beside the clusters."""
-    history_days, num = study.world.platform.history_days, clusters.num_clusters
+    memory, num = study.world.platform, clusters.num_clusters
     stream = RandomStream(study.seed, "llm")
     if settings.successor_hint:
-        transitions = novel_transitions(log, stream.at("transitions"), history_days)
+        transitions = novel_transitions(log, stream.at("transitions"), memory.history_days, memory.history_length)
         return FromLog(successor=recent_successors(transitions, num, _HINT_DAYS, stream.at("successors")))
     if settings.past_clusters == 3:
-        keys, users = recent_triples(log, num, history_days, stream.at("triples"))
+        keys, users = recent_triples(log, num, memory.history_days, memory.history_length, stream.at("triples"))
         enough = users >= settings.triple_min_users
         return FromLog(triples=keys[enough], coverage=float(users[enough].sum() / max(users.sum(), 1)))
     return FromLog()

@@ -151,24 +151,28 @@ def triples_of(keys: IntArray, num_clusters: int) -> IntArray:
 
 
 def recent_triples(
-    log: InteractionLog, num_clusters: int, history_days: int, rng: RandomStream
+    log: InteractionLog, num_clusters: int, history_days: int, history_length: int, rng: RandomStream
 ) -> tuple[IntArray, IntArray]:
     """The unordered triples of different clusters that users' recent pasts hold.
 
     A user's are all triples of the ``MOST_CLUSTERS`` clusters that they are likeliest to be represented
-    by: those of most weight (``POSITIVE_WEIGHT``) among the items consumed in the log's last days, equal
-    ones in random order.
+    by: those of most weight (``POSITIVE_WEIGHT``) among what a request at the log's end would show: the
+    last ``history_length`` items consumed in the last days; equal ones in random order.
 
     Args:
         log: rows of any users.
         num_clusters: M.
         history_days: how far back from the log's last day the past reaches, days.
+        history_length: most items of a user that count.
         rng: the order of clusters of equal weight; row ``i`` serves user ``i``.
 
     Returns:
         (T,) int64 keys, ascending, and (T,) int64 the number of users of each.
     """
     recent = log.where(log.consumed & (log.day > int(log.day.max(initial=0)) - history_days))
+    recent = recent.where(np.argsort(recent.user, kind="stable"))
+    behind = np.searchsorted(recent.user, recent.user, side="right") - np.arange(len(recent))
+    recent = recent.where(behind <= history_length)
     pair, place = np.unique(recent.user * num_clusters + recent.cluster, return_inverse=True)
     weight = np.bincount(place, weights=np.where(recent.positive, POSITIVE_WEIGHT, 1.0), minlength=len(pair))
     user, cluster = np.divmod(pair, num_clusters)

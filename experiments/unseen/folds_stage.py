@@ -28,7 +28,8 @@ def fold_stage(study: Study, knowledge: KnowledgeConfig, before: Stage, clustere
         world.load(before.folder / "state")
         truth = co_interests(world, InterestClusters.load(clustered.folder / "clusters.safetensors"))
         log = InteractionLog.read(clustered.folder / "log.parquet")
-        transitions = novel_transitions(log, stream.at("transitions"), study.world.platform.history_days)
+        memory = study.world.platform
+        transitions = novel_transitions(log, stream.at("transitions"), memory.history_days, memory.history_length)
         fold_of = persona_folds(len(truth.weight), knowledge.folds, stream.at("folds"))
         facts: list[dict[str, Any]] = []
         for number in range(knowledge.folds):

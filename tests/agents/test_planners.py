@@ -19,7 +19,8 @@ def walks(*paths, day=0):
     """A log of users 0, 1, ... who consume and like the clusters of their path in order, an event a step."""
     user = np.repeat(np.arange(len(paths)), [len(p) for p in paths])
     cluster = np.concatenate([np.array(p) for p in paths])
-    return make_log(user, cluster + 8, cluster, np.full(len(user), day))
+    step = np.concatenate([np.arange(len(p)) for p in paths])
+    return make_log(user, cluster + 8, cluster, np.full(len(user), day), step=step)
 
 
 def test_random_novel_plans_are_novel_distinct_and_uniform():

@@ -1,11 +1,21 @@
 import numpy as np
+from hydra import compose, initialize_config_module
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.transitions import POSITIVE_WEIGHT, novel_transitions, sample_pairs, sample_past
+from agents.transitions import (
+    HISTORY_DAYS,
+    HISTORY_LENGTH,
+    POSITIVE_WEIGHT,
+    _draw_past,
+    novel_transitions,
+    sample_pairs,
+    sample_past,
+)
 from sim.log import DTYPES, InteractionLog
-from sim.platform import Requests
+from sim.platform import PlatformRecords, Requests
 from sim.random import RandomStream
+from tests.agents.planted import make_catalog, make_clusters
 
 RNG = RandomStream(3, "transitions")
 
@@ -46,6 +56,61 @@ def test_history_reaches_back_thirty_days():
     log = make_log([(0, 0, 1, True, True), (0, 1, 2, True, True), (0, 2, 3, True, False), (0, 30, 4, True, True)])
     assert found(log) == [((2, 3), 4, 0, 30)]  # days 1 to 30
     assert found(log, history_days=29) == []
+
+
+def test_a_pair_is_sampled_from_no_more_than_a_request_holds():
+    rows = [(0, 0, 1, True, True)] * 10 + [(0, 1, 2, True, True)] * 3 + [(0, 1, 3, True, True)] * 2
+    rows += [(0, 2, 4, True, True)]
+    drawn = {pair for seed in range(30) for pair in [pair_of(rows, seed, 5)]}
+    assert drawn == {(2, 3)}
+    assert len({pair_of(rows, seed, 6) for seed in range(60)}) > 1
+
+
+def pair_of(rows, seed, length):
+    t = novel_transitions(make_log(rows), RandomStream(seed, "pairs"), history_length=length)
+    return tuple(sorted([int(t.first[-1]), int(t.second[-1])]))
+
+
+def test_what_stands_above_on_the_slate_is_no_history_yet():
+    rows = [(0, 0, 1, True, True), (0, 1, 2, True, True), (0, 2, 3, True, True), (0, 2, 4, True, True)]
+    assert found(make_log(rows)) == [((1, 2), 3, 0, 2), ((1, 2), 4, 0, 2)]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 8), st.integers(1, 6))
+def test_training_pairs_are_drawn_from_what_the_request_showed(seed, length, days):
+    """The windows are those of a platform that records the same rows, and so the draws give the same pairs."""
+    generator = np.random.default_rng(seed)
+    rows = [(0, day, int(c), True, bool(p)) for day in range(12) for c, p in generator.integers(0, [9, 2], (2, 2))]
+    log, rng = make_log(rows), RandomStream(seed, "pairs")
+    t = novel_transitions(log, rng, days, length)
+    clusters = make_clusters(9, generator)
+    catalog = make_catalog(np.arange(9), clusters.centroid, generator, np.full(9, 100))
+    records = PlatformRecords(1, catalog, clusters, length, days, 0)
+    records.cluster_of_item = np.arange(9)
+    event, expected = 0, []
+    for day in range(12):
+        records.begin_day(day, records.catalog)
+        request = records.requests(np.array([0]), 1)
+        known = records.consumed[0].copy()
+        for _, _, cluster, _, positive in rows[2 * day : 2 * day + 2]:
+            if positive and not known[cluster]:
+                pair = _draw_past(request.clusters, request.positive, rng.uniform(np.array([event]), 2))[0].tolist()
+                expected += [(*pair, cluster, day)] if pair[0] != pair[1] else []
+                event += 1
+            known[cluster] = True
+        item = np.array([[r[2] for r in rows[2 * day : 2 * day + 2]]])
+        yes, liked = np.ones((1, 2), bool), np.array([[r[4] for r in rows[2 * day : 2 * day + 2]]])
+        records.record(np.array([0]), item, yes, yes, np.ones((1, 2), np.float32), liked)
+    assert list(zip(*(getattr(t, n).tolist() for n in ("first", "second", "label", "day")), strict=True)) == expected
+
+
+def test_the_defaults_are_those_of_the_world():
+    with initialize_config_module("conf", version_base="1.3"):
+        memory = compose("compare").world.platform
+        counts = compose("compare", ["+agent@agents.its=counts"]).agents.its
+    assert (memory.history_length, memory.history_days) == (HISTORY_LENGTH, HISTORY_DAYS)
+    assert counts.planner.history_length == memory.history_length
 
 
 def test_positive_items_are_sampled_more_often():

@@ -224,8 +224,8 @@ def log_of(user, day, cluster, consumed, positive):
     )
 
 
-@given(seed=st.integers(0, 10**6))
-def test_recent_triples_are_those_of_each_users_likeliest_clusters(seed):
+@given(seed=st.integers(0, 10**6), length=st.sampled_from([5, 40, 10**6]))
+def test_recent_triples_are_those_of_each_users_likeliest_clusters(seed, length):
     generator = np.random.default_rng(seed)
     num, rows = 26, 400
     day = np.sort(generator.integers(0, 40, rows))
@@ -241,21 +241,21 @@ def test_recent_triples_are_those_of_each_users_likeliest_clusters(seed):
     expected = {}
     for user in range(4):
         weight = {}
-        for row in np.flatnonzero((log.user == user) & consumed & (day > day.max() - 30)):
+        for row in np.flatnonzero((log.user == user) & consumed & (day > day.max() - 30))[-length:]:
             c = int(log.cluster[row])
             weight[c] = weight.get(c, 0) + (POSITIVE_WEIGHT if log.positive[row] else 1)
         tie = rng.uniform(np.array([user]), num)[0]
         likeliest = sorted(weight, key=lambda c, w=weight, t=tie: (-w[c], t[c]))[:20]
         for triple in combinations(sorted(likeliest), 3):
             expected[triple] = expected.get(triple, 0) + 1
-    keys, users = recent_triples(log, num, 30, rng)
+    keys, users = recent_triples(log, num, 30, length, rng)
     assert dict(zip(map(tuple, triples_of(keys, num).tolist()), users.tolist(), strict=True)) == expected
     assert (np.diff(keys) > 0).all()
 
 
 def test_no_triples_where_nobody_has_three_clusters():
     log = log_of(np.array([0, 0, 1]), np.zeros(3), np.array([0, 1, 2]), np.ones(3, bool), np.ones(3, bool))
-    keys, users = recent_triples(log, 10, 30, RandomStream(0, "triples"))
+    keys, users = recent_triples(log, 10, 30, 50, RandomStream(0, "triples"))
     assert len(keys) == len(users) == 0
 
 
