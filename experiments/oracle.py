@@ -1,22 +1,21 @@
-"""The oracle: a planner that knows what each user would love. The bound that exploration is measured against.
+"""The oracle: a planner that knows what each user would love, with other planners' permission or a wider one.
 
-Privileged: it reads the users' latent state and the items' true interests, which no recommender may.
-The experiment hands it the world (``reveal``); it finds no way there by itself, and refuses to plan
-until then.
+What it finds more than another planner is knowledge only where both may plan the same clusters. Planners of
+novel clusters may never plan one that the user has consumed from; the free oracle may, and does: most of its
+slots are not novel, since a dormant interest's items lie in known clusters too. ``novel_only`` takes that away.
+Neither is proved to be the best that can be done: the oracle is greedy, slot by slot and day by day.
 """
-
-from pathlib import Path
 
 import numpy as np
 
 from agents.base import Agent
 from agents.hierarchical import HierarchicalAgent
-from agents.planner import Planner
+from agents.novel_choice import choose_novel
 from experiments.persona_oracle import PersonaOraclePlanner
+from experiments.privileged import PrivilegedPlanner
 from experiments.wall import Walled
 from sim.arrays import FloatArray, IntArray
 from sim.errors import InvalidInput
-from sim.log import InteractionLog
 from sim.platform import Platform, Requests
 from sim.population import DISCOVERED, DORMANT, FREE
 from sim.random import RandomStream
@@ -28,7 +27,7 @@ KNOWN_WEIGHT = 1e-3
 _CHUNK = 2048  # users whose value of every cluster is held at a time
 
 
-class OraclePlanner(Planner):
+class OraclePlanner(PrivilegedPlanner):
     """Plans the clusters from which a random live item is most likely to meet a dormant interest and be watched.
 
         value(i, c) = sum_m share(m | c) w(i, m) sigmoid(u(i, m)),   w = 1 if m is dormant for user i,
@@ -38,47 +37,46 @@ class OraclePlanner(Planner):
     utility of ``expected_utility``. So the dormant interests of best prospects come first, each in the
     clusters that it makes up most of; then what else the user would love. Ties go to the lower number.
     It is an oracle of the plan alone: the ranker beside it knows no more than elsewhere.
+
+    Args:
+        novel_only: plan only clusters that the user never consumed from, as planners of novel clusters must;
+            where fewer have any value, random novel ones, as theirs do (``choose_novel``).
     """
 
-    def __init__(self) -> None:
-        self._world: World | None = None
+    name = "oracle"
 
-    def reveal(self, world: World) -> None:
-        """Let the oracle see the world; it reads the state of the day on which it is asked."""
-        self._world = world
-
-    def fit(self, platform: Platform, log: InteractionLog, rng: RandomStream) -> None:
-        """Keep the platform; there is nothing to learn."""
-        self._begin(platform)
-
-    def load(self, folder: Path, platform: Platform) -> None:
-        """Keep the platform; nothing was saved, the world least of all."""
-        self._begin(platform)
+    def __init__(self, novel_only: bool = False) -> None:
+        self.novel_only = novel_only
 
     def _begin(self, platform: Platform) -> None:
-        self.platform = platform
+        super()._begin(platform)
         self._of_day: tuple[int, FloatArray] | None = None  # see ``_share``
 
     def propose(self, requests: Requests, rng: RandomStream) -> IntArray:
-        """Take the S clusters of largest value.
+        """Take the S clusters of largest value, of those that may be planned.
 
         Raises:
             InvalidInput: nobody has revealed the world, or there are fewer clusters than slots.
         """
-        self._revealed()
         num_clusters = self.platform.clusters.num_clusters
         if requests.num_slots > num_clusters:
             raise InvalidInput("num_slots", requests.num_slots, f"must be at most the {num_clusters} clusters")
         plan = np.empty((len(requests), requests.num_slots), np.int32)
         for start in range(0, len(requests), _CHUNK):
             rows = slice(start, start + _CHUNK)
-            value = self._value(requests.user[rows])
-            plan[rows] = np.argsort(-value, axis=1, kind="stable")[:, : requests.num_slots]
+            user = requests.user[rows]
+            value = self._value(user)
+            ranked: IntArray = np.argsort(-value, axis=1, kind="stable")
+            if self.novel_only:
+                ranked = np.where(np.take_along_axis(value, ranked, axis=1) > 0, ranked, -1)
+                consumed = self.platform.consumed_clusters(user)
+                ranked = choose_novel(ranked, consumed, requests.num_slots, rng.at("fill"), user)
+            plan[rows] = ranked[:, : requests.num_slots]
         return plan
 
     def _value(self, user: IntArray) -> FloatArray:
         """(B, C) float64 value of every level-2 cluster for users (B,)."""
-        world, share = self._revealed(), self._share()
+        world, share = self.world, self._share()
         status, interest = world.population.status[user], world.population.interest[user]  # (B, K)
         watched = 1 / (1 + np.exp(-expected_utility(world, user)))
         weight = np.where(status == DORMANT, 1.0, np.where(status == FREE, 0.0, KNOWN_WEIGHT)) * watched
@@ -90,7 +88,7 @@ class OraclePlanner(Planner):
 
     def _share(self) -> FloatArray:
         """(M, C) float64 what part of each cluster's live items belongs to each interest; found once a day."""
-        world, platform = self._revealed(), self.platform
+        world, platform = self.world, self.platform
         if self._of_day is None or self._of_day[0] != platform.day:
             live = platform.live_items()
             shape = (world.config.num_interests, platform.clusters.num_clusters)
@@ -98,11 +96,6 @@ class OraclePlanner(Planner):
             np.add.at(count, (world.truth.interest[live], platform.cluster_of_item[live]), 1)
             self._of_day = (platform.day, count / np.maximum(count.sum(axis=0), 1))
         return self._of_day[1]
-
-    def _revealed(self) -> World:
-        if self._world is None:
-            raise InvalidInput("agent oracle", None, "must be shown the world before it plans; call reveal(world)")
-        return self._world
 
 
 def expected_utility(world: World, user: IntArray) -> FloatArray:
@@ -131,7 +124,7 @@ def expected_utility(world: World, user: IntArray) -> FloatArray:
 
 
 def reveal(agent: Agent | None, world: World) -> None:
-    """Show the world to an agent whose planner is one of the two oracles; nothing happens to any other."""
+    """Show the world to an agent whose planner is one of ours that may see it; nothing happens to any other."""
     inner = agent.inner if isinstance(agent, Walled) else agent
     if isinstance(inner, HierarchicalAgent) and isinstance(inner.planner, OraclePlanner | PersonaOraclePlanner):
         inner.planner.reveal(world)

@@ -2,32 +2,27 @@
 
 Privileged: it reads the personas and the items' true interests, which no recommender may. It stands where the
 language model stands (Wang et al. 2024, section 3.2): two clusters of the user's history go in, ranked next
-clusters come out. So it bounds what knowledge of the world can add through that door; what ``experiments.oracle``
-finds beyond it takes knowledge of the user.
+clusters come out. It is a control, and no bound: it shows what a rule that knows every persona by heart, and no
+user, plans from there; another rule over the same knowledge, or one that saw more of the history, may plan better.
 """
-
-from pathlib import Path
 
 import numpy as np
 
 from agents.llm.planner import TRIES
 from agents.novel_choice import choose_novel_by_slot
-from agents.planner import Planner
 from agents.transitions import sample_past
 from experiments.explaining.truth import majority_interests
+from experiments.privileged import PrivilegedPlanner
 from sim.arrays import FloatArray, IntArray
-from sim.errors import InvalidInput
-from sim.log import InteractionLog
 from sim.platform import Platform, Requests
 from sim.random import RandomStream
 from sim.records import Count, checks_arguments
-from sim.world import World
 
 _CHUNK = 4096  # pairs whose score of every cluster is held at a time
 
 
 @checks_arguments
-class PersonaOraclePlanner(Planner):
+class PersonaOraclePlanner(PrivilegedPlanner):
     """Plans as a language model would that knows all personas by heart.
 
         score(c | c1, c2) = sum_p w_p l_p(m(c)) (l_p(m(c1)) + l_p(m(c2)))
@@ -43,24 +38,13 @@ class PersonaOraclePlanner(Planner):
         InvalidInput: ``top_n`` is not positive.
     """
 
+    name = "persona_oracle"
+
     def __init__(self, top_n: Count = 10) -> None:
         self.top_n = top_n
-        self._world: World | None = None
-
-    def reveal(self, world: World) -> None:
-        """Let the planner see the world; of it, it reads personas and items alone."""
-        self._world = world
-
-    def fit(self, platform: Platform, log: InteractionLog, rng: RandomStream) -> None:
-        """Keep the platform; there is nothing to learn."""
-        self._begin(platform)
-
-    def load(self, folder: Path, platform: Platform) -> None:
-        """Keep the platform; nothing was saved, the world least of all."""
-        self._begin(platform)
 
     def _begin(self, platform: Platform) -> None:
-        self.platform = platform
+        super()._begin(platform)
         self._of_day: tuple[int, FloatArray, IntArray] | None = None  # see ``_links``
 
     def propose(self, requests: Requests, rng: RandomStream) -> IntArray:
@@ -99,10 +83,7 @@ class PersonaOraclePlanner(Planner):
 
     def _links(self) -> tuple[FloatArray, IntArray]:
         """(M, M) sum_p w_p l_p(m) l_p(m') of clusters, and (M,) their interests; found once a day."""
-        if self._world is None:
-            expected = "must be shown the world before it plans; call reveal(world)"
-            raise InvalidInput("agent persona_oracle", None, expected)
-        world, platform = self._world, self.platform
+        world, platform = self.world, self.platform
         if self._of_day is None or self._of_day[0] != platform.day:
             num_interests, live = world.config.num_interests, platform.live_items()
             filed = platform.cluster_of_item[live]

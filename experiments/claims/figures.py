@@ -39,6 +39,7 @@ _STYLES = {
     "random_novel": {"color": "#56B4E9", "marker": "X"},
     "counts": {"color": "#0072B2", "marker": "^"},
     "persona_oracle": {"color": "#8C510A", "marker": "h"},
+    "oracle_novel": {"color": "#44AA99", "marker": "p"},
     "oracle": {"color": "#767676", "marker": "*"},
 }
 """The arms of the variant main, all told apart by colour."""
@@ -161,7 +162,11 @@ def figure_4c(worlds: Worlds) -> Figure | None:
 
 def figure_5(worlds: Worlds) -> Figure | None:
     """Daily watch time and active users relative to the control."""
-    arms = [arm for arm in (*DRAWN, "oracle") if worlds.has(arm) and worlds.daily(arm, "watch_minutes") is not None]
+    arms = [
+        arm
+        for arm in (*DRAWN, "oracle_novel", "oracle")
+        if worlds.has(arm) and worlds.daily(arm, "watch_minutes") is not None
+    ]
     if not arms:
         return None
     styles = arm_styles(worlds.each[0]) | _STYLES

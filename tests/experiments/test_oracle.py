@@ -100,6 +100,44 @@ def test_the_oracle_finds_several_times_what_chance_finds(config):  # noqa: F811
     assert found["oracle"] > 1
 
 
+def test_with_the_planners_permission_it_plans_only_what_is_new(config):  # noqa: F811
+    """What the free oracle would take, without what the user has consumed from; else novel clusters at random."""
+    agent = HierarchicalAgent(OraclePlanner(novel_only=True), RandomWithinClusterRanker())
+    arm = make_arm(config, agent=agent, explored=3)
+    reveal(agent, arm.world)
+    for day in range(3):
+        run_day([arm], day)
+    users = np.arange(150)
+    requests, planner = arm.records.requests(users, 3), agent.planner
+    consumed, value = arm.platform.consumed_clusters(users), planner._value(users)
+    plan = planner.propose(requests, STREAM)
+    assert not np.take_along_axis(consumed, plan, axis=1)[(~consumed).sum(axis=1) >= 3].any()
+    assert all(len(set(row)) == 3 for row in plan.tolist())
+    allowed = np.where(consumed, 0, value)
+    best = np.sort(allowed, axis=1)[:, ::-1][:, :3]
+    assert np.where(best > 0, np.take_along_axis(allowed, plan, axis=1), 0) == pytest.approx(best)
+    alone = planner.propose(arm.records.requests(np.array([9, 77]), 3), STREAM)
+    assert (alone == plan[[9, 77]]).all()
+    free = OraclePlanner()
+    reveal(HierarchicalAgent(free, RandomWithinClusterRanker()), arm.world)
+    free.fit(arm.platform, NOTHING, STREAM)
+    assert np.take_along_axis(consumed, free.propose(requests, STREAM), axis=1).any()
+    planner._value = lambda user: np.zeros((len(user), 24))
+    chance = planner.propose(requests, STREAM)
+    assert len(np.unique(chance)) > 12  # no cluster's number counts where none has any value
+
+
+def test_knowledge_finds_more_than_chance_with_the_same_permission(config):  # noqa: F811
+    found = {}
+    for name, planner in (("oracle", OraclePlanner(novel_only=True)), ("chance", RandomNovelPlanner())):
+        agent = HierarchicalAgent(planner, RandomWithinClusterRanker())
+        arm = make_arm(config, agent=agent, production=PopularAgent(), explored=3)
+        reveal(agent, arm.world)
+        days = [run_day([arm], day) for day in range(6)]
+        found[name] = sum(int(day.discovered[day.log.source == AGENT].sum()) for day in days) / config.num_users
+    assert found["oracle"] > 1.2 * found["chance"], found
+
+
 def test_nothing_is_read_unless_it_was_revealed(config, tmp_path):  # noqa: F811
     agent = HierarchicalAgent(OraclePlanner(), RandomWithinClusterRanker())
     arm = make_arm(config, agent=agent)
