@@ -1,10 +1,16 @@
 """Tuning: the objective from the agent's own slots, worlds apart from those reported on, one clear line."""
 
 import json
+import re
+from pathlib import Path
 
 import numpy as np
+import optuna
 import pytest
+from omegaconf import OmegaConf
+from optuna.distributions import CategoricalDistribution
 
+import conf
 from experiments.tune import objective_of
 from experiments.tuning_record import record, trials_of
 from sim.errors import InvalidInput
@@ -12,6 +18,7 @@ from sim.log import AGENT, PRODUCTION
 from tests.command_line import interestlab
 from tests.experiments.synthetic import log_of
 
+SEARCHES = Path(conf.__path__[0]) / "search"
 TINY = ["world=tiny", "experiment.burn_in_days=2", "experiment.days=2", "world.num_users=60"]
 
 
@@ -41,6 +48,24 @@ def test_one_setting_is_the_mean_over_worlds(shared_cache, tmp_path):
     assert set(trial["by_seed"]) == {"1000", "1001"}
     assert trial["value"] == pytest.approx(np.mean(list(trial["by_seed"].values())))
     assert len(set(trial["by_seed"].values())) == 2  # two worlds
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in SEARCHES.glob("*.yaml") if path.stem != "base"))
+def test_a_random_search_repeats_nothing(name):
+    """Eight draws from the file's space, with its seed, are eight settings, and every value is tried that could be."""
+    sweeper = OmegaConf.load(SEARCHES / f"{name}.yaml").hydra.sweeper
+    if "sampler" not in sweeper:  # a grid
+        return
+    space = {key: re.fullmatch(r"choice\((.*)\)", value)[1].split(",") for key, value in sweeper.params.items()}
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=sweeper.sampler.seed))
+    trials = [study.ask({key: CategoricalDistribution(values) for key, values in space.items()}) for _ in range(8)]
+    drawn = {tuple(trial.params.values()) for trial in trials}
+    assert len(drawn) == min(8, np.prod([len(values) for values in space.values()]))
+    if name == "llm":
+        assert "0.0" in space["llm.pmi_coefficient"]
+        assert len(space["llm.learning_rate"]) > 1
+        assert [len(set(column)) for column in zip(*drawn, strict=True)] == [len(values) for values in space.values()]
 
 
 def test_a_search_tries_different_settings_and_names_the_best(shared_cache, tmp_path):

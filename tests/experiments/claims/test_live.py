@@ -21,6 +21,27 @@ def test_c1(lift, reach, verdict):
     assert "random_novel" in claim.why
 
 
+def test_c1_does_not_hold_by_the_filter_alone():
+    """Planners of novel clusters beat whoever may show what is known; the LLM must beat the others of its kind too."""
+    variants = variants_of()
+    plant(variants["main"], "llm", NOVELTY, 0.9)
+    plant(variants["main"], "random_novel", NOVELTY, 0.9)
+    claim = c1(variants)
+    assert claim.verdict == OPEN
+    assert "beaten by the filter alone: random_novel has it too" in claim.why
+    plant(variants["main"], "random_novel", NOVELTY, 0.3)
+    assert c1(variants).verdict == HOLDS
+    assert "filter" not in c1(variants).why
+    plant(variants["main"], "random_novel", NOVELTY, 1.5)
+    assert c1(variants).verdict == FAILS
+
+
+def test_c3_tells_what_the_filter_does_alone():
+    variants = variants_of()
+    plant_uci(variants["main"], lambda n: 0.2)
+    assert "random_novel, which has the same filter, is above 0 at 0%." in c3(variants).why
+
+
 def test_c1_needs_every_baseline_beaten():
     variants = variants_of()
     plant(variants["main"], "llm", NOVELTY, 0.3)
