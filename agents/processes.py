@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, nullcontext
 from functools import partial
-from importlib.util import find_spec
 from itertools import islice
 from threading import Event, Thread
 from typing import Any, TypeVar
@@ -31,24 +30,8 @@ Key = TypeVar("Key")
 Result = TypeVar("Result")
 Job = Callable[[], Result]
 
-BACKENDS = ("loky", "ray")
-"""Where jobs run that run side by side."""
-
 _LOOK_EVERY = 0.3  # seconds
 _IDLE_WORKERS_LIVE = 300.0  # seconds
-
-
-def check_backend(backend: Any) -> str:
-    """``runtime.backend``, checked.
-
-    Raises:
-        InvalidInput: it is unknown, or Ray is not installed.
-    """
-    if backend not in BACKENDS:
-        raise InvalidInput("runtime.backend", backend, f"must be one of {', '.join(BACKENDS)}")
-    if backend == "ray" and find_spec("ray") is None:
-        raise InvalidInput("runtime.backend", backend, "is not installed: pip install 'interestlab[ray]'")
-    return str(backend)
 
 
 def side_by_side(
@@ -68,7 +51,7 @@ def side_by_side(
     Args:
         jobs: by what they are called.
         workers: jobs at a time; with 1, or with one job, all is done in this process.
-        backend: one of ``BACKENDS``. Ray's is the cluster that runs, or a new one on this machine.
+        backend: one of ``backends.BACKENDS``. Ray's is the cluster that runs, or a new one on this machine.
         cores: that a job takes, for Ray to reserve.
         keep: whether loky's workers wait for the next call, whose imports they then have.
         watch: called now and then with the jobs that run, also from a thread beside a job in this process.

@@ -11,8 +11,8 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from agents.backends import check_backend
 from agents.base import Agent
-from agents.processes import check_backend
 from experiments.protocol import CONTROL, ExperimentConfig, check_experiment
 from experiments.stages import check_cache_dir
 from experiments.wall import Walled, wall

@@ -17,8 +17,6 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
-from agents.processes import connect_ray
-
 
 class RayLauncher(Launcher):
     """Runs jobs on a Ray cluster and waits for all of them."""
@@ -42,6 +40,8 @@ class RayLauncher(Launcher):
         """
         setup_globals()
         Path(str(self._config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
+        from agents.processes import connect_ray  # here: every command imports Hydra's plugins, and few need Ray
+
         ray = connect_ray(self._address or "local", None if self._address else self._num_cpus)
         try:
             run = ray.remote(num_cpus=self._cpus_per_job, max_retries=0)(_job)

@@ -10,7 +10,8 @@ from functools import partial
 import numpy as np
 import pytest
 
-from agents.processes import check_backend, side_by_side
+from agents.backends import check_backend
+from agents.processes import side_by_side
 from sim.errors import InvalidInput
 
 PARENT = """
@@ -134,7 +135,7 @@ def test_an_unknown_backend_and_one_that_is_not_installed(monkeypatch):
     assert check_backend("loky") == "loky"
     with pytest.raises(InvalidInput, match=r"runtime.backend='dask': must be one of loky, ray"):
         check_backend("dask")
-    monkeypatch.setattr("agents.processes.find_spec", lambda package: None)
+    monkeypatch.setattr("agents.backends.find_spec", lambda package: None)
     with pytest.raises(InvalidInput, match=r"='ray': is not installed: pip install 'interestlab\[ray\]'"):
         check_backend("ray")
 

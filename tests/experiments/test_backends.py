@@ -7,7 +7,6 @@ from hydra import compose, initialize_config_module
 
 from agents.processes import connect_ray
 from tests.conftest import cache_with_weights
-from tests.experiments.test_explain import model as model  # a fixture
 
 pytestmark = pytest.mark.slow
 

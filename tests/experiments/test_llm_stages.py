@@ -14,7 +14,8 @@ from tests.agents.llm.conftest import clusters, make_settings, small_weights, we
 from tests.experiments.synthetic import log_of
 
 STUDY = SimpleNamespace(
-    world=SimpleNamespace(platform=SimpleNamespace(history_days=30)), experiment=SimpleNamespace(burn_in_days=8)
+    world=SimpleNamespace(platform=SimpleNamespace(history_days=30, history_length=50)),
+    experiment=SimpleNamespace(burn_in_days=8),
 )
 
 

@@ -186,7 +186,7 @@ def test_a_changed_plugin_finds_no_old_results(site):
 
     def digest() -> str:
         outside_digests.__globals__["_digest_of_package"].cache_clear()  # a new process begins without
-        return stage_digest("arm-mine", {"plugins": outside_digests(config)}, [], ())
+        return stage_digest("arm-mine", {"plugins": outside_digests(config)}, [], "experiments.arm_stages")
 
     first = digest()
     assert digest() == first

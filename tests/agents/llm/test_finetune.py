@@ -43,7 +43,7 @@ def test_killed_and_restarted_ends_with_the_same_bytes(
     small_weights, clusters, data, make_settings, tmp_path, monkeypatch, method, precision
 ):
     settings = make_settings(
-        method=method, precision=precision, steps=5, checkpoint_every=2, learning_rate=0.01, micro_batch_size=3
+        method=method, precision=precision, steps=5, checkpoint_every=2, learning_rate=0.01, micro_batch_size=2
     )
     run = lambda folder: finetune(small_weights, clusters, *data, settings, folder, RNG)  # noqa: E731
     run(tmp_path / "whole")

@@ -87,10 +87,9 @@ def test_a_log_with_nothing_to_fit_to_is_refused_in_one_line(log, users, says):
 
 def test_users_drawn_are_whole_and_drawn_twice_count_twice():
     rng = STREAM.at("drawn").generator()
-    day = np.sort(rng.integers(0, 5, 400))
-    log = log_of(
-        user=rng.integers(0, 30, 400), day=day, cluster=rng.integers(0, 3, 400), positive=rng.random(400) < 0.4
-    )
+    day, user = np.divmod(np.sort(rng.integers(0, 5 * 30, 400)), 30)
+    place = np.arange(400) - np.searchsorted(day * 30 + user, day * 30 + user)  # a user's rows of a day are one slate
+    log = log_of(user=user, day=day, slot=place, cluster=rng.integers(0, 3, 400), positive=rng.random(400) < 0.4)
     data = dataset_of(log, 30)
     seen = observed_dataset(data, 14, 1000, STREAM)
     assert statistics(seen.of_users(np.arange(30))) == statistics(seen)
