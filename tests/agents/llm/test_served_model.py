@@ -81,7 +81,7 @@ def engine_for(url, folder, chat=False, model=None):
 @pytest.mark.parametrize("chat", [False, True])
 def test_the_server_says_what_the_model_says_here(url, folder, clusters, chat):
     texts = cluster_texts(clusters, 3)
-    prompts = [prompt_text(texts, a, b, chat) for a, b in [(0, 1), (5, 5), (8, 7)]]
+    prompts = [prompt_text(texts, a, b, chat) for a, b in [(0, 1), (5, 5), (8, 7), (2, 9), (4, 6)]]
     served, here = engine_for(url, folder, chat), TransformersEngine(folder, "fp32", chat)
     said = served.complete(prompts, 10)
     special = load_tokenizer(folder).all_special_tokens  # which the server leaves in what a chat says
