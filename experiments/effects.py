@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from experiments.inference.multiplicity import holm
-from experiments.inference.users import normal_interval, normal_p
+from experiments.inference.users import interval_of, two_sided, welch
 from experiments.metrics import ArmRun, Setting, user_sums
 from experiments.results import plain
 from experiments.results_schema import Contrast, Effects, Estimate, Harm, MetricEffect, MetricName, Sides
@@ -147,9 +147,9 @@ def _effects(
 
 
 def mean_interval(values: FloatArray) -> Estimate:
-    """Mean over (U,) users +- z(0.975) s / sqrt(U), no interval from fewer than two.
+    """Mean over (U,) users +- t(0.975) s / sqrt(U), no interval from fewer than two.
 
-    It takes the users for a draw from more users like them.
+    It takes the users for a draw from more users like them; the reach is that of ``reach_of``.
     """
     if len(values) == 0:
         return {"value": None, "low": None, "high": None, "n": 0}
@@ -157,20 +157,22 @@ def mean_interval(values: FloatArray) -> Estimate:
     if len(values) < 2:
         return {"value": mean, "low": None, "high": None, "n": 1}
     error = float(values.std(ddof=1)) / float(np.sqrt(len(values)))
-    low, high = normal_interval(mean, error)
+    low, high = interval_of(mean, error, len(values) - 1)
     return {"value": mean, "low": low, "high": high, "n": len(values)}
 
 
 def _contrast(high: FloatArray, low: FloatArray) -> Contrast:
-    """The difference of two groups' means: Welch's standard error, normal interval."""
+    """The difference of two groups' means: Welch's standard error and degrees of freedom."""
     if min(len(high), len(low)) < 2:
         return {"value": None, "low": None, "high": None, "p": None}
     value = float(high.mean() - low.mean())
-    error = float(np.sqrt(high.var(ddof=1) / len(high) + low.var(ddof=1) / len(low)))
+    errors = [float(np.sqrt(group.var(ddof=1) / len(group))) for group in (high, low)]
+    error = float(np.hypot(errors[0], errors[1]))
     if error == 0:
         return {"value": value, "low": None, "high": None, "p": None}
-    ends = normal_interval(value, error)
-    return {"value": value, "low": ends[0], "high": ends[1], "p": normal_p(value, error)}
+    freedom = welch(errors[0], errors[1], len(high), len(low))
+    ends = interval_of(value, error, freedom)
+    return {"value": value, "low": ends[0], "high": ends[1], "p": two_sided(value, error, freedom)}
 
 
 def _harm(treated: FloatArray, control: FloatArray, thirds: dict[str, IntArray]) -> Harm:

@@ -22,6 +22,10 @@ Where they differ in one or two more entries of the config, such as those of
 what comes out are curves (one entry) or heat-maps (two): dial.html, dial.json, dial.md, figures/dial.svg and .png."""
 
 
+LEAST_WORLDS, ENOUGH_WORLDS = 3, 5
+"""Fewer worlds are too few to tell; and from so many on, intervals need no word of their own (chosen)."""
+
+
 def table(joined: Joined) -> tuple[list[str], list[list[str]]]:
     """Heads and rows, the longest watched arm first; values and lifts in percent with their 95 % interval."""
     from experiments.figures.worlds import COLUMNS, by_watch_time, compared_with
@@ -36,6 +40,22 @@ def table(joined: Joined) -> tuple[list[str], list[list[str]]]:
         cells = [shown(joined[part].get(arm, {}).get(metric), part == "lifts") for part, metric, _ in COLUMNS]
         rows.append([arm, *cells])
     return heads, rows
+
+
+def few_worlds(num: int) -> str:
+    """What the reader should know of intervals from few worlds; nothing from ``ENOUGH_WORLDS`` on."""
+    from scipy.stats import t as student
+
+    from experiments.inference.users import LEVEL
+
+    if num >= ENOUGH_WORLDS:
+        return ""
+    reach = student.ppf(0.5 + LEVEL / 2, num - 1)
+    told = (
+        f"With {num} worlds an interval reaches {reach:.1f} standard errors to each side (Student's t): so few say "
+        "little of how worlds differ. The smallest difference that could have been seen is half its interval's width."
+    )
+    return ("Too few to tell: no difference on this page is a finding. " if num < LEAST_WORLDS else "") + told
 
 
 def report(folders: list[Path], out: Path) -> Path:
@@ -67,6 +87,7 @@ def report(folders: list[Path], out: Path) -> Path:
     save_figure(figure, out / "figures", "worlds")
     content = {
         "num_worlds": len(joined["seeds"]),
+        "few": few_worlds(len(joined["seeds"])),
         "seeds": ", ".join(map(str, joined["seeds"])),
         "source": svg_source(figure),
         "heads": heads,

@@ -1,8 +1,8 @@
 """``report.html``: one self-contained page for one experiment, from ``results.json`` and figures.
 
 The page needs no network, follows the reader's light or dark setting, and is legible on a phone
-and on paper. What it says in words is computed from the results: a difference is one only where
-its 95 % interval leaves zero out.
+and on paper. What it says in words is computed from the results: a difference is one only where its
+adjusted p-value says so, and there are enough users and days.
 """
 
 import math
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
+from scipy.special import ndtri
 
 from experiments.effects_section import effects_section
 from experiments.figures.comparison import CROWD, arm_styles, baselines, missing
@@ -31,6 +32,9 @@ HEADLINES: tuple[tuple[MetricName, str, str, str], ...] = (
     ("discoveries_per_user", "Discoveries of dormant interests", "more", "fewer"),
 )
 """What the summary speaks of: metric, subject of the sentence, words for a rise and for a fall."""
+
+FEW_USERS, FEW_DAYS = 100, 3
+"""Fewer users an arm, or days, are too few to tell: first days are not the rest, and intervals lean on few (chosen)."""
 
 BROAD = 6.0
 """Inches from which a figure takes the page's whole width."""
@@ -63,8 +67,15 @@ def write_report(results: Results, timings: dict[str, float], figures: dict[str,
 
 
 def summary(results: Results) -> list[str]:
-    """What happened, a sentence for each of ``HEADLINES``, with intervals."""
-    sentences = []
+    """What happened, a sentence for each of ``HEADLINES``, with intervals.
+
+    A difference is one where its p-value, adjusted for the number of metrics, is below .05, as in the table. With
+    fewer than ``FEW_USERS`` or ``FEW_DAYS`` nothing is called one.
+    """
+    sentences, few = [], too_few(results)
+    if few:
+        wanted = f"{FEW_USERS} users an arm and {FEW_DAYS} days"
+        sentences.append(f"Too few to tell: {few}. Below {wanted} no difference is called one, whatever its interval.")
     for metric, subject, rise, fall in HEADLINES:
         lifts = {arm: of_arm[metric] for arm, of_arm in results["lifts"].items()}
         known = {arm: ends for arm, lift in lifts.items() if (ends := _ends(lift)) is not None}
@@ -72,14 +83,38 @@ def summary(results: Results) -> list[str]:
             sentences.append(f"{subject}: no comparison available.")
             continue
         best_first = sorted(known, key=lambda arm: -known[arm][0])
-        above = [arm for arm in best_first if known[arm][1] > 0]
-        below = [arm for arm in reversed(best_first) if known[arm][2] < 0]
+        sure = [arm for arm in best_first if _sure(lifts[arm]) and not few]
+        above = [arm for arm in sure if known[arm][0] > 0]
+        below = [arm for arm in reversed(sure) if known[arm][0] < 0]
         level = [arm for arm in best_first if arm not in above and arm not in below]
         told = [f"{word} under {_extreme(arms, known)}" for word, arms in ((rise, above), (fall, below)) if arms]
         if level:
-            told.append("no difference detected for " + _listed([f"{arm} ({_lift(*known[arm])})" for arm in level]))
+            least = [f"{arm} ({_lift(*known[arm])}; seen from ±{_detectable(*known[arm][1:])})" for arm in level]
+            told.append(("too few to tell for " if few else "no difference detected for ") + _listed(least))
         sentences.append(f"{subject} against {lifts[next(iter(known))]['vs']}: {'; '.join(told)}.")
     return sentences
+
+
+def too_few(results: Results) -> str:
+    """How few users and days there are, if they are too few for any verdict; else nothing."""
+    users = min(of_arm["watch_minutes_per_user_day"]["n"] for of_arm in results["arms"].values())
+    days = len(results["daily"]["day"])
+    return "" if users >= FEW_USERS and days >= FEW_DAYS else f"{users:,} users an arm, {days} days"
+
+
+def _sure(lift: LiftRow) -> bool:
+    """Whether a lift is told from 0 when all metrics that were looked at are allowed for."""
+    return lift["p_adjusted"] is not None and lift["p_adjusted"] < 1.0 - LEVEL
+
+
+def _detectable(low: float, high: float) -> str:
+    """The smallest lift that such an experiment would tell from 0, by itself, in four of five cases, in percent.
+
+    (z(.975) + z(.8)) standard errors; the interval's half width is z(.975) of them.
+    """
+    half = 50.0 * (high - low)
+    value = half * float((ndtri(0.5 + LEVEL / 2) + ndtri(0.8)) / ndtri(0.5 + LEVEL / 2))
+    return f"{value:.{_decimals(value, None, None)}f}%"
 
 
 def _ends(lift: LiftRow) -> tuple[float, float, float] | None:
@@ -233,7 +268,7 @@ def _lift_row(results: Results, metric: Metric) -> dict[str, Any]:
             cells.append(None)
             continue
         alone = low is not None and high is not None and (low > 0 or high < 0)
-        sure = alone and adjusted is not None and adjusted < 1.0 - LEVEL
+        sure = alone and _sure(lift) and not too_few(results)
         mark = _MARKS[relative > 0][sure] if alone else ""
         value, _, between = _lift(relative, low, high).partition(_SPACE)
         p = "" if lift["p"] is None or adjusted is None else f"{_p(lift['p'])}, adjusted {_p(adjusted)[2:]}"

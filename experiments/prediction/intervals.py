@@ -36,9 +36,11 @@ class Resampled:
         return Resampled(self.value - other.value, self.values - other.values)
 
     def interval(self) -> tuple[float, float]:
-        """The middle ``LEVEL`` of the resamples."""
+        """The middle ``LEVEL`` of the resamples, and as far as the value where that lies outside, as it may of
+        a measure of few steps (coverage), whose resamples are nearly all alike.
+        """
         low, high = np.quantile(self.values, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2])
-        return float(low), float(high)
+        return min(float(low), self.value), max(float(high), self.value)
 
 
 def means(values: FloatArray, stream: RandomStream, resamples: int) -> list[Resampled]:

@@ -95,3 +95,15 @@ def test_half_a_file_is_one_clear_line(content, tmp_path, monkeypatch, capsys):
 def test_a_folder_without_results_is_refused(tmp_path):
     with pytest.raises(InvalidInput, match="must be a comparison's folder"):
         find_runs([tmp_path])
+
+
+def test_few_worlds_are_explained_and_two_are_too_few_to_tell(runs, tmp_path):
+    assert report.few_worlds(5) == ""
+    assert report.few_worlds(3).startswith("With 3 worlds an interval reaches 4.3 standard errors")
+    assert report.few_worlds(2).startswith("Too few to tell: no difference on this page is a finding. With 2 worlds")
+    assert "reaches 12.7 standard errors" in report.few_worlds(2)
+    for number, results in enumerate(list(runs.values())[:2]):
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / "results.json").write_text(json.dumps(results))
+    page = report.report([tmp_path], tmp_path / "out").read_text()
+    assert "Too few to tell: no difference on this page is a finding." in page

@@ -78,6 +78,41 @@ def test_the_summary_speaks_of_differences_only_where_there_are_some(results):
     assert f"{100 * lift['low']:+.1f}" in watch
 
 
+def test_the_summary_agrees_with_the_table_on_what_survives_the_number_of_metrics(results):
+    changed = copy.deepcopy(results)
+    watch = changed["lifts"]["llm"]["watch_minutes_per_user_day"]
+    watch |= {"low": 0.001, "high": 0.2, "relative": 0.1005, "p": 0.04, "p_adjusted": 0.09}
+    told = next(sentence for sentence in summary(changed) if sentence.startswith("Watch time"))
+    assert "higher" not in told
+    # half of .199 is 1.96 errors; 2.80 of them are seen in four of five cases
+    assert "llm (+10.1%\N{NO-BREAK SPACE}[+0.1,\N{NO-BREAK SPACE}+20.0]; seen from ±14.2%)" in told
+    watch["p_adjusted"] = 0.04
+    assert "higher under llm" in next(sentence for sentence in summary(changed) if sentence.startswith("Watch time"))
+
+
+@pytest.mark.parametrize(("users", "days"), [(2, 4), (99, 4), (400, 2)])
+def test_too_few_users_or_days_are_too_few_to_tell(results, users, days, tmp_path):
+    changed = copy.deepcopy(results)
+    for of_arm in changed["arms"].values():
+        of_arm["watch_minutes_per_user_day"]["n"] = users
+    changed["daily"]["day"] = list(range(1, days + 1))
+    told = summary(changed)
+    assert told[0].startswith(f"Too few to tell: {users} users an arm, {days} days.")
+    watch = next(sentence for sentence in told if sentence.startswith("Watch time"))
+    assert "too few to tell for llm (+" in watch
+    assert "seen from ±" in watch
+    assert not any(
+        word in " ".join(told) for word in ("higher", "lower", "more under", "fewer under", "no difference d")
+    )
+    page = write_report(changed, {}, {}, tmp_path).read_text().split('<h2 id="differences">')[1]
+    page = page.split("<tbody>")[1].split("</tbody>")[0]
+    assert "\N{BLACK UP-POINTING TRIANGLE}" not in page
+
+
+def test_enough_users_and_days_are_enough(results):
+    assert not any("oo few" in sentence for sentence in summary(results))
+
+
 def test_captions_state_users_diversion_and_what_intervals_mean(results):
     for name in ("figure_4b", "figure_4c", "figure_5", "sequential"):
         caption = captions(results)[name]

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binom
+from scipy.stats import binom, ttest_1samp, ttest_ind
+from scipy.stats import t as student
 
 from experiments.inference.users import (
     Interval,
@@ -37,6 +38,41 @@ def test_delta_variance_equals_the_formula_of_three_terms():
     assert interval.value == pytest.approx(r)
     assert interval.high - interval.low == pytest.approx(2 * 1.959964 * error, rel=1e-6)
     assert interval.n == num
+
+
+def test_few_users_have_students_interval_and_p():
+    """By scipy's own tests of means, to which the delta method comes down where all denominators are 1."""
+    rng = RandomStream(3, "few").generator()
+    one, other = rng.normal(10, 1, 6), rng.normal(11, 3, 9)
+    sums = UserSums(one, np.ones(6)), UserSums(other, np.ones(9))
+    known = ttest_1samp(one, 0).confidence_interval(0.95)
+    found = ratio_interval(sums[0])
+    assert (found.low, found.high) == pytest.approx((known.low, known.high))
+    paired = relative_lift(UserSums(other[:6], np.ones(6)), sums[0], paired=True)
+    ratio = other[:6].mean() / one.mean()
+    terms = (other[:6] - other[:6].mean()) / one.mean() - (one - one.mean()) * ratio / one.mean()
+    assert paired.p == pytest.approx(ttest_1samp(terms, -paired.relative).pvalue)
+    assert paired.high - paired.low == pytest.approx(2 * student.ppf(0.975, 5) * np.std(terms, ddof=1) / np.sqrt(6))
+    split = relative_lift(
+        UserSums(one / one.mean(), np.ones(6)), UserSums(other / other.mean(), np.ones(9)), paired=False
+    )
+    welch = ttest_ind(one / one.mean(), other / other.mean(), equal_var=False)
+    width = welch.confidence_interval(0.95)
+    assert split.high - split.low == pytest.approx(width.high - width.low)
+    assert split.p == pytest.approx(1)
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_intervals_of_few_users_hold_as_often_as_they_say(paired):
+    rng, trials = RandomStream(4, "few", int(paired)).generator(), 2000
+    held = 0
+    for _ in range(trials):
+        one, other = (UserSums(rng.normal(10, 1, 5), np.ones(5)) for _ in range(2))
+        lift = relative_lift(one, other, paired)
+        held += lift.low <= 0 <= lift.high
+        assert (lift.p < 0.05) == (not lift.low <= 0 <= lift.high)
+    low, high = binomial_bounds(trials, 0.95)
+    assert low <= held <= high + 20 * (not paired)  # Welch's with five and five is a little wide
 
 
 def test_ratio_interval_covers_the_truth():

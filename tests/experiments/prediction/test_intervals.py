@@ -56,6 +56,18 @@ def test_coverage_that_hangs_on_nobody_has_no_spread_and_none_leaves_one():
     assert half.values.mean() == pytest.approx(0.5)
 
 
+def test_a_measure_lies_inside_its_interval_also_where_nearly_all_resamples_are_alike():
+    """One cluster of eleven hangs on three users of 60: hardly any resample is without it, so that none is the mean."""
+    answers = np.tile(np.arange(10), (60, 1))
+    answers[:4, 0] = 10
+    answers[4:, 1] = 1
+    found = coverage(answers, 24, STREAM, 400)
+    low, high = found.interval()
+    assert found.value == 11 / 24
+    assert np.quantile(found.values, 0.025) > found.value  # what was called the interval
+    assert low <= found.value <= high
+
+
 def test_p_is_small_where_there_is_a_difference_and_none_where_nothing_varies():
     noise = STREAM.normal(np.arange(100), 1)[:, 0]
     assert paired_p(noise + 1) < 1e-6
