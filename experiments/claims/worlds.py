@@ -32,6 +32,11 @@ def estimate(values: Sequence[float | None]) -> OverWorlds:
     return over_worlds(values)
 
 
+def share(value: float) -> OverWorlds:
+    """A quantity of all worlds together, which has no interval over worlds."""
+    return OverWorlds(value, None, None, p=None, tau=None, i_squared=None, by_world=())
+
+
 @dataclass(frozen=True)
 class Worlds:
     """What a variant's comparisons found, a ``results.json`` a world.
