@@ -107,8 +107,7 @@ def lifts(
 
     Args:
         contrasts: the arms.
-        sums: arm -> user-level metric -> its sums.
-        whole: arm -> metric of the whole arm -> its value.
+        sums, whole: arm -> metric -> its sums over users, or the whole arm's value.
     """
     found: dict[str, dict[MetricName, LiftRow]] = {}
     for name in contrasts.others():

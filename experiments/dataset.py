@@ -43,11 +43,7 @@ class Order:
 
 
 def check_order(config: DictConfig, folder: Path) -> Order:
-    """The order in a config; ``folder`` is where the run's files go.
-
-    Raises:
-        InvalidInput: names the entry, the value and what would be right.
-    """
+    """The order in a config, or ``InvalidInput``; ``folder`` is where the run's files go."""
     order = from_mapping(Order, resolved(config.dataset, "dataset"), "dataset")
     if order.folder is None and order.source != sources.OWN:
         raise InvalidInput("dataset.folder", None, f"must be the folder with the files of {order.source}")
@@ -62,10 +58,7 @@ def check_order(config: DictConfig, folder: Path) -> Order:
 
 
 def dataset(config: DictConfig, folder: Path) -> list[tuple[str, str]]:
-    """Read a data set, write it, and write ``summary.json`` into ``folder``.
-
-    Returns:
-        The summary's lines: what, and how much.
+    """Read a data set, write it, and write ``summary.json`` into ``folder``; the summary's lines: what, and how much.
 
     Raises:
         InvalidInput: a setting or the input is wrong.

@@ -83,13 +83,10 @@ def place_of(config: dict[str, Any], dials: Sequence[Dial]) -> tuple[int, ...]:
 
 
 def join_dials(runs: dict[str, Results]) -> Dialled:
-    """Join comparisons that differ in one or two dials, and in the seed.
+    """Join comparisons (path -> results) that differ in one or two dials, and in the seed.
 
-    With several worlds an interval is the t interval over them (``over_worlds``), with one it is that
-    world's interval over users.
-
-    Args:
-        runs: path -> results.
+    With several worlds an interval is the t interval over them (``over_worlds``), with one it is that world's interval
+    over users.
 
     Raises:
         InvalidInput: no dial, too many, a world twice in one place, or places with different worlds.

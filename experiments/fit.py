@@ -73,11 +73,7 @@ class Fitting:
 
 
 def check_fitting(config: DictConfig) -> Fitting:
-    """Build a fitting from the composed config; the data set itself is not read.
-
-    Raises:
-        InvalidInput: names the entry, the value and what would be right.
-    """
+    """Build a fitting from the composed config, or raise ``InvalidInput``; the data set itself is not read."""
     plain = resolved(config)
     seed = checked(Whole, plain.get("seed"), "seed")
     runtime = from_mapping(Runtime, plain.get("runtime"), "runtime")
@@ -94,10 +90,7 @@ def check_fitting(config: DictConfig) -> Fitting:
 
 
 def run_fit(fitting: Fitting, folder: Path) -> Path:
-    """Fit, and write fit.html, fit.json, fit.md, world/fitted.yaml and the figure into ``folder``.
-
-    Returns:
-        The path of fit.html.
+    """Fit, and write fit.html, whose path is returned, fit.json, fit.md, world/fitted.yaml and the figure.
 
     Raises:
         InvalidInput: the log is missing, damaged, or has nothing to fit to.

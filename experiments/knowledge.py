@@ -30,11 +30,7 @@ from sim.files import write_json, write_text
 
 
 def check(config: DictConfig) -> tuple[list[Study], KnowledgeConfig]:
-    """The study of every alpha, and what is asked there.
-
-    Raises:
-        InvalidInput: names the entry, the value and what would be right.
-    """
+    """The study of every alpha, and what is asked there, or ``InvalidInput``."""
     with open_dict(config):
         config.agents = {}
         config.experiment.arms = [CONTROL]

@@ -21,15 +21,7 @@ PLANNERS = ("agents.llm.planner.LLMTablePlanner", "agents.llm.best_of_n.BestOfNP
 
 
 def check_llm(mapping: Any, name: str = "llm") -> LLMSettings:
-    """The settings of ``conf/llm``, checked.
-
-    Args:
-        mapping: the entries.
-        name: what messages call them.
-
-    Raises:
-        InvalidInput: names the entry, the value and what would be right.
-    """
+    """The settings of ``conf/llm``, checked; what is wrong, ``InvalidInput`` calls an entry of ``name``."""
     try:
         return from_mapping(LLMSettings, mapping, "llm")
     except InvalidInput as error:
@@ -40,8 +32,7 @@ def settings_by_arm(study: Study, config: DictConfig) -> dict[str, LLMSettings]:
     """The settings of every arm whose planner reads a table.
 
     Raises:
-        InvalidInput: names the entry, the value and what would be right; also where an agent
-            without such a planner has settings for it.
+        InvalidInput: one is wrong; also where an agent without such a planner has settings for it.
     """
     settings = {}
     common: dict[str, Any] | None = None
@@ -62,11 +53,7 @@ def settings_by_arm(study: Study, config: DictConfig) -> dict[str, LLMSettings]:
 
 
 def find_all_weights(study: Study, settings: dict[str, LLMSettings]) -> None:
-    """Find every model, or what it takes to ask it, before the burn-in.
-
-    Raises:
-        InvalidInput: one is missing; says how to get it.
-    """
+    """Find every model, or what it takes to ask it, before the burn-in; ``InvalidInput`` says how to get one."""
     for each in {(each.engine, each.model): each for each in settings.values()}.values():
         check_ready(each, study.cache_dir)
 

@@ -179,8 +179,8 @@ def trailing_watches(run: ArmRun, setting: Setting) -> tuple[IntArray, IntArray]
     An experiment shorter than the window borrows the last days of the burn-in.
 
     Returns:
-        ``(place, watches)``, both (P,), one entry for each pair of an assigned user and a cluster
-        consumed: the user's position in ``run.assigned`` and the number of consumed items.
+        ``(place, watches)``, both (P,), one for each pair of an assigned user and a cluster that they consumed from:
+        the user's position in ``run.assigned`` and the number of consumed items.
     """
     since = setting.first_day + setting.num_days - TRAILING_DAYS
     place_of = _places(run, setting)

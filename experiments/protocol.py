@@ -47,15 +47,12 @@ class ExperimentConfig:
 
 
 def check_experiment(mapping: Any, known_agents: Sequence[str], world: WorldConfig) -> ExperimentConfig:
-    """Build the settings from a (Hydra) mapping.
+    """Build the settings from a (Hydra) mapping, or raise ``InvalidInput``.
 
     Args:
         mapping: the entries.
         known_agents: names of the config's agents.
         world: in which the experiment takes place; its users, or items, may be too few to divide.
-
-    Raises:
-        InvalidInput: names the entry, the value and what would be right.
     """
     if isinstance(mapping, Mapping) and mapping.get("arms") == ALL:
         mapping = {**mapping, "arms": [CONTROL, *known_agents]}

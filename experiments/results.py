@@ -24,20 +24,16 @@ from sim.errors import InvalidInput
 def assemble(
     arms: list[ArmRun], setting: Setting, config: dict[str, Any], costs: dict[str, Any], rng: np.random.Generator
 ) -> Results:
-    """Everything that the report and the figures show.
+    """Everything that the report and the figures show; no durations.
+
+    Lifts are against the control, on the agent's slots (of which the control has none) against the reference. Without
+    the reference arm, ``uci`` is against the control. In all diversions but twins, lifts are adjusted for the burn-in
+    where it tells of them; in twins, where every arm has everybody, ``sample_ratio`` is ``None``.
 
     Args:
-        arms: the arms in the order of the report; in twins all with the same users.
-        setting: what they have in common.
-        config: the resolved configuration, passed on as it is.
-        costs: tokens, bytes and the like, passed on as they are; no durations.
+        arms: in the order of the report; in twins all with the same users.
+        setting, config, costs: of them all; the last two are passed on as they are.
         rng: resamples and sampled pairs of users.
-
-    Returns:
-        What is known of a comparison without its language model. Lifts are against the control, on the agent's
-        slots (of which the control has none) against the reference. Without the reference arm, ``uci`` is
-        against the control. In all diversions but twins, lifts are adjusted for the burn-in where it tells of
-        them; in twins, where every arm has everybody, ``sample_ratio`` is ``None``.
     """
     names = [run.name for run in arms]
     if len(set(names)) != len(names):
@@ -74,8 +70,7 @@ def check_run(run: ArmRun, setting: Setting) -> None:
     """Refuse a run that does not fit its setting.
 
     Raises:
-        InvalidInput: lengths disagree, a row lies outside the A/B days or belongs to a user or a
-            cluster that the arm cannot have.
+        InvalidInput: lengths disagree, or a row is of a day, a user or a cluster that the arm cannot have.
     """
     log = run.log
     if len(run.dormant) != len(log):

@@ -108,13 +108,7 @@ def take_turns(
     rival: Rival,
     bar: Any,
 ) -> Turns:
-    """Let the Trainer train; after each of its steps, make ours on the same batch.
-
-    Args:
-        weights, prompts, batches, settings, steps: as in ``training_rows``.
-        rival: how the Trainer is used.
-        bar: of progress.
-    """
+    """Let the Trainer, used as ``rival`` says, train; after each of its steps, make ours on the same batch."""
     model, theirs = (load_model(weights, torch.float32) for _ in range(2))
     theirs.set_attn_implementation("sdpa")  # the library's default
     model.get_input_embeddings().weight.requires_grad_(not settings.freeze_embeddings)

@@ -40,10 +40,7 @@ class _Summary:
 def measure(config: WorldConfig, seed: int, days: int) -> Measures:
     """Measure one world: ``{"parts": {"1 gini": value, ...}, "curves": {...}, "clusters": {...}}``.
 
-    Args:
-        config: the world's constants.
-        seed: names the world, and the luck of all policies in it.
-        days: days that each policy serves after the warm-up.
+    The seed names the world and the luck of all policies in it, each of which serves ``days`` days after the warm-up.
     """
     stream = RandomStream(seed, "certificate")
     world = World(config, seed)

@@ -115,14 +115,9 @@ def _fill_next(
 
 @njit(cache=True, nogil=True)
 def nth_unmarked(marked: BoolArray, luck: FloatArray) -> IntArray:
-    """Draw one unmarked column a row, each as likely.
+    """Draw one unmarked column a row of (B, M), each as likely, by luck (B,) in (0, 1): (B,) int64.
 
-    Args:
-        marked: (B, M) bool.
-        luck: (B,) uniform in (0, 1).
-
-    Returns:
-        (B,) int64; where all are marked, one of all.
+    Where all are marked, it is one of all.
     """
     chosen = np.empty(len(marked), np.int64)
     num = marked.shape[1]

@@ -33,15 +33,7 @@ class Made:
 
 
 def make_all(study: Study, arena: ArenaConfig, before: Stage, clustered: Stage, tables: dict[str, list[str]]) -> Made:
-    """Run what has not been run.
-
-    Args:
-        study: the study; its arms are the agents.
-        arena: the settings.
-        before: the burn-in.
-        clustered: the clusters stage.
-        tables: digests of further stages that agents read.
-    """
+    """Run what has not been run; arms are the agents, ``tables`` the digests of further stages that they read."""
     arms = study.experiment.arms
     learned = [name for name in arms if name != CONTROL]
     how = study.runtime.workers, study.runtime.backend

@@ -48,11 +48,7 @@ class ArenaConfig:
 
 
 def check_arena(mapping: Any, study: Study) -> ArenaConfig:
-    """Build the settings from the plain, composed config.
-
-    Raises:
-        InvalidInput: names the entry, the value and what would be right.
-    """
+    """Build the settings from the plain, composed config, or raise ``InvalidInput``."""
     arena = from_mapping(ArenaConfig, mapping, "arena")
     experiment = study.experiment
     if experiment.exploration_slots != experiment.slots:

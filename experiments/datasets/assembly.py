@@ -109,9 +109,9 @@ def assemble(
 ) -> LoggedDataset:
     """Put a data set together.
 
-    Users and items are numbered anew in the order of the source's numbers, those that no row is left of
-    are not in it. Rows of items that the source says nothing of, or files under nothing, and rows that
-    stand twice (same user, item and time) are left out and counted.
+    Users and items are numbered anew in the order of the source's numbers, those that no row is left of are not in it.
+    Rows of items that the source says nothing of, or files under nothing, and rows that stand twice (same user, item
+    and time) are left out and counted.
 
     Raises:
         InvalidInput: no row is left.

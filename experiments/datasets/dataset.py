@@ -111,8 +111,7 @@ class LoggedDataset:
         """Read what ``write`` wrote.
 
         Raises:
-            InvalidInput: the folder, a file or a column is missing or damaged, or the log is not possible
-                (``check_log``).
+            InvalidInput: the folder, a file or a column is missing or damaged, or ``check_log`` refuses the log.
         """
         facts = _read_facts(folder)
         log = InteractionLog.read(folder / "log.parquet")
@@ -236,11 +235,7 @@ def _numbers(lists: pa.ListArray, vocabulary: pa.Array) -> IntArray:
 
 
 def _table(path: Path, columns: tuple[str, ...]) -> pa.Table:
-    """A Parquet file that has these columns.
-
-    Raises:
-        InvalidInput: it is no such file.
-    """
+    """A Parquet file; ``InvalidInput`` if it is none with these columns."""
     try:
         table = pq.read_table(path)
     except (OSError, pyarrow.lib.ArrowException) as error:

@@ -63,10 +63,9 @@ _VIDEO_HEAD = (
 
 
 def read(folder: Path, part: str | None = None) -> LoggedDataset:
-    """Read KuaiRand.
+    """Read KuaiRand out of a folder with the files, or with the folder ``data`` that holds them.
 
     Args:
-        folder: with the files, or with the folder ``data`` that holds them.
         part: ``standard`` or ``random`` log; None for the standard log and, where it is there, the random one.
 
     Raises:
@@ -124,15 +123,9 @@ def write(data: LoggedDataset, folder: Path) -> dict[str, int]:
     """Write a log as ``log_standard_interestlab.csv`` and ``video_features_basic_interestlab.csv``.
 
     Carried: users, items, the order of days, requests and slots, watched seconds (to the millisecond), likes,
-    dislikes, positives, the items' creators, lengths and upload days, and level 1 and 2 of the clusters as codes.
-    Time stamps are made up: day 0 is 2022-04-08, a request every second. Not carried: propensities, who filled a
-    slot, planned clusters, titles, keywords, expiry.
-
-    Returns:
-        reason -> rows that the format cannot carry.
-
-    Raises:
-        InvalidInput: more than 86,400 requests of one user on a day.
+    dislikes, positives, the items' creators, lengths and upload days, and level 1 and 2 of the clusters as codes. Time
+    stamps are made up (``clock``). Not carried: propensities, who filled a slot, planned clusters, titles, keywords,
+    expiry. Returned is how many rows the format cannot carry, by reason: none.
     """
     log, time = data.log, clock(data.log) - BEIJING
     length = data.catalog.length[log.item].astype(np.float64)

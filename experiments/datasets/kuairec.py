@@ -47,10 +47,9 @@ _CAPTIONS = "kuairec_caption_category.csv"
 
 
 def read(folder: Path, part: str | None = None) -> LoggedDataset:
-    """Read KuaiRec.
+    """Read KuaiRec out of a folder with the files, or with the folder ``data`` that holds them.
 
     Args:
-        folder: with the files, or with the folder ``data`` that holds them.
         part: ``big`` (also None) or ``small`` matrix.
 
     Raises:
@@ -121,16 +120,10 @@ def _median(item: IntArray, length: FloatArray, number: IntArray) -> FloatArray:
 def write(data: LoggedDataset, folder: Path) -> dict[str, int]:
     """Write a log as ``big_matrix.csv`` and ``item_categories.csv``.
 
-    Carried: users, items, the order of days, requests and slots, watched seconds (to the millisecond) and
-    fractions, and level 1 and 2 of the clusters as codes; positives and consumption only as watching tells them.
-    Time stamps are made up: day 0 is 2022-04-08, a request every second. Not carried: likes, dislikes,
-    propensities, who filled a slot, planned clusters, creators, titles, keywords, days of upload and expiry.
-
-    Returns:
-        reason -> rows whose likes or dislikes the format cannot carry.
-
-    Raises:
-        InvalidInput: more than 86,400 requests of one user on a day.
+    Carried: users, items, the order of days, requests and slots, watched seconds (to the millisecond) and fractions,
+    and level 1 and 2 of the clusters as codes; positives and consumption only as watching tells them. Time stamps are
+    made up (``clock``). Not carried: likes and dislikes, of which is returned how many there were, propensities, who
+    filled a slot, planned clusters, creators, titles, keywords, days of upload and expiry.
     """
     log, time = data.log, clock(data.log)
     local = time.astype("datetime64[ms]").astype(str)

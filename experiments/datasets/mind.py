@@ -194,15 +194,10 @@ def write(data: LoggedDataset, folder: Path) -> dict[str, int]:
     """Write a log as ``behaviors.tsv`` and ``news.tsv``.
 
     Carried: users, items, the order of days, requests and slots, what was consumed (as clicks), titles, and level 1
-    and 2 of the clusters as categories. Times are made up: day 0 is 2022-04-08, a request every second; histories
-    are empty, as the log tells of all that it knows. Not carried: positives apart from consumption, likes, dislikes,
-    watching, propensities, who filled a slot, planned clusters, creators, lengths, keywords, days of upload and expiry.
-
-    Returns:
-        reason -> rows whose likes or dislikes the format cannot carry.
-
-    Raises:
-        InvalidInput: more than 86,400 requests of one user on a day.
+    and 2 of the clusters as categories. Times are made up (``clock``); histories are empty, as the log tells of all
+    that it knows. Not carried: positives apart from consumption, likes and dislikes, of which is returned how many
+    there were, watching, propensities, who filled a slot, planned clusters, creators, lengths, keywords, days of
+    upload and expiry.
     """
     log = data.log.where(np.lexsort((data.log.slot, data.log.user, data.log.step, data.log.day)))
     shown = np.char.add(np.char.add("N", log.item.astype(str)), np.where(log.consumed, "-1", "-0"))

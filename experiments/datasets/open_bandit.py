@@ -74,11 +74,7 @@ def _milliseconds(text: pa.Array) -> npt.NDArray[Any]:
 
 
 def read(folder: Path, part: str | None = None) -> LoggedDataset:
-    """Read one policy's log of one campaign.
-
-    Args:
-        folder: ``obp/dataset/obd`` of the unzipped distribution.
-        part: policy and campaign; None for ``random/all``.
+    """Read one policy's log of one campaign, ``random/all`` if no part is named, out of ``obp/dataset/obd``.
 
     Raises:
         InvalidInput: a file or a column is missing, a file is half a file, a value cannot be, or no row can be used.

@@ -69,14 +69,7 @@ def prompts_for(weights: Path, clusters: InterestClusters, settings: LLMSettings
 
 
 def prior_of(study: Study, settings: LLMSettings, clustered: Stage, weights: Path) -> FloatArray:
-    """The labels' log mean probability over the random pairs that the table takes too: (M,) float64, kept in the cache.
-
-    Args:
-        study: the study.
-        settings: of the model.
-        clustered: the clusters stage.
-        weights: folder of the model.
-    """
+    """The labels' log mean probability over the random pairs that the table takes too: (M,) float64, kept in the cache."""
     clusters = InterestClusters.load(clustered.folder / "clusters.safetensors")
 
     def make(folder: Path) -> None:
@@ -99,9 +92,7 @@ def llm_columns(
     """A column a language model, in the order of the table that it would fill; see ``agents.llm.bulk``.
 
     Args:
-        study: the study.
-        settings: of the model; ``num_keywords``, ``precision``, ``pmi_coefficient``, ``encoder_weight`` are used.
-        clustered: the clusters stage.
+        settings: ``num_keywords``, ``precision``, ``pmi_coefficient``, ``encoder_weight`` are used.
         models: folder of each model, by name and title of its column.
         pair: two level-2 clusters, in the order in which the prompt names them.
     """
@@ -148,11 +139,7 @@ def table_order(settings: LLMSettings) -> str:
 
 
 def count_planner(agent: Any) -> TransitionCountPlanner:
-    """The planner of the agent ``counts``.
-
-    Raises:
-        InvalidInput: the agent plans otherwise.
-    """
+    """The planner of the agent ``counts``; ``InvalidInput`` if it plans otherwise."""
     inner = agent.inner if isinstance(agent, Walled) else agent
     if not isinstance(inner, HierarchicalAgent) or not isinstance(inner.planner, TransitionCountPlanner):
         expected = "must be a HierarchicalAgent that plans by agents.planners.TransitionCountPlanner"
@@ -161,12 +148,9 @@ def count_planner(agent: Any) -> TransitionCountPlanner:
 
 
 def counts_column(arm: Arm, log: InteractionLog, pair: tuple[int, int]) -> Column:
-    """The column of the arm ``counts`` as its planner is on the eve of the A/B.
+    """The column of the arm ``counts`` as its planner is on the eve of the A/B, after a pair in either order.
 
-    Args:
-        arm: the arm, whose planner is trained here, with the very luck that it has in a comparison.
-        log: of the burn-in.
-        pair: two level-2 clusters; their order plays no part.
+    The planner is trained here on the burn-in's log, with the very luck that it has in a comparison.
     """
     planner = count_planner(arm.agent)
     planner.fit(arm.platform, log, arm.stream.at("fit", "planner"))

@@ -26,11 +26,7 @@ class SampleRatio:
 def sample_ratio(users: Mapping[str, int]) -> SampleRatio | None:
     """Test whether users were split evenly: sum (n_k - n / K)^2 / (n / K), chi-square with K - 1 degrees of freedom.
 
-    Args:
-        users: assigned users of each of the K arms.
-
-    Returns:
-        ``None`` for one arm, or nobody.
+    ``None`` for one arm, or nobody.
 
     Raises:
         InvalidInput: a negative number of users.

@@ -46,17 +46,15 @@ class Limits:
 def slates_of(log: InteractionLog, reward: FloatArray, evaluated: FloatArray) -> LoggedSlates:
     """The impressions of a log as slates: the rows of one user, day and step.
 
-    Impressions are what users examined; slots below are in no log of this kind, and count for nothing. A
-    policy of whole slates is judged right by what does not need them: each slot by itself, or with those above.
+    Impressions are what users examined; slots below are in no log of this kind, and count for nothing. A policy of
+    whole slates is judged right by what does not need them: each slot by itself, or with those above.
 
     Args:
         log: R impressions, all with a propensity.
-        reward: (R,) float, what each earned.
-        evaluated: (R,) float, the evaluated policy's probability of it.
+        reward, evaluated: (R,) float, what each earned, and the evaluated policy's probability of it.
 
     Raises:
-        InvalidInput: rows out of order or twice (``sim.log.check_order``); see ``LoggedActions``, a missing
-            propensity among them.
+        InvalidInput: rows out of order or twice (``sim.log.check_order``); see ``LoggedActions``.
     """
     check_order(log)
     change = np.zeros(len(log), bool)
@@ -75,8 +73,8 @@ def evaluate(
 
     Args:
         rows: the log, with probabilities given the slots above.
-        marginal: the same rows with marginal probabilities; of single actions, and in a slate's first
-            slot, these are the same.
+        marginal: the same rows with marginal probabilities; of single actions, and in a slate's first slot, these
+            are the same.
         limits: for clipping and switching.
         outcomes: what a model of a slot's reward says; without one those that need it are left out.
 

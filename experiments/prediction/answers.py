@@ -59,10 +59,7 @@ def greedy(config: Any) -> Any:
 def history_stage(study: Study, parts: Split, digest: str) -> Stage:
     """What may be learned, as a data set's folder, and who is asked: all that the stages after it are given.
 
-    Args:
-        study: where stages live.
-        parts: the split.
-        digest: of the data set that was split.
+    ``digest`` is that of the data set that was split.
     """
 
     def make(folder: Path) -> None:

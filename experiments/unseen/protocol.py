@@ -47,11 +47,7 @@ class KnowledgeConfig:
 
 
 def check_knowledge(config: Mapping[str, Any]) -> KnowledgeConfig:
-    """Build the settings from the plain, composed config.
-
-    Raises:
-        InvalidInput: names the entry, the value and what would be right.
-    """
+    """Build the settings from the plain, composed config, or raise ``InvalidInput``."""
     own = {name: config.get(name) for name in KnowledgeConfig.__dataclass_fields__ if name != "models"}
     checks = from_mapping(KnowledgeConfig, {**own, "models": {}}, "")
     return replace(checks, models=_models(config.get("llm"), config.get("twin")))

@@ -43,14 +43,10 @@ class CoInterests:
 
 
 def co_interests(world: World, clusters: InterestClusters) -> CoInterests:
-    """Read the truth of a world.
+    """Read the truth of a world on the day on which the platform's clusters were made.
 
-    A cluster belongs to the interest of most of its live items, ties going to the lower number.
-    Personas are as authored, before any drift: fashions are nothing that language could know.
-
-    Args:
-        world: on the day on which the clusters were made.
-        clusters: the platform's.
+    A cluster belongs to the interest of most of its live items, ties going to the lower number. Personas are as
+    authored, before any drift: fashions are nothing that language could know.
     """
     live = np.flatnonzero(world.catalog.alive(world.day))
     filed = clusters.file(world.catalog.embedding[live])[:, 1]
@@ -78,18 +74,14 @@ def without(transitions: Transitions, hidden: BoolArray) -> Transitions:
 
 
 def shown_links(first: IntArray, second: IntArray, label: IntArray, interest: IntArray) -> BoolArray:
-    """What samples [(first, second) -> label] show to go together.
+    """What samples [(first, second) -> label], (n,) clusters each, show to go together.
 
-    Judged by interest, not by cluster: where an interest has two clusters, whoever saw one of them
-    beside a label has been told of the other.
-
-    Args:
-        first, second, label: (n,) int clusters.
-        interest: (M,) of each cluster.
+    Judged by interest (M,), not by cluster: where an interest has two clusters, whoever saw one of them beside a label
+    has been told of the other.
 
     Returns:
-        (M, M) bool, symmetric: some sample has a cluster of the one's interest as label and one of the
-        other's in its pair.
+        (M, M) bool, symmetric: some sample has a cluster of the one's interest as label and one of the other's in
+        its pair.
     """
     size = int(interest.max()) + 2  # the last row is that of -1
     shown = np.zeros((size, size), bool)
