@@ -6,14 +6,13 @@ times of day and no durations: a re-run writes the same bytes.
 """
 
 import math
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from experiments.contrasts import Contrasts, daily, lifts, sequential, uci
 from experiments.inference.sample_ratio import sample_ratio
-from experiments.inference.users import UserSums, ratio_interval
+from experiments.inference.users import Interval, UserSums, ratio_interval
 from experiments.metrics import METRICS, ArmRun, Setting, arm_values, user_sums
 from experiments.protocol import DIVERSIONS
 from experiments.results_schema import Estimate, MetricName, Results
@@ -58,7 +57,7 @@ def assemble(
             "daily": daily(contrasts, rng),
             "uci": curves,
             "sequential": sequential(contrasts),
-            "sample_ratio": None if diverted is None else asdict(diverted),
+            "sample_ratio": diverted,
             "costs": costs,
             "claims": [],
         }
@@ -112,13 +111,6 @@ def _largest_item(arms: list[ArmRun], setting: Setting) -> int:
 def _estimates(
     sums: dict[MetricName, UserSums], whole: dict[MetricName, float | None], users: int
 ) -> dict[MetricName, Estimate]:
-    return {m.name: _estimate(sums[m.name]) if m.name in sums else _alone(whole[m.name], users) for m in METRICS}
-
-
-def _estimate(sums: UserSums) -> Estimate:
-    found = ratio_interval(sums)
-    return {"value": found.value, "low": found.low, "high": found.high, "n": found.n}
-
-
-def _alone(value: float | None, users: int) -> Estimate:
-    return {"value": value, "low": None, "high": None, "n": users}
+    found = {name: ratio_interval(of_users) for name, of_users in sums.items()}
+    found |= {name: Interval(value, None, None, users) for name, value in whole.items()}
+    return {metric.name: found[metric.name].row() for metric in METRICS}

@@ -97,7 +97,7 @@ class UciCurve(TypedDict):
 
 
 class SampleRatioRow(TypedDict):
-    """Users by arm, and whether that is as meant."""
+    """Users by arm, Pearson's chi-square against equal shares, its p-value, and whether that is suspicious."""
 
     users: dict[str, int]
     chi_square: float

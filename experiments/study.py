@@ -165,7 +165,7 @@ def resolved(config: Any, name: str = "config") -> Any:
 
 
 def check_agent_configs(agents: Any) -> dict[str, dict[str, Any]]:
-    """The agents of a config by name, which may become part of a file's; ``InvalidInput`` names the one that is none."""
+    """The agents of a config by name, which may become part of a file's; ``InvalidInput`` names one that is none."""
     checked(dict[Name, dict[str, Any]], agents, "agents")
     return {name: check_agent_config(agent, f"agents.{name}") for name, agent in agents.items()}
 

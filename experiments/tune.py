@@ -76,7 +76,7 @@ def worth(study: Study, config: DictConfig) -> float:
 
 
 def tune(config: DictConfig, folder: Path, overrides: list[str]) -> float:
-    """Run one setting in all tuning worlds and write ``trial.json``; the mean objective, for the sweeper to maximise."""
+    """Run one setting in all tuning worlds, write ``trial.json``, and give the sweeper the mean to maximise."""
     started = time.monotonic()
     studies = check_tuning(config)
     runtime = studies[0].runtime

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from experiments.counterfactuals.live import learning_stage, live_stage
+from experiments.arm_stages import arms_stage
+from experiments.counterfactuals.live import live_stage
 from experiments.counterfactuals.logs import log_stage
 from experiments.counterfactuals.offline import offline_stage
 from experiments.counterfactuals.settings import ArenaConfig
@@ -49,7 +50,7 @@ def make_all(study: Study, arena: ArenaConfig, before: Stage, clustered: Stage, 
     for name in arms:
         jobs["live", name] = partial(live_stage, study, name, fitted=fitted[name], **after)
         if arena.learning:
-            jobs["learning", name] = partial(learning_stage, study, name, inputs=tables.get(name, []), **after)
+            jobs["learning", name] = partial(arms_stage, study, (name,), inputs=tables.get(name, []), **after)
         for policy, log in logged.items():
             jobs[f"offline {policy}", name] = partial(
                 offline_stage, study, arena, policy, name, logged=log, fitted=fitted[name], **after

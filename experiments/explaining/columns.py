@@ -69,7 +69,7 @@ def prompts_for(weights: Path, clusters: InterestClusters, settings: LLMSettings
 
 
 def prior_of(study: Study, settings: LLMSettings, clustered: Stage, weights: Path) -> FloatArray:
-    """The labels' log mean probability over the random pairs that the table takes too: (M,) float64, kept in the cache."""
+    """(M,) float64 log mean probability of labels over the random pairs that the table takes too, kept in the cache."""
     clusters = InterestClusters.load(clustered.folder / "clusters.safetensors")
 
     def make(folder: Path) -> None:

@@ -81,7 +81,7 @@ def check_logged(rows: Any) -> None:
 
 
 def check_rows(name: str, column: FloatArray, good: npt.NDArray[np.bool_], expected: str) -> None:
-    """Refuse a column some of whose rows are not ``good``; ``InvalidInput`` says how many, and the first one's value."""
+    """Refuse a column some of whose rows are not ``good``; ``InvalidInput`` says how many, and the first value."""
     if not good.all():
         first = int(np.flatnonzero(~good)[0])
         raise InvalidInput(name, f"{column[first]} in row {first}", f"{expected}; {int((~good).sum()):,} rows are not")

@@ -27,8 +27,6 @@ ESTIMATORS: Mapping[str, str] = {
 }
 """The estimators of ``evaluate`` and what they are, in the order of tables."""
 
-NEED_MODEL = ("dm", "dr", "switch_dr")
-
 
 @dataclass(frozen=True)
 class Limits:
@@ -100,20 +98,14 @@ def evaluate(
     found = {name: _scaled(interval, per_slate) for name, interval in single.items()}
     found["standard"] = slates.standard_ips(rows)
     found["reward_interaction"] = slates.reward_interaction_ips(rows)
-    found["pseudo_inverse"] = slates.pseudo_inverse(_with(rows, marginal))
+    at_margins = replace(rows, propensity=marginal.propensity, evaluated=marginal.evaluated)
+    found["pseudo_inverse"] = slates.pseudo_inverse(at_margins)
     return found
 
 
-def _with(rows: LoggedSlates, marginal: LoggedActions) -> LoggedSlates:
-    """The slates with marginal probabilities."""
-    return replace(rows, propensity=marginal.propensity, evaluated=marginal.evaluated)
-
-
-def _scaled(interval: Interval, factor: float) -> Interval:
-    def times(value: float | None) -> float | None:
-        return None if value is None else value * factor
-
-    return Interval(times(interval.value), times(interval.low), times(interval.high), interval.n)
+def _scaled(found: Interval, factor: float) -> Interval:
+    value, low, high = (None if end is None else end * factor for end in (found.value, found.low, found.high))
+    return Interval(value, low, high, found.n)
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,6 @@ from experiments.prediction.tasks import Task, discounts
 from sim.arrays import FloatArray, IntArray
 from sim.log import InteractionLog
 
-ACCURACY = ("recall", "ndcg", "mrr", "serendipity")
-"""Measures of which the exact level of chance is known (``chance``)."""
-
 TITLES = {
     "recall": "recall",
     "ndcg": "NDCG",

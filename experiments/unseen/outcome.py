@@ -67,8 +67,7 @@ def over_personas(values: FloatArray, persona: IntArray) -> Estimate:
     questions. ``n`` is the number of personas.
     """
     _, group = np.unique(persona, return_inverse=True)
-    found = ratio_interval(UserSums(np.bincount(group, weights=values), np.bincount(group)))
-    return {"value": found.value, "low": found.low, "high": found.high, "n": found.n}
+    return ratio_interval(UserSums(np.bincount(group, weights=values), np.bincount(group))).row()
 
 
 def estimates(marks: Marks) -> Table:
