@@ -58,8 +58,7 @@ class Fitting:
         production: config of the production recommender.
         dataset: folder of the log.
         cache_dir: where lives are kept.
-        workers: lives side by side.
-        backend: where, see ``agents.processes``.
+        runtime: how many lives side by side, and where.
     """
 
     seed: int
@@ -68,8 +67,7 @@ class Fitting:
     production: dict[str, Any]
     dataset: Path
     cache_dir: Path
-    workers: int
-    backend: str
+    runtime: Runtime
 
 
 def check_fitting(config: DictConfig) -> Fitting:
@@ -86,7 +84,7 @@ def check_fitting(config: DictConfig) -> Fitting:
         build_agent(production, PRODUCTION)  # one that cannot be made should be known before anything runs
     cache_dir = check_cache_dir(plain.get("cache_dir"))
     dataset = Path(settings.dataset).expanduser()
-    return Fitting(seed, world, settings, production, dataset, cache_dir, runtime.workers, runtime.backend)
+    return Fitting(seed, world, settings, production, dataset, cache_dir, runtime)
 
 
 def run_fit(fitting: Fitting, folder: Path) -> Path:
@@ -113,7 +111,8 @@ def run_fit(fitting: Fitting, folder: Path) -> Path:
         def lives(worlds: list[tuple[WorldConfig, int]]) -> list[Statistics]:
             jobs = {number: partial(life, setting, *each) for number, each in enumerate(worlds)}
             lived = {}
-            for number, of_life in side_by_side(jobs, fitting.workers, fitting.backend, keep=True):
+            runtime = fitting.runtime
+            for number, of_life in side_by_side(jobs, runtime.workers, runtime.backend, keep=True):
                 lived[number] = of_life
                 bar.update()
             return [lived[number] for number in jobs]

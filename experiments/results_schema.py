@@ -220,7 +220,10 @@ class Joined(TypedDict):
 
 
 class DialRow(TypedDict):
-    """An entry of the config that differs between runs, ``experiments.dials.Dial``."""
+    """An entry of the config, by its dotted name, that differs between runs, and entries that follow from it.
+
+    ``values`` are its places, numbers in ascending order, as JSON holds them, and ``labels`` what they are called.
+    """
 
     entry: str
     moved_too: list[str]

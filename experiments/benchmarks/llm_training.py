@@ -136,7 +136,8 @@ def take_turns(
             bf16=rival.bf16,
         )
         clock = _Clock(updates, pending, bar)
-        trainer = Trainer(theirs, chosen, data_collator=collate, train_dataset=_Numbers(1 + steps), callbacks=[clock])
+        numbers: Any = range(1 + steps)  # whatever has a length and elements passes for a data set
+        trainer = Trainer(theirs, chosen, data_collator=collate, train_dataset=numbers, callbacks=[clock])
         trainer.remove_callback(PrinterCallback)
         trainer.train()
     first = next(entry["loss"] for entry in trainer.state.log_history if "loss" in entry)
@@ -155,19 +156,6 @@ def full_sequences(prompts: PromptTokens, batch: Samples) -> dict[str, torch.Ten
         "attention_mask": torch.tensor([(1,) * (longest - pad) + (0,) * pad for pad in pads]),
         "labels": torch.tensor([(-100,) * len(p) + label + (-100,) * pad for (p, label), pad in padded]),
     }
-
-
-class _Numbers(torch.utils.data.Dataset[int]):
-    """0 .. ``num`` - 1."""
-
-    def __init__(self, num: int) -> None:
-        self._num = num
-
-    def __len__(self) -> int:
-        return self._num
-
-    def __getitem__(self, number: int) -> int:
-        return number
 
 
 class _Clock(TrainerCallback):

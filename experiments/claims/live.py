@@ -5,7 +5,8 @@ import math
 from experiments.claims.bands import FEW_WORLDS, Curve
 from experiments.claims.plan import MAIN
 from experiments.claims.verdicts import FAILS, HOLDS, OPEN, Claim, Stated, above, jointly, percent, told
-from experiments.claims.worlds import Variants, Worlds, estimate
+from experiments.claims.worlds import Variants, Worlds
+from experiments.inference.worlds import over_worlds
 from experiments.results_schema import MetricName
 
 NOVELTY: MetricName = "novel_impression_ratio_agent_slots"
@@ -113,7 +114,7 @@ def c3(variants: Variants) -> Claim:
         f"Of N = {curve.x[0]:g} to {curve.x[-1]:g} the band is above 0 at {up:.0%}, below at {down:.0%}. {_ends(curve)}"
         f"{_by_filter(worlds)}"
     )
-    return C3.judged(estimate([up]), "% of N", verdict, why)
+    return C3.judged(over_worlds([up]), "% of N", verdict, why)
 
 
 def _by_filter(worlds: Worlds) -> str:

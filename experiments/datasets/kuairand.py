@@ -33,9 +33,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from experiments.datasets.assembly import SourceItems, SourceRows, assemble, valid_play
+from experiments.datasets.assembly import SourceItems, SourceRows, assemble, numbered, valid_play
 from experiments.datasets.dataset import LoggedDataset
-from experiments.datasets.delimited import files_like, folder_of, numbers, read_numbers, read_texts, readable
+from experiments.datasets.delimited import files_like, folder_of, numbers, read_numbers, read_texts
 from experiments.datasets.export import FIRST_DAY, beijing_date, clock, tag_codes, write_csv
 from experiments.datasets.requests import DAY
 from sim.arrays import FloatArray
@@ -98,18 +98,10 @@ def read(folder: Path, part: str | None = None) -> LoggedDataset:
 def _videos(folder: Path, left_out: Counter[str]) -> SourceItems:
     paths = files_like(folder, ("video_features_basic_*.csv",))
     texts = read_texts(paths, ("video_id", "author_id", "upload_dt", "video_duration", "tag"), left_out)
-    video = numbers(texts["video_id"])
-    kept = np.flatnonzero(readable({"video_id": video}, left_out))
     author = np.nan_to_num(numbers(texts["author_id"]), nan=-1)
     tags = pc.replace_substring(pc.replace_substring_regex(texts["tag"], r"([0-9]+)", r"tag \1"), ",", "|")
-    items = SourceItems(
-        number=np.nan_to_num(video, nan=-1).astype(np.int64),
-        tags=tags,
-        creator=author.astype(np.int64),
-        length=numbers(texts["video_duration"]) / 1000,
-        uploaded=_midnight(texts["upload_dt"]),
-    )
-    return items.where(kept)
+    known = {"length": numbers(texts["video_duration"]) / 1000, "uploaded": _midnight(texts["upload_dt"])}
+    return numbered(texts, "video_id", left_out, tags, creator=author.astype(np.int64), **known)
 
 
 def _midnight(date: pa.Array) -> FloatArray:

@@ -25,7 +25,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from experiments.datasets.assembly import SourceItems, SourceRows, assemble
+from experiments.datasets.assembly import SourceRows, assemble, numbered
 from experiments.datasets.dataset import LoggedDataset
 from experiments.datasets.delimited import (
     Layout,
@@ -78,10 +78,8 @@ def read(folder: Path, part: str | None = None) -> LoggedDataset:
         positive=liked,
         consumed=np.ones(len(stars), bool),
     )
-    movie = numbers(texts["movieId"])
-    kept = np.flatnonzero(readable({"movieId": movie}, left_out))
     genres = pc.if_else(pc.equal(texts["genres"], NO_GENRE), None, texts["genres"])
-    items = SourceItems(np.nan_to_num(movie, nan=-1).astype(np.int64), genres, texts["title"]).where(kept)
+    items = numbered(texts, "movieId", left_out, genres, title=texts["title"])
     return assemble(f"MovieLens, {folder.name}", "movielens", rows, items, left_out, has_negatives=False)
 
 

@@ -96,36 +96,25 @@ def llm_columns(
         models: folder of each model, by name and title of its column.
         pair: two level-2 clusters, in the order in which the prompt names them.
     """
+    torch.set_num_threads(1)  # as for the table: another number rounds differently
+    clusters = InterestClusters.load(clustered.folder / "clusters.safetensors")
+    first, second = np.array(pair[:1]), np.array(pair[1:])
     columns = []
     with tqdm(models.items(), desc="asking the models", unit="model", leave=False, dynamic_ncols=True) as bar:
         for (name, title), weights in bar:
             prior = prior_of(study, settings, clustered, weights)
-            columns.append(_llm_column(name, title, settings, clustered, weights, prior, pair))
+            prompts = prompts_for(weights, clusters, settings)
+            model = load_model(weights, compute_dtype(settings.precision))
+            scores = score_pairs(model, prompts, LabelTrie.build(prompts.label), first, second)  # (1, M)
+            corrected: FloatArray = scores - settings.pmi_coefficient * prior
+            if settings.encoder_weight:
+                similarity = label_similarity(embed_texts(cluster_texts(clusters, settings.num_keywords)))
+                near = (similarity[first] + similarity[second]) / 2  # (1, M)
+                corrected = mixed(corrected, near, settings.encoder_weight)
+            merit = mask_inputs(corrected, first, second)[0].astype(np.float64)
+            probability = np.exp(scores[0].astype(np.float64))
+            columns.append(Column(name, title, table_order(settings), probability, merit))
     return columns
-
-
-def _llm_column(
-    name: str,
-    title: str,
-    settings: LLMSettings,
-    clustered: Stage,
-    weights: Path,
-    prior: FloatArray,
-    pair: tuple[int, int],
-) -> Column:
-    torch.set_num_threads(1)  # as for the table: another number rounds differently
-    clusters = InterestClusters.load(clustered.folder / "clusters.safetensors")
-    prompts = prompts_for(weights, clusters, settings)
-    first, second = np.array(pair[:1]), np.array(pair[1:])
-    model = load_model(weights, compute_dtype(settings.precision))
-    scores = score_pairs(model, prompts, LabelTrie.build(prompts.label), first, second)  # (1, M)
-    corrected: FloatArray = scores - settings.pmi_coefficient * prior
-    if settings.encoder_weight:
-        similarity = label_similarity(embed_texts(cluster_texts(clusters, settings.num_keywords)))
-        near = (similarity[first] + similarity[second]) / 2  # (1, M)
-        corrected = mixed(corrected, near, settings.encoder_weight)
-    merit = mask_inputs(corrected, first, second)[0].astype(np.float64)
-    return Column(name, title, table_order(settings), np.exp(scores[0].astype(np.float64)), merit)
 
 
 def table_order(settings: LLMSettings) -> str:

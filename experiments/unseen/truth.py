@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from agents.transitions import Transitions
+from experiments.explaining.truth import majority_interests
 from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.clusters import InterestClusters
 from sim.random import RandomStream
@@ -50,14 +51,12 @@ def co_interests(world: World, clusters: InterestClusters) -> CoInterests:
     """
     live = np.flatnonzero(world.catalog.alive(world.day))
     filed = clusters.file(world.catalog.embedding[live])[:, 1]
-    count = np.zeros((clusters.num_clusters, world.config.num_interests), np.int64)
-    np.add.at(count, (filed, world.truth.interest[live]), 1)
-    filled = count.any(axis=1)
-    interest = np.where(filled, count.argmax(axis=1), -1).astype(np.int32)
-    strength = world.tree.links.dense(world.config.num_interests)  # (P, interests)
+    num_interests = world.config.num_interests
+    interest, share = majority_interests(world.truth.interest[live], filed, clusters.num_clusters, num_interests)
+    filled = interest >= 0
+    strength = world.tree.links.dense(num_interests)  # (P, interests)
     weight = np.where(filled, strength[:, interest], 0.0)
-    purity = float((count.max(axis=1)[filled] / count.sum(axis=1)[filled]).mean())
-    return CoInterests(interest, weight, purity)
+    return CoInterests(interest.astype(np.int32), weight, float(share[filled].mean()))
 
 
 def persona_folds(num_personas: int, folds: int, rng: RandomStream) -> IntArray:
