@@ -3,7 +3,9 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
+
+from experiments.study import resolved
 
 _WHERE_AND_HOW = ("cache_dir", "runtime", "tracker")
 
@@ -19,9 +21,7 @@ def described(
             passed over. None for all of them.
         without: further entries to leave out.
     """
-    plain = OmegaConf.to_container(config, resolve=True) if isinstance(config, DictConfig) else config
-    assert isinstance(plain, Mapping)
-    kept = {str(key): value for key, value in plain.items() if key not in (*_WHERE_AND_HOW, *without)}
+    kept = {str(key): value for key, value in resolved(config).items() if key not in (*_WHERE_AND_HOW, *without)}
     if agents is not None:
         kept["agents"] = {name: kept["agents"][name] for name in agents if name in kept["agents"]}
     return kept

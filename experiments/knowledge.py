@@ -110,7 +110,7 @@ def _mark(jobs: list[Job], knowledge: KnowledgeConfig) -> Marks:
     exams, answers = [], []
     for number in range(knowledge.folds):
         of_fold = {job.who: job for job in jobs if job.number == number}
-        exams.append(Fold.load(fold_file(of_fold[RIVALS].folds, number)).exam)
+        exams.append(Fold.load(fold_file(of_fold[RIVALS].folds.folder, number)).exam)
         given = {who: job.answers() for who, job in of_fold.items()}
         of_rivals = given.pop(RIVALS)
         coefficient = knowledge.models[LLM].pmi_coefficient

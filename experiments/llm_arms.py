@@ -4,6 +4,7 @@ An agent's config may carry ``llm``, entries of the config's own ``llm`` that ar
 ``agents.llm_random_weights.llm.random_weights=true``.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -38,7 +39,7 @@ def settings_by_arm(study: Study, config: DictConfig) -> dict[str, LLMSettings]:
     common: dict[str, Any] | None = None
     for name, agent in study.agents.items():
         own = checked(dict[str, Any], agent.get("llm", {}), f"agents.{name}.llm")
-        if _planner(agent).get("_target_") not in PLANNERS:
+        if planner_of(agent).get("_target_") not in PLANNERS:
             if own:
                 raise InvalidInput(f"agents.{name}.llm", own, f"is for agents whose planner is {' or '.join(PLANNERS)}")
             continue
@@ -69,7 +70,7 @@ def with_tables(study: Study, made: dict[str, TableMade]) -> Study:
     agents = dict(study.agents)
     for name, each in made.items():
         agent = {key: value for key, value in agents[name].items() if key != "llm"}
-        agents[name] = {**agent, "planner": {**_planner(agent), "table": str(each.table.folder / "table")}}
+        agents[name] = {**agent, "planner": {**planner_of(agent), "table": str(each.table.folder / "table")}}
     return replace(study, agents=agents)
 
 
@@ -101,6 +102,7 @@ def results_of(made: dict[str, TableMade]) -> dict[str, Any]:
     }
 
 
-def _planner(agent: dict[str, Any]) -> dict[str, Any]:
+def planner_of(agent: Mapping[str, Any]) -> dict[str, Any]:
+    """The config of an agent's planner; empty where it has none."""
     planner = agent.get("planner")
     return planner if isinstance(planner, dict) else {}

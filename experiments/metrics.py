@@ -234,17 +234,13 @@ def arm_values(run: ArmRun, setting: Setting, num_items: int, draws: FloatArray)
         num_items: size of the catalogue; item ids are below it.
         draws: (P, 2) uniform numbers that pick the pairs of users; the same for every arm.
     """
-    shown = np.bincount(run.log.item, minlength=num_items)
+    log, consumed = run.log, run.log.consumed
+    shown = np.bincount(log.item, minlength=num_items)
     return {
         "item_coverage": float((shown > 0).mean()) if len(shown) else None,
         "popularity_gini": gini(shown),
-        "consumption_jaccard": mean_jaccard(*_consumed(run), run.assigned, draws),
+        "consumption_jaccard": mean_jaccard(log.user[consumed], log.cluster[consumed], run.assigned, draws),
     }
-
-
-def _consumed(run: ArmRun) -> tuple[IntArray, IntArray]:
-    """(R,) users and clusters of what an arm's users consumed."""
-    return run.log.user[run.log.consumed], run.log.cluster[run.log.consumed]
 
 
 def _places(run: ArmRun, setting: Setting) -> IntArray:

@@ -88,8 +88,7 @@ def check_offline(mapping: Any, known: Mapping[str, Any]) -> OfflineConfig:
 
 
 def _planner(agent: Mapping[str, Any]) -> Any:
-    planner = agent.get("planner")
-    return planner.get("_target_") if isinstance(planner, dict) else None
+    return llm_arms.planner_of(agent).get("_target_")
 
 
 @dataclass(frozen=True)

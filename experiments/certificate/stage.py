@@ -1,12 +1,10 @@
 """A world's measures as a cached stage."""
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 from experiments.certificate.measures import Measures, measure
-from experiments.stages import run_stage
-from sim.authored import authored_digest
+from experiments.stages import run_stage, world_content
 from sim.config import WorldConfig
 from sim.files import write_text
 
@@ -17,12 +15,7 @@ def measured(world: WorldConfig, seed: int, days: int, cache_dir: Path) -> Measu
     def make(folder: Path) -> None:
         write_text(folder / "measures.json", json.dumps(measure(world, seed, days)))  # NaN where it is not defined
 
-    config = {
-        # The authored files' content counts, not where they are.
-        "world": {**asdict(world), "taxonomy": authored_digest(world.taxonomy)},
-        "seed": seed,
-        "days": days,
-    }
+    config = {"world": world_content(world), "seed": seed, "days": days}
     stage = run_stage(cache_dir, "certify", make, config=config, inputs=[])
     content: Measures = json.loads((stage.folder / "measures.json").read_text(encoding="utf-8"))
     return content

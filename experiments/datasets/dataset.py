@@ -154,11 +154,7 @@ def check_log(log: InteractionLog, num_users: int, num_items: int, num_clusters:
         ("item", (log.item < 0) | (log.item >= num_items), f"must be 0 to {num_items - 1}"),
         ("cluster", (log.cluster < 0) | (log.cluster >= num_clusters), f"must be 0 to {num_clusters - 1}"),
         ("propensity", ~unknown & ~((log.propensity > 0) & (log.propensity <= 1)), "must be in (0, 1], or missing"),
-        (
-            "watch_seconds",
-            ~(np.isfinite(log.watch_seconds) & (log.watch_seconds >= 0)),
-            "must be finite and not negative",
-        ),
+        ("watch_seconds", ~(np.isfinite(log.watch_seconds) & (log.watch_seconds >= 0)), watched),
         ("watch_fraction", ~(np.isfinite(log.watch_fraction) & (log.watch_fraction >= 0)), watched),
         ("positive", log.positive & log.disliked, "must not be true of a row that is disliked"),
     )
