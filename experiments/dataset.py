@@ -21,17 +21,7 @@ from sim.records import from_mapping, record
 @record
 @dataclass(frozen=True)
 class Order:
-    """What the command is to do.
-
-    Attributes:
-        source: whose format the files have.
-        folder: with the source's files; None for the log of a simulated world.
-        part: of the source; None for what its adapter takes.
-        name: what reports call the data set; None for what its adapter calls it.
-        export: the format to write.
-        to: the folder to write into; None for ``dataset`` in the run's.
-        minari: Minari's name for it, where that is the export.
-    """
+    """``dataset`` of conf/dataset.yaml, which says what each entry means, checked."""
 
     source: sources.Source
     folder: str | None

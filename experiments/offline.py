@@ -45,17 +45,7 @@ _NO_TABLE = "needs a language model's table; name it in offline.agents to have o
 @record
 @dataclass(frozen=True)
 class OfflineConfig:
-    """``offline`` of conf/offline.yaml, checked.
-
-    Attributes:
-        dataset: folder of a logged data set; None for the burn-in of the config's world.
-        held_out_days: days at the log's end that agents are asked about.
-        top_k: items, or clusters, in a list.
-        agents: who is asked, ``reference`` among them.
-        reference: whom differences are to.
-        exclude_seen: whether what a user was shown recently is barred.
-        resamples: of the bootstrap over users.
-    """
+    """``offline`` of conf/offline.yaml, which says what each entry means, checked."""
 
     dataset: Annotated[str | None, Expected("must be a folder, or null")]
     held_out_days: Count

@@ -24,17 +24,7 @@ ALL = "all"
 @record
 @dataclass(frozen=True)
 class ExperimentConfig:
-    """What ``conf/experiment/*.yaml`` says.
-
-    Attributes:
-        arms: names of the arms; ``control`` or agents of the config.
-        control: the arm that lifts are relative to.
-        reference: the arm that Figures 4b and 4c are relative to.
-        burn_in_days, days: lengths in days.
-        slots: items a request, S.
-        exploration_slots: of which the arm's agent fills, E.
-        diversion: one of ``DIVERSIONS``.
-    """
+    """``conf/experiment/*.yaml``, which says what entries mean, checked; ``slots`` are S, ``exploration_slots`` E."""
 
     arms: Annotated[tuple[Name, ...], MinLen(1), Expected("must be a list such as [control,counts,llm], or all")]
     control: str
