@@ -7,6 +7,20 @@ from sim.errors import InvalidInput
 from sim.random import RandomStream
 
 
+def best_first(score: FloatArray, rng: RandomStream) -> IntArray:
+    """Clusters in the order of their scores, equal ones in random order: a cluster's number says nothing of it.
+
+    Args:
+        score: (..., M), larger is better.
+        rng: this call's randomness; all rows have the same order of equal ones.
+
+    Returns:
+        (..., M) int32.
+    """
+    order = rng.generator().permutation(score.shape[-1]).astype(np.int32)
+    return np.asarray(order[np.argsort(-score[..., order], axis=-1, kind="stable")])
+
+
 def choose_novel(
     candidates: IntArray, consumed: BoolArray, num_slots: int, rng: RandomStream, rows: IntArray
 ) -> IntArray:

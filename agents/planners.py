@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from agents.discounted_counts import DiscountedCounts
-from agents.novel_choice import choose_novel, choose_novel_by_slot
+from agents.novel_choice import best_first, choose_novel, choose_novel_by_slot
 from agents.planner import Planner
 from agents.transition_counts import TransitionCounts
 from agents.transitions import HISTORY_DAYS, HISTORY_LENGTH, novel_transitions, sample_pairs
@@ -39,7 +39,7 @@ class PopularNovelPlanner(Planner):
     """Plans the clusters that most people liked lately among those that the user never consumed from.
 
     A cluster's popularity is the sum over its positives of 2^(-age / half-life); the same order for
-    everyone, ties by number.
+    everyone in a call, equally popular ones at random.
 
     Args:
         half_life_days: after how many days a positive counts half.
@@ -62,8 +62,7 @@ class PopularNovelPlanner(Planner):
     def propose(self, requests: Requests, rng: RandomStream) -> IntArray:
         """Take the most popular novel clusters; see ``choose_novel`` for users who have none left."""
         consumed = self.platform.consumed_clusters(requests.user)  # (B, M)
-        ranked = np.argsort(-self._popularity.latest, kind="stable").astype(np.int32)
-        ranked = np.broadcast_to(ranked, consumed.shape)
+        ranked = np.broadcast_to(best_first(self._popularity.latest, rng.at("ties")), consumed.shape)
         return choose_novel(ranked, consumed, requests.num_slots, rng, requests.user)
 
     def save(self, folder: Path) -> None:
@@ -120,14 +119,14 @@ class TransitionCountPlanner(Planner):
         return self._counts.probabilities(pairs)
 
     def propose(self, requests: Requests, rng: RandomStream) -> IntArray:
-        """Sample a pair a slot and take its likeliest cluster that is new to the user; ties by number."""
+        """Sample a pair a slot and take its likeliest cluster that is new to the user; of equals any."""
         num_slots = requests.num_slots
         pairs = sample_pairs(requests, num_slots, rng.at("pairs"))  # (B, S, 2)
         consumed = self.platform.consumed_clusters(requests.user)  # (B, M)
         score = self.probabilities(pairs.reshape(-1, 2)).reshape(len(requests), num_slots, -1)
         score = np.where(consumed[:, None], -1.0, score)
         # Earlier slots take at most S - 1 clusters, so S candidates are enough.
-        ranked = np.argsort(-score, axis=2, kind="stable")[:, :, :num_slots].astype(np.int32)
+        ranked = best_first(score, rng.at("ties"))[:, :, :num_slots]
         return choose_novel_by_slot(ranked, consumed, rng.at("fill"), requests.user)
 
     def save(self, folder: Path) -> None:

@@ -17,6 +17,7 @@ import pyarrow.csv
 from omegaconf import DictConfig, open_dict
 from tqdm import tqdm
 
+from agents.llm.settings import LLMSettings
 from experiments.claims.runs import alone_in
 from experiments.command import run_command
 from experiments.counterfactuals.jobs import make_all
@@ -29,18 +30,18 @@ from experiments.study import Study, build_agent, check_study, resolved
 from sim.files import write_json
 
 
-def check_config(config: DictConfig) -> tuple[Study, ArenaConfig]:
-    """The study, whose arms are the agents, and the arena's settings, or ``InvalidInput``."""
+def check_config(config: DictConfig) -> tuple[Study, ArenaConfig, dict[str, LLMSettings]]:
+    """The study, whose arms are the agents, the arena's settings, and the arms' tables', or ``InvalidInput``."""
     with open_dict(config):  # roles of an A/B's report, which the arena has not
         arms = config.experiment.arms
         if not isinstance(arms, str) and len(arms):
             config.experiment.control = config.experiment.reference = arms[0]
     study = check_study(config)
     arena = check_arena(resolved(config.arena, "arena"), study)
-    check_runnable(study, config)
+    tables = check_runnable(study, config)
     for name, entries in arena.logging.items():
         build_agent(entries if "_target_" in entries else {**study.production, **entries}, f"logging policy {name}")
-    return study, arena
+    return study, arena, tables
 
 
 def arena(config: DictConfig, folder: Path) -> Path:
@@ -50,9 +51,9 @@ def arena(config: DictConfig, folder: Path) -> Path:
         InvalidInput: a setting is wrong, or weights are missing; before anything runs. Or a logging policy does not
             tell its probabilities.
     """
-    study, settings = check_config(config)
+    study, settings, tables = check_config(config)
     with alone_in(folder):
-        ready = prepare(study, config)
+        ready = prepare(study, tables)
         study = ready.study
         made = make_all(study, settings, ready.before, ready.clustered, ready.inputs)
         scored = {}

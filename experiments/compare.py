@@ -36,10 +36,10 @@ def compare(config: DictConfig, folder: Path) -> Path:
         The path of report.html.
     """
     study = check_study(config)
-    check_runnable(study, config)  # before a tracker hears of the run
+    settings = check_runnable(study, config)  # before a tracker hears of the run
     config_done = described(config, study.experiment.arms)
     tracker = make_tracker(config.get("tracker"), folder, config_done)
-    ready = prepare(study, config)
+    ready = prepare(study, settings)
     study, before, clustered = ready.study, ready.before, ready.clustered
     extra = llm_arms.results_of(ready.tables)
     for name, of_arm in extra.get("llm_arms", {}).items():

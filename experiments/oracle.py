@@ -10,7 +10,7 @@ import numpy as np
 
 from agents.base import Agent
 from agents.hierarchical import HierarchicalAgent
-from agents.novel_choice import choose_novel
+from agents.novel_choice import best_first, choose_novel
 from experiments.persona_oracle import PersonaOraclePlanner
 from experiments.privileged import PrivilegedPlanner
 from experiments.wall import Walled
@@ -66,7 +66,7 @@ class OraclePlanner(PrivilegedPlanner):
             rows = slice(start, start + _CHUNK)
             user = requests.user[rows]
             value = self._value(user)
-            ranked: IntArray = np.argsort(-value, axis=1, kind="stable")
+            ranked = best_first(value, rng.at("ties"))
             if self.novel_only:
                 ranked = np.where(np.take_along_axis(value, ranked, axis=1) > 0, ranked, -1)
                 consumed = self.platform.consumed_clusters(user)

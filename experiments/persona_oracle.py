@@ -9,7 +9,7 @@ user, plans from there; another rule over the same knowledge, or one that saw mo
 import numpy as np
 
 from agents.llm.planner import TRIES
-from agents.novel_choice import choose_novel_by_slot
+from agents.novel_choice import best_first, choose_novel_by_slot
 from agents.transitions import sample_past
 from experiments.explaining.truth import majority_interests
 from experiments.privileged import PrivilegedPlanner
@@ -52,12 +52,14 @@ class PersonaOraclePlanner(PrivilegedPlanner):
         """
         batch, slots = len(requests), requests.num_slots
         past = sample_past(requests, slots * TRIES, 2, rng.at("pairs"))  # (B, S * tries, 2)
-        offered = self.next_clusters(past.reshape(-1, 2)).reshape(batch, slots, -1)
+        offered = self.next_clusters(past.reshape(-1, 2), rng.at("ties")).reshape(batch, slots, -1)
         consumed = self.platform.consumed_clusters(requests.user)
         return choose_novel_by_slot(offered, consumed, rng.at("fallback"), requests.user)
 
-    def next_clusters(self, pairs: IntArray) -> IntArray:
+    def next_clusters(self, pairs: IntArray, rng: RandomStream) -> IntArray:
         """The clusters that go best with each pair (R, 2) of level-2 clusters, -1 where there is no history.
+
+        ``rng`` tells which of clusters that go equally well, as those of an interest do.
 
         Returns:
             (R, top_n) int, best first, -1 where fewer are linked.
@@ -70,7 +72,7 @@ class PersonaOraclePlanner(PrivilegedPlanner):
             score = link[first] + link[second]  # (b, M)
             own = (interest == interest[first, None]) | (interest == interest[second, None])
             score[own | (first < 0)[:, None]] = 0.0
-            best = np.argsort(-score, axis=1, kind="stable")[:, : self.top_n]
+            best = best_first(score, rng)[:, : self.top_n]
             linked = np.take_along_axis(score, best, axis=1) > 0
             found[start : start + len(first), : best.shape[1]] = np.where(linked, best, -1)
         return found[place.reshape(-1)]

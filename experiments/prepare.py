@@ -53,12 +53,11 @@ def check_runnable(study: Study, config: DictConfig) -> dict[str, LLMSettings]:
     return settings
 
 
-def prepare(study: Study, config: DictConfig) -> Prepared:
-    """Check a study and make what its arms rest on, or find it in the cache.
+def prepare(study: Study, settings: dict[str, LLMSettings]) -> Prepared:
+    """Make what a study's arms rest on, or find it in the cache.
 
-    Errors are those of ``check_runnable`` and ``llm_stages.make_table``.
+    ``settings`` are what ``check_runnable`` says of it; errors are those of ``llm_stages.make_table``.
     """
-    settings = check_runnable(study, config)
     before = pipeline.burn_in(study)
     clustered = pipeline.cluster(study, before)
     tables = llm_arms.make_tables(study, settings, clustered)

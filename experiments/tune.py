@@ -11,14 +11,14 @@ from annotated_types import MinLen
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, open_dict
 
+from agents.llm.settings import LLMSettings
 from agents.novelty import novel_rows
 from agents.processes import side_by_side
 from experiments.arm_stages import arms_stage, read_arm
 from experiments.command import run_command
-from experiments.llm_arms import settings_by_arm
 from experiments.pipeline import consumed_before
-from experiments.prepare import prepare
-from experiments.study import Study, check_agents, check_study, resolved
+from experiments.prepare import check_runnable, prepare
+from experiments.study import Study, check_study, resolved
 from sim.arrays import BoolArray
 from sim.files import write_json
 from sim.log import AGENT, InteractionLog
@@ -50,8 +50,8 @@ def objective_of(log: InteractionLog, consumed_before: BoolArray, objective: str
     return float(counted.sum() / max(own.sum(), 1))
 
 
-def check_tuning(config: DictConfig) -> list[Study]:
-    """The study of every tuning world, or ``InvalidInput``."""
+def check_tuning(config: DictConfig) -> tuple[list[Study], dict[str, LLMSettings]]:
+    """The study of every tuning world, and the settings of the agent's table, if it reads one, or ``InvalidInput``."""
     plain = resolved(config)
     checked(Objective, plain.get("objective"), "objective")
     seeds = checked(Seeds, plain.get("seeds"), "seeds")
@@ -62,39 +62,37 @@ def check_tuning(config: DictConfig) -> list[Study]:
         config.experiment.control, config.experiment.reference = "control", ARM
         config.seed = seeds[0]
     study = check_study(config)
-    check_agents(study)
-    settings_by_arm(study, config)
-    return [replace(study, seed=seed) for seed in seeds]
+    settings = check_runnable(study, config)
+    return [replace(study, seed=seed) for seed in seeds], settings
 
 
-def worth(study: Study, config: DictConfig) -> float:
+def worth(study: Study, settings: dict[str, LLMSettings], objective: str) -> float:
     """The objective in one tuning world; every stage is cached, so that trials share what they can."""
-    ready = prepare(study, config)
+    ready = prepare(study, settings)
     stage = arms_stage(ready.study, (ARM,), ready.before, ready.clustered, ready.inputs.get(ARM, []))
     log, _ = read_arm(ready.study, ARM, stage)
-    return objective_of(log, consumed_before(ready.clustered), str(config.objective))
+    return objective_of(log, consumed_before(ready.clustered), objective)
 
 
 def tune(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     """Run one setting in all tuning worlds, write ``trial.json``, and give the sweeper the mean to maximise."""
     started = time.monotonic()
-    studies = check_tuning(config)
-    runtime = studies[0].runtime
-    jobs = {
-        study.seed: partial(worth, replace(study, runtime=replace(runtime, workers=1)), config) for study in studies
-    }
+    studies, settings = check_tuning(config)
+    runtime, objective = studies[0].runtime, str(config.objective)
+    alone = replace(runtime, workers=1)
+    jobs = {study.seed: partial(worth, replace(study, runtime=alone), settings, objective) for study in studies}
     found = dict(side_by_side(jobs, runtime.workers, runtime.backend))
     values = [found[study.seed] for study in studies]
     trial: dict[str, Any] = {
         "overrides": overrides,
-        "objective": str(config.objective),
+        "objective": objective,
         "value": float(np.mean(values)),
         "by_seed": dict(zip((str(study.seed) for study in studies), values, strict=True)),
         "seconds": round(time.monotonic() - started, 1),
     }
     write_json(folder / "trial.json", trial)
     worlds = ", ".join(f"{value:.4f}" for value in values)
-    print(f"{config.objective} {trial['value']:.4f} ({worlds}): {' '.join(overrides) or 'as configured'}")
+    print(f"{objective} {trial['value']:.4f} ({worlds}): {' '.join(overrides) or 'as configured'}")
     return float(trial["value"])
 
 

@@ -15,7 +15,7 @@ from agents.base import Agent
 from experiments.arm_stages import prepare_arms
 from experiments.arms import Arm
 from experiments.benchmarks.rows import Row, benchmark_row
-from experiments.prepare import prepare
+from experiments.prepare import check_runnable, prepare
 from experiments.study import check_study, resolved
 from sim.arrays import IntArray
 from sim.log import InteractionLog
@@ -38,7 +38,7 @@ def agent_rows(config: DictConfig) -> list[Row]:
     """
     batches, calls = _checked(config)
     study = check_study(config)
-    ready = prepare(study, config)
+    ready = prepare(study, check_runnable(study, config))
     study = ready.study
     torch.set_num_threads(1)
     rows: list[Row] = []

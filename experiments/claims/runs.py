@@ -88,7 +88,7 @@ def run_one(comparison: Comparison, workers: int) -> None:
 def make_tables(config: DictConfig, folder: Path) -> None:
     """What ``compare`` does up to its language models' tables; their facts go to ``results.json``."""
     study = check_study(config)
-    ready = prepare(study, config)
+    ready = prepare(study, check_runnable(study, config))
     seconds = {name: round(stage.seconds, 1) for name, stage in ready.stages.items()}
     write_json(folder / "timings.json", {"seconds": seconds})
     facts = results_of(ready.tables)

@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 from experiments.arm_stages import read_arm
 from experiments.datasets.dataset import LoggedDataset
 from experiments.pipeline import burn_in, cluster
-from experiments.prepare import prepare
+from experiments.prepare import check_runnable, prepare
 from experiments.run_arms import run_arms
 from experiments.stages import Stage
 from experiments.study import Study
@@ -43,7 +43,7 @@ def arm_dataset(study: Study, config: DictConfig, arm: str) -> LoggedDataset:
     if study.experiment.diversion == "twins":  # there an arm doesn't depend on which others there are
         alone = replace(study.experiment, arms=(arm,), control=arm, reference=arm)
         study = replace(study, experiment=alone, agents={name: a for name, a in study.agents.items() if name == arm})
-    ready = prepare(study, config)
+    ready = prepare(study, check_runnable(study, config))
     stage = run_arms(ready.study, ready.before, ready.clustered, ready.inputs, lambda _: None)[arm]
     last = study.experiment.burn_in_days + study.experiment.days - 1
     log, _ = read_arm(study, arm, stage)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
+from agents.novel_choice import best_first
 from agents.planners import PopularNovelPlanner, RandomNovelPlanner, TransitionCountPlanner
 from sim.errors import InvalidInput
 from sim.log import InteractionLog
@@ -21,6 +22,26 @@ def walks(*paths, day=0):
     cluster = np.concatenate([np.array(p) for p in paths])
     step = np.concatenate([np.arange(len(p)) for p in paths])
     return make_log(user, cluster + 8, cluster, np.full(len(user), day), step=step)
+
+
+def test_equal_scores_come_in_any_order_and_others_in_theirs():
+    score = np.array([[0.5, 0.1, 0.5, 0.9, 0.5, 0.1], [0.2] * 6])
+    ranked = np.stack([best_first(score, STREAM.at("ties", call)) for call in range(6000)])
+    assert ranked.dtype == np.int32
+    assert (ranked[:, 0, 0] == 3).all()
+    assert (np.sort(ranked[:, 0, 1:4], axis=1) == [0, 2, 4]).all()
+    assert (np.sort(ranked, axis=2) == np.arange(6)).all()
+    assert chisquare(np.bincount(ranked[:, 0, 1], minlength=6)[[0, 2, 4]]).pvalue > 1e-3
+    assert chisquare(np.bincount(ranked[:, 1, 0])).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("planner", [PopularNovelPlanner(), TransitionCountPlanner()])
+def test_a_clusters_number_does_not_count_where_nothing_is_known(planner):
+    """Before anybody liked anything, the first plans had been clusters 0 and 1 for everybody."""
+    world = fresh_world()
+    planner.fit(world.platform, NOTHING, STREAM)
+    first = [planner.propose(world.requests(2), STREAM.at("call", call))[0, 0] for call in range(1000)]
+    assert chisquare(np.bincount(first, minlength=8)).pvalue > 1e-3
 
 
 def test_random_novel_plans_are_novel_distinct_and_uniform():
@@ -50,8 +71,11 @@ def test_popular_novel_plans_follow_discounted_positives_and_skip_what_is_known(
     assert planner._popularity.latest[[5, 2, 7]] == pytest.approx([0.5, 2**-0.5, 0])
     for user, known in ((1, 2), (2, 0)):
         world.records.mark_consumed(np.array([user]), np.array([known]))
-    plan = planner.propose(world.requests(3), STREAM)
-    assert plan.tolist() == [[2, 5, 0], [5, 0, 1], [2, 5, 1]]
+    for call in range(20):  # what was never liked comes last, in any order
+        plan = planner.propose(world.requests(3), STREAM.at(call))
+        assert plan[[0, 2], :2].tolist() == [[2, 5], [2, 5]]
+        assert plan[1, 0] == 5
+        assert len(set(plan[2].tolist()) - {0}) == 3
     planner.save(tmp_path)
     loaded = PopularNovelPlanner(half_life_days=2)
     loaded.load(tmp_path, world.platform)

@@ -56,7 +56,7 @@ def test_a_wrong_setting_is_refused_before_anything_runs(override, said, tmp_pat
 
 
 def test_the_config_as_it_stands_is_right(tmp_path):
-    study, settings = check_config(config_of(tmp_path))
+    study, settings, _ = check_config(config_of(tmp_path))
     assert study.experiment.exploration_slots == study.experiment.slots == 5
     assert list(settings.logging) == ["production", "exploring", "random"]
 

@@ -40,7 +40,7 @@ def test_the_best_clusters_share_the_most_personas_with_the_pair(arm):
     interest, weight = interests_of(arm), arm.world.tree.persona_weight
     typical = arm.world.links.dense(arm.world.config.num_interests)
     pairs = np.array([(0, 1), (5, 5), (8, 3), (-1, -1)])
-    found = arm.agent.planner.next_clusters(pairs)
+    found = arm.agent.planner.next_clusters(pairs, STREAM)
     assert found.shape == (4, 10)
     for pair, best in zip(pairs[:3].tolist(), found[:3], strict=True):
         score = np.zeros(len(interest))
@@ -73,7 +73,7 @@ def test_pairs_of_loved_interests_lead_to_more_that_is_loved_than_chance_does(ar
         dormant = np.isin(interest, of_user[status == DORMANT])
         if len(known) < 2:
             continue
-        best = arm.agent.planner.next_clusters(rng.choice(known, (1, 2), replace=False))[0]
+        best = arm.agent.planner.next_clusters(rng.choice(known, (1, 2), replace=False), STREAM)[0]
         best = best[~np.isin(best, known) & (best >= 0)][:1]
         by_oracle += dormant[best].tolist()
         by_chance.append(np.delete(dormant, known).mean())

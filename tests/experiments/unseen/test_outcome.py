@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import t as student
 
 from agents.transitions import Transitions
 from experiments.unseen.contestants import (
@@ -37,7 +38,7 @@ def clustered_values(rng, personas=40):
 
 
 def error_of(estimate):
-    return (estimate["high"] - estimate["low"]) / 2 / 1.959964
+    return (estimate["high"] - estimate["low"]) / 2 / student.ppf(0.975, estimate["n"] - 1)
 
 
 def test_standard_errors_are_the_cluster_robust_ones():
