@@ -3,39 +3,49 @@
 from typing import Any
 
 from experiments.effects import EFFECTS, HARM_SHARE, THIRDS
-from experiments.inference.users import LEVEL
+from experiments.inference.multiplicity import holm
+from experiments.inference.users import reach_of, two_sided
 from experiments.metrics import METRICS
-from experiments.results_schema import Contrast, Effects, Estimate, MetricName
+from experiments.results_schema import Contrast, Effects, Estimate, MetricName, Results
+from experiments.told_apart import sure, too_few
 
 _TITLES = {metric.name: metric for metric in METRICS}
 
 
-def effects_section(effects: Effects | None) -> dict[str, Any] | None:
+def effects_section(results: Results) -> dict[str, Any] | None:
     """What the template shows, or None where users' own effects are not known.
 
+    A cell is ``sure`` where its p-value, adjusted for what was looked at with it, is below .05: of a mean that of the
+    same metric's lift, so that both tables say the same; of a contrast its own; of a net, one an arm, its own; of a
+    trait's worst third that over all traits' thirds (Holm), of which it was picked. With too few users or days none is.
+
     Returns:
-        ``{"vs", "harm_share", "arms", "mean": rows, "harm": rows, "thirds": rows}``; a row has ``title``,
-        ``unit`` and ``cells``, of which each has ``value``, ``interval`` and ``sure`` (the adjusted p-value
-        is below .05, or for a mean the interval leaves 0 out).
+        ``{"vs", "harm_share", "arms", "few", "mean": rows, "harm": rows, "contrasts": rows, "least": rows}``; a row has
+        ``title``, ``unit`` and ``cells``, of which each has ``value``, ``interval``, ``sure`` and ``more``.
     """
+    effects = results.get("effects")
     if effects is None or not effects["arms"]:
         return None
-    arms = list(effects["arms"])
-    return {
-        "vs": effects["vs"],
-        "harm_share": f"{100 * HARM_SHARE:g}",
-        "arms": arms,
-        "mean": [_mean_row(effects, metric) for metric in EFFECTS],
+    few = too_few(results)
+    rows = {
+        "mean": [_mean_row(results, effects, metric) for metric in EFFECTS],
         "harm": _harm_rows(effects),
         "contrasts": [_contrast_row(effects, trait, metric) for trait in effects["traits"] for metric in EFFECTS],
         "least": [_least_row(effects, trait) for trait in effects["traits"]],
     }
+    for cell in (cell for of_kind in rows.values() for row in of_kind for cell in row["cells"]):
+        cell["sure"] = cell["sure"] and not few
+    harm_share = f"{100 * HARM_SHARE:g}"
+    return {"vs": effects["vs"], "harm_share": harm_share, "arms": list(effects["arms"]), "few": few, **rows}
 
 
-def _mean_row(effects: Effects, metric: MetricName) -> dict[str, Any]:
-    of_arms = [of_arm[metric] for of_arm in effects["arms"].values()]
+def _mean_row(results: Results, effects: Effects, metric: MetricName) -> dict[str, Any]:
     factor, unit = _unit(metric)
-    cells = [{**_cell(each["mean"], factor), "more": f"SD {_number(each['sd'], factor)}"} for each in of_arms]
+    cells = []
+    for arm, of_arm in effects["arms"].items():
+        each, lift = of_arm[metric], results["lifts"][arm][metric]
+        told = lift["vs"] == effects["vs"] and sure(lift["p_adjusted"])
+        cells.append({**_cell(each["mean"], factor, told), "more": f"SD {_number(each['sd'], factor)}"})
     return {"title": _TITLES[metric].title, "unit": unit, "cells": cells}
 
 
@@ -45,8 +55,7 @@ def _contrast_row(effects: Effects, trait: str, metric: MetricName) -> dict[str,
     cells = []
     for of_arm in effects["arms"].values():
         contrast = of_arm[metric]["contrast"][trait]
-        adjusted = contrast["p_adjusted"]
-        cells.append({**_cell(contrast, factor), "sure": adjusted is not None and adjusted < 1 - LEVEL})
+        cells.append(_cell(contrast, factor, sure(contrast["p_adjusted"])))
     title = f"{words['title']}: {words['high']} less {words['low']}"
     return {"title": title, "unit": f"{_TITLES[metric].title}, {unit}", "cells": cells}
 
@@ -56,10 +65,11 @@ def _harm_rows(effects: Effects) -> list[dict[str, Any]]:
     share = [_text(_percent(of["worse"])) for of in harm]
     better = [_text(_percent(of["better"])) for of in harm]
     lost = [_text(_number(of["lost"], 1.0)) for of in harm]
+    net = [_cell(of["net"], 100.0, sure(_p(of["net"]))) for of in harm]
     return [
         {"title": "Worse off", "unit": "% of users", "cells": share},
         {"title": "Better off", "unit": "% of users", "cells": better},
-        {"title": "Net", "unit": "better less worse, % of users", "cells": [_cell(of["net"], 100.0) for of in harm]},
+        {"title": "Net", "unit": "better less worse, % of users", "cells": net},
         {"title": "Mean loss of who is worse off", "unit": "min per user and day", "cells": lost},
     ]
 
@@ -69,13 +79,15 @@ def _least_row(effects: Effects, trait: str) -> dict[str, Any]:
     words = effects["traits"][trait]
     cells = []
     for of_arm in effects["harm"].values():
-        nets = [third["net"]["value"] for third in of_arm["thirds"][trait]]
-        known = [(net, k) for k, net in enumerate(nets) if net is not None]
+        nets = [third["net"] for third in of_arm["thirds"][trait]]
+        known = [(net["value"], k) for k, net in enumerate(nets) if net["value"] is not None]
         if not known:
             cells.append(_text("\N{EN DASH}"))
             continue
         _, worst = min(known)
-        cells.append({**_cell(of_arm["thirds"][trait][worst]["net"], 100.0), "more": THIRDS[worst]})
+        adjusted = holm([_p(third["net"]) for of_trait in of_arm["thirds"].values() for third in of_trait])
+        told = sure(adjusted[list(of_arm["thirds"]).index(trait) * len(THIRDS) + worst])
+        cells.append({**_cell(nets[worst], 100.0, told), "more": THIRDS[worst]})
     unit = f"{words['low']} \N{RIGHTWARDS ARROW} {words['high']}"
     return {"title": words["title"], "unit": unit, "cells": cells}
 
@@ -90,14 +102,22 @@ def _text(value: str) -> dict[str, Any]:
     return {"value": value, "interval": "", "sure": False, "more": ""}
 
 
-def _cell(estimate: Estimate | Contrast, factor: float) -> dict[str, Any]:
+def _p(mean: Estimate) -> float | None:
+    """The two-sided p-value against 0 behind a ``mean_interval``; None without an interval, or where it is a point."""
+    value, low, high = mean["value"], mean["low"], mean["high"]
+    if value is None or low is None or high is None or high <= low:
+        return None
+    freedom = mean["n"] - 1
+    return two_sided(value, (high - low) / 2 / reach_of(freedom), freedom)
+
+
+def _cell(estimate: Estimate | Contrast, factor: float, told: bool) -> dict[str, Any]:
     ends = estimate["value"], estimate["low"], estimate["high"]
     value, low, high = (None if end is None else factor * end for end in ends)
     if value is None:
         return _text("\N{EN DASH}")
-    sure = low is not None and high is not None and (low > 0 or high < 0)
     between = "" if low is None or high is None else f"[{_signed(low)}, {_signed(high)}]"
-    return {**_text(_signed(value)), "interval": between, "sure": sure}
+    return {**_text(_signed(value)), "interval": between, "sure": told}
 
 
 def _signed(value: float) -> str:

@@ -22,10 +22,6 @@ Where they differ in one or two more entries of the config, such as those of
 what comes out are curves (one entry) or heat-maps (two): dial.html, dial.json, dial.md, figures/dial.svg and .png."""
 
 
-LEAST_WORLDS, ENOUGH_WORLDS = 3, 5
-"""Fewer worlds are too few to tell; and from so many on, intervals need no word of their own (chosen)."""
-
-
 def table(joined: Joined) -> tuple[list[str], list[list[str]]]:
     """Heads and rows, the longest watched arm first; values and lifts in percent with their 95 % interval."""
     from experiments.figures.worlds import COLUMNS, by_watch_time, compared_with
@@ -47,6 +43,7 @@ def few_worlds(num: int) -> str:
     from scipy.stats import t as student
 
     from experiments.inference.users import LEVEL
+    from experiments.inference.worlds import ENOUGH_WORLDS, LEAST_WORLDS
 
     if num >= ENOUGH_WORLDS:
         return ""

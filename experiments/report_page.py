@@ -22,6 +22,7 @@ from experiments.inference.users import LEVEL
 from experiments.metrics import METRICS, PRIMARY, TRAILING_DAYS, Metric
 from experiments.results_schema import Estimate, LiftRow, MetricName, Results
 from experiments.tables import flat
+from experiments.told_apart import FEW_DAYS, FEW_USERS, sure, too_few
 from experiments.variety import RAREFIED_WATCHES
 
 HEADLINES: tuple[tuple[MetricName, str, str, str], ...] = (
@@ -32,9 +33,6 @@ HEADLINES: tuple[tuple[MetricName, str, str, str], ...] = (
     ("discoveries_per_user", "Discoveries of dormant interests", "more", "fewer"),
 )
 """What the summary speaks of: metric, subject of the sentence, words for a rise and for a fall."""
-
-FEW_USERS, FEW_DAYS = 100, 3
-"""Fewer users an arm, or days, are too few to tell: first days are not the rest, and intervals lean on few (chosen)."""
 
 BROAD = 6.0
 """Inches from which a figure takes the page's whole width."""
@@ -83,9 +81,9 @@ def summary(results: Results) -> list[str]:
             sentences.append(f"{subject}: no comparison available.")
             continue
         best_first = sorted(known, key=lambda arm: -known[arm][0])
-        sure = [arm for arm in best_first if _sure(lifts[arm]) and not few]
-        above = [arm for arm in sure if known[arm][0] > 0]
-        below = [arm for arm in reversed(sure) if known[arm][0] < 0]
+        told_apart = [arm for arm in best_first if sure(lifts[arm]["p_adjusted"]) and not few]
+        above = [arm for arm in told_apart if known[arm][0] > 0]
+        below = [arm for arm in reversed(told_apart) if known[arm][0] < 0]
         level = [arm for arm in best_first if arm not in above and arm not in below]
         told = [f"{word} under {_extreme(arms, known)}" for word, arms in ((rise, above), (fall, below)) if arms]
         if level:
@@ -93,18 +91,6 @@ def summary(results: Results) -> list[str]:
             told.append(("too few to tell for " if few else "no difference detected for ") + _listed(least))
         sentences.append(f"{subject} against {lifts[next(iter(known))]['vs']}: {'; '.join(told)}.")
     return sentences
-
-
-def too_few(results: Results) -> str:
-    """How few users and days there are, if they are too few for any verdict; else nothing."""
-    users = min(of_arm["watch_minutes_per_user_day"]["n"] for of_arm in results["arms"].values())
-    days = len(results["daily"]["day"])
-    return "" if users >= FEW_USERS and days >= FEW_DAYS else f"{users:,} users an arm, {days} days"
-
-
-def _sure(lift: LiftRow) -> bool:
-    """Whether a lift is told from 0 when all metrics that were looked at are allowed for."""
-    return lift["p_adjusted"] is not None and lift["p_adjusted"] < 1.0 - LEVEL
 
 
 def _detectable(low: float, high: float) -> str:
@@ -175,7 +161,7 @@ def _content(results: Results, timings: dict[str, float], figures: dict[str, Fig
         "diversion": _diversion(results),
         "summary": summary(results),
         "figures": [_figure(results, name, figures) for name in named if name not in _OF_THE_LLM + _OF_EFFECTS],
-        "effects": effects_section(effects),
+        "effects": effects_section(results),
         "effect_figures": [_figure(results, name, figures) for name in _OF_EFFECTS if name in figures],
         "effect_arms": [{"name": n, "color": s["color"]} for n, s in _styled(results) if n in effects_of],
         "llm_figures": [_figure(results, name, figures) for name in named if name in _OF_THE_LLM],
@@ -268,13 +254,13 @@ def _lift_row(results: Results, metric: Metric) -> dict[str, Any]:
             cells.append(None)
             continue
         alone = low is not None and high is not None and (low > 0 or high < 0)
-        sure = alone and _sure(lift) and not too_few(results)
-        mark = _MARKS[relative > 0][sure] if alone else ""
+        told = alone and sure(adjusted) and not too_few(results)
+        mark = _MARKS[relative > 0][told] if alone else ""
         value, _, between = _lift(relative, low, high).partition(_SPACE)
         p = "" if lift["p"] is None or adjusted is None else f"{_p(lift['p'])}, adjusted {_p(adjusted)[2:]}"
         plain = lift.get("unadjusted")
         before = "" if plain is None else f"without CUPED {_lift(plain['relative'], plain['low'], plain['high'])}"
-        cells.append({"value": value, "interval": between, "p": p, "mark": mark, "sure": sure, "before": before})
+        cells.append({"value": value, "interval": between, "p": p, "mark": mark, "sure": told, "before": before})
     vs = next((lift["vs"] for lift in row if lift["vs"]), None)
     return {"metric": metric, "vs": vs, "cells": cells, "primary": metric.name in PRIMARY}
 

@@ -9,9 +9,9 @@ from experiments.claims.live import BANDIT, CONTROL, LLM, THOUGHTLESS, WATCH
 from experiments.claims.plan import A_A, ALPHA_0, MAIN, NOTHING_TO_FIND, TWIN
 from experiments.claims.splits import FALSE_POSITIVES_OF, SPLITS, false_positives
 from experiments.claims.verdicts import FAILS, HOLDS, OPEN, Claim, Stated, above, gone, jointly, percent, told
-from experiments.claims.worlds import Variants, Worlds
+from experiments.claims.worlds import Variants, Worlds, estimate
 from experiments.inference.users import LEVEL
-from experiments.inference.worlds import OverWorlds, over_worlds
+from experiments.inference.worlds import OverWorlds
 from experiments.results_schema import MetricName
 
 EDGE: MetricName = "novel_positive_rate_agent_slots"
@@ -262,7 +262,7 @@ def something_to_find(worlds: Worlds) -> Claim:
     if not worlds.has(ORACLE, CONTROL):
         return BOUND.not_run("An arm is missing.")
     lift, watch = (worlds.against(ORACLE, CONTROL, metric) for metric in (DISCOVERIES, WATCH))
-    llm = worlds.against(LLM, CONTROL, DISCOVERIES) if worlds.has(LLM) else over_worlds([None])
+    llm = worlds.against(LLM, CONTROL, DISCOVERIES) if worlds.has(LLM) else estimate([None])
     why = f"Its watch time: {percent(watch)}. The LLM's discoveries: {percent(llm)}."
     if worlds.has(NOVEL_ORACLE):
         same = worlds.against(NOVEL_ORACLE, CONTROL, DISCOVERIES)

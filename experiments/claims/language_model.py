@@ -5,9 +5,9 @@ from typing import Any
 from experiments.claims.bands import Curve
 from experiments.claims.live import LLM
 from experiments.claims.plan import CURATION, MAIN
-from experiments.claims.verdicts import FAILS, HOLDS, OPEN, Claim, Stated, above, jointly, percent
-from experiments.claims.worlds import Variants, Worlds
-from experiments.inference.worlds import OverWorlds, over_worlds
+from experiments.claims.verdicts import FAILS, HOLDS, OPEN, Claim, Stated, above, if_enough, jointly, percent
+from experiments.claims.worlds import Variants, Worlds, estimate
+from experiments.inference.worlds import OverWorlds
 
 RANDOM_CURATION = "llm_random_curation"
 RECALL = "recall@10"
@@ -71,10 +71,12 @@ def c5(variants: Variants) -> Claim:
     reached = [next((x for x, v in zip(match.x, row, strict=True) if v >= MATCHED), None) for row in match.by_world]
     peaks = [held_out.x[peak_of(row)] for row in held_out.by_world]
     first = [step is not None and step <= peak for step, peak in zip(reached, peaks, strict=True)]
-    best = over_worlds([max(row) for row in match.by_world])
+    best = estimate([max(row) for row in match.by_world])
     steps = ", ".join("never" if step is None else f"{step:g}" for step in reached)
     why = f"99% at step {steps} (a world each); held-out {RECALL_SHOWN} is highest at step {_listed(peaks)}."
-    return C5.judged(best, "% at best", HOLDS if all(first) else OPEN if any(first) else FAILS, f"{why} {_grid(match)}")
+    verdict = HOLDS if all(first) else OPEN if any(first) else FAILS
+    verdict, why = if_enough(len(first), verdict, f"{why} {_grid(match)}")  # by counting worlds, not by best's interval
+    return C5.judged(best, "% at best", verdict, why)
 
 
 def c6(variants: Variants) -> Claim:
@@ -89,9 +91,9 @@ def c6(variants: Variants) -> Claim:
     if held_out is None or seen is None:
         return C6.not_run("There is no fine-tuning curve.")
     peak = peak_of(held_out.mean)
-    rise = over_worlds([row[peak] - row[0] for row in held_out.by_world])
-    fall = over_worlds([row[peak] - row[-1] for row in held_out.by_world])
-    gap = over_worlds([s[-1] - h[-1] for s, h in zip(seen.by_world, held_out.by_world, strict=True)])
+    rise = estimate([row[peak] - row[0] for row in held_out.by_world])
+    fall = estimate([row[peak] - row[-1] for row in held_out.by_world])
+    gap = estimate([s[-1] - h[-1] for s, h in zip(seen.by_world, held_out.by_world, strict=True)])
     ended = peak == len(held_out.x) - 1
     verdict = jointly([above(rise), OPEN if ended else above(fall), above(gap)])
     why = (
@@ -150,7 +152,7 @@ def peak_of(row: tuple[float, ...]) -> int:
 def _spread(worlds: Worlds, key: str, sign: int) -> OverWorlds:
     """By how much a measure is more even with diversified curation, over worlds."""
     one, other = (worlds.number("llm_arms", arm, "label_skew", key).by_world for arm in (LLM, RANDOM_CURATION))
-    return over_worlds([None if a is None or b is None else sign * (a - b) for a, b in zip(one, other, strict=True)])
+    return estimate([None if a is None or b is None else sign * (a - b) for a, b in zip(one, other, strict=True)])
 
 
 def _mean(worlds: Worlds, arm: str, key: str) -> str:

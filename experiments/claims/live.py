@@ -4,9 +4,20 @@ import math
 
 from experiments.claims.bands import FEW_WORLDS, Curve
 from experiments.claims.plan import MAIN
-from experiments.claims.verdicts import FAILS, HOLDS, OPEN, Claim, Stated, above, jointly, percent, told
-from experiments.claims.worlds import Variants, Worlds
-from experiments.inference.worlds import over_worlds
+from experiments.claims.verdicts import (
+    FAILS,
+    HOLDS,
+    OPEN,
+    Claim,
+    Stated,
+    above,
+    if_enough,
+    jointly,
+    percent,
+    smallest,
+    told,
+)
+from experiments.claims.worlds import Variants, Worlds, share
 from experiments.results_schema import MetricName
 
 NOVELTY: MetricName = "novel_impression_ratio_agent_slots"
@@ -114,7 +125,10 @@ def c3(variants: Variants) -> Claim:
         f"Of N = {curve.x[0]:g} to {curve.x[-1]:g} the band is above 0 at {up:.0%}, below at {down:.0%}. {_ends(curve)}"
         f"{_by_filter(worlds)}"
     )
-    return C3.judged(over_worlds([up]), "% of N", verdict, why)
+    widest = 50 * max(high - low for low, high in zip(curve.low, curve.high, strict=True))
+    reach = widest if len(curve.by_world) > 1 else None  # one world has no band
+    verdict, why = if_enough(len(curve.by_world), verdict, why, smallest(reach, "% at every N"))
+    return C3.judged(share(up), "% of N", verdict, why)
 
 
 def _by_filter(worlds: Worlds) -> str:

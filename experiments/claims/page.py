@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from experiments.claims.live import COMPARABLE
 from experiments.claims.plan import A_A, ALPHA_0, CURATION, MAIN, NOTHING_TO_FIND, TWIN
-from experiments.claims.verdicts import FAILS, HOLDS, NOT_RUN, OPEN
+from experiments.claims.verdicts import FAILS, HOLDS, NOT_RUN, OPEN, TOO_FEW
 from experiments.figures.files import svg_source
 from experiments.html_page import write_page
 from experiments.metrics import METRICS, Metric
@@ -91,7 +91,7 @@ def _setting(config: dict[str, Any], seeds: list[int]) -> str:
 
 def _counts(claims: list[ClaimRow]) -> str:
     verdicts = [claim["verdict"] for claim in claims]
-    known = [verdict for verdict in (HOLDS, FAILS, OPEN, NOT_RUN) if verdict in verdicts]
+    known = [verdict for verdict in (HOLDS, FAILS, OPEN, TOO_FEW, NOT_RUN) if verdict in verdicts]
     return "; ".join(f"{verdict}: {verdicts.count(verdict)}" for verdict in known)
 
 

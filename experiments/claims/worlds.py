@@ -1,10 +1,9 @@
 """One variant's results in several worlds, arranged for inference over worlds.
 
-The world is the unit: users of one world share its catalog, its trends and the models that each arm trained. Every
-world weighs the same. Errors within worlds are not used: a difference of two arms neither of which is the control has
-none in the results, and claims put such differences beside each other.
+The world is the unit: users of one world share its catalog, its trends and the models that each arm trained.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,23 @@ from experiments.metrics import METRICS
 from experiments.results_schema import Estimate, MetricName, Results, VariantSummary
 
 Keys = tuple[str, ...]
+
+
+def estimate(values: Sequence[float | None]) -> OverWorlds:
+    """A quantity's mean over worlds with its 95 % interval: all claims' inference goes through here.
+
+    Every world weighs the same. Errors within worlds are not used: a difference of two arms neither of
+    which is the control has none in the results, and claims put such differences beside each other.
+
+    Args:
+        values: one a world.
+    """
+    return over_worlds(values)
+
+
+def share(value: float) -> OverWorlds:
+    """A quantity of all worlds together, which has no interval over worlds."""
+    return OverWorlds(value, None, None, p=None, tau=None, i_squared=None, by_world=())
 
 
 @dataclass(frozen=True)
@@ -51,17 +67,17 @@ class Worlds:
 
     def value(self, arm: str, metric: MetricName) -> OverWorlds:
         """A metric over worlds."""
-        return over_worlds([results["arms"][arm][metric]["value"] for results in self.each])
+        return estimate([results["arms"][arm][metric]["value"] for results in self.each])
 
     def against(self, arm: str, other: str, metric: MetricName) -> OverWorlds:
         """The relative difference of an arm to another, value / value - 1 world by world, over worlds."""
         arms = [results["arms"] for results in self.each]
-        return over_worlds([_relative(of_world[arm][metric], of_world[other][metric]) for of_world in arms])
+        return estimate([_relative(of_world[arm][metric], of_world[other][metric]) for of_world in arms])
 
     def beside(self, other: "Worlds", arm: str, metric: MetricName) -> OverWorlds:
         """An arm's relative difference to itself in another variant, over the worlds that both have."""
         elsewhere = dict(zip(other.seeds, other.each, strict=True))
-        return over_worlds(
+        return estimate(
             [
                 _relative(results["arms"][arm][metric], elsewhere[seed]["arms"][arm][metric])
                 for seed, results in zip(self.seeds, self.each, strict=True)
@@ -71,7 +87,7 @@ class Worlds:
 
     def number(self, *path: str) -> OverWorlds:
         """A number in the results, such as ``("llm_arms", "llm", "label_skew", "gini")``, over worlds."""
-        return over_worlds([found(results, path) for results in self.each])
+        return estimate([found(results, path) for results in self.each])
 
     def uci(self, arm: str) -> Curve | None:
         """Lift in users with at least N clusters against the reference (figure 4c), at every N that all worlds show."""
@@ -93,8 +109,8 @@ class Worlds:
         """The least-squares slope of the daily lift, a day, over worlds."""
         curve = self.daily(arm, series)
         if curve is None or len(curve.x) < 2:
-            return over_worlds([None])
-        return over_worlds([float(np.polyfit(curve.x, row, 1)[0]) for row in curve.by_world])
+            return estimate([None])
+        return estimate([float(np.polyfit(curve.x, row, 1)[0]) for row in curve.by_world])
 
     def tuning(self, *path: str, arm: str = "llm") -> Curve | None:
         """A quantity over fine-tuning steps (figure 4a), such as ``("held_out", "recall@10")``.

@@ -29,8 +29,8 @@ class Identification:
     correlation: FloatArray
 
     @property
-    def identified(self) -> BoolArray:
-        """(p,) whether the standard error is below one step."""
+    def precise(self) -> BoolArray:
+        """(p,) whether the standard error is below one step: identified, if the world reproduces the log."""
         return np.asarray(self.error < 1)
 
     def interval(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -13,6 +13,7 @@ from experiments.fitting.constants import bounds_of
 from experiments.fitting.direct import constant_of
 from experiments.fitting.fitting import Fit, distances
 from experiments.fitting.observation import Observation
+from experiments.fitting.reproduction import DIFFERS, reproduction, sentences, signed, statistics_sentence
 from experiments.fitting.statistics import STATISTICS
 from experiments.html_page import write_page
 from experiments.inference.worlds import over_worlds
@@ -20,9 +21,6 @@ from experiments.results import plain
 from experiments.tables import markdown
 from sim.config import WorldConfig
 from sim.files import write_json, write_text
-
-DIFFERS = 2.0
-"""Standard errors from which a statistic is said to differ."""
 
 SIZES = ("num_users", "num_items", "num_interests")
 NAME = "fitted"
@@ -55,6 +53,7 @@ def record(fit: Fit, source: Source) -> dict[str, Any]:
     data, seen = source.data, source.seen
     first = source.seed + len(fit.found.jacobians)
     off = {"before": fit.differences(fit.lives_before), "after": fit.differences(fit.lives_after)}
+    reached = reproduction(off["after"])
     return dict(
         plain(
             {
@@ -77,8 +76,9 @@ def record(fit: Fit, source: Source) -> dict[str, Any]:
                     "distance": float(distances(fit.found.differences[None])[0]),
                 },
                 "distance": {name: _mean(distances(each).tolist()) for name, each in off.items()},
+                "reproduction": asdict(reached),
                 "sizes": {name: getattr(fit.fitted, name) for name in SIZES},
-                "constants": _constants(fit),
+                "constants": _constants(fit, reached.reproduced),
                 "direct": {
                     name: {"before": constant_of(fit.before, name), "estimate": value}
                     for name, value in source.direct.items()
@@ -94,7 +94,7 @@ def _mean(values: list[float | None]) -> dict[str, Any]:
     return {"mean": found.mean, "low": found.low, "high": found.high, "by_world": list(found.by_world)}
 
 
-def _constants(fit: Fit) -> dict[str, Any]:
+def _constants(fit: Fit, reproduced: bool) -> dict[str, Any]:
     told, x = fit.identification, fit.found.x
     low, high = told.interval(x)
     least, most = bounds_of(fit.constants, float("inf"))
@@ -111,7 +111,8 @@ def _constants(fit: Fit) -> dict[str, Any]:
             "step": constant.step,
             "steps": float(x[place]),
             "error_steps": float(told.error[place]),
-            "identified": bool(told.identified[place]),
+            "precise": bool(told.precise[place]),
+            "identified": reproduced and bool(told.precise[place]),
             "rise_alone": float(told.alone[place]),
             "rise_refitted": float(told.refitted[place]),
             "goes_with": fit.constants[int(told.like[place])].name,
@@ -152,18 +153,7 @@ def summary(found: dict[str, Any]) -> list[str]:
         f"Distance to the log: {before:.2f} standard errors before, {after:.2f} after, in {len(found['worlds'])} "
         "worlds that the search did not see; 1 is what another world of the log's own constants would have."
     ]
-    differing = [f"{row['title']} ({_signed(row['off_after'])})" for row in statistics.values() if row["differs"]]
-    lines.append(
-        f"Still differ by more than {DIFFERS:g} standard errors: {'; '.join(differing)}."
-        if differing
-        else f"No fitted statistic differs by more than {DIFFERS:g} standard errors."
-    )
-    vague = [name for name, row in constants.items() if not row["identified"]]
-    lines.append(
-        f"Not identified by this log (standard error of a step or more; their values mean little): {', '.join(vague)}."
-        if vague
-        else "All constants that were searched for are identified: standard errors below one step."
-    )
+    lines += sentences(found)
     ends = [name for name, row in constants.items() if row["at_limit"]]
     if ends:
         lines.append(f"At the end of what the world allows: {', '.join(ends)}.")
@@ -199,7 +189,7 @@ def tables(found: dict[str, Any]) -> dict[str, tuple[list[str], list[list[str]]]
             f"[{_short(row['low'])}, {_short(row['high'])}]",
             f"{row['rise_alone']:.3g}",
             f"{row['rise_refitted']:.3g}",
-            "yes" if row["identified"] else f"no; goes with {row['goes_with']} ({row['correlation']:+.2f})",
+            _identified(row, found["reproduction"]["enough_worlds"]),
         ]
         for name, row in found["constants"].items()
     ]
@@ -215,21 +205,25 @@ def tables(found: dict[str, Any]) -> dict[str, tuple[list[str], list[list[str]]]
             _short(row["logged"]),
             _short(row["error"]),
             _between(row["before"]),
-            _signed(row["off_before"]),
+            signed(row["off_before"]),
             _between(row["after"]),
-            _signed(row["off_after"]),
+            signed(row["off_after"]),
         ]
         for row in found["statistics"].values()
     ]
     return {"constants": (heads, constants), "statistics": (columns, statistics)}
 
 
+def _identified(row: dict[str, Any], enough_worlds: bool) -> str:
+    if not row["precise"]:
+        return f"no; goes with {row['goes_with']} ({row['correlation']:+.2f})"
+    if row["identified"]:
+        return "yes"
+    return f"no; precise, but the world {'does not' if enough_worlds else 'is not known to'} reproduce the log"
+
+
 def _short(value: float | None) -> str:
     return "\N{EN DASH}" if value is None else f"{value:.3g}".replace("-", "\N{MINUS SIGN}")
-
-
-def _signed(value: float | None) -> str:
-    return "\N{EN DASH}" if value is None else f"{value:+.1f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _between(row: dict[str, Any]) -> str:
@@ -255,6 +249,7 @@ def write_world(world: WorldConfig, found: dict[str, Any], folder: Path) -> Path
         f"under policy {found['policy']!r}; see fit.html.",
         f"Searched for: {', '.join(found['constants'])}.",
         f"Not identified: {', '.join(vague) or 'none'}.",
+        statistics_sentence(found),
     ]
     head = "".join(f"# {' '.join(line.split())}\n" for line in lines)
     (folder / "world").mkdir(parents=True, exist_ok=True)

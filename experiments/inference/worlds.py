@@ -15,6 +15,9 @@ from experiments.inference.users import interval_of, reach_of, two_sided
 from experiments.results_schema import OverWorldsRow
 from sim.errors import InvalidInput
 
+LEAST_WORLDS, ENOUGH_WORLDS = 3, 5
+"""Fewer worlds are too few to tell; and from so many on, intervals need no word of their own (chosen)."""
+
 
 @dataclass(frozen=True)
 class OverWorlds:

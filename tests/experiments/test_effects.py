@@ -1,5 +1,6 @@
 """Exact effects against lives whose differences were planted."""
 
+import copy
 import json
 from dataclasses import replace
 
@@ -165,20 +166,66 @@ def results():
 def test_what_is_reported_is_json_and_each_arm_has_all_of_it(results):
     assert json.loads(json.dumps(results["effects"])) == results["effects"]
     assert list(results["effects"]["arms"]) == ["bandit", "llm", "random"]
-    section = effects_section(results["effects"])
+    section = effects_section(results)
     for rows in ("mean", "harm", "contrasts", "least"):
         assert all(len(row["cells"]) == 3 for row in section[rows])
     assert all(cell["more"] in THIRDS for row in section["least"] for cell in row["cells"])
-    assert effects_section(None) is None
+    assert effects_section({**results, "effects": None}) is None
 
 
 def test_the_planted_gain_and_loss_are_marked(results):
-    watch = effects_section(results["effects"])["mean"][0]
+    watch = effects_section(results)["mean"][0]
     llm, random = watch["cells"][1:]
     assert llm["sure"]
     assert llm["value"].startswith("+")
     assert random["sure"]
     assert random["value"].startswith("\N{MINUS SIGN}")
+
+
+def test_a_mean_is_told_by_its_lifts_adjusted_p_value_and_not_by_its_own_interval(results):
+    held = copy.deepcopy(results)
+    mean = held["effects"]["arms"]["llm"][HARM_METRIC]["mean"]
+    assert mean["low"] > 0
+    held["lifts"]["llm"][HARM_METRIC]["p_adjusted"] = 0.06
+    assert not effects_section(held)["mean"][0]["cells"][1]["sure"]
+    held["lifts"]["llm"][HARM_METRIC]["p_adjusted"] = 0.04
+    assert effects_section(held)["mean"][0]["cells"][1]["sure"]
+
+
+def test_the_worst_third_is_told_only_if_all_thirds_are_allowed_for(results):
+    held = copy.deepcopy(results)
+    thirds = held["effects"]["harm"]["llm"]["thirds"]
+    for of_trait in thirds.values():
+        for third in of_trait:
+            third["net"] = {"value": 0.0, "low": -0.02, "high": 0.02, "n": 1000}
+    thirds["activity"][0]["net"] = {"value": -0.021, "low": -0.041, "high": -0.001, "n": 1000}  # p .04, adjusted .48
+    cell = effects_section(held)["least"][0]["cells"][1]
+    assert (cell["value"], cell["more"], cell["sure"]) == ("\N{MINUS SIGN}2.10", "lower third", False)
+    thirds["activity"][0]["net"] |= {"value": -0.035, "low": -0.055, "high": -0.015}  # p .0006, adjusted .007
+    assert effects_section(held)["least"][0]["cells"][1]["sure"]
+
+
+def test_too_few_days_tell_nothing_of_who_gains(results, tmp_path):
+    held = copy.deepcopy(results)
+    held["daily"]["day"] = [1, 2]
+    section = effects_section(held)
+    rows = [row for kind in ("mean", "harm", "contrasts", "least") for row in section[kind]]
+    assert not any(cell["sure"] for row in rows for cell in row["cells"])
+    text = write_report(held, {}, {}, tmp_path).read_text()
+    assert "Too few to tell: 400 users an arm, 2 days. Nothing here is shaded" in text
+
+
+def test_chance_alone_marks_a_worst_third_no_more_often_than_it_should(results):
+    """Of 200 arms without an effect, 5 % or fewer have any trait's worst third marked."""
+    setting, marked = setting_of(np.zeros((NUM, 3), bool)), 0
+    for number in range(200):
+        rng = RandomStream(number, "thirds").generator()
+        control, treated = rng.exponential(12, (2, NUM))
+        traits = {name: Trait(name, "low", "high", rng.random(NUM)) for name in results["effects"]["traits"]}
+        arms = [run_of("control", control), run_of("llm", treated)]
+        section = effects_section({**results, "effects": exact_effects(arms, setting, traits)})
+        marked += any(row["cells"][0]["sure"] for row in section["least"])
+    assert marked <= 19  # 10 expected at most, three standard deviations of 3.1
 
 
 def test_the_page_tells_who_gains_and_who_loses(results, tmp_path):

@@ -26,7 +26,7 @@ from tests.experiments.fitting.test_direct import world_of
 from tests.experiments.walk_through import DOCS
 
 ONE = "fit.only=[response.leave_intercept]"
-SMALL = ("world=tiny", "fit.days=4", "fit.evaluations=5", "fit.search_worlds=1", "fit.worlds=2", "fit.bootstrap=10")
+SMALL = ("world=tiny", "fit.days=4", "fit.evaluations=5", "fit.search_worlds=1", "fit.worlds=3", "fit.bootstrap=10")
 
 
 def written_log(folder: Path, num_users: int, days: int, seed: int, constants: dict[str, float]) -> Path:
@@ -64,7 +64,8 @@ def test_a_planted_change_is_found_and_reported(fitted):
     assert row["low"] < row["fitted"] < row["high"]
     assert abs(row["fitted"] - -4.0) < 0.4  # planted, from -5
     assert found["search"]["worlds"] == [0]
-    assert found["worlds"] == [1, 2]
+    assert found["worlds"] == [1, 2, 3]
+    assert found["reproduction"]["reproduced"]
     assert found["search"]["evaluations"] <= 5
     assert (found["dataset"]["users"], found["dataset"]["days"]) == (60, 4)
     text = (fitted / "out" / "fit.md").read_text()

@@ -57,11 +57,11 @@ def test_a_linear_problems_errors_are_those_of_least_squares():
     assert found.alone == pytest.approx((jacobian**2).sum(axis=0))
 
 
-def test_what_moves_nothing_and_what_cannot_be_told_apart_is_not_identified():
+def test_what_moves_nothing_and_what_cannot_be_told_apart_is_not_precise():
     one, other = np.eye(6)[0] * 8, np.eye(6)[1] * 8
     jacobian = np.stack([one, other, other, np.zeros(6)], axis=1)
     found = identify(np.stack([jacobian] * 3), np.eye(6), pull=3.0)
-    assert found.identified.tolist() == [True, False, False, False]
+    assert found.precise.tolist() == [True, False, False, False]
     assert found.error[3] == pytest.approx(3)
     assert found.refitted[1] == pytest.approx(0, abs=0.3)
     assert found.alone[1] == pytest.approx(64)
@@ -118,7 +118,7 @@ def test_planted_constants_lie_in_their_intervals_as_often_as_stated():
         low, high = found.identification.interval(found.found.x)
         truth = [c.steps(v) for c, v in zip(constants, (-1.6, -0.5, 8.0), strict=True)]
         held += (low <= truth) & (truth <= high)
-        assert found.identification.identified.tolist() == [True, True, False]
+        assert found.identification.precise.tolist() == [True, True, False]
         assert found.differences(found.lives_after).shape == (8, 3)
     assert (held[:2] / tries >= 0.88).all()  # 95 % within three standard errors of 60 tries
     assert held[2] == tries
