@@ -34,11 +34,7 @@ def find_runs(folders: list[Path]) -> list[Path]:
 
 
 def read_results(path: Path) -> Results:
-    """A ``results.json``.
-
-    Raises:
-        InvalidInput: not one.
-    """
+    """A ``results.json``; ``InvalidInput`` if it is none."""
     try:
         results: Results = json.loads(path.read_text())
         if not {"config", "arms", "lifts"} <= set(results):
@@ -49,13 +45,9 @@ def read_results(path: Path) -> Results:
 
 
 def join(runs: dict[str, Results]) -> Joined:
-    """Join comparisons that differ in nothing but the seed.
+    """Join comparisons (path -> results) that differ in nothing but the seed.
 
-    Args:
-        runs: path -> results.
-
-    Returns:
-        Random effects where every world has an interval from its users (``over_worlds``).
+    With random effects where every world has an interval from its users (``over_worlds``).
 
     Raises:
         InvalidInput: fewer than two runs, the same seed twice, or settings that differ otherwise.

@@ -31,11 +31,7 @@ from sim.files import write_json
 
 
 def check_config(config: DictConfig) -> tuple[Study, ArenaConfig, dict[str, LLMSettings]]:
-    """The study, whose arms are the agents, the arena's settings, and those of the arms' tables.
-
-    Raises:
-        InvalidInput: names the entry, the value and what would be right.
-    """
+    """The study, whose arms are the agents, the arena's settings, and the arms' tables', or ``InvalidInput``."""
     with open_dict(config):  # roles of an A/B's report, which the arena has not
         arms = config.experiment.arms
         if not isinstance(arms, str) and len(arms):
@@ -49,14 +45,11 @@ def check_config(config: DictConfig) -> tuple[Study, ArenaConfig, dict[str, LLMS
 
 
 def arena(config: DictConfig, folder: Path) -> Path:
-    """Run what has not been run, and write arena.html, .json, .csv, .md and the figures into ``folder``.
-
-    Returns:
-        The path of arena.html.
+    """Run what has not been run, and write arena.html (whose path is returned), .json, .csv, .md and the figures.
 
     Raises:
-        InvalidInput: a setting is wrong, or weights are missing; before anything runs. Or a logging policy
-            does not tell its probabilities.
+        InvalidInput: a setting is wrong, or weights are missing; before anything runs. Or a logging policy does not
+            tell its probabilities.
     """
     study, settings, tables = check_config(config)
     with alone_in(folder):

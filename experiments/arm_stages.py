@@ -26,10 +26,8 @@ def arms_stage(study: Study, names: tuple[str, ...], before: Stage, clustered: S
     """Let one arm, or several that share a world, live through the A/B; runs in a worker process.
 
     Args:
-        study: the study.
+        study, before, clustered: the study and its first stages.
         names: of the arms, as ``diversion.groups_of`` has them.
-        before: the burn-in.
-        clustered: the clusters stage.
         inputs: digests of further stages that the arms' agents read, such as the LLM's table.
     """
     experiment = study.experiment

@@ -78,14 +78,10 @@ class DayRecord:
 
 
 def run_day(arms: Sequence[Arm], day: int) -> DayRecord:
-    """Let one arm live one day, or several that share world, records and production.
+    """Let one arm live one day, or several with users of their own that share world, records and production.
 
-    Every user who comes asks for slates until they leave, or have asked
-    ``max_requests_per_day`` times. At the day's end production and agents learn from all of its rows.
-
-    Args:
-        arms: with different users each.
-        day: 0, or one more than the last.
+    Every user who comes asks for slates until they leave, or have asked ``max_requests_per_day`` times. At the end of
+    the day, 0 or one more than the last, production and agents learn from all of its rows.
     """
     first = arms[0]
     users = np.concatenate([arm.users for arm in arms])
@@ -184,8 +180,8 @@ def live(
 
     Args:
         arms: as they are before ``first_day``; more than one share world, records and production.
-        folder: where days are kept: ``day_0014/`` holds that day's log and, until the next day
-            is complete, the whole state.
+        folder: where days are kept: ``day_0014/`` holds that day's log and, until the next day is complete, the
+            whole state.
         on_day: called after each day, and for each day found done.
         burn_in: the log that the arms' agents learn from before their first day.
     """

@@ -20,11 +20,7 @@ from sim.records import Count, Positive, Whole, checked
 
 
 def benchmark_simulator(config: DictConfig) -> list[dict[str, Any]]:
-    """The rows of ``benchmark simulator``.
-
-    Raises:
-        InvalidInput: constants of the world out of range.
-    """
+    """The rows of ``benchmark simulator``; ``InvalidInput`` where an entry is out of range."""
     plain = resolved(config)
     world = from_mapping(WorldConfig, plain.get("world"), "world")
     users, items, interests = (checked(list[Count], plain.get(name), name) for name in ("users", "items", "interests"))

@@ -52,11 +52,7 @@ class Certification:
 
 
 def check_certification(config: DictConfig, name: str) -> Certification:
-    """Build a certification of the world called ``name`` from the composed config.
-
-    Raises:
-        InvalidInput: names the entry, the value and what would be right.
-    """
+    """Build a certification of the world called ``name`` from the composed config, or raise ``InvalidInput``."""
     plain = resolved(config)
     first = checked(Whole, plain.get("seed"), "seed")
     num = checked(Count, plain.get("seeds"), "seeds")

@@ -12,7 +12,7 @@ from experiments.inference.bands import curve_band, threshold_band
 from experiments.inference.covariates import adjust
 from experiments.inference.multiplicity import benjamini_hochberg, holm
 from experiments.inference.sequential import running_intervals
-from experiments.inference.users import Lift, Ratio, UserSums, lift_between, ratio_of, relative_lift
+from experiments.inference.users import NO_LIFT, Lift, Ratio, UserSums, lift_between, ratio_of, relative_lift
 from experiments.metrics import METRICS, PRIMARY, ArmRun, Setting, active, distinct_clusters, watch_minutes
 from experiments.over_time import burn_in_sums, sums_until
 from experiments.results_schema import (
@@ -21,14 +21,11 @@ from experiments.results_schema import (
     LiftFound,
     LiftRow,
     MetricName,
-    PlainLift,
     Running,
     Series,
     UciCurve,
 )
 from sim.arrays import BoolArray, FloatArray
-
-_NO_LIFT = Lift(None, None, None, None)
 
 
 @dataclass(frozen=True)
@@ -71,10 +68,10 @@ class Contrasts:
         plain = relative_lift(*sums, self.paired)
         adjusted = self._adjusted(metric, name, other, sums)
         if adjusted is None:
-            return _found(plain)
+            return plain.row()
         ratios, reduction = adjusted
         lift = lift_between(*ratios, paired=False)
-        return {**_found(lift), "unadjusted": _plain(plain), "variance_reduction": reduction}
+        return {**lift.row(), "unadjusted": plain.row(), "variance_reduction": reduction}
 
     def ratios(
         self, metric: MetricName, name: str, other: str, sums: tuple[UserSums, UserSums]
@@ -107,15 +104,14 @@ def lifts(
 
     Args:
         contrasts: the arms.
-        sums: arm -> user-level metric -> its sums.
-        whole: arm -> metric of the whole arm -> its value.
+        sums, whole: arm -> metric -> its sums over users, or the whole arm's value.
     """
     found: dict[str, dict[MetricName, LiftRow]] = {}
     for name in contrasts.others():
         of_arm: dict[MetricName, LiftRow] = {}
         for metric in METRICS:
             other = contrasts.against(metric.name)
-            lift = _found(_NO_LIFT)
+            lift = NO_LIFT.row()
             if other is not None and other != name:
                 if metric.name in sums[name]:
                     pair = sums[name][metric.name], sums[other][metric.name]
@@ -175,7 +171,7 @@ def sequential(contrasts: Contrasts) -> dict[str, dict[MetricName, Running]]:
                 until[other] = sums_until(contrasts.arms[other], contrasts.setting)
             pairs = zip(own[metric], until[other][metric], strict=True)
             looks = [contrasts.ratios(metric, name, other, pair) for pair in pairs]
-            fixed = [_NO_LIFT if pair is None else lift_between(*pair, contrasts.paired) for pair in looks]
+            fixed = [NO_LIFT if pair is None else lift_between(*pair, contrasts.paired) for pair in looks]
             days = list(range(1, contrasts.setting.num_days + 1))
             found[name][metric] = {"vs": other, "day": days, **_columns(running_intervals(fixed))}
     return found
@@ -204,14 +200,6 @@ def uci(contrasts: Contrasts, rng: np.random.Generator) -> dict[str, UciCurve]:
 def _mean(per_user: FloatArray) -> UserSums:
     """A mean over users, as a ratio."""
     return UserSums(per_user, np.ones(len(per_user)))
-
-
-def _found(lift: Lift) -> LiftFound:
-    return {"relative": lift.relative, "low": lift.low, "high": lift.high, "p": lift.p}
-
-
-def _plain(lift: Lift) -> PlainLift:
-    return {"relative": lift.relative, "low": lift.low, "high": lift.high, "p": lift.p}
 
 
 def _columns(points: list[Lift]) -> Series:

@@ -21,17 +21,7 @@ from sim.records import from_mapping, record
 @record
 @dataclass(frozen=True)
 class Order:
-    """What the command is to do.
-
-    Attributes:
-        source: whose format the files have.
-        folder: with the source's files; None for the log of a simulated world.
-        part: of the source; None for what its adapter takes.
-        name: what reports call the data set; None for what its adapter calls it.
-        export: the format to write.
-        to: the folder to write into; None for ``dataset`` in the run's.
-        minari: Minari's name for it, where that is the export.
-    """
+    """``dataset`` of conf/dataset.yaml, which says what each entry means, checked."""
 
     source: sources.Source
     folder: str | None
@@ -43,11 +33,7 @@ class Order:
 
 
 def check_order(config: DictConfig, folder: Path) -> Order:
-    """The order in a config; ``folder`` is where the run's files go.
-
-    Raises:
-        InvalidInput: names the entry, the value and what would be right.
-    """
+    """The order in a config, or ``InvalidInput``; ``folder`` is where the run's files go."""
     order = from_mapping(Order, resolved(config.dataset, "dataset"), "dataset")
     if order.folder is None and order.source != sources.OWN:
         raise InvalidInput("dataset.folder", None, f"must be the folder with the files of {order.source}")
@@ -62,10 +48,7 @@ def check_order(config: DictConfig, folder: Path) -> Order:
 
 
 def dataset(config: DictConfig, folder: Path) -> list[tuple[str, str]]:
-    """Read a data set, write it, and write ``summary.json`` into ``folder``.
-
-    Returns:
-        The summary's lines: what, and how much.
+    """Read a data set, write it, and write ``summary.json`` into ``folder``; the summary's lines: what, and how much.
 
     Raises:
         InvalidInput: a setting or the input is wrong.

@@ -7,13 +7,12 @@ nothing else.
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
 from experiments.inference.worlds import OverWorlds, over_worlds
 from experiments.metrics import METRICS
 from experiments.results import plain
-from experiments.results_schema import DialCell, Dialled, JoinedLift, MetricName, OverWorldsRow, Results
+from experiments.results_schema import DialCell, Dialled, DialRow, JoinedLift, MetricName, OverWorldsRow, Results
 from sim.errors import InvalidInput
 
 MOST_DIALS = 2
@@ -24,29 +23,12 @@ _NOTHING: _Ends = (None, None, None, None)
 _MISSING = "\N{EN DASH}"
 
 
-@dataclass(frozen=True)
-class Dial:
-    """One dial of a set of runs.
-
-    Attributes:
-        entry: its dotted name in the config.
-        moved_too: other entries that follow from it, such as ``world.clusters.level_2`` from ``world.num_interests``.
-        values: the places it has, numbers in ascending order, as JSON holds them.
-        labels: what they are called.
-    """
-
-    entry: str
-    moved_too: tuple[str, ...]
-    values: tuple[Any, ...]
-    labels: tuple[str, ...]
-
-
 def numeric(values: Sequence[Any]) -> bool:
     """Whether a dial's places are numbers, which lie on an axis at their value."""
     return all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)
 
 
-def dials_of(configs: Sequence[dict[str, Any]]) -> list[Dial]:
+def dials_of(configs: Sequence[dict[str, Any]]) -> list[DialRow]:
     """The dials in which configs differ, the seed apart; the one with most places first.
 
     An entry whose value follows from another's in all configs is no dial of its own. Where ``_target_``
@@ -73,23 +55,20 @@ def dials_of(configs: Sequence[dict[str, Any]]) -> list[Dial]:
     return [_dial(entry, column, sorted(followers.get(entry, []))) for entry, column in kept.items()]
 
 
-def place_of(config: dict[str, Any], dials: Sequence[Dial]) -> tuple[int, ...]:
+def place_of(config: dict[str, Any], dials: Sequence[DialRow]) -> tuple[int, ...]:
     """Where a config stands on each dial."""
     at = []
     for dial in dials:
-        code = _code(_entry(config, dial.entry))
-        at.append([_code(value) for value in dial.values].index(code))
+        code = _code(_entry(config, dial["entry"]))
+        at.append([_code(value) for value in dial["values"]].index(code))
     return tuple(at)
 
 
 def join_dials(runs: dict[str, Results]) -> Dialled:
-    """Join comparisons that differ in one or two dials, and in the seed.
+    """Join comparisons (path -> results) that differ in one or two dials, and in the seed.
 
-    With several worlds an interval is the t interval over them (``over_worlds``), with one it is that
-    world's interval over users.
-
-    Args:
-        runs: path -> results.
+    With several worlds an interval is the t interval over them (``over_worlds``), with one it is that world's interval
+    over users.
 
     Raises:
         InvalidInput: no dial, too many, a world twice in one place, or places with different worlds.
@@ -107,14 +86,14 @@ def join_dials(runs: dict[str, Results]) -> Dialled:
     seeds = sorted({seed for worlds in places.values() for seed in worlds})
     for place, worlds in places.items():
         if sorted(worlds) != seeds:
-            where = ", ".join(f"{dial.entry}={dial.labels[at]}" for dial, at in zip(dials, place, strict=True))
+            where = ", ".join(f"{dial['entry']}={dial['labels'][at]}" for dial, at in zip(dials, place, strict=True))
             raise InvalidInput("seed", sorted(worlds), f"must be {seeds} at {where}, as elsewhere: is the sweep done?")
     cells = [
         _cell(place, [(path, runs[path]) for _, path in sorted(places[place].items())]) for place in sorted(places)
     ]
     found: Dialled = plain(
         {
-            "dials": [asdict(dial) for dial in dials],
+            "dials": dials,
             "seeds": seeds,
             "intervals": "worlds" if len(seeds) > 1 else "users",
             "cells": cells,
@@ -173,11 +152,11 @@ def _follows(column: list[str], leader: list[str]) -> bool:
     return len(pairs) == len(set(leader))
 
 
-def _dial(entry: str, column: list[str], moved_too: list[str]) -> Dial:
+def _dial(entry: str, column: list[str], moved_too: list[str]) -> DialRow:
     values = [json.loads(code) for code in dict.fromkeys(column)]
     if numeric(values):
         values.sort()
-    return Dial(entry, tuple(moved_too), tuple(values), tuple(_labels(values)))
+    return {"entry": entry, "moved_too": moved_too, "values": values, "labels": _labels(values)}
 
 
 def _labels(values: list[Any]) -> list[str]:

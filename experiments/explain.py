@@ -39,12 +39,7 @@ _ARMS = ("counts", "llm")
 
 
 def explain(texts: Sequence[str], config: DictConfig, folder: Path) -> dict[str, Any]:
-    """Explain a pair of interests and write ``explain.json`` into ``folder``.
-
-    Args:
-        texts: two, in the order in which the prompt names them.
-        config: as ``conf/explain.yaml``.
-        folder: made if need be.
+    """Explain a pair of interests, in the order in which the prompt names them, and write ``explain.json``.
 
     Returns:
         What ``explain.json`` holds; see ``explanation_of``.
@@ -108,13 +103,11 @@ def explanation_of(
 ) -> dict[str, Any]:
     """The pair, the columns, and what of them is true.
 
-    A cluster's interest is that of most of its live items (``majority_interests``); it shares a persona
-    with another if some persona names both their interests today. Chance takes clusters at random among
-    all but the pair's own.
+    A cluster's interest is that of most of its live items (``majority_interests``); it shares a persona with another
+    if some persona names both their interests today. Chance takes clusters at random among all but the pair's own.
 
     Args:
-        found: the pair.
-        columns: what planners say of the M clusters.
+        found, columns: the pair, and what planners say of the M clusters.
         called: M texts, what the prompt calls each.
         arm: the world, of which the truth is read, and its platform.
     """

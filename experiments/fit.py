@@ -58,8 +58,7 @@ class Fitting:
         production: config of the production recommender.
         dataset: folder of the log.
         cache_dir: where lives are kept.
-        workers: lives side by side.
-        backend: where, see ``agents.processes``.
+        runtime: how many lives side by side, and where.
     """
 
     seed: int
@@ -68,16 +67,11 @@ class Fitting:
     production: dict[str, Any]
     dataset: Path
     cache_dir: Path
-    workers: int
-    backend: str
+    runtime: Runtime
 
 
 def check_fitting(config: DictConfig) -> Fitting:
-    """Build a fitting from the composed config; the data set itself is not read.
-
-    Raises:
-        InvalidInput: names the entry, the value and what would be right.
-    """
+    """Build a fitting from the composed config, or raise ``InvalidInput``; the data set itself is not read."""
     plain = resolved(config)
     seed = checked(Whole, plain.get("seed"), "seed")
     runtime = from_mapping(Runtime, plain.get("runtime"), "runtime")
@@ -90,14 +84,11 @@ def check_fitting(config: DictConfig) -> Fitting:
         build_agent(production, PRODUCTION)  # one that cannot be made should be known before anything runs
     cache_dir = check_cache_dir(plain.get("cache_dir"))
     dataset = Path(settings.dataset).expanduser()
-    return Fitting(seed, world, settings, production, dataset, cache_dir, runtime.workers, runtime.backend)
+    return Fitting(seed, world, settings, production, dataset, cache_dir, runtime)
 
 
 def run_fit(fitting: Fitting, folder: Path) -> Path:
-    """Fit, and write fit.html, fit.json, fit.md, world/fitted.yaml and the figure into ``folder``.
-
-    Returns:
-        The path of fit.html.
+    """Fit, and write fit.html, whose path is returned, fit.json, fit.md, world/fitted.yaml and the figure.
 
     Raises:
         InvalidInput: the log is missing, damaged, or has nothing to fit to.
@@ -120,7 +111,8 @@ def run_fit(fitting: Fitting, folder: Path) -> Path:
         def lives(worlds: list[tuple[WorldConfig, int]]) -> list[Statistics]:
             jobs = {number: partial(life, setting, *each) for number, each in enumerate(worlds)}
             lived = {}
-            for number, of_life in side_by_side(jobs, fitting.workers, fitting.backend, keep=True):
+            runtime = fitting.runtime
+            for number, of_life in side_by_side(jobs, runtime.workers, runtime.backend, keep=True):
                 lived[number] = of_life
                 bar.update()
             return [lived[number] for number in jobs]

@@ -30,11 +30,7 @@ from sim.files import write_json, write_text
 
 
 def check(config: DictConfig) -> tuple[list[Study], KnowledgeConfig]:
-    """The study of every alpha, and what is asked there.
-
-    Raises:
-        InvalidInput: names the entry, the value and what would be right.
-    """
+    """The study of every alpha, and what is asked there, or ``InvalidInput``."""
     with open_dict(config):
         config.agents = {}
         config.experiment.arms = [CONTROL]
@@ -114,7 +110,7 @@ def _mark(jobs: list[Job], knowledge: KnowledgeConfig) -> Marks:
     exams, answers = [], []
     for number in range(knowledge.folds):
         of_fold = {job.who: job for job in jobs if job.number == number}
-        exams.append(Fold.load(fold_file(of_fold[RIVALS].folds, number)).exam)
+        exams.append(Fold.load(fold_file(of_fold[RIVALS].folds.folder, number)).exam)
         given = {who: job.answers() for who, job in of_fold.items()}
         of_rivals = given.pop(RIVALS)
         coefficient = knowledge.models[LLM].pmi_coefficient

@@ -4,6 +4,7 @@ An agent's config may carry ``llm``, entries of the config's own ``llm`` that ar
 ``agents.llm_random_weights.llm.random_weights=true``.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -21,15 +22,7 @@ PLANNERS = ("agents.llm.planner.LLMTablePlanner", "agents.llm.best_of_n.BestOfNP
 
 
 def check_llm(mapping: Any, name: str = "llm") -> LLMSettings:
-    """The settings of ``conf/llm``, checked.
-
-    Args:
-        mapping: the entries.
-        name: what messages call them.
-
-    Raises:
-        InvalidInput: names the entry, the value and what would be right.
-    """
+    """The settings of ``conf/llm``, checked; what is wrong, ``InvalidInput`` calls an entry of ``name``."""
     try:
         return from_mapping(LLMSettings, mapping, "llm")
     except InvalidInput as error:
@@ -40,14 +33,13 @@ def settings_by_arm(study: Study, config: DictConfig) -> dict[str, LLMSettings]:
     """The settings of every arm whose planner reads a table.
 
     Raises:
-        InvalidInput: names the entry, the value and what would be right; also where an agent
-            without such a planner has settings for it.
+        InvalidInput: one is wrong; also where an agent without such a planner has settings for it.
     """
     settings = {}
     common: dict[str, Any] | None = None
     for name, agent in study.agents.items():
         own = checked(dict[str, Any], agent.get("llm", {}), f"agents.{name}.llm")
-        if _planner(agent).get("_target_") not in PLANNERS:
+        if planner_of(agent).get("_target_") not in PLANNERS:
             if own:
                 raise InvalidInput(f"agents.{name}.llm", own, f"is for agents whose planner is {' or '.join(PLANNERS)}")
             continue
@@ -62,11 +54,7 @@ def settings_by_arm(study: Study, config: DictConfig) -> dict[str, LLMSettings]:
 
 
 def find_all_weights(study: Study, settings: dict[str, LLMSettings]) -> None:
-    """Find every model, or what it takes to ask it, before the burn-in.
-
-    Raises:
-        InvalidInput: one is missing; says how to get it.
-    """
+    """Find every model, or what it takes to ask it, before the burn-in; ``InvalidInput`` says how to get one."""
     for each in {(each.engine, each.model): each for each in settings.values()}.values():
         check_ready(each, study.cache_dir)
 
@@ -82,7 +70,7 @@ def with_tables(study: Study, made: dict[str, TableMade]) -> Study:
     agents = dict(study.agents)
     for name, each in made.items():
         agent = {key: value for key, value in agents[name].items() if key != "llm"}
-        agents[name] = {**agent, "planner": {**_planner(agent), "table": str(each.table.folder / "table")}}
+        agents[name] = {**agent, "planner": {**planner_of(agent), "table": str(each.table.folder / "table")}}
     return replace(study, agents=agents)
 
 
@@ -114,6 +102,7 @@ def results_of(made: dict[str, TableMade]) -> dict[str, Any]:
     }
 
 
-def _planner(agent: dict[str, Any]) -> dict[str, Any]:
+def planner_of(agent: Mapping[str, Any]) -> dict[str, Any]:
+    """The config of an agent's planner; empty where it has none."""
     planner = agent.get("planner")
     return planner if isinstance(planner, dict) else {}

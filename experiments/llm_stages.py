@@ -138,11 +138,7 @@ class TablePlan:
 
 
 def plan_table(study: Study, settings: LLMSettings, clustered: Stage) -> TablePlan:
-    """Fine-tune the model, and say what its table rests on.
-
-    Raises:
-        InvalidInput: as ``make_table``.
-    """
+    """Fine-tune the model, and say what its table rests on; errors as of ``make_table``."""
     tuned = tuned_model(study, settings, clustered)
     return TablePlan(
         tuned,
@@ -159,7 +155,7 @@ def table_stream(study: Study) -> RandomStream:
 
 
 def tuned_model(study: Study, settings: LLMSettings, clustered: Stage) -> Stage:
-    """Fine-tune the model on the burn-in log; the model is in ``run/model`` of the stage's folder.
+    """Fine-tune the model on the burn-in log, into ``run/model`` of the stage's folder.
 
     Raises:
         InvalidInput: weights are missing, or the log has no novel transition.
@@ -240,11 +236,7 @@ def check_ready(settings: LLMSettings, cache_dir: Path) -> None:
 
 
 def find_weights(settings: LLMSettings, cache_dir: Path) -> Path:
-    """The model's folder, converted into the cache if need be.
-
-    Raises:
-        InvalidInput: there are no such weights; says how to get them.
-    """
+    """The model's folder, converted into the cache if need be; ``InvalidInput`` says how to get what is missing."""
     with tqdm(total=1, desc="weights", unit="model", leave=False, dynamic_ncols=True) as bar:
         folder = prepare_weights(settings.model, cache_dir)
         bar.update()

@@ -179,8 +179,8 @@ def trailing_watches(run: ArmRun, setting: Setting) -> tuple[IntArray, IntArray]
     An experiment shorter than the window borrows the last days of the burn-in.
 
     Returns:
-        ``(place, watches)``, both (P,), one entry for each pair of an assigned user and a cluster
-        consumed: the user's position in ``run.assigned`` and the number of consumed items.
+        ``(place, watches)``, both (P,), one for each pair of an assigned user and a cluster that they consumed from:
+        the user's position in ``run.assigned`` and the number of consumed items.
     """
     since = setting.first_day + setting.num_days - TRAILING_DAYS
     place_of = _places(run, setting)
@@ -234,17 +234,13 @@ def arm_values(run: ArmRun, setting: Setting, num_items: int, draws: FloatArray)
         num_items: size of the catalogue; item ids are below it.
         draws: (P, 2) uniform numbers that pick the pairs of users; the same for every arm.
     """
-    shown = np.bincount(run.log.item, minlength=num_items)
+    log, consumed = run.log, run.log.consumed
+    shown = np.bincount(log.item, minlength=num_items)
     return {
         "item_coverage": float((shown > 0).mean()) if len(shown) else None,
         "popularity_gini": gini(shown),
-        "consumption_jaccard": mean_jaccard(*_consumed(run), run.assigned, draws),
+        "consumption_jaccard": mean_jaccard(log.user[consumed], log.cluster[consumed], run.assigned, draws),
     }
-
-
-def _consumed(run: ArmRun) -> tuple[IntArray, IntArray]:
-    """(R,) users and clusters of what an arm's users consumed."""
-    return run.log.user[run.log.consumed], run.log.cluster[run.log.consumed]
 
 
 def _places(run: ArmRun, setting: Setting) -> IntArray:

@@ -34,14 +34,10 @@ LAYOUT = {
 
 
 def new_agent(name: str, folder: Path) -> None:
-    """Write a package with a working agent, whole or not at all.
-
-    Args:
-        name: of the agent, and of the package.
-        folder: the package's, which must not exist yet.
+    """Write a package with a working agent, called like it, whole or not at all.
 
     Raises:
-        InvalidInput: the name cannot be an agent's or a package's, or the folder cannot be made.
+        InvalidInput: the name cannot be an agent's or a package's, or the folder is there already or cannot be made.
     """
     check_name(name)
     if folder.exists():

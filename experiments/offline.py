@@ -45,17 +45,7 @@ _NO_TABLE = "needs a language model's table; name it in offline.agents to have o
 @record
 @dataclass(frozen=True)
 class OfflineConfig:
-    """``offline`` of conf/offline.yaml, checked.
-
-    Attributes:
-        dataset: folder of a logged data set; None for the burn-in of the config's world.
-        held_out_days: days at the log's end that agents are asked about.
-        top_k: items, or clusters, in a list.
-        agents: who is asked, ``reference`` among them.
-        reference: whom differences are to.
-        exclude_seen: whether what a user was shown recently is barred.
-        resamples: of the bootstrap over users.
-    """
+    """``offline`` of conf/offline.yaml, which says what each entry means, checked."""
 
     dataset: Annotated[str | None, Expected("must be a folder, or null")]
     held_out_days: Count
@@ -72,15 +62,7 @@ class OfflineConfig:
 
 
 def check_offline(mapping: Any, known: Mapping[str, Any]) -> OfflineConfig:
-    """Check the settings.
-
-    Args:
-        mapping: the entries.
-        known: the config's agents by name.
-
-    Raises:
-        InvalidInput: names the entry, the value and what would be right.
-    """
+    """Check the settings against the config's agents by name, or raise ``InvalidInput``."""
     usable = [name for name, agent in known.items() if _planner(agent) not in _ORACLES]
     if isinstance(mapping, Mapping) and mapping.get("agents") == ALL:
         mapping = {**mapping, "agents": [name for name in usable if _planner(known[name]) not in llm_arms.PLANNERS]}
@@ -96,8 +78,7 @@ def check_offline(mapping: Any, known: Mapping[str, Any]) -> OfflineConfig:
 
 
 def _planner(agent: Mapping[str, Any]) -> Any:
-    planner = agent.get("planner")
-    return planner.get("_target_") if isinstance(planner, dict) else None
+    return llm_arms.planner_of(agent).get("_target_")
 
 
 @dataclass(frozen=True)
@@ -118,11 +99,7 @@ class Plan:
 
 
 def check_plan(config: DictConfig) -> Plan:
-    """Find whatever can be wrong before the burn-in.
-
-    Raises:
-        InvalidInput: names the entry, the value and what would be right.
-    """
+    """Find whatever can be wrong before the burn-in, and raise ``InvalidInput``."""
     study = check_study(config)
     known, settings = resolved(config.agents, "agents"), resolved(config.offline, "offline")
     offline = check_offline(settings, known)
@@ -172,11 +149,7 @@ def offline(config: DictConfig, folder: Path) -> Path:
 
 
 def _questions(study: Study, settings: OfflineConfig, parts: Split, history: Stage) -> tuple[dict[str, Task], Past]:
-    """The tasks, and what measures need of the days before.
-
-    Raises:
-        InvalidInput: lists are longer than there is to choose from.
-    """
+    """The tasks, and what measures need of the days before; ``InvalidInput`` if there is less to choose from."""
     records, _, asked = morning_of(study, history, settings.exclude_seen)
     platform = Platform(records)
     tasks = tasks_of(parts, platform, records.requests(asked, settings.top_k))

@@ -103,9 +103,7 @@ def expected_utility(world: World, user: IntArray) -> FloatArray:
 
         u = b0 + ba g + bn appetite 1[new] - bs s + bt trend
 
-    Args:
-        world: the world, of which users' and interests' latent state is read.
-        user: (B,) int64.
+    Reads the latent state of users (B,) and of interests.
 
     Returns:
         (B, K) float64 by interest slot, in logits of watching; -inf where a slot is free.

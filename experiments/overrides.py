@@ -32,11 +32,7 @@ _QUOTES = """cannot be read; what holds more than letters, digits and -_./:%+ go
 
 
 def split_words(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Tell words from Hydra's overrides and flags, in any order.
-
-    Returns:
-        The words, and all other arguments.
-    """
+    """Tell words from all other arguments, Hydra's overrides and flags, in any order."""
     words: list[str] = []
     others: list[str] = []
     for number, argument in enumerate(arguments):
@@ -47,11 +43,7 @@ def split_words(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def check_arguments(arguments: Sequence[str]) -> None:
-    """Check Hydra's flags, whether overrides can be read, and whether folders of configs exist.
-
-    Raises:
-        InvalidInput: names the argument.
-    """
+    """Check Hydra's flags, whether overrides can be read, and whether folders exist, or raise ``InvalidInput``."""
     parser = get_args_parser()
 
     def refuse(message: str) -> NoReturn:
@@ -92,15 +84,12 @@ def _value(text: str) -> str:
 
 
 def explained(error: Exception, conf: str, arguments: Sequence[str]) -> InvalidInput | None:
-    """What was wrong with the arguments.
+    """What to tell a user whose arguments were wrong; None if these are not to blame.
 
     Args:
         error: what Hydra raised before the command began.
         conf: name of the command's config.
         arguments: all that was typed, flags too.
-
-    Returns:
-        What to tell the user; None if the arguments are not to blame.
     """
     known = get_args_parser().parse_args(list(arguments))
     overrides = [_parsed(text) for text in known.overrides]

@@ -32,10 +32,7 @@ class PersonaOraclePlanner(PrivilegedPlanner):
     that shares no persona with the pair. Ties go to the lower number.
 
     Args:
-        top_n: next clusters offered a pair, as ``llm.top_n``.
-
-    Raises:
-        InvalidInput: ``top_n`` is not positive.
+        top_n: next clusters offered a pair, as ``llm.top_n``; ``InvalidInput`` unless it is positive.
     """
 
     name = "persona_oracle"
@@ -60,11 +57,9 @@ class PersonaOraclePlanner(PrivilegedPlanner):
         return choose_novel_by_slot(offered, consumed, rng.at("fallback"), requests.user)
 
     def next_clusters(self, pairs: IntArray, rng: RandomStream) -> IntArray:
-        """The clusters that go best with each pair.
+        """The clusters that go best with each pair (R, 2) of level-2 clusters, -1 where there is no history.
 
-        Args:
-            pairs: (R, 2) int, level-2 clusters; -1 where there is no history.
-            rng: which of clusters that go equally well, as those of an interest do.
+        ``rng`` tells which of clusters that go equally well, as those of an interest do.
 
         Returns:
             (R, top_n) int, best first, -1 where fewer are linked.

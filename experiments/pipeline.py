@@ -10,10 +10,9 @@ from tqdm import tqdm
 
 from experiments.arms import Arm, live, save_state
 from experiments.plugins import outside_digests
-from experiments.stages import Stage, run_stage
+from experiments.stages import Stage, run_stage, world_content
 from experiments.study import Study, build_agent
 from sim.arrays import BoolArray
-from sim.authored import authored_digest
 from sim.clustering import build_clusters
 from sim.log import InteractionLog
 from sim.platform import Platform
@@ -57,8 +56,7 @@ def burn_in(study: Study) -> Stage:
 
     config = {
         "seed": study.seed,
-        # The authored files' content counts, not where they are.
-        "world": {**asdict(study.world), "taxonomy": authored_digest(study.world.taxonomy)},
+        "world": world_content(study.world),
         "production": study.production,
         "plugins": outside_digests(study.production),
         "days": days,

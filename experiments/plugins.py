@@ -136,8 +136,8 @@ def with_plugins(command: str, arguments: Sequence[str]) -> list[str]:
         arguments: what was typed after it.
 
     Returns:
-        The arguments, and one ``+agent@agents.NAME=NAME`` for every plugin, where the command has
-        ``agents`` and the user did not say so already.
+        The arguments, and one ``+agent@agents.NAME=NAME`` for every plugin, where the command has ``agents`` and the
+        user did not say so already.
 
     Raises:
         InvalidInput: an argument wants an agent of a faulty plugin.
@@ -217,8 +217,8 @@ def outside_digests(agent: dict[str, Any] | None) -> dict[str, str]:
     """What an agent rests on that is none of our own source: a changed plugin must not find its old results.
 
     Returns:
-        SHA-256 of the whole top-level package (or module) of every ``_target_`` outside ours, and of
-        every file that the config names; by package and by path.
+        SHA-256 of the whole top-level package (or module) of every ``_target_`` outside ours, and of every file that
+        the config names; by package and by path.
     """
     tops = {target.partition(".")[0] for target in targets(agent)} - set(OURS)
     found = {top: _digest_of_package(top) for top in sorted(tops)}

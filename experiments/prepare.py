@@ -41,15 +41,11 @@ class Prepared:
 def check_runnable(study: Study, config: DictConfig) -> dict[str, LLMSettings]:
     """Find what would stop a study later on, before anything runs: an agent that cannot be made, a missing model.
 
-    Args:
-        study: the study.
-        config: with ``llm``, the settings that its arms have in common.
-
     Returns:
-        The settings of every arm that reads a table.
+        The settings of every arm that reads a table, out of ``config.llm`` and its own.
 
     Raises:
-        InvalidInput: names the entry, the value and what would be right.
+        InvalidInput: names what is wrong.
     """
     check_agents(study)
     settings = llm_arms.settings_by_arm(study, config)
@@ -60,12 +56,7 @@ def check_runnable(study: Study, config: DictConfig) -> dict[str, LLMSettings]:
 def prepare(study: Study, settings: dict[str, LLMSettings]) -> Prepared:
     """Make what a study's arms rest on, or find it in the cache.
 
-    Args:
-        study: the study.
-        settings: what ``check_runnable`` says of it.
-
-    Raises:
-        InvalidInput: see ``llm_stages.make_table``.
+    ``settings`` are what ``check_runnable`` says of it; errors are those of ``llm_stages.make_table``.
     """
     before = pipeline.burn_in(study)
     clustered = pipeline.cluster(study, before)

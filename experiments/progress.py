@@ -16,14 +16,7 @@ def with_bar(
     unit: str,
     shown: Callable[[Any], str] = str,
 ) -> dict[Key, Result]:
-    """What all jobs gave, in their order.
-
-    Args:
-        jobs, workers, backend: see ``agents.processes.side_by_side``.
-        title: of the bar.
-        unit: what a job is called.
-        shown: what the bar calls the job that was finished last.
-    """
+    """What all jobs (``agents.processes.side_by_side``) gave, in their order; ``shown`` names the one finished last."""
     found = {}
     with tqdm(total=len(jobs), desc=title, unit=unit, dynamic_ncols=True) as bar:
         for key, result in side_by_side(jobs, workers, backend):

@@ -24,17 +24,7 @@ ALL = "all"
 @record
 @dataclass(frozen=True)
 class ExperimentConfig:
-    """What ``conf/experiment/*.yaml`` says.
-
-    Attributes:
-        arms: names of the arms; ``control`` or agents of the config.
-        control: the arm that lifts are relative to.
-        reference: the arm that Figures 4b and 4c are relative to.
-        burn_in_days, days: lengths in days.
-        slots: items a request, S.
-        exploration_slots: of which the arm's agent fills, E.
-        diversion: one of ``DIVERSIONS``.
-    """
+    """``conf/experiment/*.yaml``, which says what entries mean, checked; ``slots`` are S, ``exploration_slots`` E."""
 
     arms: Annotated[tuple[Name, ...], MinLen(1), Expected("must be a list such as [control,counts,llm], or all")]
     control: str
@@ -47,15 +37,12 @@ class ExperimentConfig:
 
 
 def check_experiment(mapping: Any, known_agents: Sequence[str], world: WorldConfig) -> ExperimentConfig:
-    """Build the settings from a (Hydra) mapping.
+    """Build the settings from a (Hydra) mapping, or raise ``InvalidInput``.
 
     Args:
         mapping: the entries.
         known_agents: names of the config's agents.
         world: in which the experiment takes place; its users, or items, may be too few to divide.
-
-    Raises:
-        InvalidInput: names the entry, the value and what would be right.
     """
     if isinstance(mapping, Mapping) and mapping.get("arms") == ALL:
         mapping = {**mapping, "arms": [CONTROL, *known_agents]}

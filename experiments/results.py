@@ -6,14 +6,13 @@ times of day and no durations: a re-run writes the same bytes.
 """
 
 import math
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from experiments.contrasts import Contrasts, daily, lifts, sequential, uci
 from experiments.inference.sample_ratio import sample_ratio
-from experiments.inference.users import UserSums, ratio_interval
+from experiments.inference.users import Interval, UserSums, ratio_interval
 from experiments.metrics import METRICS, ArmRun, Setting, arm_values, user_sums
 from experiments.protocol import DIVERSIONS
 from experiments.results_schema import Estimate, MetricName, Results
@@ -24,20 +23,16 @@ from sim.errors import InvalidInput
 def assemble(
     arms: list[ArmRun], setting: Setting, config: dict[str, Any], costs: dict[str, Any], rng: np.random.Generator
 ) -> Results:
-    """Everything that the report and the figures show.
+    """Everything that the report and the figures show; no durations.
+
+    Lifts are against the control, on the agent's slots (of which the control has none) against the reference. Without
+    the reference arm, ``uci`` is against the control. In all diversions but twins, lifts are adjusted for the burn-in
+    where it tells of them; in twins, where every arm has everybody, ``sample_ratio`` is ``None``.
 
     Args:
-        arms: the arms in the order of the report; in twins all with the same users.
-        setting: what they have in common.
-        config: the resolved configuration, passed on as it is.
-        costs: tokens, bytes and the like, passed on as they are; no durations.
+        arms: in the order of the report; in twins all with the same users.
+        setting, config, costs: of them all; the last two are passed on as they are.
         rng: resamples and sampled pairs of users.
-
-    Returns:
-        What is known of a comparison without its language model. Lifts are against the control, on the agent's
-        slots (of which the control has none) against the reference. Without the reference arm, ``uci`` is
-        against the control. In all diversions but twins, lifts are adjusted for the burn-in where it tells of
-        them; in twins, where every arm has everybody, ``sample_ratio`` is ``None``.
     """
     names = [run.name for run in arms]
     if len(set(names)) != len(names):
@@ -62,7 +57,7 @@ def assemble(
             "daily": daily(contrasts, rng),
             "uci": curves,
             "sequential": sequential(contrasts),
-            "sample_ratio": None if diverted is None else asdict(diverted),
+            "sample_ratio": diverted,
             "costs": costs,
             "claims": [],
         }
@@ -74,8 +69,7 @@ def check_run(run: ArmRun, setting: Setting) -> None:
     """Refuse a run that does not fit its setting.
 
     Raises:
-        InvalidInput: lengths disagree, a row lies outside the A/B days or belongs to a user or a
-            cluster that the arm cannot have.
+        InvalidInput: lengths disagree, or a row is of a day, a user or a cluster that the arm cannot have.
     """
     log = run.log
     if len(run.dormant) != len(log):
@@ -117,13 +111,6 @@ def _largest_item(arms: list[ArmRun], setting: Setting) -> int:
 def _estimates(
     sums: dict[MetricName, UserSums], whole: dict[MetricName, float | None], users: int
 ) -> dict[MetricName, Estimate]:
-    return {m.name: _estimate(sums[m.name]) if m.name in sums else _alone(whole[m.name], users) for m in METRICS}
-
-
-def _estimate(sums: UserSums) -> Estimate:
-    found = ratio_interval(sums)
-    return {"value": found.value, "low": found.low, "high": found.high, "n": found.n}
-
-
-def _alone(value: float | None, users: int) -> Estimate:
-    return {"value": value, "low": None, "high": None, "n": users}
+    found = {name: ratio_interval(of_users) for name, of_users in sums.items()}
+    found |= {name: Interval(value, None, None, users) for name, value in whole.items()}
+    return {metric.name: found[metric.name].row() for metric in METRICS}

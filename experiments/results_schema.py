@@ -97,7 +97,7 @@ class UciCurve(TypedDict):
 
 
 class SampleRatioRow(TypedDict):
-    """Users by arm, and whether that is as meant."""
+    """Users by arm, Pearson's chi-square against equal shares, its p-value, and whether that is suspicious."""
 
     users: dict[str, int]
     chi_square: float
@@ -220,7 +220,10 @@ class Joined(TypedDict):
 
 
 class DialRow(TypedDict):
-    """An entry of the config that differs between runs, ``experiments.dials.Dial``."""
+    """An entry of the config, by its dotted name, that differs between runs, and entries that follow from it.
+
+    ``values`` are its places, numbers in ascending order, as JSON holds them, and ``labels`` what they are called.
+    """
 
     entry: str
     moved_too: list[str]

@@ -23,9 +23,7 @@ def run_arms(
     An arm's stage does nothing but live and write; what is shown is worked out here, from the days that it leaves.
 
     Args:
-        study: the study.
-        before: the burn-in.
-        clustered: the clusters stage.
+        study, before, clustered: the study and its first stages.
         inputs: of each arm, digests of further stages that its agent reads.
         watch: hears of each day of the arms that were not found in the cache.
     """

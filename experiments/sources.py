@@ -44,11 +44,9 @@ def reached(module: str) -> frozenset[str]:
 
 
 def code_of(module: str, config: Any) -> list[str]:
-    """Our modules that a stage can reach, in alphabetical order.
+    """Our modules that a stage can reach from the one that its ``make`` stands in, in alphabetical order.
 
-    Args:
-        module: that the stage's ``make`` stands in.
-        config: the stage's part of the config; classes of others are ``plugins.outside_digests``' business.
+    Its config's classes of others are ``plugins.outside_digests``' business.
     """
     named = {target.rpartition(".")[0] for target in targets(config) if target.partition(".")[0] in OURS}
     return sorted(frozenset().union(*map(reached, [module, *sorted(named)])))

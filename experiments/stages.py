@@ -11,13 +11,15 @@ import json
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
 from experiments.sources import code_digest
+from sim.authored import authored_digest
+from sim.config import WorldConfig
 from sim.errors import InvalidInput
 from sim.files import write_json
 
@@ -43,6 +45,11 @@ def stage_digest(name: str, config: Any, inputs: list[str], module: str) -> str:
     """SHA-256 of what a stage rests on; ``module`` is where its ``make`` stands."""
     content = {"name": name, "config": config, "inputs": inputs, "code": code_digest(module, config)}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def world_content(world: WorldConfig) -> dict[str, Any]:
+    """A world's constants as stages rest on them: the authored files' content counts, not where they are."""
+    return {**asdict(world), "taxonomy": authored_digest(world.taxonomy)}
 
 
 def stage_folder(cache_dir: Path, name: str, digest: str) -> Path:
@@ -77,32 +84,24 @@ def run_stage(
     """
     digest = stage_digest(name, config, inputs, (make.func if isinstance(make, functools.partial) else make).__module__)
     folder = stage_folder(cache_dir, name, digest)
-    if folder.is_dir():
-        return Stage(folder, digest, _seconds(folder), cached=True)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = partial_folder(folder)
-    with FileLock(folder.with_name(folder.name + ".lock")):  # jobs of a sweep may share their burn-in
-        if folder.is_dir():  # another process has made it while we waited
-            return Stage(folder, digest, _seconds(folder), cached=True)
-        partial.mkdir(exist_ok=True)
-        clock = _Clock(partial / "seconds.json")
-        make(partial)
-        clock.stop()
-        os.replace(partial, folder)
-    return Stage(folder, digest, _seconds(folder), cached=False)
+    cached = folder.is_dir()
+    if not cached:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_name(folder.name + ".lock")):  # jobs of a sweep may share their burn-in
+            cached = folder.is_dir()  # another process has made it while we waited
+            if not cached:
+                _make(make, partial_folder(folder))
+                os.replace(partial_folder(folder), folder)
+    return Stage(folder, digest, _seconds(folder), cached)
 
 
-class _Clock:
-    """Adds up the seconds of all attempts at a stage."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._before = json.loads(path.read_text())["seconds"] if path.is_file() else 0.0
-        self._start = time.monotonic()
-
-    def stop(self) -> None:
-        seconds = self._before + time.monotonic() - self._start
-        write_json(self._path, {"seconds": seconds})
+def _make(make: Callable[[Path], None], partial: Path) -> None:
+    """Fill the folder, and note how long all attempts at it took together."""
+    partial.mkdir(exist_ok=True)
+    before = _seconds(partial) if (partial / "seconds.json").is_file() else 0.0
+    begun = time.monotonic()
+    make(partial)
+    write_json(partial / "seconds.json", {"seconds": before + time.monotonic() - begun})
 
 
 def _seconds(folder: Path) -> float:

@@ -36,11 +36,7 @@ WATCHED: tuple[MetricName, ...] = ("watch_minutes_per_user_day", "active_user_sh
 
 
 def a_a_of(log: InteractionLog, num_users: int, num_days: int) -> tuple[ArmRun, Setting]:
-    """One arm and its past, from one log cut in the middle.
-
-    Raises:
-        InvalidInput: fewer than two days.
-    """
+    """One arm and its past, from one log cut in the middle; ``InvalidInput`` if it has fewer than two days."""
     if num_days < 2:
         raise InvalidInput("experiment.burn_in_days", num_days, "must be at least 2, to be cut in the middle")
     first = num_days // 2

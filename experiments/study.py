@@ -78,8 +78,8 @@ def build_agent(config: dict[str, Any], name: str) -> Walled:
     """Make an agent from its Hydra config, behind the wall (``experiments.wall``).
 
     Raises:
-        InvalidInput: the config names no class, or arguments that the class doesn't take; or the
-            agent's module, or its constructor, reaches for what is hidden.
+        InvalidInput: the config names no class, or arguments that the class doesn't take; or the agent's module, or
+            its constructor, reaches for what is hidden.
     """
     with _named(config, name), wall(name, "construction"):
         _check_arguments(config)
@@ -123,12 +123,9 @@ def _check_arguments(config: dict[str, Any], prefix: str = "") -> None:
 
 
 def check_agents(study: Study) -> None:
-    """Make every agent once and drop it: one that cannot be made should be known before the burn-in.
+    """Make every agent once and drop it: one that cannot be made (``build_agent``) should be known before the burn-in.
 
     Agents with entries that a later stage fills in (``???``) are not made; what else they are given is checked.
-
-    Raises:
-        InvalidInput: see ``build_agent``.
     """
     for name, config in {"production": study.production, **study.agents}.items():
         if OmegaConf.missing_keys(OmegaConf.create(config)):
@@ -139,11 +136,7 @@ def check_agents(study: Study) -> None:
 
 
 def check_study(config: DictConfig) -> Study:
-    """Build a study from the composed config.
-
-    Raises:
-        InvalidInput: names the entry, the value and what would be right.
-    """
+    """Build a study from the composed config, or raise ``InvalidInput``."""
     plain = resolved(config)
     world = from_mapping(WorldConfig, plain.get("world"), "world")
     agents = check_agent_configs(plain.get("agents"))
@@ -172,21 +165,13 @@ def resolved(config: Any, name: str = "config") -> Any:
 
 
 def check_agent_configs(agents: Any) -> dict[str, dict[str, Any]]:
-    """The agents of a config by name; a name may become part of a file's.
-
-    Raises:
-        InvalidInput: names the agent that is none.
-    """
+    """The agents of a config by name, which may become part of a file's; ``InvalidInput`` names one that is none."""
     checked(dict[Name, dict[str, Any]], agents, "agents")
     return {name: check_agent_config(agent, f"agents.{name}") for name, agent in agents.items()}
 
 
 def check_agent_config(agent: Any, name: str) -> dict[str, Any]:
-    """An agent's Hydra config, which names a class.
-
-    Raises:
-        InvalidInput: it does not.
-    """
+    """An agent's Hydra config; ``InvalidInput`` if it names no class."""
     checked(dict[str, Any], agent, name)
     checked(str, agent.get("_target_"), f"{name}._target_")
     return dict(agent)

@@ -47,11 +47,7 @@ _Earlier = Annotated[_Given, Expected("must be true, false, or the folder of an 
 
 
 def check_options(config: DictConfig, folder: Path) -> TableOptions:
-    """Read the options; ``table.parquet=true`` means a file in ``folder``.
-
-    Raises:
-        InvalidInput: names the entry, the value and what would be right.
-    """
+    """Read the options, or raise ``InvalidInput``; ``table.parquet=true`` means a file in ``folder``."""
     parquet, shard, refresh = config.table.parquet, config.shard, config.refresh
     checked(_Exported, parquet, "table.parquet")
     path = folder / "table.parquet" if parquet is True else Path(parquet).expanduser() if parquet else None
@@ -73,11 +69,7 @@ def check_options(config: DictConfig, folder: Path) -> TableOptions:
 
 
 def table(config: DictConfig, folder: Path) -> None:
-    """Make the table, or a share of it, write ``table.json`` into ``folder``, and say what it is like.
-
-    Raises:
-        InvalidInput: names the entry, the value and what would be right.
-    """
+    """Make the table, or a share of it, write ``table.json`` into ``folder``, and say what it is like."""
     options = check_options(config, folder)
     study = check_study(config)
     settings = check_llm(resolved(config.get("llm"), "llm"))
@@ -111,12 +103,7 @@ def table(config: DictConfig, folder: Path) -> None:
 
 
 def describe(made: TableMade, files: list[Path]) -> dict[str, Any]:
-    """What ``table.json`` says of a table, but for the seconds.
-
-    Args:
-        made: the stages.
-        files: exported ones.
-    """
+    """What ``table.json`` says of a table and of the files that it was exported to, but for the seconds."""
     folder = made.table.folder / "table"
     found = open_table(folder)
     manifest = found.manifest

@@ -9,9 +9,8 @@ from agents.llm.past_tables import FromLog
 from agents.llm.settings import LLMSettings
 from agents.llm.triples import recent_triples
 from agents.transitions import novel_transitions, recent_successors
-from experiments.stages import Stage
+from experiments.stages import Stage, world_content
 from experiments.study import Study
-from sim.authored import authored_digest
 from sim.clusters import InterestClusters
 from sim.log import InteractionLog
 from sim.random import RandomStream
@@ -54,6 +53,5 @@ def made_of(study: Study, settings: LLMSettings, clustered: Stage, tuned: Stage)
 
 def table_kind(study: Study, settings: LLMSettings) -> str:
     """A hash of all that tables have in common of which one can be refreshed to become the other."""
-    world = {**asdict(study.world), "taxonomy": authored_digest(study.world.taxonomy)}
-    content = [study.seed, world, study.production, study.experiment.slots, asdict(settings)]
+    content = [study.seed, world_content(study.world), study.production, study.experiment.slots, asdict(settings)]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

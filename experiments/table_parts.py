@@ -20,17 +20,13 @@ from sim.files import write_json
 
 
 def share_table(study: Study, settings: LLMSettings, clustered: Stage, share: tuple[int, int]) -> bool:
-    """Compute a share of the table's shards, in the stage's own folder, next to others who do theirs.
-
-    Args:
-        study, settings, clustered: as for ``make_table``, which makes the table of the shards.
-        share: (i, n), see ``agents.llm.bulk.fill_share``.
+    """Compute share (i, n) of the table's shards (``agents.llm.bulk.fill_share``) in the stage's own folder.
 
     Returns:
-        Whether ``make_table`` finds nothing left to compute.
+        Whether ``make_table``, which has the same arguments and errors, finds nothing left to compute.
 
     Raises:
-        InvalidInput: a table that is not of plain pairs; or as ``make_table``.
+        InvalidInput: a table that is not of plain pairs.
     """
     if settings.engine != "transformers" or settings.past_clusters != 2 or settings.successor_hint:
         expected = "must be null unless llm.engine=transformers, llm.past_clusters=2 and llm.successor_hint=false"
@@ -69,8 +65,8 @@ def refresh_table(
     Args:
         study, settings, clustered: as for ``make_table``.
         before: the burn-in, for the items that tell clusters under new texts from new clusters.
-        source: the earlier table's folder; None = the newest in the cache that was made of the same
-            world and settings with an older (or other) log.
+        source: the earlier table's folder; None = the newest in the cache that was made of the same world and
+            settings with an older (or other) log.
 
     Raises:
         InvalidInput: there is none, its stages are gone, or it is of another kind.

@@ -68,13 +68,12 @@ class MLflow:
     """A run of an MLflow experiment, in a store of one's own or on a server."""
 
     def __init__(self, folder: Path, config: Mapping[str, Any], uri: str, experiment: str) -> None:
-        """Begin a run in place of an earlier one of the same folder.
+        """Begin a run, called as its folder, in place of an earlier one of the same folder.
 
         Args:
-            folder: the run's folder; its name is the run's.
-            config: its entries become parameters.
-            uri: of the store, such as ``sqlite:////data/mlflow.db`` or a server's address; empty: ``mlflow.db`` in
-                the folder that ``folder`` lies in, which jobs of a sweep share.
+            folder, config: the run's; entries become parameters.
+            uri: of the store, such as ``sqlite:////data/mlflow.db`` or a server's address; empty: ``mlflow.db`` in the
+                folder that ``folder`` lies in, which jobs of a sweep share.
             experiment: its name.
         """
         _need("mlflow", "mlflow")
@@ -111,13 +110,7 @@ class WandB:
     """A run of Weights & Biases; offline, ``wandb sync`` takes it to the server later."""
 
     def __init__(self, folder: Path, config: Mapping[str, Any], project: str, mode: str) -> None:
-        """Begin a run, offline in place of an earlier one of the same folder.
-
-        Args:
-            folder: the run's folder.
-            config: as it is.
-            project: its name.
-            mode: ``offline`` or ``online``.
+        """Begin a run in a project, ``mode`` ``offline`` (in place of an earlier one of the same folder) or ``online``.
 
         Raises:
             InvalidInput: neither.

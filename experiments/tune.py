@@ -35,14 +35,13 @@ Seeds = Annotated[
 
 
 def objective_of(log: InteractionLog, consumed_before: BoolArray, objective: str) -> float:
-    """What an agent's slots achieved.
+    """What an agent's own slots achieved, of all their impressions.
 
     Args:
         log: the A/B of its arm.
         consumed_before: (N, M) clusters that each user had consumed from before.
-        objective: ``positives``: positive impressions / impressions; ``novel_positives``: positive
-            impressions from clusters that the user had never consumed from / impressions. Both over
-            the agent's own slots.
+        objective: the share that was positive: ``positives``; or positive and from clusters that the user had never
+            consumed from: ``novel_positives``.
     """
     own = log.source == AGENT
     counted = log.positive & own
@@ -52,11 +51,7 @@ def objective_of(log: InteractionLog, consumed_before: BoolArray, objective: str
 
 
 def check_tuning(config: DictConfig) -> tuple[list[Study], dict[str, LLMSettings]]:
-    """The study of every tuning world, and the settings of the agent's table, if it reads one.
-
-    Raises:
-        InvalidInput: names the entry, the value and what would be right.
-    """
+    """The study of every tuning world, and the settings of the agent's table, if it reads one, or ``InvalidInput``."""
     plain = resolved(config)
     checked(Objective, plain.get("objective"), "objective")
     seeds = checked(Seeds, plain.get("seeds"), "seeds")
@@ -80,11 +75,7 @@ def worth(study: Study, settings: dict[str, LLMSettings], objective: str) -> flo
 
 
 def tune(config: DictConfig, folder: Path, overrides: list[str]) -> float:
-    """Run one setting in all tuning worlds and write ``trial.json``.
-
-    Returns:
-        The mean objective over the worlds, for the sweeper to maximise.
-    """
+    """Run one setting in all tuning worlds, write ``trial.json``, and give the sweeper the mean to maximise."""
     started = time.monotonic()
     studies, settings = check_tuning(config)
     runtime, objective = studies[0].runtime, str(config.objective)

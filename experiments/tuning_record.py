@@ -9,11 +9,7 @@ from sim.errors import InvalidInput
 
 
 def trials_of(folder: Path) -> list[dict[str, Any]]:
-    """The trials of one search, best first.
-
-    Raises:
-        InvalidInput: the folder holds none.
-    """
+    """The trials of one search, best first; ``InvalidInput`` if the folder holds none."""
     trials = [json.loads(path.read_text()) for path in sorted(folder.glob("*/trial.json"))]
     if not trials:
         raise InvalidInput(

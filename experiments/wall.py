@@ -34,11 +34,7 @@ Import = Callable[..., ModuleType]
 
 @contextmanager
 def wall(agent: str, doing: str) -> Iterator[None]:
-    """Let a recommender's code run behind the wall.
-
-    Args:
-        agent: its name, for messages.
-        doing: what it is asked to do, likewise.
+    """Let a recommender's code run behind the wall; messages tell its name, and what it is ``doing``.
 
     Raises:
         WallBreach: the code reached for something hidden; also if it caught that error itself.
@@ -100,12 +96,7 @@ class _Front(ModuleType):
 
 
 class Walled(Agent):
-    """An agent whose every method runs behind the wall, on inputs that it cannot change.
-
-    Args:
-        inner: the agent itself.
-        name: for messages.
-    """
+    """An agent whose every method runs behind the wall, on inputs that it cannot change."""
 
     def __init__(self, inner: Agent, name: str) -> None:
         self.inner = inner

@@ -118,13 +118,7 @@ class Watch:
     """Hears of every day of every arm, in whatever order arms live."""
 
     def __init__(self, arms: tuple[str, ...], num_days: int, tracker: Tracker) -> None:
-        """Args as attributes.
-
-        Args:
-            arms: their names.
-            num_days: days of the A/B.
-            tracker: gets each day's values by themselves, ``METRIC/ARM``.
-        """
+        """The tracker gets each day's values by themselves, as ``METRIC/ARM``."""
         self._width, self._num_days, self._tracker = max(map(len, arms)), num_days, tracker
         self._so_far: dict[str, DaySums] = {}
 

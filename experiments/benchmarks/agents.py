@@ -32,11 +32,9 @@ AGAINST = "production"
 def agent_rows(config: DictConfig) -> list[Row]:
     """Train every agent of the config on one burn-in, then time it; agents take turns.
 
-    One thread. Requests are those of random users as they stand after the burn-in; each call asks
-    for the experiment's exploration slots, of users whose histories no agent has just encoded.
-
-    Raises:
-        InvalidInput: names the entry, the value and what would be right.
+    One thread. Requests are those of random users as they stand after the burn-in; each call asks for the
+    experiment's exploration slots, of users whose histories no agent has just encoded. ``InvalidInput`` names an entry
+    that is wrong.
     """
     batches, calls = _checked(config)
     study = check_study(config)

@@ -39,11 +39,8 @@ _PRODUCT_TOKENS = 4096  # rows of the products whose rate is the bound
 def llm_rows(config: DictConfig) -> list[Row]:
     """Time three ways to name the next cluster of pairs, in one thread, turn by turn; then fine-tuning steps.
 
-    The clusters are the authored interests with their keywords, as many as asked for; the weights
-    are those of ``llm.model`` as they come: neither changes what a token costs.
-
-    Raises:
-        InvalidInput: names the entry, the value and what would be right.
+    The clusters are the authored interests with their keywords, as many as asked for; the weights are those of
+    ``llm.model`` as they come: neither changes what a token costs. ``InvalidInput`` names an entry that is wrong.
     """
     plain = resolved(config)
     settings = check_llm(plain.get("llm"))

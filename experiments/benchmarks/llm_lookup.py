@@ -41,14 +41,10 @@ _HISTORY = 50  # watched items a user, as conf/world/base.yaml has it
 
 
 def lookup_rows(num_clusters: int, calls: int = CALLS) -> list[Row]:
-    """Time a table of random content, in one thread.
+    """Time look-ups in a table of ``num_clusters`` clusters and random content, in one thread.
 
-    Beside each row's median and 99th percentile (``p99``, of wall-clock time) stands ``p99_processor``, that
-    of the thread's own processor time, which others on the machine do not lengthen.
-
-    Args:
-        num_clusters: M.
-        calls: measured calls.
+    Beside each row's median and 99th percentile (``p99``, of wall-clock time) stands ``p99_processor``, that of the
+    thread's own processor time, which others on the machine do not lengthen.
     """
     clusters = authored_clusters(num_clusters)
     generator = RandomStream(0, "benchmark lookup").generator()

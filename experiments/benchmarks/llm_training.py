@@ -108,13 +108,7 @@ def take_turns(
     rival: Rival,
     bar: Any,
 ) -> Turns:
-    """Let the Trainer train; after each of its steps, make ours on the same batch.
-
-    Args:
-        weights, prompts, batches, settings, steps: as in ``training_rows``.
-        rival: how the Trainer is used.
-        bar: of progress.
-    """
+    """Let the Trainer, used as ``rival`` says, train; after each of its steps, make ours on the same batch."""
     model, theirs = (load_model(weights, torch.float32) for _ in range(2))
     theirs.set_attn_implementation("sdpa")  # the library's default
     model.get_input_embeddings().weight.requires_grad_(not settings.freeze_embeddings)
@@ -142,7 +136,8 @@ def take_turns(
             bf16=rival.bf16,
         )
         clock = _Clock(updates, pending, bar)
-        trainer = Trainer(theirs, chosen, data_collator=collate, train_dataset=_Numbers(1 + steps), callbacks=[clock])
+        numbers: Any = range(1 + steps)  # whatever has a length and elements passes for a data set
+        trainer = Trainer(theirs, chosen, data_collator=collate, train_dataset=numbers, callbacks=[clock])
         trainer.remove_callback(PrinterCallback)
         trainer.train()
     first = next(entry["loss"] for entry in trainer.state.log_history if "loss" in entry)
@@ -161,19 +156,6 @@ def full_sequences(prompts: PromptTokens, batch: Samples) -> dict[str, torch.Ten
         "attention_mask": torch.tensor([(1,) * (longest - pad) + (0,) * pad for pad in pads]),
         "labels": torch.tensor([(-100,) * len(p) + label + (-100,) * pad for (p, label), pad in padded]),
     }
-
-
-class _Numbers(torch.utils.data.Dataset[int]):
-    """0 .. ``num`` - 1."""
-
-    def __init__(self, num: int) -> None:
-        self._num = num
-
-    def __len__(self) -> int:
-        return self._num
-
-    def __getitem__(self, number: int) -> int:
-        return number
 
 
 class _Clock(TrainerCallback):

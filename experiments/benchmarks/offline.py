@@ -23,11 +23,7 @@ _ITEMS, _CLUSTERS = 50_000, 761
 
 
 def offline_rows(config: DictConfig) -> list[Row]:
-    """Time a log of ``impressions`` rows, in slates of ``slots``, of ``users`` users.
-
-    Raises:
-        InvalidInput: names the entry, the value and what would be right.
-    """
+    """Time a log of ``impressions`` rows, in slates of ``slots``, of ``users`` users, or raise ``InvalidInput``."""
     for name in ("impressions", "slots", "users"):
         checked(Count, config.get(name), name)
     spent: dict[str, float] = {}

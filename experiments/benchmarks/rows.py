@@ -11,10 +11,9 @@ def benchmark_row(part: str, case: str, values: Sequence[float], unit: str) -> R
     """A row with the median of several measurements, their extremes, and nothing to compare with yet.
 
     Args:
-        part: of the benchmark: ``simulator``, ``agents`` or ``llm``.
+        part: of the benchmark.
         case: what was measured.
-        values: at least one, each a measurement.
-        unit: of the values.
+        values: at least one, each a measurement, in ``unit``.
     """
     return {
         "part": part,

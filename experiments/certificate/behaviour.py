@@ -17,21 +17,16 @@ _ACTIVE_SHARE = 0.2
 
 
 def watching(log: InteractionLog, length: FloatArray) -> dict[str, float]:
-    """Fact 5: shape of the watched fraction, replays, and how it goes with the length.
-
-    Args:
-        log: R impressions.
-        length: (n,) seconds of every item.
+    """Fact 5: shape of the watched fraction, replays, and how it goes with the items' lengths (n,) in seconds.
 
     Returns:
-        ``valley``: lowest density between 0.2 and 0.6 over the lower of the peaks below and above
-        (1 or more: no two peaks); ``replays``: share of impressions watched more than once;
-        ``fraction_slope`` and ``seconds_slope``: slopes on log length, of the watched fraction and
-        of the log of 1 + seconds.
+        ``valley``: lowest density between 0.2 and 0.6 over the lower of the peaks below and above (1 or more: no two
+        peaks); ``replays``: share of impressions watched more than once; ``fraction_slope`` and ``seconds_slope``:
+        slopes on log length, of the watched fraction and of the log of 1 + seconds.
 
-    Sources: Zhao et al. 2025 (arXiv 2508.12665: quick skips, and several ways of watching on);
-    KuaiRec (Gao et al. 2022: watch ratios above 1); Zhan et al. 2022, "Deconfounding duration bias
-    in watch-time prediction" (direction). The bounds are our choice.
+    Sources: Zhao et al. 2025 (arXiv 2508.12665: quick skips, and several ways of watching on); KuaiRec (Gao et al.
+    2022: watch ratios above 1); Zhan et al. 2022, "Deconfounding duration bias in watch-time prediction" (direction).
+    The bounds are our choice.
     """
     density = np.histogram(log.watch_fraction, FRACTION_EDGES)[0].astype(float)
     density = np.convolve(np.pad(density, 1, mode="edge"), np.ones(3) / 3, mode="valid")

@@ -125,16 +125,13 @@ FACTS = (
 
 
 def judge(parts: list[dict[str, float]], config: WorldConfig) -> list[FactRow]:
-    """The certificate's rows, one a fact.
+    """The certificate's rows, one a fact, with numbers and verdict of the part that decides.
+
+    That is the first one that fails, else the first. Numbers that are not defined are None, and fail.
 
     Args:
         parts: ``measure(...)["parts"]`` of each world.
         config: the world, to know which facts must fail in it by construction.
-
-    Returns:
-        Rows with ``fact``, ``value``, ``low``, ``high``, ``target``, ``verdict`` of the part that
-        decides (the first one that fails, else the first), and all ``parts``. Numbers that are not
-        defined are None, and fail.
     """
     impossible = fails_by_construction(config)
     rows: list[FactRow] = []

@@ -1,6 +1,6 @@
 """Everything that is measured in one world: each fact's statistics, and what its figure draws."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from experiments.certificate.behaviour import activity, behaviour_curves, session_lengths, watching
@@ -14,7 +14,7 @@ from experiments.certificate.consumption import (
     taste,
     weekly_variety,
 )
-from experiments.certificate.life import Life, WarmWorld, lived, warmed_up
+from experiments.certificate.life import WarmWorld, lived, warmed_up
 from experiments.certificate.policies import Exploring, Greedy, Informed, Popular, Random
 from experiments.certificate.probes import drift_dial, satiation, satiation_probe, successor_stability
 from sim.cluster_quality import ClusterQuality, cluster_quality
@@ -25,25 +25,10 @@ from sim.world import World
 Measures = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class _Summary:
-    """What is kept of a life of which only totals are compared: its watch time and weekly variety."""
-
-    seconds: float
-    variety: list[float]
-
-    @staticmethod
-    def of(life: Life) -> "_Summary":
-        return _Summary(life.seconds, weekly_variety(life))
-
-
 def measure(config: WorldConfig, seed: int, days: int) -> Measures:
     """Measure one world: ``{"parts": {"1 gini": value, ...}, "curves": {...}, "clusters": {...}}``.
 
-    Args:
-        config: the world's constants.
-        seed: names the world, and the luck of all policies in it.
-        days: days that each policy serves after the warm-up.
+    The seed names the world and the luck of all policies in it, each of which serves ``days`` days after the warm-up.
     """
     stream = RandomStream(seed, "certificate")
     world = World(config, seed)
@@ -51,11 +36,11 @@ def measure(config: WorldConfig, seed: int, days: int) -> Measures:
     stability = successor_stability(config, seed)
     warm = warmed_up(world, stream)
     random, greedy = lived(warm, Random, days, stream), lived(warm, Greedy, days, stream)
-    others = {policy.name: _Summary.of(lived(warm, policy, days, stream)) for policy in (Exploring, Informed)}
     varieties = {"random": weekly_variety(random), "greedy": weekly_variety(greedy)}
-    varieties |= {name: summary.variety for name, summary in others.items()}
-    watched = greedy.seconds
-    gains = {name: summary.seconds / watched - 1 for name, summary in others.items()}
+    watched, gains = greedy.seconds, {}
+    for policy in (Exploring, Informed):  # of whose lives only totals are kept
+        life = lived(warm, policy, days, stream)
+        gains[policy.name], varieties[policy.name] = life.seconds / watched - 1, weekly_variety(life)
     exposure, novelty = exposure_gap(random, greedy), novelty_cost(random)
     popular_rate = float(lived(warm, Popular, days, stream).log.positive.mean())
     facts = {

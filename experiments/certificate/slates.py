@@ -1,6 +1,6 @@
 """Compiled filling of slates from ranked lists, without a users x items array."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -8,8 +8,7 @@ from numba import njit
 from sim.arrays import BoolArray, FloatArray, IntArray
 
 
-@dataclass(frozen=True)
-class RankedLists:
+class RankedLists(NamedTuple):
     """Live items by group (a cluster or an interest), best first within each.
 
     Attributes:
@@ -30,37 +29,6 @@ class RankedLists:
         return RankedLists(live[order], start.astype(np.int64), lift.astype(np.float32))
 
 
-def fill_best(
-    slates: IntArray,
-    filled: IntArray,
-    group: IntArray,
-    rate: FloatArray,
-    lists: RankedLists,
-    exclude: IntArray,
-    most: int,
-) -> None:
-    """Fill what is left of each row with the items of largest rate x lift, at most ``most`` a group.
-
-    Args:
-        slates: (B, S) int64, written to; a place for which nothing is found keeps what it had.
-        filled: (B,) int64, columns of each row that are filled already: kept, and not repeated.
-        group: (B, K) int64, groups to choose from.
-        rate: (B, K) float32, the user's rate of each; at or below 0 is left out.
-        lists: what there is.
-        exclude: (B, X) int64, items that must not be shown.
-        most: items of one group a slate.
-    """
-    _fill_best(slates, filled, group, rate, lists.item, lists.start, lists.lift, exclude, most)
-
-
-def fill_next(slates: IntArray, filled: IntArray, group: IntArray, lists: RankedLists, exclude: IntArray) -> None:
-    """Fill each row's next column with the best item of a group (B,) that may be shown; -1 is no group.
-
-    ``filled`` (B,) grows by 1 where there was one.
-    """
-    _fill_next(slates, filled, group, lists.item, lists.start, exclude)
-
-
 @njit(cache=True, nogil=True)
 def _free(slates: IntArray, b: int, filled: int, item: int, exclude: IntArray) -> bool:
     for s in range(filled):
@@ -73,56 +41,64 @@ def _free(slates: IntArray, b: int, filled: int, item: int, exclude: IntArray) -
 
 
 @njit(cache=True, nogil=True)
-def _fill_best(
-    slates: IntArray, filled: IntArray, group: IntArray, rate: FloatArray, item: IntArray, start: IntArray,
-    lift: FloatArray, exclude: IntArray, most: int,
+def fill_best(
+    slates: IntArray, filled: IntArray, group: IntArray, rate: FloatArray, lists: RankedLists, exclude: IntArray,
+    most: int,
 ) -> None:  # fmt: skip
+    """Fill what is left of each row with the items of largest rate x lift, at most ``most`` a group.
+
+    Args:
+        slates: (B, S) int64, written to; a place for which nothing is found keeps what it had.
+        filled: (B,) int64, columns of each row that are filled already: kept, and not repeated.
+        group: (B, K) int64, groups to choose from.
+        rate: (B, K) float32, the user's rate of each; at or below 0 is left out.
+        lists: what there is.
+        exclude: (B, X) int64, items that must not be shown.
+        most: items of one group a slate.
+    """
     num_slots, num_groups = slates.shape[1], group.shape[1]
     place = np.empty(num_groups, np.int64)
     taken = np.empty(num_groups, np.int64)
     for b in range(len(slates)):
         for k in range(num_groups):
-            place[k], taken[k] = start[group[b, k]], 0
+            place[k], taken[k] = lists.start[group[b, k]], 0
         for s in range(filled[b], num_slots):
             best, best_score = -1, 0.0
             for k in range(num_groups):
-                end = start[group[b, k] + 1]
-                while place[k] < end and not _free(slates, b, s, item[place[k]], exclude):
+                end = lists.start[group[b, k] + 1]
+                while place[k] < end and not _free(slates, b, s, lists.item[place[k]], exclude):
                     place[k] += 1
                 if taken[k] < most and place[k] < end:
-                    score = rate[b, k] * lift[item[place[k]]]
+                    score = rate[b, k] * lists.lift[lists.item[place[k]]]
                     if score > best_score:
                         best, best_score = k, score
             if best < 0:
                 break  # nothing more to choose from: the column keeps what it had
-            slates[b, s] = item[place[best]]
+            slates[b, s] = lists.item[place[best]]
             taken[best] += 1
 
 
 @njit(cache=True, nogil=True)
-def _fill_next(
-    slates: IntArray, filled: IntArray, group: IntArray, item: IntArray, start: IntArray, exclude: IntArray
-) -> None:
+def fill_next(slates: IntArray, filled: IntArray, group: IntArray, lists: RankedLists, exclude: IntArray) -> None:
+    """Fill each row's next column with the best item of a group (B,) that may be shown; -1 is no group.
+
+    ``filled`` (B,) grows by 1 where there was one.
+    """
     for b in range(len(slates)):
         if group[b] < 0:
             continue
-        for place in range(start[group[b]], start[group[b] + 1]):
-            if _free(slates, b, filled[b], item[place], exclude):
-                slates[b, filled[b]] = item[place]
+        for place in range(lists.start[group[b]], lists.start[group[b] + 1]):
+            if _free(slates, b, filled[b], lists.item[place], exclude):
+                slates[b, filled[b]] = lists.item[place]
                 filled[b] += 1
                 break
 
 
 @njit(cache=True, nogil=True)
 def nth_unmarked(marked: BoolArray, luck: FloatArray) -> IntArray:
-    """Draw one unmarked column a row, each as likely.
+    """Draw one unmarked column a row of (B, M), each as likely, by luck (B,) in (0, 1): (B,) int64.
 
-    Args:
-        marked: (B, M) bool.
-        luck: (B,) uniform in (0, 1).
-
-    Returns:
-        (B,) int64; where all are marked, one of all.
+    Where all are marked, it is one of all.
     """
     chosen = np.empty(len(marked), np.int64)
     num = marked.shape[1]

@@ -85,11 +85,9 @@ def curve_over_worlds(x: Sequence[float], rows: Sequence[Sequence[float]]) -> Cu
 
 
 def _critical(residuals: FloatArray, spread: FloatArray) -> float:
-    """c of ``curve_over_worlds``.
+    """c of ``curve_over_worlds``, of curves less their mean (W, P) and their standard deviations over worlds (P,).
 
-    Args:
-        residuals: (W, P) curves less their mean.
-        spread: (P,) standard deviation over worlds; places where worlds agree exactly have no say.
+    Places where worlds agree exactly have no say.
     """
     varies = spread > 1e-12 * max(1.0, float(np.abs(residuals).max(initial=0.0)))
     if not varies.any():

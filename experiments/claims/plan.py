@@ -92,16 +92,13 @@ class Comparison:
 
 
 def plan(config: DictConfig, folder: Path, command: str = "paper", needed: str = MAIN) -> list[Comparison]:
-    """Every comparison, variant by variant, checked before anything runs.
+    """Every comparison, variant by variant, checked before anything runs, or ``InvalidInput``.
 
     Args:
         config: of ``conf/paper.yaml``, or of another command with seeds and variants, composed.
         folder: of the whole run; a comparison's is ``VARIANT/seed_K`` in it.
         command: the entry with ``seeds`` and ``variants``.
         needed: the variant that others are held against.
-
-    Raises:
-        InvalidInput: names the entry, the value and what would be right.
     """
     own = _checked(config, command, needed)
     comparisons = []

@@ -27,11 +27,7 @@ _PROGRESS = "progress.log"
 
 @contextlib.contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """Keep a run's folder to one process at a time.
-
-    Raises:
-        InvalidInput: another process is at work there.
-    """
+    """Keep a run's folder to one process at a time; ``InvalidInput`` if another is at work there."""
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock")
     try:
@@ -46,21 +42,13 @@ def alone_in(folder: Path) -> Iterator[None]:
 
 
 def check_all(comparisons: list[Comparison]) -> None:
-    """Find out before anything runs what would stop a comparison later on: agents, weights.
-
-    Raises:
-        InvalidInput: names the entry, the value and what would be right.
-    """
+    """Find out before anything runs what would stop a comparison later on, agents or weights, as ``InvalidInput``."""
     for each in {comparison.variant: comparison for comparison in comparisons}.values():
         check_runnable(each.study(), OmegaConf.create(each.config))
 
 
 def run_all(comparisons: list[Comparison], workers: int, backend: str) -> None:
-    """Run what is not finished, ``workers`` comparisons at a time; the bar counts estimated work.
-
-    Raises:
-        InvalidInput: what a comparison raised.
-    """
+    """Run what is not finished, ``workers`` comparisons at a time; the bar counts estimated work."""
     left = [each for each in comparisons if not each.is_done()]
     if not left:
         return

@@ -55,7 +55,6 @@ def speed_of(comparisons: list[Comparison], lookup: dict[str, Any], processes: i
     """The speed of finished comparisons' tables, as their stages were timed when they were made.
 
     Args:
-        comparisons: finished.
         lookup: the row of ``experiments.benchmarks.llm_lookup.lookup_rows`` on the look-up alone.
         processes: comparisons side by side.
     """

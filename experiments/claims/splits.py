@@ -22,12 +22,7 @@ FALSE_POSITIVES_OF: tuple[MetricName, ...] = ("watch_minutes_per_user_day", "act
 
 
 def false_positives(results: Results, folder: Path) -> dict[MetricName, float]:
-    """The share of splits of the control arm's users in which a metric differs with p < 0.05.
-
-    Args:
-        results: of a comparison.
-        folder: of it, with the arm's log.
-    """
+    """The share of splits of the control arm's users, whose log is in ``folder``, that differ with p < 0.05."""
     experiment = results["config"]["experiment"]
     log = InteractionLog.read(folder / f"log_{experiment['control']}.parquet")
     num_users, days = int(results["config"]["world"]["num_users"]), int(experiment["days"])
@@ -43,13 +38,7 @@ def control_sums(log: InteractionLog, num_users: int, first_day: int, days: int)
 
 
 def split_shares(sums: Mapping[Name, UserSums], rng: np.random.Generator, splits: int = SPLITS) -> dict[Name, float]:
-    """The share of random halves of the users in which a metric differs with p < 0.05.
-
-    Args:
-        sums: (U,) of every metric, all of the same users.
-        rng: the halves.
-        splits: how many.
-    """
+    """The share of random halves of the users in which a metric, of sums (U,), differs with p < 0.05."""
     found = dict.fromkeys(sums, 0)
     num_users = len(next(iter(sums.values())).numerator)
     for _ in range(splits):

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from experiments.counterfactuals.live import learning_stage, live_stage
+from experiments.arm_stages import arms_stage
+from experiments.counterfactuals.live import live_stage
 from experiments.counterfactuals.logs import log_stage
 from experiments.counterfactuals.offline import offline_stage
 from experiments.counterfactuals.settings import ArenaConfig
@@ -33,15 +34,7 @@ class Made:
 
 
 def make_all(study: Study, arena: ArenaConfig, before: Stage, clustered: Stage, tables: dict[str, list[str]]) -> Made:
-    """Run what has not been run.
-
-    Args:
-        study: the study; its arms are the agents.
-        arena: the settings.
-        before: the burn-in.
-        clustered: the clusters stage.
-        tables: digests of further stages that agents read.
-    """
+    """Run what has not been run; arms are the agents, ``tables`` the digests of further stages that they read."""
     arms = study.experiment.arms
     learned = [name for name in arms if name != CONTROL]
     how = study.runtime.workers, study.runtime.backend
@@ -57,7 +50,7 @@ def make_all(study: Study, arena: ArenaConfig, before: Stage, clustered: Stage, 
     for name in arms:
         jobs["live", name] = partial(live_stage, study, name, fitted=fitted[name], **after)
         if arena.learning:
-            jobs["learning", name] = partial(learning_stage, study, name, inputs=tables.get(name, []), **after)
+            jobs["learning", name] = partial(arms_stage, study, (name,), inputs=tables.get(name, []), **after)
         for policy, log in logged.items():
             jobs[f"offline {policy}", name] = partial(
                 offline_stage, study, arena, policy, name, logged=log, fitted=fitted[name], **after

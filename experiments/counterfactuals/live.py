@@ -7,7 +7,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 from agents.novelty import novel_rows
-from experiments.arm_stages import arms_stage, read_arm
+from experiments.arm_stages import read_arm
 from experiments.counterfactuals.rewards import rewards_of
 from experiments.counterfactuals.sides import Watcher, live_frozen, side_of
 from experiments.pipeline import consumed_before
@@ -70,13 +70,8 @@ def read_live(stage: Stage) -> dict[str, FloatArray]:
     return dict(load_file(stage.folder / "live.safetensors"))
 
 
-def learning_stage(study: Study, name: str, before: Stage, clustered: Stage, inputs: list[str]) -> Stage:
-    """The same while agent and production learn daily: an arm of the usual A/B that has the whole feed."""
-    return arms_stage(study, (name,), before, clustered, inputs)
-
-
 def read_learning(study: Study, name: str, stage: Stage, clustered: Stage) -> dict[str, FloatArray]:
-    """What ``read_live`` tells, of an arm that learned."""
+    """What ``read_live`` tells, of an arm of the usual A/B that had the whole feed, and learned daily."""
     log, _ = read_arm(study, name, stage)
     novel = novel_rows(log, consumed_before(clustered))
     reward = np.stack([log.positive, log.watch_seconds, log.positive & novel], axis=1).astype(np.float64)

@@ -14,9 +14,9 @@ from experiments.counterfactuals.offline import read_offline
 from experiments.counterfactuals.rewards import REWARDS
 from experiments.counterfactuals.schema import Earned, Judged, JudgedAgent
 from experiments.counterfactuals.settings import ArenaConfig
-from experiments.inference.users import Interval, UserSums, ratio_interval
+from experiments.inference.users import UserSums, ratio_interval
 from experiments.off_policy.actions import LoggedActions, Outcomes, per_user
-from experiments.off_policy.evaluation import ESTIMATORS, Limits, Support, evaluate, support
+from experiments.off_policy.evaluation import ESTIMATORS, Limits, evaluate, support
 from experiments.off_policy.reward_model import cross_fitted
 from experiments.off_policy.slates import LoggedSlates
 from experiments.stages import Stage, run_stage
@@ -51,10 +51,6 @@ class Bank:
             {name: read_offline(stage) for name, stage in offline.items()},
         )
 
-    def log(self, redraw: IntArray, request: IntArray, unit: IntArray) -> "Log":
-        """One log: slates (m,) by redraw and request, and whom each belongs to."""
-        return Log(self, redraw, request, unit)
-
 
 @dataclass(frozen=True)
 class Log:
@@ -70,15 +66,16 @@ class Log:
         return np.asarray(values[self.redraw, self.request], np.float64).ravel()
 
     @property
-    def _slots(self) -> int:
+    def num_slots(self) -> int:
+        """S, of a slate."""
         return int(self.bank.logged["marginal"].shape[2])
 
     def rows(self, agent: str, metric: int) -> tuple[LoggedSlates, LoggedActions]:
         """The log as estimators take it: given the slots above, and marginal."""
         told, logged = self.bank.agents[agent], self.bank.logged
-        user = np.repeat(self.unit, self._slots)
+        user = np.repeat(self.unit, self.num_slots)
         reward = self.reward(metric)
-        slate = np.repeat(np.arange(len(self.unit)), self._slots)
+        slate = np.repeat(np.arange(len(self.unit)), self.num_slots)
         given = (self._column(logged["propensity"]), self._column(told["conditional"]))
         marginal = (self._column(logged["marginal"]), self._column(told["marginal"]))
         return LoggedSlates(user, slate, reward, *given), LoggedActions(user, reward, *marginal)
@@ -92,7 +89,7 @@ class Log:
         features = self.bank.logged["features"][self.redraw, self.request]  # (m, S, F)
         flat = features.reshape(-1, features.shape[2])
         policy = [self.bank.agents[name]["features"][self.request].reshape(flat.shape) for name in agents]
-        found = cross_fitted(np.repeat(self.unit, self._slots), self.reward(metric), flat, policy)
+        found = cross_fitted(np.repeat(self.unit, self.num_slots), self.reward(metric), flat, policy)
         return dict(zip(agents, found, strict=True))
 
 
@@ -117,7 +114,7 @@ def logs_of(bank: Bank, num_slates: int, max_logs: int, rng: RandomStream) -> li
     found = []
     for start, stop in pairwise(ends):
         redraw, request = np.divmod(sorted_by_log[start:stop], requests)
-        found.append(bank.log(redraw, request, unit[redraw, request]))
+        found.append(Log(bank, redraw, request, unit[redraw, request]))
     return found
 
 
@@ -158,7 +155,7 @@ def scores(bank: Bank, arena: ArenaConfig, rng: RandomStream) -> dict[str, Any]:
     limits = Limits(arena.clip, arena.switch)
     found: dict[str, Any] = {
         "requests": len(bank.user),
-        "truth": {name: _truth(bank.user, told["truth"], slots) for name, told in bank.agents.items()},
+        "truth": {name: slate_values(bank.user, told["truth"], slots) for name, told in bank.agents.items()},
         "seen": {
             name: dict(zip(REWARDS, (told["seen"].mean(axis=0) / slots).tolist(), strict=True))
             for name, told in bank.agents.items()
@@ -172,7 +169,7 @@ def scores(bank: Bank, arena: ArenaConfig, rng: RandomStream) -> dict[str, Any]:
         if logs:
             found["sizes"][str(size)] = {
                 "logs": len(logs),
-                "support": {name: _support(support(*logs[0].rows(name, 0), limits)) for name in bank.agents},
+                "support": {name: asdict(support(*logs[0].rows(name, 0), limits)) for name in bank.agents},
                 "metrics": {title: _of_metric(logs, k, limits) for k, title in enumerate(REWARDS)},
             }
     return found
@@ -189,14 +186,6 @@ def slate_values(user: IntArray, reward: FloatArray, slots: int) -> dict[str, Ea
     return found
 
 
-def _truth(user: IntArray, truth: FloatArray, slots: int) -> dict[str, Earned]:
-    return slate_values(user, truth, slots)
-
-
-def _support(found: Support) -> dict[str, Any]:
-    return asdict(found)
-
-
 def _of_metric(logs: list[Log], metric: int, limits: Limits) -> dict[str, Any]:
     agents = list(logs[0].bank.agents)
     cells: dict[str, Any] = {
@@ -206,13 +195,10 @@ def _of_metric(logs: list[Log], metric: int, limits: Limits) -> dict[str, Any]:
         outcomes = log.outcomes(agents, metric)
         for name in agents:
             for estimator, interval in evaluate(*log.rows(name, metric), limits, outcomes[name]).items():
-                _append(cells[estimator][name], interval, log.bank.logged["marginal"].shape[2])
+                ends = {"estimates": interval.value, "low": interval.low, "high": interval.high}
+                for key, value in ends.items():
+                    cells[estimator][name][key].append(None if value is None else value / log.num_slots)
     return cells
-
-
-def _append(cell: dict[str, list[float | None]], interval: Interval, slots: int) -> None:
-    for name, value in (("estimates", interval.value), ("low", interval.low), ("high", interval.high)):
-        cell[name].append(None if value is None else value / slots)
 
 
 def judged(cells: dict[str, Any], truth: dict[str, float], live: dict[str, float]) -> Judged:

@@ -18,20 +18,9 @@ Logging = Annotated[dict[Name, Entries], MinLen(1), Expected("must name a loggin
 @record
 @dataclass(frozen=True)
 class ArenaConfig:
-    """What is logged, by whom, and how it is judged.
+    """``arena`` of conf/arena.yaml, which says what each entry means, checked.
 
-    Attributes:
-        logging: logging policies; entries that differ from production's config, or an agent's own.
-        log_days: days that a logging policy serves.
-        redraws: R, independent logs at the same requests: the policy draws again, users have other luck.
-        draws: D, slates drawn from an agent for each request.
-        logging_draws: the same from the logging policy, for its marginal probabilities; these stand in a divisor.
-        lucks: L, how often users respond to each of them for the truth.
-        sizes: impressions in a log, ascending.
-        max_logs: logs of a size that are looked at, at most.
-        clip: largest weight of the clipped estimator.
-        switch: weight from which SWITCH-DR leaves a row to the model.
-        learning: whether agents also serve the A/B while they learn.
+    Elsewhere the redraws, the independent logs at the same requests, are R in number, the draws D and the lucks L.
     """
 
     logging: Logging
@@ -48,11 +37,7 @@ class ArenaConfig:
 
 
 def check_arena(mapping: Any, study: Study) -> ArenaConfig:
-    """Build the settings from the plain, composed config.
-
-    Raises:
-        InvalidInput: names the entry, the value and what would be right.
-    """
+    """Build the settings from the plain, composed config, or raise ``InvalidInput``."""
     arena = from_mapping(ArenaConfig, mapping, "arena")
     experiment = study.experiment
     if experiment.exploration_slots != experiment.slots:

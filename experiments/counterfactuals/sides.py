@@ -48,12 +48,11 @@ def side_of(study: Study, name: str, before: Stage, clustered: Stage, fitted: St
 def logging_side(
     study: Study, name: str, entries: dict[str, Any], before: Stage, clustered: Stage
 ) -> tuple[Arm, Agent]:
-    """A twin world on the eve of the A/B, and a logging policy in it.
+    """A twin world on the eve of the A/B, and the logging policy ``name`` in it.
 
     Args:
-        name: the policy's.
-        entries: those of production's config that are different, production having learned what it had; or,
-            with a ``_target_``, an agent's own config, which is fitted on the burn-in log.
+        entries: those of production's config that are different, production having learned what it had; or, with a
+            ``_target_``, an agent's own config, which is fitted on the burn-in log.
     """
     (arm,), log = prepare_arms(study, (CONTROL,), before, clustered)
     if "_target_" in entries:
@@ -67,15 +66,7 @@ def logging_side(
 
 
 def live_frozen(arm: Arm, agent: Agent, days: range, rng: RandomStream, watch: "Watcher") -> None:
-    """Let an agent that learns nothing serve everybody, whole feeds, for some days.
-
-    Args:
-        arm: its world, records and platform.
-        agent: who serves.
-        days: the next ones.
-        rng: the agent's randomness.
-        watch: told of what happens.
-    """
+    """Let an agent that learns nothing serve everybody, whole feeds, for the next days; ``watch`` is told."""
 
     def show(user: IntArray, step: int) -> FilledSlates:
         requests = arm.records.requests(user, arm.slots)

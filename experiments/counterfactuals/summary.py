@@ -95,15 +95,11 @@ def _ranked(values: dict[str, float], live: dict[str, float]) -> Ranked:
 
 
 def total(cells: dict[str, JudgedAgent], truth: dict[str, float]) -> Total:
-    """One estimator over all agents.
-
-    Args:
-        cells: agent -> as in ``judged``.
-        truth: agent -> its mean at the logged requests.
+    """One estimator over all agents, of ``judged``'s cells and what is true of each agent at the logged requests.
 
     Returns:
-        The median over agents of root mean squared error / truth, and the share of all intervals that hold the
-        truth, those that could not be made not holding it.
+        The median over agents of root mean squared error / truth, and the share of all intervals that hold the truth,
+        those that could not be made not holding it.
     """
     relative = [cell["rmse"] / truth[name] for name, cell in cells.items() if cell["rmse"] is not None and truth[name]]
     return {

@@ -1,7 +1,8 @@
 """From a source's rows and items to a ``LoggedDataset``: the part that all adapters have in common."""
 
 from collections import Counter
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pyarrow.compute as pc
 
 from experiments.datasets.content import categories_of, clusters_of, embed, tags_of, terms_of, words_of
 from experiments.datasets.dataset import LoggedDataset
+from experiments.datasets.delimited import numbers, readable
 from experiments.datasets.requests import DAY, Places, first_of_each, into_requests
 from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.catalog import Catalog
@@ -53,11 +55,8 @@ class SourceRows:
 
     def where(self, rows: Any) -> "SourceRows":
         """The rows that a mask or an index array selects."""
-        taken: dict[str, Any] = {}
-        for name in (f.name for f in fields(self)):
-            value = getattr(self, name)
-            taken[name] = None if value is None else value[rows]
-        return SourceRows(**taken)
+        known = {name: value for name, value in vars(self).items() if value is not None}
+        return replace(self, **{name: value[rows] for name, value in known.items()})
 
 
 @dataclass(frozen=True)
@@ -82,12 +81,22 @@ class SourceItems:
 
     def where(self, rows: IntArray) -> "SourceItems":
         """The items in these places (k',)."""
-        taken: dict[str, Any] = {}
-        for name in (f.name for f in fields(self)):
-            value = getattr(self, name)
-            is_text = isinstance(value, (pa.Array, pa.ChunkedArray))
-            taken[name] = value.take(pa.array(rows)) if is_text else None if value is None else value[rows]
-        return SourceItems(**taken)
+        known = {name: value for name, value in vars(self).items() if value is not None}
+        return replace(
+            self,
+            **{
+                name: value.take(pa.array(rows) if name in ("tags", "title") else rows) for name, value in known.items()
+            },
+        )
+
+
+def numbered(
+    texts: Mapping[str, pa.Array], column: str, left_out: Counter[str], tags: pa.Array, **more: Any
+) -> SourceItems:
+    """Items by the numbers in a column of text; those without one are left out and counted."""
+    number = numbers(texts[column])
+    kept = np.flatnonzero(readable({column: number}, left_out))
+    return SourceItems(np.nan_to_num(number, nan=-1).astype(np.int64), tags, **more).where(kept)
 
 
 @dataclass(frozen=True)
@@ -109,9 +118,9 @@ def assemble(
 ) -> LoggedDataset:
     """Put a data set together.
 
-    Users and items are numbered anew in the order of the source's numbers, those that no row is left of
-    are not in it. Rows of items that the source says nothing of, or files under nothing, and rows that
-    stand twice (same user, item and time) are left out and counted.
+    Users and items are numbered anew in the order of the source's numbers, those that no row is left of are not in it.
+    Rows of items that the source says nothing of, or files under nothing, and rows that stand twice (same user, item
+    and time) are left out and counted.
 
     Raises:
         InvalidInput: no row is left.

@@ -90,11 +90,7 @@ def _consumed_before(data: LoggedDataset) -> FloatArray:
 
 
 def write(data: LoggedDataset, folder: Path) -> dict[str, int]:
-    """Write ``bandit_feedback.npz``; same data, same bytes.
-
-    Returns:
-        reason -> rows left out.
-    """
+    """Write ``bandit_feedback.npz``; same data, same bytes. Returned is how many rows were left out, by reason."""
     log = data.log.where(_known(data))
     has = np.array([data.has_watch, data.has_propensity, data.has_negatives])
     arrays = {name: value for name, value in bandit_feedback(data).items() if value is not None}
@@ -162,11 +158,7 @@ def _read_npz(path: Path) -> dict[str, Any]:
 
 
 def read(folder: Path, part: str | None = None) -> LoggedDataset:
-    """Read such a file as a data set.
-
-    Args:
-        folder: the file, or the folder with ``bandit_feedback.npz`` in it.
-        part: has none.
+    """Read such a file, or the one of this name in a folder, as a data set; it has no parts.
 
     Raises:
         InvalidInput: as ``read_feedback``, or a propensity is not in (0, 1], or the log cannot have happened.

@@ -111,8 +111,7 @@ class LoggedDataset:
         """Read what ``write`` wrote.
 
         Raises:
-            InvalidInput: the folder, a file or a column is missing or damaged, or the log is not possible
-                (``check_log``).
+            InvalidInput: the folder, a file or a column is missing or damaged, or ``check_log`` refuses the log.
         """
         facts = _read_facts(folder)
         log = InteractionLog.read(folder / "log.parquet")
@@ -155,11 +154,7 @@ def check_log(log: InteractionLog, num_users: int, num_items: int, num_clusters:
         ("item", (log.item < 0) | (log.item >= num_items), f"must be 0 to {num_items - 1}"),
         ("cluster", (log.cluster < 0) | (log.cluster >= num_clusters), f"must be 0 to {num_clusters - 1}"),
         ("propensity", ~unknown & ~((log.propensity > 0) & (log.propensity <= 1)), "must be in (0, 1], or missing"),
-        (
-            "watch_seconds",
-            ~(np.isfinite(log.watch_seconds) & (log.watch_seconds >= 0)),
-            "must be finite and not negative",
-        ),
+        ("watch_seconds", ~(np.isfinite(log.watch_seconds) & (log.watch_seconds >= 0)), watched),
         ("watch_fraction", ~(np.isfinite(log.watch_fraction) & (log.watch_fraction >= 0)), watched),
         ("positive", log.positive & log.disliked, "must not be true of a row that is disliked"),
     )
@@ -236,11 +231,7 @@ def _numbers(lists: pa.ListArray, vocabulary: pa.Array) -> IntArray:
 
 
 def _table(path: Path, columns: tuple[str, ...]) -> pa.Table:
-    """A Parquet file that has these columns.
-
-    Raises:
-        InvalidInput: it is no such file.
-    """
+    """A Parquet file; ``InvalidInput`` if it is none with these columns."""
     try:
         table = pq.read_table(path)
     except (OSError, pyarrow.lib.ArrowException) as error:

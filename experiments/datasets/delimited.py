@@ -47,22 +47,14 @@ COMMAS = Layout()
 
 
 def folder_of(folder: Path, source: str) -> Path:
-    """The folder with the files: ``folder`` or, where it is there, ``folder/data``.
-
-    Raises:
-        InvalidInput: no such folder.
-    """
+    """The folder with the files: ``folder`` or, where it is there, ``folder/data``; ``InvalidInput`` if it is none."""
     if not folder.is_dir():
         raise InvalidInput("dataset.folder", str(folder), f"must be a folder with the files of {source}")
     return folder / "data" if (folder / "data").is_dir() else folder
 
 
 def files_like(folder: Path, patterns: Sequence[str]) -> list[Path]:
-    """The files that match any of the patterns, by name.
-
-    Raises:
-        InvalidInput: there is none.
-    """
+    """The files that match any of the patterns, by name; ``InvalidInput`` if there is none."""
     found = sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()})
     if not found:
         raise InvalidInput("dataset.folder", str(folder), f"must hold a file {' or '.join(patterns)}")
@@ -74,11 +66,7 @@ def text_blocks(
 ) -> Iterator[dict[str, pa.Array]]:
     """The columns named, as text (null where empty), some thousand rows at a time.
 
-    Args:
-        path: the file.
-        columns: wanted of it.
-        left_out: is told of rows with too few or too many fields.
-        layout: of its rows.
+    ``left_out`` is told of rows with too few or too many fields.
 
     Raises:
         InvalidInput: no such file, a column is missing, or the file ends in the middle of a line.
@@ -132,16 +120,13 @@ def numbers(column: pa.Array) -> FloatArray:
 def read_numbers(
     paths: Sequence[Path], columns: Mapping[str, Any], left_out: Counter[str], layout: Layout = COMMAS
 ) -> dict[str, npt.NDArray[Any]]:
-    """Columns of numbers, (n,) each, of one file after the other.
+    """Columns of numbers, (n,) each, of one file after the other; errors as of ``text_blocks``.
 
     Args:
         paths: the files.
         columns: name -> numpy type. Rows with anything else than a number in one of them are left out.
         left_out: is told how many, by column.
         layout: of the files.
-
-    Raises:
-        InvalidInput: as ``text_blocks``.
     """
     parts: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in columns}
     for path in paths:
@@ -166,11 +151,7 @@ def readable(values: Mapping[str, FloatArray], left_out: Counter[str]) -> npt.ND
 def read_texts(
     paths: Sequence[Path], columns: Sequence[str], left_out: Counter[str], layout: Layout = COMMAS
 ) -> dict[str, pa.Array]:
-    """Columns of text, (n,) each, of one file after the other; null where empty.
-
-    Raises:
-        InvalidInput: as ``text_blocks``.
-    """
+    """Columns of text, (n,) each, of one file after the other, null where empty; errors as of ``text_blocks``."""
     blocks = [block for path in paths for block in text_blocks(path, columns, left_out, layout)]
     return {name: pa.concat_arrays([b[name] for b in blocks] or [pa.array([], pa.string())]) for name in columns}
 

@@ -33,9 +33,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from experiments.datasets.assembly import SourceItems, SourceRows, assemble, valid_play
+from experiments.datasets.assembly import SourceItems, SourceRows, assemble, numbered, valid_play
 from experiments.datasets.dataset import LoggedDataset
-from experiments.datasets.delimited import files_like, folder_of, numbers, read_numbers, read_texts, readable
+from experiments.datasets.delimited import files_like, folder_of, numbers, read_numbers, read_texts
 from experiments.datasets.export import FIRST_DAY, beijing_date, clock, tag_codes, write_csv
 from experiments.datasets.requests import DAY
 from sim.arrays import FloatArray
@@ -63,10 +63,9 @@ _VIDEO_HEAD = (
 
 
 def read(folder: Path, part: str | None = None) -> LoggedDataset:
-    """Read KuaiRand.
+    """Read KuaiRand out of a folder with the files, or with the folder ``data`` that holds them.
 
     Args:
-        folder: with the files, or with the folder ``data`` that holds them.
         part: ``standard`` or ``random`` log; None for the standard log and, where it is there, the random one.
 
     Raises:
@@ -99,18 +98,10 @@ def read(folder: Path, part: str | None = None) -> LoggedDataset:
 def _videos(folder: Path, left_out: Counter[str]) -> SourceItems:
     paths = files_like(folder, ("video_features_basic_*.csv",))
     texts = read_texts(paths, ("video_id", "author_id", "upload_dt", "video_duration", "tag"), left_out)
-    video = numbers(texts["video_id"])
-    kept = np.flatnonzero(readable({"video_id": video}, left_out))
     author = np.nan_to_num(numbers(texts["author_id"]), nan=-1)
     tags = pc.replace_substring(pc.replace_substring_regex(texts["tag"], r"([0-9]+)", r"tag \1"), ",", "|")
-    items = SourceItems(
-        number=np.nan_to_num(video, nan=-1).astype(np.int64),
-        tags=tags,
-        creator=author.astype(np.int64),
-        length=numbers(texts["video_duration"]) / 1000,
-        uploaded=_midnight(texts["upload_dt"]),
-    )
-    return items.where(kept)
+    known = {"length": numbers(texts["video_duration"]) / 1000, "uploaded": _midnight(texts["upload_dt"])}
+    return numbered(texts, "video_id", left_out, tags, creator=author.astype(np.int64), **known)
 
 
 def _midnight(date: pa.Array) -> FloatArray:
@@ -124,15 +115,9 @@ def write(data: LoggedDataset, folder: Path) -> dict[str, int]:
     """Write a log as ``log_standard_interestlab.csv`` and ``video_features_basic_interestlab.csv``.
 
     Carried: users, items, the order of days, requests and slots, watched seconds (to the millisecond), likes,
-    dislikes, positives, the items' creators, lengths and upload days, and level 1 and 2 of the clusters as codes.
-    Time stamps are made up: day 0 is 2022-04-08, a request every second. Not carried: propensities, who filled a
-    slot, planned clusters, titles, keywords, expiry.
-
-    Returns:
-        reason -> rows that the format cannot carry.
-
-    Raises:
-        InvalidInput: more than 86,400 requests of one user on a day.
+    dislikes, positives, the items' creators, lengths and upload days, and level 1 and 2 of the clusters as codes. Time
+    stamps are made up (``clock``). Not carried: propensities, who filled a slot, planned clusters, titles, keywords,
+    expiry. Returned is how many rows the format cannot carry, by reason: none.
     """
     log, time = data.log, clock(data.log) - BEIJING
     length = data.catalog.length[log.item].astype(np.float64)

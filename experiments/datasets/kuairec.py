@@ -27,12 +27,11 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
-from experiments.datasets.assembly import SourceItems, SourceRows, assemble, long_view, valid_play
+from experiments.datasets.assembly import SourceItems, SourceRows, assemble, long_view, numbered, valid_play
 from experiments.datasets.dataset import LoggedDataset
-from experiments.datasets.delimited import Layout, files_like, folder_of, numbers, read_numbers, read_texts, readable
+from experiments.datasets.delimited import Layout, files_like, folder_of, read_numbers, read_texts
 from experiments.datasets.export import beijing_date, clock, tag_codes, write_csv
 from experiments.datasets.kuairand import BEIJING
 from sim.arrays import FloatArray, IntArray
@@ -47,10 +46,9 @@ _CAPTIONS = "kuairec_caption_category.csv"
 
 
 def read(folder: Path, part: str | None = None) -> LoggedDataset:
-    """Read KuaiRec.
+    """Read KuaiRec out of a folder with the files, or with the folder ``data`` that holds them.
 
     Args:
-        folder: with the files, or with the folder ``data`` that holds them.
         part: ``big`` (also None) or ``small`` matrix.
 
     Raises:
@@ -86,7 +84,7 @@ def _coded(folder: Path, left_out: Counter[str]) -> SourceItems:
     texts = read_texts(files_like(folder, ("item_categories.csv",)), ("video_id", "feat"), left_out)
     listed = pc.replace_substring_regex(texts["feat"], r"[\[\] ]", "")
     tags = pc.replace_substring(pc.replace_substring_regex(listed, r"([0-9]+)", r"category \1"), ",", "|")
-    return _numbered(texts["video_id"], tags, None, left_out)
+    return numbered(texts, "video_id", left_out, tags)
 
 
 def _described(path: Path, left_out: Counter[str]) -> SourceItems:
@@ -98,13 +96,7 @@ def _described(path: Path, left_out: Counter[str]) -> SourceItems:
     tags = pc.binary_join_element_wise(levels[0], levels[1], "|", null_handling="skip")
     tags = pc.if_else(pc.is_valid(levels[0]), tags, None)
     title = pc.if_else(pc.equal(texts["caption"], "UNKNOWN"), None, texts["caption"])
-    return _numbered(texts["video_id"], tags, title, left_out)
-
-
-def _numbered(video_id: pa.Array, tags: pa.Array, title: pa.Array | None, left_out: Counter[str]) -> SourceItems:
-    video = numbers(video_id)
-    kept = np.flatnonzero(readable({"video_id": video}, left_out))
-    return SourceItems(np.nan_to_num(video, nan=-1).astype(np.int64), tags, title).where(kept)
+    return numbered(texts, "video_id", left_out, tags, title=title)
 
 
 def _median(item: IntArray, length: FloatArray, number: IntArray) -> FloatArray:
@@ -121,16 +113,10 @@ def _median(item: IntArray, length: FloatArray, number: IntArray) -> FloatArray:
 def write(data: LoggedDataset, folder: Path) -> dict[str, int]:
     """Write a log as ``big_matrix.csv`` and ``item_categories.csv``.
 
-    Carried: users, items, the order of days, requests and slots, watched seconds (to the millisecond) and
-    fractions, and level 1 and 2 of the clusters as codes; positives and consumption only as watching tells them.
-    Time stamps are made up: day 0 is 2022-04-08, a request every second. Not carried: likes, dislikes,
-    propensities, who filled a slot, planned clusters, creators, titles, keywords, days of upload and expiry.
-
-    Returns:
-        reason -> rows whose likes or dislikes the format cannot carry.
-
-    Raises:
-        InvalidInput: more than 86,400 requests of one user on a day.
+    Carried: users, items, the order of days, requests and slots, watched seconds (to the millisecond) and fractions,
+    and level 1 and 2 of the clusters as codes; positives and consumption only as watching tells them. Time stamps are
+    made up (``clock``). Not carried: likes and dislikes, of which is returned how many there were, propensities, who
+    filled a slot, planned clusters, creators, titles, keywords, days of upload and expiry.
     """
     log, time = data.log, clock(data.log)
     local = time.astype("datetime64[ms]").astype(str)

@@ -10,12 +10,9 @@ from sim.log import DTYPES, InteractionLog
 
 
 def write_log(data: LoggedDataset, dataset_id: str) -> dict[str, int]:
-    """Export a data set's log under a name of Minari's, such as ``interestlab/log-v0``.
+    """Export a data set's log under a name of Minari's, such as ``interestlab/log-v0``; no row is left out.
 
     Minari keeps it where it keeps its own (``MINARI_DATASETS_PATH``); catalog and clusters are not in it.
-
-    Returns:
-        Nothing is left out.
 
     Raises:
         InvalidInput: Minari is not installed, or the name is taken or impossible.

@@ -23,7 +23,6 @@ Impressions without ``-0`` or ``-1``, as in the test set, have no feedback and a
 """
 
 from collections import Counter
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,10 +46,7 @@ _NEWS = Layout(
     ("news", "category", "subcategory", "title", "abstract", "url", "title_entities", "abstract_entities"),
     quoted=False,
 )
-_TIME = (
-    r"^(?P<month>[0-9]{1,2})/(?P<day>[0-9]{1,2})/(?P<year>[0-9]{4}) "
-    r"(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2}) (?P<half>AM|PM)$"
-)
+_TIME = "%m/%d/%Y %I:%M:%S %p"
 _SHOWN = r"^(?P<news>\S+)-(?P<click>[01])$"
 
 
@@ -110,8 +106,8 @@ def _numbers(news: pa.Array, known: pa.Array) -> IntArray:
 
 
 def _parse(texts: dict[str, pa.Array], known: pa.Array, left_out: Counter[str]) -> _Block:
-    parts = pc.extract_regex(texts["time"], _TIME)
-    readable = pc.and_(pc.is_valid(parts), pc.is_valid(texts["user"]))
+    time = pc.strptime(texts["time"], format=_TIME, unit="ms", error_is_null=True)
+    readable = pc.and_(pc.is_valid(time), pc.is_valid(texts["user"]))
     left_out["rows without a user or a time"] += len(readable) - int(pc.sum(readable).as_py() or 0)
     texts = {name: text.filter(readable) for name, text in texts.items()}
     lists = pc.split_pattern(texts["impressions"], " ")
@@ -122,23 +118,11 @@ def _parse(texts: dict[str, pa.Array], known: pa.Array, left_out: Counter[str]) 
     return _Block(
         user=texts["user"],
         past=texts["history"],
-        time=_milliseconds(parts.filter(readable)),
+        time=pc.cast(time.filter(readable), pa.int64()).to_numpy(zero_copy_only=False),
         row=pc.list_parent_indices(lists).filter(fed_back).to_numpy(zero_copy_only=False).astype(np.int64),
         news=_numbers(shown.field("news"), known),
         click=pc.equal(shown.field("click"), "1").to_numpy(zero_copy_only=False),
     )
-
-
-def _milliseconds(parts: pa.StructArray) -> IntArray:
-    """(n,) of month, day, year, hour, minute, second and half of the day."""
-    names = ("year", "month", "day", "hour", "minute", "second")
-    year, month, day, hour, minute, second = (
-        pc.cast(parts.field(name), pa.int64()).to_numpy(zero_copy_only=False) for name in names
-    )
-    afternoon = pc.equal(parts.field("half"), "PM").to_numpy(zero_copy_only=False)
-    months = (12 * (year - 1970) + month - 1).astype("datetime64[M]").astype("datetime64[D]")
-    days = months.astype(np.int64) + day - 1
-    return np.asarray(days * DAY + 1000 * (second + 60 * (minute + 60 * (hour % 12 + 12 * afternoon))))
 
 
 def _impressions(blocks: list[_Block], user: IntArray) -> SourceRows:
@@ -182,27 +166,18 @@ def _clicked_before(blocks: list[_Block], user: IntArray, known: pa.Array) -> So
 
 
 def _joined(before: SourceRows, after: SourceRows) -> SourceRows:
-    pairs = {
-        field.name: (getattr(before, field.name), getattr(after, field.name))
-        for field in fields(SourceRows)
-        if getattr(after, field.name) is not None
-    }
-    return SourceRows(**{name: np.concatenate(pair) for name, pair in pairs.items()})
+    known = {name: value for name, value in vars(after).items() if value is not None}
+    return SourceRows(**{name: np.concatenate([getattr(before, name), value]) for name, value in known.items()})
 
 
 def write(data: LoggedDataset, folder: Path) -> dict[str, int]:
     """Write a log as ``behaviors.tsv`` and ``news.tsv``.
 
     Carried: users, items, the order of days, requests and slots, what was consumed (as clicks), titles, and level 1
-    and 2 of the clusters as categories. Times are made up: day 0 is 2022-04-08, a request every second; histories
-    are empty, as the log tells of all that it knows. Not carried: positives apart from consumption, likes, dislikes,
-    watching, propensities, who filled a slot, planned clusters, creators, lengths, keywords, days of upload and expiry.
-
-    Returns:
-        reason -> rows whose likes or dislikes the format cannot carry.
-
-    Raises:
-        InvalidInput: more than 86,400 requests of one user on a day.
+    and 2 of the clusters as categories. Times are made up (``clock``); histories are empty, as the log tells of all
+    that it knows. Not carried: positives apart from consumption, likes and dislikes, of which is returned how many
+    there were, watching, propensities, who filled a slot, planned clusters, creators, lengths, keywords, days of
+    upload and expiry.
     """
     log = data.log.where(np.lexsort((data.log.slot, data.log.user, data.log.step, data.log.day)))
     shown = np.char.add(np.char.add("N", log.item.astype(str)), np.where(log.consumed, "-1", "-0"))

@@ -25,7 +25,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from experiments.datasets.assembly import SourceItems, SourceRows, assemble
+from experiments.datasets.assembly import SourceRows, assemble, numbered
 from experiments.datasets.dataset import LoggedDataset
 from experiments.datasets.delimited import (
     Layout,
@@ -51,11 +51,7 @@ _MOVIE = r"^(?P<movieId>[0-9]+)::(?P<title>.*)::(?P<genres>[^:]*)$"
 
 
 def read(folder: Path, part: str | None = None) -> LoggedDataset:
-    """Read MovieLens, of either layout.
-
-    Args:
-        folder: with the files.
-        part: has none.
+    """Read MovieLens, of either layout; it has no parts.
 
     Raises:
         InvalidInput: a file or a column is missing, a file is half a file, or no row can be used.
@@ -82,10 +78,8 @@ def read(folder: Path, part: str | None = None) -> LoggedDataset:
         positive=liked,
         consumed=np.ones(len(stars), bool),
     )
-    movie = numbers(texts["movieId"])
-    kept = np.flatnonzero(readable({"movieId": movie}, left_out))
     genres = pc.if_else(pc.equal(texts["genres"], NO_GENRE), None, texts["genres"])
-    items = SourceItems(np.nan_to_num(movie, nan=-1).astype(np.int64), genres, texts["title"]).where(kept)
+    items = numbered(texts, "movieId", left_out, genres, title=texts["title"])
     return assemble(f"MovieLens, {folder.name}", "movielens", rows, items, left_out, has_negatives=False)
 
 
@@ -110,17 +104,11 @@ def _fields(lines: pa.Array, pattern: str, left_out: Counter[str]) -> dict[str, 
 def write(data: LoggedDataset, folder: Path) -> dict[str, int]:
     """Write what was consumed as ``ratings.csv`` and ``movies.csv``.
 
-    Carried: users, items, the order of days, requests and slots, positives (4 stars), dislikes (2), what was
-    consumed without either (3), titles, and level 1 and 2 of the clusters as genres. Time stamps are made up: day 0
-    is 2022-04-08, a request every second. Not carried: impressions that were not consumed, watching, propensities,
-    who filled a slot, planned clusters, creators, lengths, keywords, days of upload and expiry. Where rows are left
-    out, requests and slots close up.
-
-    Returns:
-        reason -> rows that the format cannot carry.
-
-    Raises:
-        InvalidInput: more than 86,400 requests of one user on a day.
+    Carried: users, items, the order of days, requests and slots, positives (4 stars), dislikes (2), what was consumed
+    without either (3), titles, and level 1 and 2 of the clusters as genres. Time stamps are made up (``clock``). Not
+    carried: impressions that were not consumed, of which is returned how many there were, watching, propensities, who
+    filled a slot, planned clusters, creators, lengths, keywords, days of upload and expiry. Where rows are left out,
+    requests and slots close up.
     """
     rated = data.log.consumed | data.log.positive | data.log.disliked
     log = data.log.where(rated)

@@ -26,7 +26,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from experiments.datasets.assembly import SourceItems, SourceRows, assemble
+from experiments.datasets.assembly import SourceItems, SourceRows, assemble, numbered
 from experiments.datasets.dataset import LoggedDataset
 from experiments.datasets.delimited import folder_of, numbers, read_texts, readable
 from experiments.off_policy.actions import check_rows
@@ -74,11 +74,7 @@ def _milliseconds(text: pa.Array) -> npt.NDArray[Any]:
 
 
 def read(folder: Path, part: str | None = None) -> LoggedDataset:
-    """Read one policy's log of one campaign.
-
-    Args:
-        folder: ``obp/dataset/obd`` of the unzipped distribution.
-        part: policy and campaign; None for ``random/all``.
+    """Read one policy's log of one campaign, ``random/all`` if no part is named, out of ``obp/dataset/obd``.
 
     Raises:
         InvalidInput: a file or a column is missing, a file is half a file, a value cannot be, or no row can be used.
@@ -107,9 +103,7 @@ def read(folder: Path, part: str | None = None) -> LoggedDataset:
 def _items(folder: Path, left_out: Counter[str]) -> SourceItems:
     features = [f"item_feature_{place}" for place in (1, 2, 3)]
     texts = read_texts([folder / "item_context.csv"], ("item_id", *features), left_out)
-    number = numbers(texts["item_id"])
-    kept = np.flatnonzero(readable({"item_id": number}, left_out))
     short = [pc.utf8_slice_codeunits(texts[name], 0, 8) for name in features]
     tags = pc.binary_join_element_wise("feature", short[0], " ")
     title = pc.binary_join_element_wise(short[1], short[2], " ")
-    return SourceItems(np.nan_to_num(number, nan=-1).astype(np.int64), tags, title).where(kept)
+    return numbered(texts, "item_id", left_out, tags, title=title)

@@ -25,13 +25,10 @@ class Places(NamedTuple):
 
 
 def into_requests(user: IntArray, time: IntArray, request: IntArray | None = None) -> Places:
-    """Sort rows into requests, which are a user's rows of the same time.
-
-    Slots are in the order in which the rows are given.
+    """Sort rows into requests, which are a user's rows of the same time; slots are in the order of the rows.
 
     Args:
-        user: (R,) int64.
-        time: (R,) int64, milliseconds of local time.
+        user, time: (R,) int64; milliseconds of local time.
         request: (R,) int64, what the source itself names a request; None where it names none.
     """
     day = time // DAY

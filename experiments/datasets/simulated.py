@@ -32,8 +32,7 @@ def arm_dataset(study: Study, config: DictConfig, arm: str) -> LoggedDataset:
     """An arm's log of the A/B, the agent's slots and production's; its stages from the cache of a comparison.
 
     Args:
-        study: with that arm.
-        config: the study's, for the language models that its agents read tables of.
+        study, config: with that arm; the latter for the language models that its agents read tables of.
         arm: its name.
 
     Raises:

@@ -16,30 +16,23 @@ Source = Literal["interestlab", "kuairand", "kuairec", "mind", "movielens", "ope
 Export = Literal["parquet", "minari", "kuairand", "kuairec", "mind", "movielens", "obp"]
 """Two of ours, or a name of ``WRITERS``."""
 
-READERS: Mapping[str, Callable[[Path, str | None], LoggedDataset]] = {
-    "kuairand": kuairand.read,
-    "kuairec": kuairec.read,
-    "mind": mind.read,
-    "movielens": movielens.read,
-    "open_bandit": open_bandit.read,
-    "obp": bandit_feedback.read,
+_ADAPTERS = {
+    "kuairand": kuairand,
+    "kuairec": kuairec,
+    "mind": mind,
+    "movielens": movielens,
+    "open_bandit": open_bandit,
+    "obp": bandit_feedback,
 }
+
+READERS: Mapping[str, Callable[[Path, str | None], LoggedDataset]] = {name: a.read for name, a in _ADAPTERS.items()}
 """``read(folder, part)``; ``OWN`` is our own folder or a simulated world."""
 
-PARTS: Mapping[str, tuple[str, ...]] = {
-    "kuairand": tuple(kuairand.PARTS),
-    "kuairec": tuple(kuairec.PARTS),
-    "mind": tuple(mind.PARTS),
-    "open_bandit": tuple(open_bandit.PARTS),
-}
+PARTS: Mapping[str, tuple[str, ...]] = {name: tuple(a.PARTS) for name, a in _ADAPTERS.items() if hasattr(a, "PARTS")}
 """What may be read alone; the other sources have one part."""
 
 WRITERS: Mapping[str, Callable[[LoggedDataset, Path], dict[str, int]]] = {
-    "kuairand": kuairand.write,
-    "kuairec": kuairec.write,
-    "mind": mind.write,
-    "movielens": movielens.write,
-    "obp": bandit_feedback.write,
+    name: a.write for name, a in _ADAPTERS.items() if hasattr(a, "write")
 }
 """``write(data, folder)``, which says what the format could not carry."""
 

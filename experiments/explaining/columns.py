@@ -69,14 +69,7 @@ def prompts_for(weights: Path, clusters: InterestClusters, settings: LLMSettings
 
 
 def prior_of(study: Study, settings: LLMSettings, clustered: Stage, weights: Path) -> FloatArray:
-    """The labels' log mean probability over the random pairs that the table takes too: (M,) float64, kept in the cache.
-
-    Args:
-        study: the study.
-        settings: of the model.
-        clustered: the clusters stage.
-        weights: folder of the model.
-    """
+    """(M,) float64 log mean probability of labels over the random pairs that the table takes too, kept in the cache."""
     clusters = InterestClusters.load(clustered.folder / "clusters.safetensors")
 
     def make(folder: Path) -> None:
@@ -99,42 +92,29 @@ def llm_columns(
     """A column a language model, in the order of the table that it would fill; see ``agents.llm.bulk``.
 
     Args:
-        study: the study.
-        settings: of the model; ``num_keywords``, ``precision``, ``pmi_coefficient``, ``encoder_weight`` are used.
-        clustered: the clusters stage.
+        settings: ``num_keywords``, ``precision``, ``pmi_coefficient``, ``encoder_weight`` are used.
         models: folder of each model, by name and title of its column.
         pair: two level-2 clusters, in the order in which the prompt names them.
     """
+    torch.set_num_threads(1)  # as for the table: another number rounds differently
+    clusters = InterestClusters.load(clustered.folder / "clusters.safetensors")
+    first, second = np.array(pair[:1]), np.array(pair[1:])
     columns = []
     with tqdm(models.items(), desc="asking the models", unit="model", leave=False, dynamic_ncols=True) as bar:
         for (name, title), weights in bar:
             prior = prior_of(study, settings, clustered, weights)
-            columns.append(_llm_column(name, title, settings, clustered, weights, prior, pair))
+            prompts = prompts_for(weights, clusters, settings)
+            model = load_model(weights, compute_dtype(settings.precision))
+            scores = score_pairs(model, prompts, LabelTrie.build(prompts.label), first, second)  # (1, M)
+            corrected: FloatArray = scores - settings.pmi_coefficient * prior
+            if settings.encoder_weight:
+                similarity = label_similarity(embed_texts(cluster_texts(clusters, settings.num_keywords)))
+                near = (similarity[first] + similarity[second]) / 2  # (1, M)
+                corrected = mixed(corrected, near, settings.encoder_weight)
+            merit = mask_inputs(corrected, first, second)[0].astype(np.float64)
+            probability = np.exp(scores[0].astype(np.float64))
+            columns.append(Column(name, title, table_order(settings), probability, merit))
     return columns
-
-
-def _llm_column(
-    name: str,
-    title: str,
-    settings: LLMSettings,
-    clustered: Stage,
-    weights: Path,
-    prior: FloatArray,
-    pair: tuple[int, int],
-) -> Column:
-    torch.set_num_threads(1)  # as for the table: another number rounds differently
-    clusters = InterestClusters.load(clustered.folder / "clusters.safetensors")
-    prompts = prompts_for(weights, clusters, settings)
-    first, second = np.array(pair[:1]), np.array(pair[1:])
-    model = load_model(weights, compute_dtype(settings.precision))
-    scores = score_pairs(model, prompts, LabelTrie.build(prompts.label), first, second)  # (1, M)
-    corrected: FloatArray = scores - settings.pmi_coefficient * prior
-    if settings.encoder_weight:
-        similarity = label_similarity(embed_texts(cluster_texts(clusters, settings.num_keywords)))
-        near = (similarity[first] + similarity[second]) / 2  # (1, M)
-        corrected = mixed(corrected, near, settings.encoder_weight)
-    merit = mask_inputs(corrected, first, second)[0].astype(np.float64)
-    return Column(name, title, table_order(settings), np.exp(scores[0].astype(np.float64)), merit)
 
 
 def table_order(settings: LLMSettings) -> str:
@@ -148,11 +128,7 @@ def table_order(settings: LLMSettings) -> str:
 
 
 def count_planner(agent: Any) -> TransitionCountPlanner:
-    """The planner of the agent ``counts``.
-
-    Raises:
-        InvalidInput: the agent plans otherwise.
-    """
+    """The planner of the agent ``counts``; ``InvalidInput`` if it plans otherwise."""
     inner = agent.inner if isinstance(agent, Walled) else agent
     if not isinstance(inner, HierarchicalAgent) or not isinstance(inner.planner, TransitionCountPlanner):
         expected = "must be a HierarchicalAgent that plans by agents.planners.TransitionCountPlanner"
@@ -161,12 +137,9 @@ def count_planner(agent: Any) -> TransitionCountPlanner:
 
 
 def counts_column(arm: Arm, log: InteractionLog, pair: tuple[int, int]) -> Column:
-    """The column of the arm ``counts`` as its planner is on the eve of the A/B.
+    """The column of the arm ``counts`` as its planner is on the eve of the A/B, after a pair in either order.
 
-    Args:
-        arm: the arm, whose planner is trained here, with the very luck that it has in a comparison.
-        log: of the burn-in.
-        pair: two level-2 clusters; their order plays no part.
+    The planner is trained here on the burn-in's log, with the very luck that it has in a comparison.
     """
     planner = count_planner(arm.agent)
     planner.fit(arm.platform, log, arm.stream.at("fit", "planner"))

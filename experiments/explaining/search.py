@@ -44,8 +44,7 @@ def check_text(text: str, tree: InterestTree, authored: list[AuthoredTheme]) -> 
         authored: all themes that are authored.
 
     Raises:
-        InvalidInput: no title will ever hold any of its words; says what comes near, or that a larger
-            world has it.
+        InvalidInput: no title will ever hold any of its words; says what comes near, or that a larger world has it.
     """
     words = _words(text)
     titles = {word for phrase in _terms(tree) for word in phrase.lower().split()}
@@ -57,19 +56,15 @@ def check_text(text: str, tree: InterestTree, authored: list[AuthoredTheme]) -> 
 def find_cluster(text: str, platform: Platform, tree: InterestTree) -> Found:
     """Find the level-2 cluster that a text means.
 
-    A keyword, or several as a table names a cluster, means the cluster that has it; of several, the one
-    with most live items that carry it. Another whole term of titles and hashtags means the cluster with
-    most live items that carry it, unless more than half of the clusters have some. The name of an
-    authored interest means the cluster with most live items that carry any of its keywords. Whatever
-    else was given is searched for by BM25 (``agents.bm25``) among all that the clusters' live items are
-    called; words that join others don't count, nor do those that stand in more than half of the
-    clusters. Ties go to the lower number.
+    A keyword, or several as a table names a cluster, means the cluster that has it; of several, the one with most live
+    items that carry it. Another whole term of titles and hashtags means the cluster with most live items that carry it,
+    unless more than half of the clusters have some. The name of an authored interest means the cluster with most live
+    items that carry any of its keywords. Whatever else was given is searched for by BM25 (``agents.bm25``) among all
+    that the clusters' live items are called; words that join others don't count, nor do those that stand in more than
+    half of the clusters. Ties go to the lower number.
 
-    Args:
-        text: anything.
-        platform: today's.
-        tree: the world's, of which names and keywords are read; where labels are permuted, these are
-            what the items with such titles are called, not what they are.
+    Of the tree, names and keywords are read; where labels are permuted, these are what the items with such titles are
+    called, not what they are.
 
     Raises:
         InvalidInput: no cluster has any of its words.

@@ -13,12 +13,7 @@ _GAP = "   "
 
 
 def as_text(explanation: dict[str, Any], width: int) -> str:
-    """Draw what explain.json holds.
-
-    Args:
-        explanation: see ``experiments.explain.explanation_of``.
-        width: of the terminal, characters.
-    """
+    """Draw what explain.json holds (``experiments.explain.explanation_of``) for a terminal of ``width`` characters."""
     columns = explanation["columns"]
     parts = [
         *_pair(explanation["pair"]),

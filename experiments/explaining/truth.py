@@ -9,17 +9,11 @@ from sim.tree import PersonaLinks
 def majority_interests(
     interest: IntArray, cluster: IntArray, num_clusters: int, num_interests: int
 ) -> tuple[IntArray, FloatArray]:
-    """The interest that most of a cluster's items belong to.
-
-    Args:
-        interest: (n,) of each item.
-        cluster: (n,) likewise, level 2.
-        num_clusters: M.
-        num_interests: I.
+    """The interest that most of a cluster's items belong to, of items' (n,) interests and level-2 clusters.
 
     Returns:
-        (M,) int64, ties to the lower number, -1 for a cluster without items; and (M,) float64, the share
-        of its items that belong to it, 0 without items.
+        (M,) int64, ties to the lower number, -1 for a cluster without items; and (M,) float64, the share of its items
+        that belong to it, 0 without items.
     """
     count = np.zeros((num_clusters, num_interests), np.int64)
     np.add.at(count, (cluster, interest), 1)
@@ -29,25 +23,11 @@ def majority_interests(
 
 
 def personas_of_clusters(links: PersonaLinks, interest_of_cluster: IntArray, num_interests: int) -> BoolArray:
-    """Which personas name which clusters' interests.
-
-    Args:
-        links: the personas' interests today.
-        interest_of_cluster: (M,), -1 = none.
-        num_interests: I.
-
-    Returns:
-        (P, M) bool.
-    """
+    """(P, M) bool: which personas name which clusters' interests (M,), -1 = none, by their links today."""
     named = links.dense(num_interests) > 0  # (P, I)
     return np.asarray(named[:, interest_of_cluster] & (interest_of_cluster >= 0))
 
 
 def sharing(personas: BoolArray, pair: tuple[int, int]) -> BoolArray:
-    """(M, 2) bool: which clusters share a persona with the first and with the second of a pair.
-
-    Args:
-        personas: (P, M) as ``personas_of_clusters`` gives it.
-        pair: two level-2 clusters.
-    """
+    """(M, 2) bool: which clusters share one of the personas (P, M) with the first and with the second of a pair."""
     return np.stack([(personas & personas[:, [cluster]]).any(axis=0) for cluster in pair], axis=1)

@@ -79,10 +79,7 @@ _ONLY = Annotated[
 def check_constants(mapping: Any, only: Any, world: WorldConfig) -> tuple[Constant, ...]:
     """Build the constants from ``fit.constants``, ``{"response": {"intercept": {"add": 0.5}}}``, starting at ``world``.
 
-    Args:
-        mapping: each constant's scale and step, by group and entry.
-        only: ``fit.only``, a list of names such as ``response.intercept``; None for all.
-        world: where they start.
+    ``only`` is ``fit.only``, a list of names such as ``response.intercept``; None for all.
 
     Raises:
         InvalidInput: a name that is none of them, an unknown entry or scale, a step that is none, or a start from

@@ -20,16 +20,12 @@ _NODES = 64  # of the quadrature
 
 
 def activity_of_days(days: FloatArray, num_days: int) -> tuple[float, float] | None:
-    """Mean and standard deviation of users' logit of coming on a day, from their numbers of active days.
+    """Mean and standard deviation of users' logit of coming on a day, from their numbers of active days (U,), 1 to D.
 
     The logistic-normal binomial (Williams 1982, "Extra-binomial variation in logistic linear models"), without the
     users who never came, by maximum likelihood with Gauss-Hermite quadrature:
 
         P(k) = int Binomial(k; D, sigmoid(m + s z)) phi(z) dz,    max over m, s of sum_u log[P(k_u) / (1 - P(0))].
-
-    Args:
-        days: (U,) active days of each user, from 1 to D.
-        num_days: D.
 
     Returns:
         m and s, in the limits of ``sim.config``; None where all users came equally often, which tells no s.

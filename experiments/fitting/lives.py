@@ -1,7 +1,7 @@
 """Simulated lives, a cached stage each: a world lives under a policy, and the statistics of its log are kept."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,8 @@ from experiments.fitting.statistics import Statistics, statistics
 from experiments.pipeline import burn_in, cluster
 from experiments.plugins import outside_digests
 from experiments.protocol import CONTROL, ExperimentConfig
-from experiments.stages import run_stage
+from experiments.stages import run_stage, world_content
 from experiments.study import Runtime, Study
-from sim.authored import authored_digest
 from sim.config import WorldConfig
 from sim.files import write_json
 from sim.log import InteractionLog
@@ -75,7 +74,7 @@ def life(setting: Setting, world: WorldConfig, seed: int) -> Statistics:
 
     produced = setting.policy == PRODUCTION
     config = {
-        "world": {**asdict(world), "taxonomy": authored_digest(world.taxonomy)},
+        "world": world_content(world),
         "seed": seed,
         "policy": setting.policy,
         "production": setting.production if produced else None,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from experiments.inference.users import LEVEL, ROUNDING, Lift, Ratio, lift_between, lift_terms
+from experiments.inference.users import LEVEL, NO_LIFT, ROUNDING, Lift, Ratio, lift_between, lift_terms
 from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.errors import InvalidInput
 
@@ -104,7 +104,7 @@ def curve_band(curve: Sequence[tuple[Ratio, Ratio] | None], paired: bool, rng: n
     Returns:
         One a point. p is the point's by itself; bounds are ``None`` where users do not vary.
     """
-    lifts = [Lift(None, None, None, None) if pair is None else lift_between(*pair, paired) for pair in curve]
+    lifts = [NO_LIFT if pair is None else lift_between(*pair, paired) for pair in curve]
     use = [d for d, lift in enumerate(lifts) if lift.error]
     if not use:
         return lifts

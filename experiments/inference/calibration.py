@@ -45,13 +45,8 @@ def planted(
 ) -> tuple[Planted, FloatArray]:
     """Impressions and positives of users who differ in how much they see and in what they like.
 
-    Args:
-        rng: the draw.
-        lift: the true ratio is 0.3 (1 + lift).
-        like: (2, U) activity and rate of users drawn earlier, their twins.
-
-    Returns:
-        The sums, and (2, U) activity and rate.
+    The true ratio is 0.3 (1 + lift). ``like`` and the second result are (2, U), activity and rate of the users; given,
+    those drawn are their twins.
     """
     if like is None:
         like = np.stack([rng.gamma(2, 5, size=_USERS), np.clip(rng.normal(_RATE, 0.1, size=_USERS), 0, 1)])
@@ -180,14 +175,7 @@ def halves(users: IntArray, splits: int, stream: RandomStream) -> Iterable[tuple
 
 
 def false_alarms(now: UserSums, before: UserSums, splits: int, stream: RandomStream) -> FalseAlarms:
-    """Split users who were all treated alike, and count how often a difference is found.
-
-    Args:
-        now: (U,) a metric over the experiment.
-        before: (U,) its covariate.
-        splits: how often.
-        stream: draws the arms.
-    """
+    """Split users who were all treated alike, and count how often a difference is found in a metric (U,)."""
     plain = cuped = 0
     reductions = []
     for one, two in halves(np.arange(len(now.numerator)), splits, stream):
@@ -203,10 +191,7 @@ def false_alarms(now: UserSums, before: UserSums, splits: int, stream: RandomStr
 def peeking_alarms(until: list[UserSums], splits: int, stream: RandomStream) -> tuple[int, int]:
     """In how many splits any day's interval left 0 out: with intervals for one look, with running ones.
 
-    Args:
-        until: D sums (U,) of a metric, over the days until then.
-        splits: how often.
-        stream: draws the arms.
+    ``until`` are D sums (U,) of a metric, over the days until then.
     """
     fixed = running = 0
     for one, two in halves(np.arange(len(until[0].numerator)), splits, stream):

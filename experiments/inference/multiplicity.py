@@ -12,11 +12,9 @@ from sim.errors import InvalidInput
 def holm(p: Sequence[float | None]) -> list[float | None]:
     """Holm's step-down adjustment: the chance of any false positive in the family stays below 5 %.
 
-    With p_(1) <= ... <= p_(m),  adjusted p_(i) = min(1, max_{j <= i} (m - j + 1) p_(j))  (Holm 1979,
-    "A simple sequentially rejective multiple test procedure"). It assumes nothing of how the tests depend.
-
-    Args:
-        p: ``None`` for a test that could not be made; it does not count.
+    With p_(1) <= ... <= p_(m),  adjusted p_(i) = min(1, max_{j <= i} (m - j + 1) p_(j))  (Holm 1979, "A simple
+    sequentially rejective multiple test procedure"). It assumes nothing of how the tests depend. ``None`` stands for a
+    test that could not be made, and does not count.
 
     Raises:
         InvalidInput: a p-value outside 0 to 1.
@@ -32,14 +30,8 @@ def holm(p: Sequence[float | None]) -> list[float | None]:
 def benjamini_hochberg(p: Sequence[float | None]) -> list[float | None]:
     """Benjamini and Hochberg's adjustment: of what is called a difference, 5 % or less is expected to be none.
 
-    Adjusted p_(i) = min_{j >= i} m p_(j) / j  (Benjamini and Hochberg 1995, "Controlling the False
-    Discovery Rate"), for independent or positively dependent tests; computed by scipy.
-
-    Args:
-        p: ``None`` for a test that could not be made; it does not count.
-
-    Raises:
-        InvalidInput: a p-value outside 0 to 1.
+    Adjusted p_(i) = min_{j >= i} m p_(j) / j  (Benjamini and Hochberg 1995, "Controlling the False Discovery Rate"),
+    for independent or positively dependent tests; computed by scipy. ``None`` and errors are as of ``holm``.
     """
     places, known = _known(p)
     return _placed(false_discovery_control(known, method="bh") if len(known) else known, places, len(p))

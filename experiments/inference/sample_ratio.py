@@ -1,10 +1,10 @@
 """Whether users were diverted to the arms as meant."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from scipy.stats import chisquare
 
+from experiments.results_schema import SampleRatioRow
 from sim.errors import InvalidInput
 
 SUSPICIOUS = 0.001
@@ -13,24 +13,10 @@ and an alarm stops it (Fabijan et al. 2019, "Diagnosing Sample Ratio Mismatch in
 Experiments")."""
 
 
-@dataclass(frozen=True)
-class SampleRatio:
-    """Users per arm, Pearson's chi-square against equal shares, its p-value, and whether that is suspicious."""
-
-    users: dict[str, int]
-    chi_square: float
-    p: float
-    mismatch: bool
-
-
-def sample_ratio(users: Mapping[str, int]) -> SampleRatio | None:
+def sample_ratio(users: Mapping[str, int]) -> SampleRatioRow | None:
     """Test whether users were split evenly: sum (n_k - n / K)^2 / (n / K), chi-square with K - 1 degrees of freedom.
 
-    Args:
-        users: assigned users of each of the K arms.
-
-    Returns:
-        ``None`` for one arm, or nobody.
+    ``None`` for one arm, or nobody.
 
     Raises:
         InvalidInput: a negative number of users.
@@ -42,4 +28,4 @@ def sample_ratio(users: Mapping[str, int]) -> SampleRatio | None:
         return None
     tested = chisquare(counts)
     p = float(tested.pvalue)
-    return SampleRatio(dict(users), float(tested.statistic), p, p < SUSPICIOUS)
+    return {"users": dict(users), "chi_square": float(tested.statistic), "p": p, "mismatch": p < SUSPICIOUS}

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 from scipy.stats import t as student
 
+from experiments.results_schema import Estimate, LiftFound
 from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.errors import InvalidInput
 
@@ -104,6 +105,10 @@ class Interval:
     high: float | None
     n: int
 
+    def row(self) -> Estimate:
+        """The same as results have it."""
+        return {"value": self.value, "low": self.low, "high": self.high, "n": self.n}
+
 
 @dataclass(frozen=True)
 class Lift:
@@ -113,6 +118,10 @@ class Lift:
     low: float | None
     high: float | None
     p: float | None
+
+    def row(self) -> LiftFound:
+        """The same as results have it."""
+        return {"relative": self.relative, "low": self.low, "high": self.high, "p": self.p}
 
     @property
     def error(self) -> float | None:
@@ -136,7 +145,7 @@ class Ratio:
     size: float
 
 
-_NO_LIFT = Lift(None, None, None, None)
+NO_LIFT = Lift(None, None, None, None)
 
 
 def ratio_interval(sums: UserSums) -> Interval:
@@ -205,13 +214,13 @@ def relative_lift(treated: UserSums, control: UserSums, paired: bool) -> Lift:
     else:
         treated, control = treated.only(treated.denominator > 0), control.only(control.denominator > 0)
     over, under = ratio_of(treated), ratio_of(control)
-    return _NO_LIFT if over is None or under is None else lift_between(over, under, paired)
+    return NO_LIFT if over is None or under is None else lift_between(over, under, paired)
 
 
 def lift_between(treated: Ratio, control: Ratio, paired: bool) -> Lift:
     """The lift of ``relative_lift``, from ratios whose influences are known (or adjusted, ``covariates``)."""
     if control.value == 0:
-        return _NO_LIFT
+        return NO_LIFT
     relative = treated.value / control.value - 1.0
     of_treated, of_control = lift_terms(treated, control)
     sizes = treated.size / abs(control.value), control.size / abs(control.value)

@@ -6,13 +6,12 @@ trained, so that more users make one world's answer exact and say nothing of the
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import t as student
 
-from experiments.inference.users import LEVEL
+from experiments.inference.users import interval_of, reach_of, two_sided
 from experiments.results_schema import OverWorldsRow
 from sim.errors import InvalidInput
 
@@ -43,15 +42,8 @@ class OverWorlds:
 
     def row(self) -> OverWorldsRow:
         """The same as results have it."""
-        return {
-            "mean": self.mean,
-            "low": self.low,
-            "high": self.high,
-            "p": self.p,
-            "tau": self.tau,
-            "i_squared": self.i_squared,
-            "by_world": list(self.by_world),
-        }
+        row: OverWorldsRow = {**asdict(self), "by_world": list(self.by_world)}  # type: ignore[typeddict-item]
+        return row
 
 
 def over_worlds(values: Sequence[float | None], errors: Sequence[float | None] | None = None) -> OverWorlds:
@@ -99,9 +91,8 @@ def over_worlds(values: Sequence[float | None], errors: Sequence[float | None] |
     if len(y) < 2:
         return OverWorlds(mean, None, None, None, None, None, by_world)
     error = math.sqrt(float(weights @ (y - mean) ** 2 / ((len(y) - 1) * weights.sum())))
-    reach = _quantile(len(y)) * error
-    p = 2.0 * float(student.sf(abs(mean) / error, len(y) - 1)) if error > 0 else None
-    return OverWorlds(mean, mean - reach, mean + reach, p, tau, i_squared, by_world)
+    p = two_sided(mean, error, len(y) - 1) if error > 0 else None
+    return OverWorlds(mean, *interval_of(mean, error, len(y) - 1), p, tau, i_squared, by_world)
 
 
 def t_interval(values: Sequence[float]) -> tuple[float, float, float]:
@@ -110,13 +101,8 @@ def t_interval(values: Sequence[float]) -> tuple[float, float, float]:
     mean = float(np.mean(values))
     if n < 2:
         return mean, math.nan, math.nan
-    reach = _quantile(n) * float(np.std(values, ddof=1)) / math.sqrt(n)
+    reach = reach_of(n - 1) * float(np.std(values, ddof=1)) / math.sqrt(n)
     return mean, mean - reach, mean + reach
-
-
-def _quantile(worlds: int) -> float:
-    """Student's t(0.975, W - 1)."""
-    return float(student.ppf(0.5 + LEVEL / 2, worlds - 1))
 
 
 def _heterogeneity(y: npt.NDArray[np.float64], variance: npt.NDArray[np.float64]) -> tuple[float, float]:

@@ -68,11 +68,7 @@ class Outcomes:
 
 
 def check_logged(rows: Any) -> None:
-    """Check what logged actions and logged slates have in common, and keep numbers as float64.
-
-    Raises:
-        InvalidInput: see ``LoggedActions``.
-    """
+    """Check what logged actions and logged slates have in common (``LoggedActions``), and keep numbers as float64."""
     object.__setattr__(rows, "user", np.asarray(rows.user))
     for name in ("reward", "propensity", "evaluated"):
         column = np.asarray(getattr(rows, name), np.float64)
@@ -85,11 +81,7 @@ def check_logged(rows: Any) -> None:
 
 
 def check_rows(name: str, column: FloatArray, good: npt.NDArray[np.bool_], expected: str) -> None:
-    """Refuse a column some of whose rows are not ``good``.
-
-    Raises:
-        InvalidInput: with how many they are, and the first one's place and value.
-    """
+    """Refuse a column some of whose rows are not ``good``; ``InvalidInput`` says how many, and the first value."""
     if not good.all():
         first = int(np.flatnonzero(~good)[0])
         raise InvalidInput(name, f"{column[first]} in row {first}", f"{expected}; {int((~good).sum()):,} rows are not")

@@ -27,8 +27,6 @@ ESTIMATORS: Mapping[str, str] = {
 }
 """The estimators of ``evaluate`` and what they are, in the order of tables."""
 
-NEED_MODEL = ("dm", "dr", "switch_dr")
-
 
 @dataclass(frozen=True)
 class Limits:
@@ -46,17 +44,15 @@ class Limits:
 def slates_of(log: InteractionLog, reward: FloatArray, evaluated: FloatArray) -> LoggedSlates:
     """The impressions of a log as slates: the rows of one user, day and step.
 
-    Impressions are what users examined; slots below are in no log of this kind, and count for nothing. A
-    policy of whole slates is judged right by what does not need them: each slot by itself, or with those above.
+    Impressions are what users examined; slots below are in no log of this kind, and count for nothing. A policy of
+    whole slates is judged right by what does not need them: each slot by itself, or with those above.
 
     Args:
         log: R impressions, all with a propensity.
-        reward: (R,) float, what each earned.
-        evaluated: (R,) float, the evaluated policy's probability of it.
+        reward, evaluated: (R,) float, what each earned, and the evaluated policy's probability of it.
 
     Raises:
-        InvalidInput: rows out of order or twice (``sim.log.check_order``); see ``LoggedActions``, a missing
-            propensity among them.
+        InvalidInput: rows out of order or twice (``sim.log.check_order``); see ``LoggedActions``.
     """
     check_order(log)
     change = np.zeros(len(log), bool)
@@ -75,8 +71,8 @@ def evaluate(
 
     Args:
         rows: the log, with probabilities given the slots above.
-        marginal: the same rows with marginal probabilities; of single actions, and in a slate's first
-            slot, these are the same.
+        marginal: the same rows with marginal probabilities; of single actions, and in a slate's first slot, these
+            are the same.
         limits: for clipping and switching.
         outcomes: what a model of a slot's reward says; without one those that need it are left out.
 
@@ -102,20 +98,14 @@ def evaluate(
     found = {name: _scaled(interval, per_slate) for name, interval in single.items()}
     found["standard"] = slates.standard_ips(rows)
     found["reward_interaction"] = slates.reward_interaction_ips(rows)
-    found["pseudo_inverse"] = slates.pseudo_inverse(_with(rows, marginal))
+    at_margins = replace(rows, propensity=marginal.propensity, evaluated=marginal.evaluated)
+    found["pseudo_inverse"] = slates.pseudo_inverse(at_margins)
     return found
 
 
-def _with(rows: LoggedSlates, marginal: LoggedActions) -> LoggedSlates:
-    """The slates with marginal probabilities."""
-    return replace(rows, propensity=marginal.propensity, evaluated=marginal.evaluated)
-
-
-def _scaled(interval: Interval, factor: float) -> Interval:
-    def times(value: float | None) -> float | None:
-        return None if value is None else value * factor
-
-    return Interval(times(interval.value), times(interval.low), times(interval.high), interval.n)
+def _scaled(found: Interval, factor: float) -> Interval:
+    value, low, high = (None if end is None else end * factor for end in (found.value, found.low, found.high))
+    return Interval(value, low, high, found.n)
 
 
 @dataclass(frozen=True)

@@ -53,11 +53,7 @@ class BanditLog:
 
 
 def read_log(folder: Path, policy: str, campaign: str) -> BanditLog:
-    """Read ``POLICY/CAMPAIGN/CAMPAIGN.csv``.
-
-    Raises:
-        InvalidInput: no such file, a column missing, or values that cannot be.
-    """
+    """Read ``POLICY/CAMPAIGN/CAMPAIGN.csv``; ``InvalidInput`` if there is none, or it is not right in every row."""
     left_out: Counter[str] = Counter()
     rows = read_rows(folder, f"{policy}/{campaign}", left_out, timed=False)
     if left_out.total():

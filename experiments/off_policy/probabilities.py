@@ -42,11 +42,7 @@ class Probabilities:
 def drawn_slates(
     agent: Agent, platform: Platform, requests: Requests, rng: RandomStream, num_draws: int, name: str
 ) -> list[Recommendations]:
-    """Ask an agent D times, each time with other luck: draw d is that of ``rng.at(d)``.
-
-    Raises:
-        InvalidInput: a slate is not valid.
-    """
+    """Ask an agent D times, with the luck of ``rng.at(d)`` for draw d; ``InvalidInput`` if a slate is not valid."""
     slates = [agent.recommend(requests, rng.at(draw)) for draw in range(num_draws)]
     for slate in slates:
         validate(slate, requests, platform, name)
@@ -58,17 +54,15 @@ def probabilities_of(
 ) -> Probabilities:
     """How likely the agent is to show logged slates.
 
+    Unbiased as the module says. Of an agent without ``probability`` mere frequencies among the draws: also unbiased, if
+    it draws slot by slot, and noisy.
+
     Args:
-        agent: whoever is evaluated.
+        agent, name: whoever is evaluated.
         requests: B users.
         logged: (B, S) int64, the slates that they were shown.
-        drawn: the agent's own, from ``drawn_slates`` with the same ``rng``.
-        rng: the draws' randomness; the plan of draw d is drawn from ``rng.at(d)`` again.
-        name: for messages.
-
-    Returns:
-        Unbiased as the module says. Of an agent without ``probability`` mere frequencies among
-        the draws: also unbiased, if it draws slot by slot, and noisy.
+        drawn: the agent's own, from ``drawn_slates`` with the same ``rng``; the plan of draw d is drawn from
+            ``rng.at(d)`` again.
     """
     marginal = np.zeros(logged.shape)
     product = np.zeros(logged.shape)
@@ -96,11 +90,7 @@ def _conditional(product: FloatArray) -> FloatArray:
 def _told(
     agent: Agent, requests: Requests, items: IntArray, above: IntArray, rng: RandomStream, name: str
 ) -> FloatArray | None:
-    """What the agent says, checked.
-
-    Raises:
-        InvalidInput: another shape, or numbers that are no probabilities.
-    """
+    """What the agent says; ``InvalidInput`` if it is of another shape, or no probabilities."""
     told = agent.probability(requests, items, above, rng)
     if told is None:
         return None
@@ -133,11 +123,9 @@ def check_propensities(agent: Agent, requests: Requests, logged: Recommendations
     """Refuse logged propensities that are not those with which a known policy takes these actions.
 
     Args:
-        agent: the policy that is said to have logged.
-        requests: B users.
-        logged: the slates that they were shown, with propensities.
+        agent, name: the policy that is said to have logged.
+        requests, logged: B users and the slates that they were shown, with propensities.
         rng: what the slates were drawn with, if the policy draws a plan.
-        name: for messages.
 
     Raises:
         InvalidInput: with the first one's place and value, and in how many slots they differ.
@@ -168,19 +156,15 @@ def logging_marginals(
 
         p_s = (1 / (D + 1)) [P(a_s | logged slots above) + sum_d P(a_s | slots above in draw d)]
 
-    Where a slot's reward depends on the slot alone, logged and drawn slots above are exchangeable, and
-    this is the balance heuristic over them (Veach and Guibas 1995, "Optimally combining sampling techniques for
-    Monte Carlo rendering", section 3.2): weights e_s / p_s are unbiased for any D, but for an item that
-    stands above in all D + 1 slates, whose share is lost; with D = 32, that of items which are in that slot
-    less often than once in some dozen slates. The drawn slots' mean alone would divide by 0 there.
+    Where a slot's reward depends on the slot alone, logged and drawn slots above are exchangeable, and this is the
+    balance heuristic over them (Veach and Guibas 1995, "Optimally combining sampling techniques for Monte Carlo
+    rendering", section 3.2): weights e_s / p_s are unbiased for any D, but for an item that stands above in all D + 1
+    slates, whose share is lost; with D = 32, that of items which are in that slot less often than once in some dozen
+    slates. The drawn slots' mean alone would divide by 0 there.
 
     Args:
-        agent: the logging policy.
-        requests: B users.
-        logged: the slates that it showed, with propensities.
-        drawn: D others of its own.
-        rng: unused by policies without a plan.
-        name: for messages.
+        agent, requests, logged, rng, name: as for ``check_propensities``.
+        drawn: D other slates of the policy's.
 
     Raises:
         InvalidInput: the policy plans, does not tell its probabilities, or they are not its propensities.

@@ -43,13 +43,7 @@ class PastRates:
 
     @staticmethod
     def of(log: InteractionLog, cluster_of_item: IntArray, num_clusters: int) -> "PastRates":
-        """Smoothed rates of a log; items without a row have those of their cluster.
-
-        Args:
-            log: R impressions.
-            cluster_of_item: (n,), of every item uploaded so far.
-            num_clusters: M.
-        """
+        """Smoothed rates of a log; items without a row have those of their cluster (n,), given for all uploaded."""
         num_items = len(cluster_of_item)
         shown = np.bincount(log.item, minlength=num_items)
         found = []

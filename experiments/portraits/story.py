@@ -63,13 +63,9 @@ class PopulationStory:
 
 
 def live_and_watch(config: WorldConfig, seed: int, user: int | None, days: int) -> tuple[Person, PopulationStory]:
-    """Let a world live under the exploring reference policy, after the certificate's warm-up, and look on.
+    """Let a world live under the exploring reference policy, after the certificate's warm-up, and look on for T days.
 
-    Args:
-        config: the world's constants.
-        seed: of the world.
-        user: whose tree is followed; None for a user like the median one.
-        days: T.
+    The tree followed is that of a user, or with None of one like the median one.
     """
     warm = warmed_up(World(config, seed), RandomStream(seed, "portrait"))
     world, records = warm.world, warm.records

@@ -59,10 +59,7 @@ def greedy(config: Any) -> Any:
 def history_stage(study: Study, parts: Split, digest: str) -> Stage:
     """What may be learned, as a data set's folder, and who is asked: all that the stages after it are given.
 
-    Args:
-        study: where stages live.
-        parts: the split.
-        digest: of the data set that was split.
+    ``digest`` is that of the data set that was split.
     """
 
     def make(folder: Path) -> None:
@@ -148,7 +145,8 @@ class Asking:
         agent.bind(production)
         agent.fit(platform, dataset.log, _stream(study).at("fit"))
         given = ask(agent, name, records, asked, self.top_k, _stream(study).at("ask"))
-        save_file({**_arrays(given), "planned": np.array([given.planned])}, folder / "answers.safetensors")
+        arrays = {name: np.ascontiguousarray(getattr(given, name)) for name in ("items", "clusters")}
+        save_file({**arrays, "planned": np.array([given.planned])}, folder / "answers.safetensors")
 
 
 def ask(
@@ -194,11 +192,6 @@ def read_answers(stage: Stage) -> Answers:
     """What an agent's stage holds."""
     kept = load_file(stage.folder / "answers.safetensors")
     return Answers(kept["items"], kept["clusters"], bool(kept["planned"][0]))
-
-
-def _arrays(given: Answers) -> dict[str, IntArray]:
-    arrays = asdict(given)
-    return {name: np.ascontiguousarray(arrays[name]) for name in ("items", "clusters")}
 
 
 def _stream(study: Study) -> RandomStream:

@@ -44,13 +44,7 @@ class Resampled:
 
 
 def means(values: FloatArray, stream: RandomStream, resamples: int) -> list[Resampled]:
-    """The means of measures over users.
-
-    Args:
-        values: (U, m) float64, a column a measure.
-        stream: of the task; the same one draws the same users.
-        resamples: R.
-    """
+    """The means over users of measures (U, m) float64; the same stream, a task's, draws the same users."""
     drawn = [counts @ values / len(values) for counts in _drawn(len(values), stream, resamples)]
     resampled = np.concatenate(drawn)  # (R, m)
     return [Resampled(float(values[:, m].mean()), resampled[:, m]) for m in range(values.shape[1])]
@@ -59,9 +53,9 @@ def means(values: FloatArray, stream: RandomStream, resamples: int) -> list[Resa
 def coverage(answers: IntArray, num: int, stream: RandomStream, resamples: int) -> Resampled:
     """Share of the candidates that anybody's list holds:  coverage@k = |union of the users' lists| / candidates
 
-    (catalogue coverage: Ge, Delgado-Battenfeld and Jannach 2010, "Beyond accuracy"). It grows with
-    the number of users. A resample leaves out a third of them, so all resamples lie below; they are moved up so
-    that their mean is the value (and none leaves 0 to 1): their spread is taken from the bootstrap, their place is not.
+    (catalogue coverage: Ge, Delgado-Battenfeld and Jannach 2010, "Beyond accuracy"). It grows with the number of
+    users. A resample leaves out a third of them, so all resamples lie below; they are moved up so that their mean is
+    the value (and none leaves 0 to 1): their spread is taken from the bootstrap, their place is not.
 
     Args:
         answers: (U, k), -1 pads.
@@ -91,11 +85,7 @@ def _drawn(num: int, stream: RandomStream, resamples: int) -> Iterator[IntArray]
 
 
 def paired_p(differences: FloatArray) -> float | None:
-    """p of the users' mean difference (U,) being 0, two-sided, by the paired t-test.
-
-    Returns:
-        ``None`` where the differences do not vary.
-    """
+    """p of the users' mean difference (U,) being 0, by the paired t-test, two-sided; None where they do not vary."""
     if len(differences) < 2 or np.ptp(differences) <= ROUNDING * np.abs(differences).max():
         return None
     return float(ttest_1samp(differences, 0.0).pvalue)

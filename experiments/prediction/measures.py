@@ -11,9 +11,6 @@ from experiments.prediction.tasks import Task, discounts
 from sim.arrays import FloatArray, IntArray
 from sim.log import InteractionLog
 
-ACCURACY = ("recall", "ndcg", "mrr", "serendipity")
-"""Measures of which the exact level of chance is known (``chance``)."""
-
 TITLES = {
     "recall": "recall",
     "ndcg": "NDCG",
@@ -29,7 +26,7 @@ SMOOTHING = 0.01
 
 
 def accuracy(answers: IntArray, task: Task) -> dict[str, FloatArray]:
-    """Recall, NDCG, reciprocal rank and serendipity of the users who have a target.
+    """Recall, NDCG, reciprocal rank and serendipity, each (V,) float64, of the users who have a target.
 
     With h_r = 1 if the answer at rank r = 1 .. k is one of the user's T targets,
 
@@ -38,15 +35,9 @@ def accuracy(answers: IntArray, task: Task) -> dict[str, FloatArray]:
         MRR@k = mean of 1 / (rank of the first hit), 0 without one                  (Voorhees 1999),
         serendipity@k = sum_r h_r s_r / k,   s_r = 1 if the user never consumed from the answer's cluster before
 
-    (relevant and not to be expected, mean over the list: Kaminskas and Bridge 2016; its reading
-    by topic cluster is that of Chen et al. 2021, "Values of user exploration in recommender systems").
-
-    Args:
-        answers: (U, k), distinct in a row but for pads.
-        task: what the U users should be offered.
-
-    Returns:
-        Each (V,) float64, of ``task.users``.
+    (relevant and not to be expected, mean over the list: Kaminskas and Bridge 2016; its reading by topic cluster is
+    that of Chen et al. 2021, "Values of user exploration in recommender systems"). ``answers`` are those of all U
+    users, (U, k), distinct in a row but for pads.
     """
     length = answers.shape[1]
     hits, discount = task.hits(answers), discounts(length)
@@ -100,19 +91,12 @@ def chance(task: Task, length: int) -> dict[str, FloatArray]:
 
 
 def novelty(answers: IntArray, popularity: FloatArray) -> FloatArray:
-    """Mean self-information of a user's answers, bits.
+    """Mean self-information of a user's answers (U, k), -1 pads, in bits: (U,) float64, NaN where a user has no answer.
 
         novelty = mean over answers a of  -log2 p(a),   p(a) = (users who consumed a before + 1) / (users + 1)
 
-    (Zhou et al. 2010, "Solving the apparent diversity-accuracy dilemma of recommender systems"); the ones keep
-    what nobody consumed finite.
-
-    Args:
-        answers: (U, k), -1 pads.
-        popularity: (S,) p.
-
-    Returns:
-        (U,) float64; NaN where a user has no answer.
+    (Zhou et al. 2010, "Solving the apparent diversity-accuracy dilemma of recommender systems"); the ones keep what
+    nobody consumed finite. ``popularity`` is (S,) p.
     """
     given = answers >= 0
     bits = np.where(given, -np.log2(popularity[np.maximum(answers, 0)]), 0.0)
@@ -137,8 +121,7 @@ def miscalibration(answers: IntArray, row: IntArray, cluster: IntArray, num_clus
 
     Args:
         answers: (U, k) clusters of the slate's items, repeated as they are; -1 pads.
-        row, cluster: (R,) the users' positives before: place of the user, and cluster.
-        num_clusters: M.
+        row, cluster: (R,) the users' positives before: place of the user, and cluster, of ``num_clusters``.
 
     Returns:
         (U,) float64; users without positives have 0.

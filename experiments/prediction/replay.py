@@ -20,15 +20,14 @@ _WIDTH = 16
 def replay(
     history: LoggedDataset, cluster_of_item: IntArray, day: int, memory: PlatformConfig, exclude_seen: bool
 ) -> PlatformRecords:
-    """Write a log into a platform's book-keeping, day by day, as the live platform writes it.
+    """Write a log into a platform's book-keeping, day by day, as the live platform writes it; then ``day`` begins.
 
-    Items are filed as ``cluster_of_item`` has them, whatever ``InterestClusters.file`` would say: a log from
-    elsewhere may rest on clusters that were never made from embeddings.
+    Items are filed as ``cluster_of_item`` has them, whatever ``InterestClusters.file`` would say: a log from elsewhere
+    may rest on clusters that were never made from embeddings.
 
     Args:
         history: the rows before ``day``.
         cluster_of_item: (n,) int32 of the catalog's items.
-        day: the day that then begins.
         memory: lengths of histories, and of what is not shown again.
         exclude_seen: whether a user's recent impressions are not to be shown again, as on the live platform.
     """

@@ -55,13 +55,7 @@ class Task:
 
 
 def tasks_of(parts: Split, platform: Platform, requests: Requests) -> dict[str, Task]:
-    """The three tasks of a split.
-
-    Args:
-        parts: the split.
-        platform: on the morning of the first held-out day.
-        requests: of ``parts.asked``.
-    """
+    """The three tasks of a split, on the morning of the first held-out day; ``requests`` are of ``parts.asked``."""
     row = np.searchsorted(parts.asked, parts.liked.user)
     consumed = platform.consumed_clusters(parts.asked)  # (U, M)
     num_clusters = consumed.shape[1]

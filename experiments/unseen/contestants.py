@@ -38,11 +38,9 @@ def rivals(
     """What those answer that are no language models: (T, M) float64 each, the higher the better.
 
     Args:
-        clusters: M, with keywords.
-        num_keywords: keywords a cluster that the sentence encoder reads.
+        clusters, num_keywords: M, and keywords a cluster that the sentence encoder reads.
         kept: the transitions that the fine-tuning data were chosen from.
-        svd_rank: dimensions of ``svd``.
-        smoothing: of ``counts``; see ``TransitionCounts``.
+        svd_rank, smoothing: dimensions of ``svd``, and of ``counts``; see ``TransitionCounts``.
         exam: T questions.
     """
     counts = TransitionCounts(clusters.num_clusters, smoothing)
@@ -63,10 +61,10 @@ def beside(similarity: FloatArray, exam: Exam) -> FloatArray:
 def collaborative_vectors(links: IntArray, rank: int) -> FloatArray:
     """Vectors of clusters from what was seen together, as word vectors are made from a corpus.
 
-    PPMI = max(0, log(n(a, b) n / (n(a) n(b)))), factorised as U S U', rows of U sqrt(|S|) of the ``rank``
-    largest |S|, scaled to length 1 (Levy and Goldberg 2014, "Neural Word Embedding as Implicit Matrix
-    Factorization", section 5). Pairs that were filtered out of the log and pairs that met by chance
-    alone are both 0 in it, so that the filter gives nothing away.
+    PPMI = max(0, log(n(a, b) n / (n(a) n(b)))), factorised as U S U', rows of U sqrt(|S|) of the ``rank`` largest |S|,
+    scaled to length 1 (Levy and Goldberg 2014, "Neural Word Embedding as Implicit Matrix Factorization", section 5).
+    Pairs that were filtered out of the log and pairs that met by chance alone are both 0 in it, so that the filter
+    gives nothing away.
 
     Args:
         links: (M, M) int, symmetric: how often two clusters were linked.
@@ -94,10 +92,9 @@ def all_answers(
     """Every contestant's answers, (T, M) each, in the order of ``CONTESTANTS``.
 
     Args:
-        scored: of each of ``SCORED``: ``raw`` (T, M) log-probabilities and ``prior`` (M,), the labels' log
-            mean probability over validation pairs.
+        scored: of each of ``SCORED``: ``raw`` (T, M) log-probabilities and ``prior`` (M,), the labels' log mean
+            probability over validation pairs, of which ``pmi_coefficient`` is subtracted.
         of_rivals: what ``rivals`` gave.
-        pmi_coefficient: how much of the prior is subtracted.
         encoder_weight: of the sentence encoder in ``llm_text``; see ``agents.llm.scoring.mixed``.
     """
     answers = dict(of_rivals)

@@ -53,16 +53,14 @@ def set_exam(
 ) -> Exam:
     """Draw the questions on some personas.
 
-    Every unordered pair of a persona's clusters of different interests can be asked that leaves at
-    least one candidate which the persona names and one which it does not; up to
-    ``pairs_per_persona`` of them are drawn.
+    Every unordered pair of a persona's clusters of different interests can be asked that leaves at least one candidate
+    which the persona names and one which it does not; up to ``pairs_per_persona`` of them are drawn, and put in random
+    order.
 
     Args:
         truth: who names what.
         held_out: (P,) bool, the personas.
         shown: (M, M) bool, symmetric: links that the fine-tuning data show.
-        pairs_per_persona: at most so many.
-        rng: which pairs, and in which order each is put.
     """
     asked = [_pairs_of(int(p), truth, shown, pairs_per_persona, rng.at(int(p))) for p in np.flatnonzero(held_out)]
     persona = np.repeat(np.flatnonzero(held_out), [len(pairs) for pairs in asked])

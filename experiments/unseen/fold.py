@@ -81,8 +81,7 @@ def make_fold(
         transitions: all of the log's.
         held_out: (P,) bool.
         settings: ``held_out_share``, ``pairs_per_label`` and ``curation`` are used.
-        pairs_per_persona: questions a persona, at most.
-        prior_pairs: pairs for the labels' mean probabilities, at most.
+        pairs_per_persona, prior_pairs: questions a persona, and pairs for the labels' mean probabilities, at most.
         rng: all of the fold's randomness.
 
     Raises:

@@ -42,7 +42,7 @@ def fold_stage(study: Study, knowledge: KnowledgeConfig, before: Stage, clustere
                 knowledge.prior_pairs,
                 stream.at("fold", number),
             )
-            fold.save(folder / _name(number))
+            fold.save(fold_file(folder, number))
             facts.append(_described(fold, len(transitions), int((fold_of == number).sum())))
         of_clusters = {"purity": truth.purity, "interests": len(set(truth.interest.tolist()) - {-1})}
         write_json(folder / "facts.json", {"clusters": of_clusters, "folds": facts})
@@ -61,13 +61,9 @@ def fold_stage(study: Study, knowledge: KnowledgeConfig, before: Stage, clustere
     )
 
 
-def _name(number: int) -> str:
-    return f"fold-{number}.safetensors"
-
-
-def fold_file(stage: Stage, number: int) -> Path:
-    """The file of a fold, for ``Fold.load``."""
-    return stage.folder / _name(number)
+def fold_file(folder: Path, number: int) -> Path:
+    """The file of a fold in the stage's folder, for ``Fold.load``."""
+    return folder / f"fold-{number}.safetensors"
 
 
 def facts_of(stage: Stage) -> dict[str, Any]:

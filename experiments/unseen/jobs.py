@@ -119,7 +119,7 @@ class Job:
         shutil.rmtree(folder / "run" / "model", ignore_errors=True)  # half a gigabyte that nobody reads again
 
     def _answers(self, folder: Path) -> dict[str, FloatArray]:
-        fold = Fold.load(fold_file(self.folds, self.number))
+        fold = Fold.load(fold_file(self.folds.folder, self.number))
         clusters = InterestClusters.load(self.clusters)
         if self.who == RIVALS:
             words, of_counts = self.settings.num_keywords, self.counts_smoothing

@@ -18,7 +18,7 @@ Measured = dict[str, FloatArray]
 
 
 def measure(exam: Exam, scores: FloatArray) -> Measured:
-    """Measure a contestant.
+    """Measure a contestant's scores (T, M), the higher the better, of T questions over M labels.
 
     With n candidates, of which H are hidden, and the k' = min(k, n) best scored of them:
 
@@ -26,13 +26,9 @@ def measure(exam: Exam, scores: FloatArray) -> Measured:
         affinity@k = mean weight of the k' best; a label that the persona does not name weighs 0
         auc        = P(score of a hidden one > score of another candidate) + P(equal) / 2
 
-    Equal scores are in random order: the value is the expectation over it. So a contestant that says
-    nothing gets exactly ``chance``. recall@1 is the share of questions answered rightly; the auc of
-    single questions, averaged over them, is what is also called uAUC or GAUC.
-
-    Args:
-        exam: T questions over M labels.
-        scores: (T, M) float; the higher the better.
+    Equal scores are in random order: the value is the expectation over it. So a contestant that says nothing gets
+    exactly ``chance``. recall@1 is the share of questions answered rightly; the auc of single questions, averaged over
+    them, is what is also called uAUC or GAUC.
     """
     scores = np.where(exam.candidate, scores, -np.inf)
     return {"auc": _auc(exam, scores), **_ranked(exam, scores)}

@@ -43,12 +43,7 @@ class Marks:
 
 
 def mark(exams: Sequence[Exam], answers: Sequence[dict[str, FloatArray]]) -> Marks:
-    """Measure every contestant's answers in every fold.
-
-    Args:
-        exams: one a fold; no persona in two of them.
-        answers: a fold's by contestant, each (T, M).
-    """
+    """Measure every contestant's answers, (T, M) each, in every fold; no persona is in two of them."""
     each = [
         {name: measure(exam, scores) for name, scores in given.items()} | {CHANCE: chance(exam), IDEAL: ideal(exam)}
         for exam, given in zip(exams, answers, strict=True)
@@ -62,25 +57,17 @@ def mark(exams: Sequence[Exam], answers: Sequence[dict[str, FloatArray]]) -> Mar
 
 
 def over_personas(values: FloatArray, persona: IntArray) -> Estimate:
-    """The mean over questions, with a 95 % interval that takes personas, not questions, as independent.
+    """The mean over questions (T,), with a 95 % interval that takes personas (T,), not questions, as independent.
 
     With e_g the sum over persona g's questions of (value - mean), T questions and G personas,
 
         var(mean) = G / (G - 1) * sum_g e_g^2 / T^2
 
-    (cluster-robust, Liang and Zeger 1986), which is what ``ratio_interval`` is for sums of values over
-    numbers of questions.
-
-    Args:
-        values: (T,) one a question.
-        persona: (T,) whom it is about.
-
-    Returns:
-        ``value``, ``low``, ``high``, and ``n``, the number of personas.
+    (cluster-robust, Liang and Zeger 1986), which is what ``ratio_interval`` is for sums of values over numbers of
+    questions. ``n`` is the number of personas.
     """
     _, group = np.unique(persona, return_inverse=True)
-    found = ratio_interval(UserSums(np.bincount(group, weights=values), np.bincount(group)))
-    return {"value": found.value, "low": found.low, "high": found.high, "n": found.n}
+    return ratio_interval(UserSums(np.bincount(group, weights=values), np.bincount(group))).row()
 
 
 def estimates(marks: Marks) -> Table:
@@ -98,9 +85,7 @@ def estimates(marks: Marks) -> Table:
 def differences(marks: Marks, elsewhere: Marks | None = None) -> Table:
     """The language model less each other contestant, question by question.
 
-    Args:
-        marks: of one world.
-        elsewhere: of another world with the same questions; the language model there is one more rival.
+    With ``elsewhere``, of another world with the same questions, the language model there is one more rival.
     """
     own = marks.of[LLM]
     others = {name: measured for name, measured in marks.of.items() if name not in (LLM, IDEAL)}

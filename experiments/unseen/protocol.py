@@ -23,18 +23,7 @@ Alphas = Annotated[
 @record
 @dataclass(frozen=True)
 class KnowledgeConfig:
-    """What is asked, and of whom.
-
-    Attributes:
-        alphas: the worlds' semantic alignments, all different.
-        folds: groups of personas, held out one at a time.
-        pairs_per_persona: questions about a persona, at most.
-        prior_pairs: validation pairs over which a label's mean probability is taken, at most.
-        svd_rank: dimensions of the contestant ``svd``.
-        counts_smoothing: of the contestant ``counts``; see ``TransitionCounts``.
-        encoder_weight: say of the sentence encoder in the contestant ``llm_text``.
-        models: settings of each of ``SCORED``.
-    """
+    """Entries of conf/knowledge.yaml, which says what each means, checked; and the settings of each of ``SCORED``."""
 
     alphas: Alphas
     folds: Annotated[int, limits(2)]
@@ -47,11 +36,7 @@ class KnowledgeConfig:
 
 
 def check_knowledge(config: Mapping[str, Any]) -> KnowledgeConfig:
-    """Build the settings from the plain, composed config.
-
-    Raises:
-        InvalidInput: names the entry, the value and what would be right.
-    """
+    """Build the settings from the plain, composed config, or raise ``InvalidInput``."""
     own = {name: config.get(name) for name in KnowledgeConfig.__dataclass_fields__ if name != "models"}
     checks = from_mapping(KnowledgeConfig, {**own, "models": {}}, "")
     return replace(checks, models=_models(config.get("llm"), config.get("twin")))

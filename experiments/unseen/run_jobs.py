@@ -9,11 +9,7 @@ from experiments.unseen.jobs import Job
 
 
 def run_jobs(jobs: list[Job], runtime: Runtime) -> dict[Job, Stage]:
-    """Run all jobs, ``runtime.workers`` at a time; the bar counts fine-tuning steps.
-
-    Raises:
-        InvalidInput: what a job raised.
-    """
+    """Run all jobs, ``runtime.workers`` at a time; the bar counts fine-tuning steps."""
     made = {job: job.run() for job in jobs if job.folder.is_dir()}
     missing = {job: job.run for job in jobs if job not in made}
     finished: list[Job] = []

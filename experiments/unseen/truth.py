@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from agents.transitions import Transitions
+from experiments.explaining.truth import majority_interests
 from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.clusters import InterestClusters
 from sim.random import RandomStream
@@ -43,25 +44,19 @@ class CoInterests:
 
 
 def co_interests(world: World, clusters: InterestClusters) -> CoInterests:
-    """Read the truth of a world.
+    """Read the truth of a world on the day on which the platform's clusters were made.
 
-    A cluster belongs to the interest of most of its live items, ties going to the lower number.
-    Personas are as authored, before any drift: fashions are nothing that language could know.
-
-    Args:
-        world: on the day on which the clusters were made.
-        clusters: the platform's.
+    A cluster belongs to the interest of most of its live items, ties going to the lower number. Personas are as
+    authored, before any drift: fashions are nothing that language could know.
     """
     live = np.flatnonzero(world.catalog.alive(world.day))
     filed = clusters.file(world.catalog.embedding[live])[:, 1]
-    count = np.zeros((clusters.num_clusters, world.config.num_interests), np.int64)
-    np.add.at(count, (filed, world.truth.interest[live]), 1)
-    filled = count.any(axis=1)
-    interest = np.where(filled, count.argmax(axis=1), -1).astype(np.int32)
-    strength = world.tree.links.dense(world.config.num_interests)  # (P, interests)
+    num_interests = world.config.num_interests
+    interest, share = majority_interests(world.truth.interest[live], filed, clusters.num_clusters, num_interests)
+    filled = interest >= 0
+    strength = world.tree.links.dense(num_interests)  # (P, interests)
     weight = np.where(filled, strength[:, interest], 0.0)
-    purity = float((count.max(axis=1)[filled] / count.sum(axis=1)[filled]).mean())
-    return CoInterests(interest, weight, purity)
+    return CoInterests(interest.astype(np.int32), weight, float(share[filled].mean()))
 
 
 def persona_folds(num_personas: int, folds: int, rng: RandomStream) -> IntArray:
@@ -78,18 +73,14 @@ def without(transitions: Transitions, hidden: BoolArray) -> Transitions:
 
 
 def shown_links(first: IntArray, second: IntArray, label: IntArray, interest: IntArray) -> BoolArray:
-    """What samples [(first, second) -> label] show to go together.
+    """What samples [(first, second) -> label], (n,) clusters each, show to go together.
 
-    Judged by interest, not by cluster: where an interest has two clusters, whoever saw one of them
-    beside a label has been told of the other.
-
-    Args:
-        first, second, label: (n,) int clusters.
-        interest: (M,) of each cluster.
+    Judged by interest (M,), not by cluster: where an interest has two clusters, whoever saw one of them beside a label
+    has been told of the other.
 
     Returns:
-        (M, M) bool, symmetric: some sample has a cluster of the one's interest as label and one of the
-        other's in its pair.
+        (M, M) bool, symmetric: some sample has a cluster of the one's interest as label and one of the other's in
+        its pair.
     """
     size = int(interest.max()) + 2  # the last row is that of -1
     shown = np.zeros((size, size), bool)

@@ -104,8 +104,8 @@ def test_what_follows_from_a_dial_is_none_of_its_own():
         {"seed": n, "world": {"num_interests": n, "clusters": {"level_2": n}, "num_users": 5}} for n in (24, 48, 96)
     ]
     (dial,) = dials_of(configs)
-    assert dial.entry == "world.num_interests"
-    assert dial.moved_too == ("world.clusters.level_2",)
+    assert dial["entry"] == "world.num_interests"
+    assert dial["moved_too"] == ["world.clusters.level_2"]
 
 
 def test_a_part_with_another_target_is_one_entry_and_goes_by_its_class():
@@ -116,13 +116,13 @@ def test_a_part_with_another_target_is_one_entry_and_goes_by_its_class():
         {"_target_": "agents.transitions.TransitionCountPlanner", "smoothing": 1.0},
     ]
     (dial,) = dials_of([{"seed": 0, "agents": {"mine": {"planner": planner}}} for planner in planners])
-    assert dial.entry == "agents.mine.planner"
-    assert dial.labels == (
+    assert dial["entry"] == "agents.mine.planner"
+    assert dial["labels"] == [
         "RandomNovel",
         "HierarchicalBandit alpha=2.0",
         "HierarchicalBandit alpha=1.0",
         "TransitionCount",
-    )
+    ]
 
 
 def test_runs_that_differ_in_the_seed_alone_have_no_dial():
