@@ -16,8 +16,8 @@ from experiments.certificate.page import summary, write_certificate
 from experiments.certificate.schema import Certificate, Numbers
 from experiments.certificate.stage import measured
 from experiments.command import run_command
-from experiments.figures.files import save_figure
 from experiments.progress import with_bar
+from experiments.reporting.figures.files import save_figure
 from experiments.stages import check_cache_dir
 from experiments.study import Runtime, resolved
 from sim.authored import authored_digest

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from experiments.dials import join_dials
-from experiments.figures.dials import axis_title, dials_figure, shown_arms
-from experiments.figures.files import save_figure, svg_source
-from experiments.figures.worlds import COLUMNS
-from experiments.html_page import write_page
+from experiments.reporting.figures.dials import axis_title, dials_figure, shown_arms
+from experiments.reporting.figures.files import save_figure, svg_source
+from experiments.reporting.figures.worlds import COLUMNS
+from experiments.reporting.html import write_page
+from experiments.reporting.text import markdown, shown
 from experiments.results_schema import Dialled, MetricName, Part, Results
-from experiments.tables import markdown, shown
 from sim.files import write_json, write_text
 
 

@@ -14,19 +14,19 @@ from typing import Any
 from omegaconf import DictConfig
 
 from experiments.claims.cost import ahead
+from experiments.claims.interference_figure import interference_figure
 from experiments.claims.plan import Comparison, plan
 from experiments.claims.runs import alone_in, check_all, run_all
 from experiments.claims.worlds import Variants, read_variants
 from experiments.command import run_command
-from experiments.figures.files import save_figure, svg_source
-from experiments.figures.interference import interference_figure
-from experiments.html_page import write_page
 from experiments.inference.worlds import over_worlds
 from experiments.metrics import METRICS
 from experiments.protocol import DIVERSIONS
+from experiments.reporting.figures.files import save_figure, svg_source
+from experiments.reporting.html import write_page
+from experiments.reporting.text import markdown, shown
 from experiments.results import plain
 from experiments.results_schema import LiftRow, MetricName
-from experiments.tables import markdown, shown
 from sim.errors import InvalidInput
 from sim.files import write_json, write_text
 

@@ -11,9 +11,9 @@ from agents.text_encoder import encoder_folder
 from experiments import pipeline
 from experiments.command import run_command
 from experiments.described import described
-from experiments.figures.files import save_figure
 from experiments.llm_stages import find_weights
 from experiments.protocol import CONTROL
+from experiments.reporting.figures.files import save_figure
 from experiments.results import plain
 from experiments.stages import Stage
 from experiments.study import Study, check_study, resolved

@@ -17,10 +17,9 @@ from experiments.command import run_command
 from experiments.datasets.dataset import LoggedDataset
 from experiments.datasets.simulated import burn_in_dataset
 from experiments.described import described
-from experiments.figures.files import save_figure
-from experiments.figures.prediction import prediction_figure
 from experiments.prediction.answers import history_stage, morning_of
 from experiments.prediction.asking import all_answers
+from experiments.prediction.figures import prediction_figure
 from experiments.prediction.outcome import Past, measured
 from experiments.prediction.page import as_markdown, write_offline_page
 from experiments.prediction.schema import OfflineResults
@@ -28,6 +27,7 @@ from experiments.prediction.split import Split, dataset_digest, split
 from experiments.prediction.tasks import TITLES, Task, tasks_of
 from experiments.prepare import check_runnable
 from experiments.protocol import ALL
+from experiments.reporting.figures.files import save_figure
 from experiments.results import plain
 from experiments.stages import Stage
 from experiments.study import Study, check_study, resolved

@@ -19,7 +19,7 @@ from experiments.claims.speed import Speed, speed_of
 from experiments.claims.worlds import Variants, read_variants
 from experiments.command import run_command
 from experiments.described import described
-from experiments.figures.files import save_figure
+from experiments.reporting.figures.files import save_figure
 from experiments.results import plain
 from experiments.results_schema import ClaimRow, PaperResults
 from sim.files import write_json

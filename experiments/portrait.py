@@ -6,9 +6,9 @@ from typing import Annotated
 from omegaconf import DictConfig
 
 from experiments.command import run_command
-from experiments.figures.files import save_figure
 from experiments.portraits.figures import person_figure, population_figure
 from experiments.portraits.story import live_and_watch
+from experiments.reporting.figures.files import save_figure
 from experiments.study import resolved
 from sim.config import WorldConfig, from_mapping
 from sim.records import Expected, Whole, checked, limits

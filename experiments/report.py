@@ -28,8 +28,8 @@ LEAST_WORLDS, ENOUGH_WORLDS = 3, 5
 
 def table(joined: Joined) -> tuple[list[str], list[list[str]]]:
     """Heads and rows, the longest watched arm first; values and lifts in percent with their 95 % interval."""
-    from experiments.figures.worlds import COLUMNS, by_watch_time, compared_with
-    from experiments.tables import shown
+    from experiments.reporting.figures.worlds import COLUMNS, by_watch_time, compared_with
+    from experiments.reporting.text import shown
 
     heads = ["arm"]
     for part, metric, title in COLUMNS:
@@ -70,10 +70,10 @@ def report(folders: list[Path], out: Path) -> Path:
     from experiments.across_worlds import find_runs, join, read_results
     from experiments.dial_page import dial_report
     from experiments.dials import dials_of
-    from experiments.figures.files import save_figure, svg_source
-    from experiments.figures.worlds import worlds_figure
-    from experiments.html_page import write_page
-    from experiments.tables import markdown
+    from experiments.reporting.figures.files import save_figure, svg_source
+    from experiments.reporting.figures.worlds import worlds_figure
+    from experiments.reporting.html import write_page
+    from experiments.reporting.text import markdown
     from sim.files import write_json, write_text
 
     runs = {str(path): read_results(path) for path in find_runs(folders)}

@@ -13,15 +13,15 @@ from matplotlib.figure import Figure
 from scipy.special import ndtri
 
 from experiments.effects_section import effects_section
-from experiments.figures.comparison import CROWD, arm_styles, baselines, missing
-from experiments.figures.files import svg_source
-from experiments.figures.language_model import curve_rows, figure_3, figure_4a, tables
-from experiments.html_page import write_page
 from experiments.inference.bands import MIN_ARM_USERS, MIN_REFERENCE_USERS
 from experiments.inference.users import LEVEL
 from experiments.metrics import METRICS, PRIMARY, TRAILING_DAYS, Metric
+from experiments.reporting.figures.comparison import CROWD, arm_styles, baselines, missing
+from experiments.reporting.figures.files import svg_source
+from experiments.reporting.figures.language_model import curve_rows, figure_3, figure_4a, tables
+from experiments.reporting.html import write_page
+from experiments.reporting.text import flat
 from experiments.results_schema import Estimate, LiftRow, MetricName, Results
-from experiments.tables import flat
 from experiments.variety import RAREFIED_WATCHES
 
 HEADLINES: tuple[tuple[MetricName, str, str, str], ...] = (

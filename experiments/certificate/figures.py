@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from experiments.certificate.behaviour import FRACTION_EDGES, SESSION_EDGES
 from experiments.certificate.facts import JACCARD_LIVE
 from experiments.certificate.probes import DRIFTS, GAP_DAYS, MONTH, REPEATS
-from experiments.figures.files import STYLE
 from experiments.inference.worlds import t_interval
+from experiments.reporting.figures.files import STYLE
 from sim.arrays import FloatArray
 
 _SIZE = (5.2, 3.3)  # inches

@@ -9,9 +9,9 @@ from experiments.certificate.figures import captions
 from experiments.certificate.life import SLOTS, WARM_UP_DAYS
 from experiments.certificate.policies import EXPLORED_SLOTS, Exploring, Greedy, Informed, Popular, Random, WarmUp
 from experiments.certificate.schema import Certificate, Numbers
-from experiments.figures.files import svg_source
-from experiments.html_page import write_page
-from experiments.tables import flat
+from experiments.reporting.figures.files import svg_source
+from experiments.reporting.html import write_page
+from experiments.reporting.text import flat
 
 _POLICIES = (WarmUp, Random, Greedy, Popular, Exploring, Informed)
 _LEVELS = (1, 2, 3, 4)

@@ -17,10 +17,10 @@ from experiments.claims.language_model import RANDOM_CURATION, RECALL
 from experiments.claims.live import BANDIT, CONTROL, FEEDBACK, LLM, NOVELTY, SERIES, WATCH, papers_range
 from experiments.claims.plan import A_A, ALPHA_0, CURATION, MAIN, NOTHING_TO_FIND, TWIN
 from experiments.claims.worlds import Variants, Worlds
-from experiments.figures.axes import COLOURS, MARKERS, legend_below, signed, zero_lines
-from experiments.figures.comparison import arm_styles
-from experiments.figures.files import STYLE
 from experiments.inference.worlds import OverWorlds
+from experiments.reporting.figures.axes import COLOURS, MARKERS, legend_below, signed, zero_lines
+from experiments.reporting.figures.comparison import arm_styles
+from experiments.reporting.figures.files import STYLE
 from experiments.results_schema import MetricName
 
 ONE_COLUMN, TWO_COLUMNS = 3.4, 7.0

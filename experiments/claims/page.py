@@ -8,12 +8,12 @@ from matplotlib.figure import Figure
 from experiments.claims.live import COMPARABLE
 from experiments.claims.plan import A_A, ALPHA_0, CURATION, MAIN, NOTHING_TO_FIND, TWIN
 from experiments.claims.verdicts import FAILS, HOLDS, NOT_RUN, OPEN
-from experiments.figures.files import svg_source
-from experiments.html_page import write_page
 from experiments.metrics import METRICS, Metric
 from experiments.report_page import BROAD
+from experiments.reporting.figures.files import svg_source
+from experiments.reporting.html import write_page
+from experiments.reporting.text import flat
 from experiments.results_schema import ClaimRow, OverWorldsRow, PaperResults, VariantSummary
-from experiments.tables import flat
 
 TITLES = {
     MAIN: "The comparison",

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
+from experiments.counterfactuals.figures import DRAWN, arena_figure, sizes_figure
 from experiments.counterfactuals.rewards import REWARDS
 from experiments.counterfactuals.schema import ArenaResults, Judged, PolicyRow
 from experiments.counterfactuals.summary import total
-from experiments.figures.arena import DRAWN, arena_figure, sizes_figure
-from experiments.figures.files import save_figure, svg_source
-from experiments.html_page import write_page
 from experiments.off_policy.evaluation import ESTIMATORS
-from experiments.tables import markdown
+from experiments.reporting.figures.files import save_figure, svg_source
+from experiments.reporting.html import write_page
+from experiments.reporting.text import markdown
 from sim.files import write_text
 
 _DASH = "\N{EN DASH}"

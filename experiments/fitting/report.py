@@ -7,17 +7,17 @@ from typing import Any
 import yaml
 
 from experiments.datasets.dataset import LoggedDataset
-from experiments.figures.files import save_figure, svg_source
-from experiments.figures.fit import fit_figure
 from experiments.fitting.constants import bounds_of
 from experiments.fitting.direct import constant_of
+from experiments.fitting.figures import fit_figure
 from experiments.fitting.fitting import Fit, distances
 from experiments.fitting.observation import Observation
 from experiments.fitting.statistics import STATISTICS
-from experiments.html_page import write_page
 from experiments.inference.worlds import over_worlds
+from experiments.reporting.figures.files import save_figure, svg_source
+from experiments.reporting.html import write_page
+from experiments.reporting.text import markdown
 from experiments.results import plain
-from experiments.tables import markdown
 from sim.config import WorldConfig
 from sim.files import write_json, write_text
 

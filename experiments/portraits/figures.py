@@ -7,8 +7,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
-from experiments.figures.files import STYLE
 from experiments.portraits.story import Person, PopulationStory
+from experiments.reporting.figures.files import STYLE
 from sim.population import ACQUIRED, DISCOVERED, DORMANT
 
 _KNOWN, _DORMANT, _PICKED_UP, _TIRED = "#4477AA", "#E6E2D6", "#BBCCEE", "#CC3311"

@@ -5,13 +5,13 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from experiments.figures.files import svg_source
-from experiments.figures.prediction import ranked
-from experiments.html_page import write_page
+from experiments.prediction.figures import ranked
 from experiments.prediction.measures import TITLES as MEASURES
 from experiments.prediction.schema import Cell, OfflineResults, TaskRow
 from experiments.prediction.tasks import TITLES as TASKS
-from experiments.tables import markdown
+from experiments.reporting.figures.files import svg_source
+from experiments.reporting.html import write_page
+from experiments.reporting.text import markdown
 
 _NOTHING = "\N{EN DASH}"
 _COMPARED = ("recall", "ndcg", "mrr")

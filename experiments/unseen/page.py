@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from experiments.figures.axes import floats
-from experiments.figures.files import STYLE, svg_source
-from experiments.html_page import write_page
+from experiments.reporting.figures.axes import floats
+from experiments.reporting.figures.files import STYLE, svg_source
+from experiments.reporting.html import write_page
 from experiments.results_schema import Estimate
 from experiments.unseen.contestants import CONTESTANTS, LLM
 from experiments.unseen.measures import MEASURES

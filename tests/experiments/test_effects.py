@@ -17,10 +17,10 @@ from experiments.effects import (
     user_traits,
 )
 from experiments.effects_section import effects_section
-from experiments.figures.comparison import effects as draw_effects
-from experiments.figures.comparison import figures_of, harm, missing
 from experiments.metrics import ArmRun
 from experiments.report_page import write_report
+from experiments.reporting.figures.comparison import effects as draw_effects
+from experiments.reporting.figures.comparison import figures_of, harm, missing
 from sim.errors import InvalidInput
 from sim.population import ACQUIRED, DISCOVERED, DORMANT, Population
 from sim.random import RandomStream

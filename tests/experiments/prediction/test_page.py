@@ -1,6 +1,6 @@
 """Tables, page and figure of planted numbers."""
 
-from experiments.figures.prediction import prediction_figure, ranked
+from experiments.prediction.figures import prediction_figure, ranked
 from experiments.prediction.page import as_markdown, differences, table, write_offline_page
 from experiments.prediction.schema import OfflineResults
 from tests.experiments.schema import check_schema

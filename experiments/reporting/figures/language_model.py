@@ -6,8 +6,8 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.figures.axes import COLOURS, drawn_missing, floats, legend_below, panels_of
-from experiments.figures.files import STYLE
+from experiments.reporting.figures.axes import COLOURS, drawn_missing, floats, legend_below, panels_of
+from experiments.reporting.figures.files import STYLE
 from experiments.results_schema import LanguageModel, Results
 
 _SETS = {"fine tuning": "o", "held out": "^", "later days": "s"}  # markers of what recalls are taken on

@@ -7,10 +7,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from experiments.figures.axes import drawn_missing, floats, legend_below, panels_of, signed, zero_lines
-from experiments.figures.files import STYLE
-from experiments.figures.grids import Curve, grid_figure
 from experiments.metrics import METRICS, PRIMARY
+from experiments.reporting.figures.axes import drawn_missing, floats, legend_below, panels_of, signed, zero_lines
+from experiments.reporting.figures.curves import Curve, grid_figure
+from experiments.reporting.figures.files import STYLE
 from experiments.results_schema import Results
 
 _TITLES = {metric.name: metric.title for metric in METRICS}

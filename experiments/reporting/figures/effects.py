@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.effects import HARM_METRIC, HARM_SHARE
-from experiments.figures.axes import floats, legend_below, signed, zero_lines
-from experiments.figures.files import STYLE
+from experiments.reporting.figures.axes import floats, legend_below, signed, zero_lines
+from experiments.reporting.figures.files import STYLE
 from experiments.results_schema import Effects, Estimate, Results
 from sim.arrays import FloatArray
 

@@ -13,8 +13,8 @@ from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator
 from experiments.counterfactuals.rewards import REWARDS
 from experiments.counterfactuals.schema import ArenaResults, JudgedAgent, PolicyRow
 from experiments.counterfactuals.summary import total
-from experiments.figures.axes import COLOURS, MARKERS
-from experiments.figures.files import STYLE
+from experiments.reporting.figures.axes import COLOURS, MARKERS
+from experiments.reporting.figures.files import STYLE
 
 DRAWN = ("ips", "snips", "dm", "dr", "reward_interaction")
 """Estimators beside the truth."""

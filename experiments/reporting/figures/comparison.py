@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from experiments.figures.axes import (
+from experiments.reporting.figures.axes import (
     COLOURS,
     MARKERS,
     drawn_missing,
@@ -25,11 +25,11 @@ from experiments.figures.axes import (
     signed,
     zero_lines,
 )
-from experiments.figures.effects import effects_figure, harm_figure, missing_effects
-from experiments.figures.files import STYLE
-from experiments.figures.grids import Curve, grid_figure
-from experiments.figures.language_model import figure_3, figure_4a, missing_llm
-from experiments.figures.sequential import missing_sequential, sequential_figure
+from experiments.reporting.figures.curves import Curve, grid_figure
+from experiments.reporting.figures.effects import effects_figure, harm_figure, missing_effects
+from experiments.reporting.figures.files import STYLE
+from experiments.reporting.figures.language_model import figure_3, figure_4a, missing_llm
+from experiments.reporting.figures.sequential import missing_sequential, sequential_figure
 from experiments.results_schema import DailySeries, LiftRow, MetricName, Results, Series
 from sim.arrays import FloatArray
 

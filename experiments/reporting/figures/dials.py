@@ -9,11 +9,11 @@ from matplotlib.colors import Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
 
 from experiments.dials import numeric
-from experiments.figures.axes import floats, signed
-from experiments.figures.comparison import NOVELTY, styles_of
-from experiments.figures.files import STYLE
-from experiments.figures.worlds import COLUMNS, compared_with
 from experiments.inference.worlds import OverWorlds
+from experiments.reporting.figures.axes import floats, signed
+from experiments.reporting.figures.comparison import NOVELTY, styles_of
+from experiments.reporting.figures.files import STYLE
+from experiments.reporting.figures.worlds import COLUMNS, compared_with
 from experiments.results_schema import DialCell, Dialled, MetricName, OverWorldsRow, Part
 from sim.arrays import FloatArray
 

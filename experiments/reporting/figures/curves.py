@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import MaxNLocator
 
-from experiments.figures.axes import floats, signed, zero_lines
-from experiments.figures.files import STYLE
+from experiments.reporting.figures.axes import floats, signed, zero_lines
+from experiments.reporting.figures.files import STYLE
 from sim.arrays import FloatArray
 
 _COLUMNS = 4

@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from experiments.figures.axes import signed
-from experiments.figures.files import STYLE
+from experiments.reporting.figures.axes import signed
+from experiments.reporting.figures.files import STYLE
 from experiments.results_schema import DialCell, Joined, MetricName, OverWorldsRow, Part
 
 COLUMNS: tuple[tuple[Part, MetricName, str], ...] = (

@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from experiments.figures.axes import COLOURS, signed
-from experiments.figures.files import STYLE
+from experiments.reporting.figures.axes import COLOURS, signed
+from experiments.reporting.figures.files import STYLE
 
 _METRICS = {
     "watch_minutes_per_user_day": "watch time",

@@ -4,9 +4,9 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.figures.axes import COLOURS
-from experiments.figures.files import STYLE
 from experiments.prediction.schema import TaskRow
+from experiments.reporting.figures.axes import COLOURS
+from experiments.reporting.figures.files import STYLE
 
 _PANELS = ("recall", "ndcg")
 _PLANNER, _OTHER, _REFERENCE = COLOURS[0], COLOURS[1], "#000000"

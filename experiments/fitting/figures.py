@@ -7,9 +7,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.figures.axes import COLOURS, signed
-from experiments.figures.files import STYLE
 from experiments.fitting.identification import Z
+from experiments.reporting.figures.axes import COLOURS, signed
+from experiments.reporting.figures.files import STYLE
 
 _BEFORE, _AFTER = COLOURS[0], COLOURS[1]
 _TICKS = (-50, -20, -10, -5, -2, -1, 0, 1, 2, 5, 10, 20, 50)
