@@ -17,7 +17,6 @@ from experiments.certificate.schema import Certificate, Numbers
 from experiments.certificate.stage import measured
 from experiments.command import run_command
 from experiments.progress import with_bar
-from experiments.reporting.figures.files import save_figure
 from experiments.stages import check_cache_dir
 from experiments.study import Runtime, resolved
 from sim.authored import authored_digest
@@ -86,10 +85,7 @@ def certify(certification: Certification, folder: Path) -> Path:
         "config": {**asdict(certification.world), "taxonomy": authored_digest(certification.world.taxonomy)},
     }
     folder.mkdir(parents=True, exist_ok=True)
-    figures = figures_of([world["curves"] for world in worlds])
-    for number, figure in figures.items():
-        save_figure(figure, folder / "figures", f"fact_{number}")
-    page = write_certificate(certificate, figures, folder)
+    page = write_certificate(certificate, figures_of([world["curves"] for world in worlds]), folder)
     write_json(folder / "certificate.json", certificate)
     for line in summary(certificate):
         print(line)

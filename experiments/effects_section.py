@@ -5,6 +5,7 @@ from typing import Any
 from experiments.effects import EFFECTS, HARM_SHARE, THIRDS
 from experiments.inference.users import LEVEL
 from experiments.metrics import METRICS
+from experiments.reporting.text import UNKNOWN, ends, number
 from experiments.results_schema import Contrast, Effects, Estimate, MetricName
 
 _TITLES = {metric.name: metric for metric in METRICS}
@@ -35,7 +36,7 @@ def effects_section(effects: Effects | None) -> dict[str, Any] | None:
 def _mean_row(effects: Effects, metric: MetricName) -> dict[str, Any]:
     of_arms = [of_arm[metric] for of_arm in effects["arms"].values()]
     factor, unit = _unit(metric)
-    cells = [{**_cell(each["mean"], factor), "more": f"SD {_number(each['sd'], factor)}"} for each in of_arms]
+    cells = [{**_cell(each["mean"], factor), "more": f"SD {number(each['sd'], '.2f', factor)}"} for each in of_arms]
     return {"title": _TITLES[metric].title, "unit": unit, "cells": cells}
 
 
@@ -53,9 +54,9 @@ def _contrast_row(effects: Effects, trait: str, metric: MetricName) -> dict[str,
 
 def _harm_rows(effects: Effects) -> list[dict[str, Any]]:
     harm = effects["harm"].values()
-    share = [_text(_percent(of["worse"])) for of in harm]
-    better = [_text(_percent(of["better"])) for of in harm]
-    lost = [_text(_number(of["lost"], 1.0)) for of in harm]
+    share = [_text(number(of["worse"], ".1f", 100.0)) for of in harm]
+    better = [_text(number(of["better"], ".1f", 100.0)) for of in harm]
+    lost = [_text(number(of["lost"], ".2f")) for of in harm]
     return [
         {"title": "Worse off", "unit": "% of users", "cells": share},
         {"title": "Better off", "unit": "% of users", "cells": better},
@@ -72,7 +73,7 @@ def _least_row(effects: Effects, trait: str) -> dict[str, Any]:
         nets = [third["net"]["value"] for third in of_arm["thirds"][trait]]
         known = [(net, k) for k, net in enumerate(nets) if net is not None]
         if not known:
-            cells.append(_text("\N{EN DASH}"))
+            cells.append(_text(UNKNOWN))
             continue
         _, worst = min(known)
         cells.append({**_cell(of_arm["thirds"][trait][worst]["net"], 100.0), "more": THIRDS[worst]})
@@ -90,24 +91,14 @@ def _text(value: str) -> dict[str, Any]:
     return {"value": value, "interval": "", "sure": False, "more": ""}
 
 
-def _cell(estimate: Estimate | Contrast, factor: float) -> dict[str, Any]:
-    ends = estimate["value"], estimate["low"], estimate["high"]
-    value, low, high = (None if end is None else factor * end for end in ends)
+def _cell(found: Estimate | Contrast, factor: float) -> dict[str, Any]:
+    value, low, high = ends(found)
     if value is None:
-        return _text("\N{EN DASH}")
+        return _text(UNKNOWN)
     sure = low is not None and high is not None and (low > 0 or high < 0)
-    between = "" if low is None or high is None else f"[{_signed(low)}, {_signed(high)}]"
-    return {**_text(_signed(value)), "interval": between, "sure": sure}
+    interval = "" if low is None or high is None else f"[{_signed(factor * low)}, {_signed(factor * high)}]"
+    return {**_text(_signed(factor * value)), "interval": interval, "sure": sure}
 
 
 def _signed(value: float) -> str:
-    digits = 1 if abs(value) >= 10 else 2
-    return f"{value:+.{digits}f}".replace("-", "\N{MINUS SIGN}")
-
-
-def _percent(share: float | None) -> str:
-    return "\N{EN DASH}" if share is None else f"{100 * share:.1f}"
-
-
-def _number(value: float | None, factor: float) -> str:
-    return "\N{EN DASH}" if value is None else f"{factor * value:.2f}"
+    return number(value, "+.1f" if abs(value) >= 10 else "+.2f")

@@ -70,30 +70,25 @@ def report(folders: list[Path], out: Path) -> Path:
     from experiments.across_worlds import find_runs, join, read_results
     from experiments.dial_page import dial_report
     from experiments.dials import dials_of
-    from experiments.reporting.figures.files import save_figure, svg_source
     from experiments.reporting.figures.worlds import worlds_figure
-    from experiments.reporting.html import write_page
+    from experiments.reporting.html import write_found
     from experiments.reporting.text import markdown
-    from sim.files import write_json, write_text
+    from sim.files import write_json
 
     runs = {str(path): read_results(path) for path in find_runs(folders)}
     if dials_of([results["config"] for results in runs.values()]):
         return dial_report(runs, out)
     joined = join(runs)
-    figure = worlds_figure(joined)
     heads, rows = table(joined)
     write_json(out / "worlds.json", joined)
-    write_text(out / "worlds.md", markdown(heads, rows))
-    save_figure(figure, out / "figures", "worlds")
     content = {
         "num_worlds": len(joined["seeds"]),
         "few": few_worlds(len(joined["seeds"])),
         "seeds": ", ".join(map(str, joined["seeds"])),
-        "source": svg_source(figure),
         "heads": heads,
         "rows": rows,
     }
-    return write_page("worlds.html.j2", content, out / "worlds.html")
+    return write_found(out, "worlds", content, {"worlds": worlds_figure(joined)}, markdown(heads, rows))
 
 
 def main() -> None:

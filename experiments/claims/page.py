@@ -9,10 +9,8 @@ from experiments.claims.live import COMPARABLE
 from experiments.claims.plan import A_A, ALPHA_0, CURATION, MAIN, NOTHING_TO_FIND, TWIN
 from experiments.claims.verdicts import FAILS, HOLDS, NOT_RUN, OPEN
 from experiments.metrics import METRICS, Metric
-from experiments.report_page import BROAD
-from experiments.reporting.figures.files import svg_source
-from experiments.reporting.html import write_page
-from experiments.reporting.text import flat
+from experiments.reporting.html import figure_entry, write_page
+from experiments.reporting.text import UNKNOWN, between, entry_rows, estimate, number
 from experiments.results_schema import ClaimRow, OverWorldsRow, PaperResults, VariantSummary
 
 TITLES = {
@@ -63,9 +61,12 @@ def write_paper_page(results: PaperResults, claims: list[ClaimRow], figures: dic
         "claims": [_row(claim) for claim in claims],
         "controls": [_row(control) for control in results["controls"]],
         "findings": [_row(finding) for finding in results["what_language_adds"]],
-        "figures": [_figure(name, caption, figures.get(name)) for name, caption in CAPTIONS.items()],
+        "drawn": [
+            figure_entry(name, caption, figures.get(name), "its variant or arms were not run")
+            for name, caption in CAPTIONS.items()
+        ],
         "variants": [_variant(name, of_variant) for name, of_variant in results["variants"].items()],
-        "config": [(name, _text(value)) for name, value in flat(config)],
+        "config": entry_rows(config, ""),
         "num_worlds": len(results["seeds"]),
         "comparable": f"{COMPARABLE:.0%}",
         "metrics": METRICS,
@@ -101,21 +102,10 @@ def _row(claim: ClaimRow) -> dict[str, Any]:
     digits = 1 if max(known, default=0.0) >= 1 else 2
     sign = "" if claim["unit"] in ("hours", "% of N", "% at best", "% of tests") else "+"
 
-    def text(value: float | None) -> str:
-        return "\N{EN DASH}" if value is None else f"{value:{sign}.{digits}f}".replace("-", "\N{MINUS SIGN}")
-
-    between = "" if claim["low"] is None or claim["high"] is None else f"[{text(claim['low'])}, {text(claim['high'])}]"
-    return {**claim, "here": text(claim["here"]), "interval": between, "kind": _KINDS.get(claim["verdict"], "open")}
-
-
-def _figure(name: str, caption: str, figure: Figure | None) -> dict[str, Any]:
-    return {
-        "name": name,
-        "title": name.replace("_", " ").capitalize(),
-        "caption": caption,
-        "source": None if figure is None else svg_source(figure),
-        "broad": figure is not None and figure.get_figwidth() > BROAD,
-    }
+    style = f"{sign}.{digits}f"
+    interval = between(claim["low"], claim["high"], style)
+    kind = _KINDS.get(claim["verdict"], "open")
+    return {**claim, "here": number(claim["here"], style), "interval": interval, "kind": kind}
 
 
 def _variant(name: str, of_variant: VariantSummary) -> dict[str, Any]:
@@ -132,26 +122,13 @@ def _variant(name: str, of_variant: VariantSummary) -> dict[str, Any]:
 
 def _cell(value: OverWorldsRow, lift: OverWorldsRow | None, metric: Metric) -> dict[str, str]:
     if value["mean"] is None:
-        return {"value": "", "text": "\N{EN DASH}", "interval": "", "lift": ""}
-    factor, sign = (100.0, "%") if metric.unit == "share" else (1.0, "")
-    digits = 1 if abs(value["mean"] * factor) >= 10 else 2 if abs(value["mean"] * factor) >= 1 else 3
-    difference = ""
-    if lift is not None and lift["mean"] is not None:
-        difference = f"{100 * lift['mean']:+.1f}%" + _between(lift, 100.0, "+.1f")
+        return {"value": "", "text": UNKNOWN, "interval": "", "lift": ""}
+    factor, unit = (100.0, "%") if metric.unit == "share" else (1.0, "")
+    size = abs(value["mean"] * factor)
+    style = f".{1 if size >= 10 else 2 if size >= 1 else 3}f"
     return {
         "value": f"{value['mean']:.10g}",
-        "text": f"{value['mean'] * factor:.{digits}f}{sign}".replace("-", "\N{MINUS SIGN}"),
-        "interval": _between(value, factor, f".{digits}f").strip(),
-        "lift": difference.replace("-", "\N{MINUS SIGN}"),
+        "text": number(value["mean"], style, factor, unit),
+        "interval": between(value["low"], value["high"], style, factor),
+        "lift": "" if lift is None or lift["mean"] is None else estimate(lift, "+.1f", 100.0, "%"),
     }
-
-
-def _between(found: OverWorldsRow, factor: float, style: str) -> str:
-    if found["low"] is None or found["high"] is None:
-        return ""
-    text = f" [{factor * found['low']:{style}}, {factor * found['high']:{style}}]"
-    return text.replace("-", "\N{MINUS SIGN}")
-
-
-def _text(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

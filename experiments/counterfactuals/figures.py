@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,8 +12,7 @@ from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator
 from experiments.counterfactuals.rewards import REWARDS
 from experiments.counterfactuals.schema import ArenaResults, JudgedAgent, PolicyRow
 from experiments.counterfactuals.summary import total
-from experiments.reporting.figures.axes import COLOURS, MARKERS
-from experiments.reporting.figures.files import STYLE
+from experiments.reporting.figures.axes import BLACK, COLOURS, MARKERS, legend_below, named_rows, panels, styled
 
 DRAWN = ("ips", "snips", "dm", "dr", "reward_interaction")
 """Estimators beside the truth."""
@@ -22,12 +20,13 @@ DRAWN = ("ips", "snips", "dm", "dr", "reward_interaction")
 BY_SIZE = ("ips", "ips_clipped", "snips", "dm", "dr", "switch_dr", "standard", "reward_interaction", "pseudo_inverse")
 """Estimators over the size of the log."""
 
-_SEEN, _TRUTH = "#d9d9d9", "#000000"
+_SEEN, _TRUTH = "#d9d9d9", BLACK
 _SCALE = {"positive": 100.0, "watch": 1.0, "novel_positive": 100.0}
 _UNITS = {"positive": "positives (% of slots)", "watch": "watch time (s a slot)",
           "novel_positive": "novel positives (% of slots)"}  # fmt: skip
 
 
+@styled
 def arena_figure(found: ArenaResults) -> Figure:
     """A row a logging policy, a column a metric; agents from the least exploring to the most.
 
@@ -35,21 +34,16 @@ def arena_figure(found: ArenaResults) -> Figure:
         found: as ``counterfactuals.summary.summarise`` returns it.
     """
     agents, policies = found["agents"], found["logging"]
-    with matplotlib.rc_context(STYLE):
-        height = 0.9 + len(policies) * (0.5 + 0.33 * len(agents))
-        figure = Figure(figsize=(9.0, height), layout="constrained")
-        panels = figure.subplots(len(policies), len(REWARDS), sharex="col", sharey=True, squeeze=False)
-        for row, (policy, each) in enumerate(policies.items()):
-            for column, metric in enumerate(REWARDS):
-                axes = panels[row, column]
-                _beside_truth(axes, found, each, metric)
-                if row == 0:
-                    axes.set_title(_UNITS[metric], fontsize=8)
-            panels[row, 0].set_ylabel(f"logged by {policy}", fontsize=8)
-        labels = [f"{name.replace('_', ' ')} ({100 * found['novel'][name]:.0f}%)" for name in agents]
-        panels[0, 0].set_yticks(range(len(agents)), labels)
-        panels[0, 0].set_ylim(len(agents) - 0.5, -0.5)
-        figure.legend(handles=_legend(), loc="outside lower center", ncols=5, fontsize=7, columnspacing=1.4)
+    height = 0.9 + len(policies) * (0.5 + 0.33 * len(agents))
+    figure, grid = panels(len(policies), len(REWARDS), height, 9.0, sharex="col", sharey=True)
+    for row, (policy, each) in zip(grid, policies.items(), strict=True):
+        for axes, metric in zip(row, REWARDS, strict=True):
+            _beside_truth(axes, found, each, metric)
+        row[0].set_ylabel(f"logged by {policy}", fontsize=8)
+    for axes, metric in zip(grid[0], REWARDS, strict=True):
+        axes.set_title(_UNITS[metric], fontsize=8)
+    named_rows(grid[0, 0], [f"{name.replace('_', ' ')} ({100 * found['novel'][name]:.0f}%)" for name in agents])
+    figure.legend(handles=_legend(), loc="outside lower center", ncols=5, fontsize=7, columnspacing=1.4)
     return figure
 
 
@@ -104,6 +98,7 @@ def _estimate(axes: Axes, cell: JudgedAgent, scale: float, y: float, limit: floa
         axes.plot(value, y, MARKERS[k], color=colour, markersize=3.0, zorder=3)
 
 
+@styled
 def sizes_figure(found: ArenaResults, metric: str) -> Figure:
     """Error, coverage and ranking over the size of the log; a column a logging policy.
 
@@ -113,23 +108,19 @@ def sizes_figure(found: ArenaResults, metric: str) -> Figure:
     """
     policies = found["logging"]
     rows = ("median error (% of the truth)", "intervals that\nhold the truth (%)", "rank correlation\nwith the A/B")
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(1.2 + 2.3 * len(policies), 5.6), layout="constrained")
-        panels = figure.subplots(3, len(policies), sharex=True, sharey="row", squeeze=False)
-        for column, (policy, each) in enumerate(policies.items()):
-            _over_sizes(panels[:, column], each, metric)
-            panels[0, column].set_title(f"logged by {policy}", fontsize=8)
-            panels[2, column].set_xlabel("impressions", fontsize=8)
-        for row, title in enumerate(rows):
-            panels[row, 0].set_ylabel(title, fontsize=8)
-        panels[0, 0].set_yscale("log")
-        panels[0, 0].yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-        panels[0, 0].yaxis.set_minor_formatter(NullFormatter())
-        panels[1, 0].set_ylim(-3, 103)
-        panels[2, 0].set_ylim(-1.05, 1.05)
-        handles, labels = panels[0, 0].get_legend_handles_labels()
-        if handles:
-            figure.legend(handles, labels, loc="outside lower center", ncols=5, fontsize=7, columnspacing=1.4)
+    figure, grid = panels(3, len(policies), 5.6, 1.2 + 2.3 * len(policies), sharex=True, sharey="row")
+    for column, (policy, each) in zip(grid.T, policies.items(), strict=True):
+        _over_sizes(column, each, metric)
+        column[0].set_title(f"logged by {policy}", fontsize=8)
+        column[2].set_xlabel("impressions", fontsize=8)
+    for axes, title in zip(grid[:, 0], rows, strict=True):
+        axes.set_ylabel(title, fontsize=8)
+    grid[0, 0].set_yscale("log")
+    grid[0, 0].yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    grid[0, 0].yaxis.set_minor_formatter(NullFormatter())
+    grid[1, 0].set_ylim(-3, 103)
+    grid[2, 0].set_ylim(-1.05, 1.05)
+    legend_below(figure, grid[0, 0], 5, fontsize=7)
     return figure
 
 

@@ -2,20 +2,27 @@
 
 from typing import Any
 
-import matplotlib
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.fitting.identification import Z
-from experiments.reporting.figures.axes import COLOURS, signed
-from experiments.reporting.figures.files import STYLE
+from experiments.reporting.figures.axes import (
+    COLOURS,
+    dot,
+    legend_below,
+    named_rows,
+    panels,
+    signed,
+    styled,
+    zero_lines,
+)
 
 _BEFORE, _AFTER = COLOURS[0], COLOURS[1]
 _TICKS = (-50, -20, -10, -5, -2, -1, 0, 1, 2, 5, 10, 20, 50)
 _EXACT = 2.0  # standard errors up to which the scale is linear; beyond, logarithmic
 
 
+@styled
 def fit_figure(found: dict[str, Any]) -> Figure:
     """Left: differences to the log in standard errors, mean and 95 % interval over worlds. Right: constants in steps.
 
@@ -24,24 +31,20 @@ def fit_figure(found: dict[str, Any]) -> Figure:
     """
     rows = [row for row in found["statistics"].values() if row["fitted"]]
     height = 1.4 + 0.21 * max(len(rows), len(found["constants"]))
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(7.6, height), layout="constrained")
-        left, right = figure.subplots(1, 2, width_ratios=(1.35, 1))
-        _statistics(left, rows)
-        _constants(right, found["constants"])
-        figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
+    figure, ((left, right),) = panels(1, 2, height, 7.6, width_ratios=(1.35, 1))
+    _statistics(left, rows)
+    _constants(right, found["constants"])
+    legend_below(figure, left, 3, fontsize=8)
     return figure
 
 
 def _statistics(axes: Axes, rows: list[dict[str, Any]]) -> None:
     axes.axvspan(-_EXACT, _EXACT, color="#eeeeee", zorder=0, label=f"within {_EXACT:g} standard errors")
-    axes.axvline(0, color="#555555", linewidth=0.9, zorder=1)
+    zero_lines(axes, "x")
     for when, colour, mark, aside in (("before", _BEFORE, "o", -0.17), ("after", _AFTER, "D", 0.17)):
-        y = np.arange(len(rows)) + aside
-        ends = [[_off(row, row[when][key]) for row in rows] for key in ("mean", "low", "high")]
-        middle, low, high = np.array(ends, np.float64)
-        axes.hlines(y, low, high, color=colour, linewidth=1.1, zorder=2)
-        axes.plot(middle, y, mark, color=colour, markersize=4, zorder=3, label=f"{when} the fit")
+        for place, row in enumerate(rows):
+            off = {key: _off(row, row[when][key]) for key in ("mean", "low", "high")}
+            dot(axes, place + aside, off, colour, mark, 1.0, label=f"{when} the fit" if place == 0 else None)
     axes.set_xscale("symlog", linthresh=_EXACT)
     low, high = axes.get_xlim()
     axes.set_xticks([at for at in _TICKS if low <= at <= high])
@@ -51,29 +54,22 @@ def _statistics(axes: Axes, rows: list[dict[str, Any]]) -> None:
     _name_rows(axes, [row["title"] for row in rows])
 
 
-def _off(row: dict[str, Any], value: float | None) -> float:
-    return np.nan if value is None else (value - row["logged"]) / row["scale"]
+def _off(row: dict[str, Any], value: float | None) -> float | None:
+    return None if value is None else (value - row["logged"]) / row["scale"]
 
 
 def _constants(axes: Axes, constants: dict[str, Any]) -> None:
-    axes.axvline(0, color="#555555", linewidth=0.9, zorder=1)
+    zero_lines(axes, "x")
     for place, row in enumerate(constants.values()):
-        told = row["identified"]
-        axes.hlines(
-            place,
-            row["steps"] - Z * row["error_steps"],
-            row["steps"] + Z * row["error_steps"],
-            color=_AFTER,
-            linewidth=1.1,
-            linestyle="solid" if told else "dotted",
-        )
-        axes.plot(row["steps"], place, "D", color=_AFTER, markersize=4, fillstyle="full" if told else "none")
+        told, steps, reach = row["identified"], row["steps"], Z * row["error_steps"]
+        lines = "solid" if told else "dotted"
+        axes.hlines(place, steps - reach, steps + reach, color=_AFTER, linewidth=1.2, linestyle=lines)
+        axes.plot(steps, place, "D", color=_AFTER, markersize=4, fillstyle="full" if told else "none")
     axes.set_xlabel("steps from the start\n(hollow: not identified)", fontsize=8)
     signed(axes, "x")
     _name_rows(axes, [name.partition(".")[2] for name in constants])
 
 
 def _name_rows(axes: Axes, names: list[str]) -> None:
-    axes.set_yticks(range(len(names)), names)
-    axes.set_ylim(len(names) - 0.5, -0.5)
+    named_rows(axes, names)
     axes.tick_params(labelsize=7)

@@ -14,9 +14,8 @@ from experiments.fitting.fitting import Fit, distances
 from experiments.fitting.observation import Observation
 from experiments.fitting.statistics import STATISTICS
 from experiments.inference.worlds import over_worlds
-from experiments.reporting.figures.files import save_figure, svg_source
-from experiments.reporting.html import write_page
-from experiments.reporting.text import markdown
+from experiments.reporting.html import write_found
+from experiments.reporting.text import between, estimate, markdown, number
 from experiments.results import plain
 from sim.config import WorldConfig
 from sim.files import write_json, write_text
@@ -193,10 +192,10 @@ def tables(found: dict[str, Any]) -> dict[str, tuple[list[str], list[list[str]]]
     constants = [
         [
             name,
-            _short(row["before"]),
-            _short(row["start"]),
-            _short(row["fitted"]),
-            f"[{_short(row['low'])}, {_short(row['high'])}]",
+            number(row["before"]),
+            number(row["start"]),
+            number(row["fitted"]),
+            between(row["low"], row["high"]),
             f"{row['rise_alone']:.3g}",
             f"{row['rise_refitted']:.3g}",
             "yes" if row["identified"] else f"no; goes with {row['goes_with']} ({row['correlation']:+.2f})",
@@ -205,18 +204,18 @@ def tables(found: dict[str, Any]) -> dict[str, tuple[list[str], list[list[str]]]
     ]
     for name, row in found["direct"].items():
         if name not in found["constants"]:
-            estimate = _short(row["estimate"])
-            constants.append([name, _short(row["before"]), estimate, estimate, "from the log", "", "", "directly"])
+            value = number(row["estimate"])
+            constants.append([name, number(row["before"]), value, value, "from the log", "", "", "directly"])
     columns = ["statistic", "unit", "logged", "standard error", "before", "off", "after", "off"]
     statistics = [
         [
             row["title"],
             row["unit"],
-            _short(row["logged"]),
-            _short(row["error"]),
-            _between(row["before"]),
+            number(row["logged"]),
+            number(row["error"]),
+            estimate(row["before"]),
             _signed(row["off_before"]),
-            _between(row["after"]),
+            estimate(row["after"]),
             _signed(row["off_after"]),
         ]
         for row in found["statistics"].values()
@@ -224,17 +223,8 @@ def tables(found: dict[str, Any]) -> dict[str, tuple[list[str], list[list[str]]]
     return {"constants": (heads, constants), "statistics": (columns, statistics)}
 
 
-def _short(value: float | None) -> str:
-    return "\N{EN DASH}" if value is None else f"{value:.3g}".replace("-", "\N{MINUS SIGN}")
-
-
 def _signed(value: float | None) -> str:
-    return "\N{EN DASH}" if value is None else f"{value:+.1f}".replace("-", "\N{MINUS SIGN}")
-
-
-def _between(row: dict[str, Any]) -> str:
-    inside = "" if row["low"] is None else f" [{_short(row['low'])}, {_short(row['high'])}]"
-    return _short(row["mean"]) + inside
+    return number(value, "+.1f")
 
 
 def write_world(world: WorldConfig, found: dict[str, Any], folder: Path) -> Path:
@@ -276,11 +266,8 @@ def write_fit(fit: Fit, source: Source, folder: Path) -> Path:
     text = [f"# A world fitted to {found['dataset']['name']}\n\n", *(f"- {line}\n" for line in lines)]
     for title, (heads, rows) in named.items():
         text.append(f"\n## {title.capitalize()}\n\n{markdown(heads, rows, names=2 if title == 'statistics' else 1)}")
-    write_text(folder / "fit.md", "".join(text))
-    figure = fit_figure(found)
-    save_figure(figure, folder / "figures", "fit")
-    content = {"found": found, "summary": lines, "tables": named, "source": svg_source(figure), "differs": DIFFERS}
-    page = write_page("fit.html.j2", content, folder / "fit.html")
+    content = {"found": found, "summary": lines, "tables": named, "differs": DIFFERS}
+    page = write_found(folder, "fit", content, {"fit": fit_figure(found)}, "".join(text))
     write_json(folder / "fit.json", found)
     for line in lines:
         print(line)

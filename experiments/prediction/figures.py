@@ -1,17 +1,16 @@
 """How much of what pleased next each agent had in its list: a dot and an interval an agent, sorted, beside chance."""
 
-import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.prediction.schema import TaskRow
-from experiments.reporting.figures.axes import COLOURS
-from experiments.reporting.figures.files import STYLE
+from experiments.reporting.figures.axes import BLACK, COLOURS, dot, legend_below, named_rows, panels, styled
 
 _PANELS = ("recall", "ndcg")
-_PLANNER, _OTHER, _REFERENCE = COLOURS[0], COLOURS[1], "#000000"
+_PLANNER, _OTHER, _REFERENCE = COLOURS[0], COLOURS[1], BLACK
 
 
+@styled
 def prediction_figure(of_task: TaskRow, title: str, top_k: int, reference: str) -> Figure:
     """Recall and NDCG of one task's agents, the best on top.
 
@@ -22,15 +21,18 @@ def prediction_figure(of_task: TaskRow, title: str, top_k: int, reference: str) 
         reference: drawn in black.
     """
     agents = ranked(of_task)
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(6.6, 1.3 + 0.23 * len(agents)), layout="constrained")
-        panels = figure.subplots(1, len(_PANELS), sharey=True)
-        for axes, measure in zip(panels, _PANELS, strict=True):
-            _panel(axes, of_task, agents, measure, reference)
-            axes.set_xlabel(f"{title}, {'NDCG' if measure == 'ndcg' else measure}@{top_k}")
-        panels[0].set_yticks(range(len(agents)), agents)
-        panels[0].set_ylim(len(agents) - 0.5, -0.5)
-        _legend(figure, panels[0], of_task, agents, reference)
+    figure, grid = panels(1, len(_PANELS), 1.3 + 0.23 * len(agents), 6.6, sharey=True)
+    for axes, measure in zip(grid[0], _PANELS, strict=True):
+        axes.axvline(of_task["chance"][measure], color="#777777", linestyle="--", linewidth=1, zorder=1)
+        for place, name in enumerate(agents):
+            agent = of_task["agents"][name]
+            colour = _REFERENCE if name == reference else _PLANNER if agent["planned"] else _OTHER
+            dot(axes, place, agent["measures"][measure], colour, "D" if agent["planned"] else "o", 1.0)
+        axes.set_xlim(left=0)
+        axes.tick_params(labelsize=8)
+        axes.set_xlabel(f"{title}, {'NDCG' if measure == 'ndcg' else measure}@{top_k}")
+    named_rows(grid[0, 0], agents)
+    _legend(figure, grid[0, 0], of_task, agents, reference)
     return figure
 
 
@@ -38,19 +40,6 @@ def ranked(of_task: TaskRow) -> list[str]:
     """A task's agents by recall, the best first, ties by name."""
     agents = of_task["agents"]
     return sorted(agents, key=lambda name: (-agents[name]["measures"]["recall"]["value"], name))
-
-
-def _panel(axes: Axes, of_task: TaskRow, agents: list[str], measure: str, reference: str) -> None:
-    axes.axvline(of_task["chance"][measure], color="#777777", linestyle="--", linewidth=1, zorder=1)
-    for place, name in enumerate(agents):
-        agent = of_task["agents"][name]
-        cell = agent["measures"][measure]
-        colour = _REFERENCE if name == reference else _PLANNER if agent["planned"] else _OTHER
-        marker = "D" if agent["planned"] else "o"
-        axes.hlines(place, cell["low"], cell["high"], color=colour, linewidth=1.3, zorder=2)
-        axes.plot(cell["value"], place, marker, color=colour, markersize=4.5, zorder=3)
-    axes.set_xlim(left=0)
-    axes.tick_params(labelsize=8)
 
 
 def _legend(figure: Figure, axes: Axes, of_task: TaskRow, agents: list[str], reference: str) -> None:
@@ -61,4 +50,4 @@ def _legend(figure: Figure, axes: Axes, of_task: TaskRow, agents: list[str], ref
         axes.plot([], [], "o", color=_OTHER, markersize=4.5, label="items ranked")
     axes.plot([], [], "D" if of_task["agents"][reference]["planned"] else "o", color=_REFERENCE, label=reference)
     axes.plot([], [], "--", color="#777777", linewidth=1, label="chance")
-    figure.legend(loc="outside lower center", ncols=4, fontsize=8)
+    legend_below(figure, axes, 4, fontsize=8)

@@ -1,13 +1,16 @@
 """Self-contained HTML pages from the project's templates."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jinja2
 from markupsafe import Markup
+from matplotlib.figure import Figure
 
+from experiments.reporting.figures.files import save_figures, svg_source
 from sim.files import write_text
 
 
@@ -40,6 +43,22 @@ def with_contents(body: str) -> Contents:
     return Contents(headings, Markup(marked))  # what was escaped stays so: only ids were added
 
 
+BROAD = 6.0
+"""Inches from which a figure takes the page's whole width."""
+
+
+def figure_entry(name: str, caption: str, figure: Figure | None, reason: str | None) -> dict[str, Any]:
+    """A figure as the macro ``figures`` of ``parts.html.j2`` shows it, or in words why it is not there."""
+    return {
+        "name": name,
+        "title": name.replace("_", " ").capitalize(),
+        "caption": caption,
+        "source": None if figure is None else svg_source(figure),
+        "reason": reason,
+        "broad": figure is not None and figure.get_figwidth() > BROAD,
+    }
+
+
 def write_page(template: str, content: dict[str, Any], path: Path) -> Path:
     """Render ``templates/<template>`` with ``content`` into ``path``, first under a temporary name.
 
@@ -57,3 +76,25 @@ def write_page(template: str, content: dict[str, Any], path: Path) -> Path:
     page = environment.get_template(template).render(**content)
     write_text(path, page)
     return path
+
+
+def write_found(
+    folder: Path, name: str, content: dict[str, Any], figures: Mapping[str, Figure], text: str | None = None
+) -> Path:
+    """Write what a command found for a reader: ``NAME.md``, ``figures/`` and ``NAME.html``.
+
+    Args:
+        folder: made if need be.
+        name: of the files, and of the template.
+        content: of the page, which also gets ``drawn``, the figures as the sources of images.
+        figures: by name.
+        text: Markdown; no file if not given.
+
+    Returns:
+        The path of the page.
+    """
+    if text is not None:
+        write_text(folder / f"{name}.md", text)
+    save_figures(figures, folder / "figures")
+    drawn = {title: svg_source(figure) for title, figure in figures.items()}
+    return write_page(f"{name}.html.j2", {"drawn": drawn, **content}, folder / f"{name}.html")

@@ -2,6 +2,7 @@
 
 import base64
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -54,10 +55,14 @@ def svg_source(figure: Figure) -> str:
 
 def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
     """Write ``name.svg``, ``name.png`` and ``name.pdf``, each whole or not at all."""
-    paths = []
-    for kind in KINDS:
-        path = folder / f"{name}.{kind}"
+    paths = [folder / f"{name}.{kind}" for kind in KINDS]
+    for path, kind in zip(paths, KINDS, strict=True):
         with written_whole(path) as temporary:
             temporary.write_bytes(image_bytes(figure, kind))
-        paths.append(path)
     return paths
+
+
+def save_figures(figures: Mapping[str, Figure], folder: Path) -> None:
+    """Write every figure, by its name."""
+    for name, figure in figures.items():
+        save_figure(figure, folder, name)

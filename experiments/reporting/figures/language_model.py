@@ -1,13 +1,14 @@
 """What there is to see of the language model: figures 3 and 4a of Wang et al. (2024)."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.reporting.figures.axes import COLOURS, drawn_missing, floats, legend_below, panels_of
-from experiments.reporting.figures.files import STYLE
+from experiments.reporting.figures.axes import BLACK, COLOURS, drawn_or_why, legend_below, panel
+from experiments.reporting.figures.curves import Curve, draw_curve
 from experiments.results_schema import LanguageModel, Results
 
 _SETS = {"fine tuning": "o", "held out": "^", "later days": "s"}  # markers of what recalls are taken on
@@ -46,51 +47,71 @@ def tables(results: Results) -> dict[str, LanguageModel]:
     return found
 
 
+@drawn_or_why(missing_llm)
 def figure_3(results: Results) -> Figure:
-    """How many pairs of clusters have each label as their best, labels from the most to the least frequent.
-
-    Beside the curves, what would be even. A curve ends where labels never come first.
-    """
-    with matplotlib.rc_context(STYLE):
-        figure, (axes,) = panels_of(1, 3.6)
-        if drawn_missing(axes, missing_llm(results, "figure_3")):
-            return figure
-        num = 1
-        for (name, table), colour in zip(tables(results).items(), COLOURS, strict=False):
-            count = np.sort(np.asarray(table["label_counts"], np.float64))[::-1]
-            num, named = max(num, len(count)), int((count > 0).sum())
-            share = 100 * count[:named] / max(count.sum(), 1.0)
-            label = f"{name}: {_numbers(table['label_skew'])}"
-            axes.plot(np.arange(1, named + 1), share, color=colour, label=label, drawstyle="steps-mid")
-        axes.axhline(100 / num, color="#555555", linewidth=0.9, linestyle=":", label="every label as often")
-        axes.set(xlabel="label, from the most to the least frequent", ylabel="pairs with this label first (%)")
-        axes.set(yscale="log", xlim=(0, num + 1))
-        axes.yaxis.set_major_formatter("{x:g}")
-        handles, labels = axes.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=1, fontsize=8)
+    """How many pairs of clusters have each label as their best, labels from the most to the least frequent."""
+    figure, axes = panel(3.6)
+    found = tables(results).items()
+    draw_labels(axes, {f"{name}: {_numbers(each['label_skew'])}": [each["label_counts"]] for name, each in found})
+    legend_below(figure, axes, 1, fontsize=8)
     return figure
 
 
+def draw_labels(axes: Axes, counts: Mapping[str, Sequence[Sequence[int]]]) -> None:
+    """The share of pairs that have each label as their best, and beside it what would be even.
+
+    A curve ends where labels never come first. Of several worlds each is drawn faintly behind their mean.
+
+    Args:
+        axes: where.
+        counts: name of a table -> for each world the (M,) pairs by label, the most frequent first.
+    """
+    num = 1
+    for (name, of_worlds), colour in zip(counts.items(), COLOURS, strict=False):
+        rows = np.array(of_worlds, np.float64)
+        shares = 100 * rows / np.maximum(rows.sum(axis=1, keepdims=True), 1.0)
+        num = max(num, shares.shape[1])
+        faint: Any = {"alpha": 0.3, "linewidth": 0.7}
+        drawn = [(share, faint) for share in shares if len(shares) > 1]
+        for share, look in [*drawn, (shares.mean(axis=0), {"label": name})]:
+            named = int((share > 0).sum())  # a logarithmic axis has no place for the others
+            axes.plot(np.arange(1, named + 1), share[:named], color=colour, drawstyle="steps-mid", **look)
+    axes.axhline(100 / num, color="#555555", linewidth=0.9, linestyle=":", label="every label as often")
+    axes.set(xlabel="label, from the most to the least frequent", ylabel="pairs with this label first (%)")
+    axes.set(yscale="log", xlim=(0, num + 1))
+    axes.yaxis.set_major_formatter("{x:g}")
+
+
+@drawn_or_why(missing_llm)
 def figure_4a(results: Results) -> Figure:
     """Match rate and recalls of the fine-tuned model over training steps, each with a ring on the step of its peak."""
     rows = curve_rows(results)
-    with matplotlib.rc_context(STYLE):
-        figure, (axes,) = panels_of(1, 3.5)
-        if drawn_missing(axes, missing_llm(results, "figure_4a")):
-            return figure
-        steps = [row["step"] for row in rows]
-        columns = [key for key in rows[0] if "match rate" in key or "recall" in key]
-        for key, colour in zip(columns, ("#000000", *COLOURS), strict=False):
-            marker = next((marker for name, marker in _SETS.items() if key.startswith(name)), "D")
-            shares = 100 * floats([row.get(key) for row in rows])
-            dashes = "--" if key.endswith("@1") else "-"
-            axes.plot(steps, shares, color=colour, marker=marker, linestyle=dashes, label=key)
-            if np.isfinite(shares).any():
-                best = int(np.nanargmax(shares))
-                axes.scatter([steps[best]], [shares[best]], s=110, facecolors="none", edgecolors=colour, zorder=3)
-        axes.set(xlabel="fine-tuning step", ylabel="share (%); recall under the trie", ylim=(-3, 106))
-        legend_below(figure, axes)
+    figure, axes = panel(3.5)
+    names = [name for name in rows[0] if "match rate" in name or "recall" in name]
+    styles = {
+        name: {
+            "marker": next((marker for words, marker in _SETS.items() if name.startswith(words)), "D"),
+            "linestyle": "--" if name.endswith("@1") else "-",
+        }
+        for name in names
+    }
+    steps = [row["step"] for row in rows]
+    draw_tuning(axes, {name: Curve(steps, [row.get(name) for row in rows]) for name in names}, styles)
+    for line in axes.lines:
+        shares = np.asarray(line.get_ydata(), np.float64)
+        if np.isfinite(shares).any():
+            best = int(np.nanargmax(shares))
+            ring: Any = {"s": 110, "facecolors": "none", "edgecolors": line.get_color(), "zorder": 3}
+            axes.scatter([steps[best]], [shares[best]], **ring)
+    legend_below(figure, axes)
     return figure
+
+
+def draw_tuning(axes: Axes, curves: Mapping[str, Curve], styles: Mapping[str, Mapping[str, Any]]) -> None:
+    """Shares over the steps of a fine-tuning, the first in black."""
+    for (name, curve), colour in zip(curves.items(), (BLACK, *COLOURS), strict=False):
+        draw_curve(axes, curve, name, {"color": colour, **styles[name]}, worlds=True)
+    axes.set(xlabel="fine-tuning step", ylabel="share (%); recall under the trie", ylim=(-4, 108))
 
 
 def _mode(described: LanguageModel) -> str | None:

@@ -1,15 +1,10 @@
 """A figure of many arms over several worlds: a dot a world, the mean and its interval."""
 
-from collections.abc import Mapping
-
-import matplotlib
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from experiments.reporting.figures.axes import signed
-from experiments.reporting.figures.files import STYLE
-from experiments.results_schema import DialCell, Joined, MetricName, OverWorldsRow, Part
+from experiments.reporting.figures.axes import dot, named_rows, panels, signed, styled, zero_lines
+from experiments.results_schema import DialCell, Joined, MetricName, Part
 
 COLUMNS: tuple[tuple[Part, MetricName, str], ...] = (
     ("arms", "novel_impression_ratio_agent_slots", "novel impressions,\nagent's slots"),
@@ -21,7 +16,8 @@ COLUMNS: tuple[tuple[Part, MetricName, str], ...] = (
 )
 """What stands in the figure and the table: part of the joined results, metric, title."""
 
-_WORLD, _MEAN = "#9a9a9a", "#0072B2"
+WORLD, MEAN = "#9a9a9a", "#0072B2"
+"""Colours of single worlds and of their mean."""
 
 
 def by_watch_time(joined: Joined) -> list[str]:
@@ -38,36 +34,22 @@ def compared_with(joined: Joined | DialCell, part: Part, metric: MetricName) -> 
     return next((of_arm[metric]["vs"] for of_arm in joined["lifts"].values()), None) if part == "lifts" else None
 
 
+@styled
 def worlds_figure(joined: Joined) -> Figure:
     """Arms in rows, metrics in columns; values in percent."""
     arms = by_watch_time(joined)
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(7.2, 1.1 + 0.21 * len(arms)), layout="constrained")
-        panels = figure.subplots(1, len(COLUMNS), sharey=True, squeeze=False)[0]
-        for axes, (part, metric, title) in zip(panels, COLUMNS, strict=True):
-            _column(axes, arms, joined[part], metric)
-            axes.set_title(title, fontsize=7.5)
-            axes.tick_params(labelsize=7)
-            axes.xaxis.set_major_locator(MaxNLocator(3))
-            vs = compared_with(joined, part, metric)
-            axes.set_xlabel(f"% against {vs}" if vs else "% of impressions", fontsize=7)
-            if part == "lifts":
-                axes.axvline(0, color="#555555", linewidth=0.9, zorder=1)
-                signed(axes, "x")
-        panels[0].set_yticks(range(len(arms)), arms)
-        panels[0].set_ylim(len(arms) - 0.5, -0.5)
+    figure, grid = panels(1, len(COLUMNS), 1.1 + 0.21 * len(arms), sharey=True)
+    for axes, (part, metric, title) in zip(grid[0], COLUMNS, strict=True):
+        for place, arm in enumerate(arms):
+            if (value := joined[part].get(arm, {}).get(metric)) is not None and value["mean"] is not None:
+                dot(axes, place, value, MEAN, "|", worlds=WORLD)
+        axes.set_title(title, fontsize=7.5)
+        axes.tick_params(labelsize=7)
+        axes.xaxis.set_major_locator(MaxNLocator(3))
+        vs = compared_with(joined, part, metric)
+        axes.set_xlabel(f"% against {vs}" if vs else "% of impressions", fontsize=7)
+        if part == "lifts":
+            zero_lines(axes, "x")
+            signed(axes, "x")
+    named_rows(grid[0, 0], arms)
     return figure
-
-
-def _column(
-    axes: Axes, arms: list[str], values: Mapping[str, Mapping[MetricName, OverWorldsRow]], metric: MetricName
-) -> None:
-    for place, arm in enumerate(arms):
-        value = values.get(arm, {}).get(metric)
-        if value is None or value["mean"] is None:
-            continue
-        worlds = [100 * each for each in value["by_world"] if each is not None]
-        axes.plot(worlds, [place] * len(worlds), ".", color=_WORLD, markersize=4, zorder=2)
-        if value["low"] is not None and value["high"] is not None:
-            axes.hlines(place, 100 * value["low"], 100 * value["high"], color=_MEAN, linewidth=1.1, zorder=3)
-        axes.plot(100 * value["mean"], place, "|", color=_MEAN, markersize=7, markeredgewidth=1.6, zorder=4)

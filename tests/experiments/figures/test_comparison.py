@@ -3,8 +3,8 @@ import pytest
 
 from agents.llm.table import label_skew
 from experiments.metrics import PRIMARY
+from experiments.reporting.figures.arms import arm_styles
 from experiments.reporting.figures.comparison import (
-    arm_styles,
     figure_3,
     figure_4a,
     figure_4b,
