@@ -5,6 +5,7 @@ from typing import Any
 from experiments.effects import EFFECTS, HARM_SHARE, THIRDS
 from experiments.inference.users import LEVEL
 from experiments.metrics import METRICS
+from experiments.reporting.html import cell
 from experiments.reporting.text import UNKNOWN, ends, number
 from experiments.results_schema import Contrast, Effects, Estimate, MetricName
 
@@ -16,8 +17,8 @@ def effects_section(effects: Effects | None) -> dict[str, Any] | None:
 
     Returns:
         ``{"vs", "harm_share", "arms", "mean": rows, "harm": rows, "thirds": rows}``; a row has ``title``,
-        ``unit`` and ``cells``, of which each has ``value``, ``interval`` and ``sure`` (the adjusted p-value
-        is below .05, or for a mean the interval leaves 0 out).
+        ``unit`` and ``cells``, see ``reporting.html.cell``; sure is where the adjusted p-value is below .05, or
+        for a mean where the interval leaves 0 out.
     """
     if effects is None or not effects["arms"]:
         return None
@@ -36,7 +37,7 @@ def effects_section(effects: Effects | None) -> dict[str, Any] | None:
 def _mean_row(effects: Effects, metric: MetricName) -> dict[str, Any]:
     of_arms = [of_arm[metric] for of_arm in effects["arms"].values()]
     factor, unit = _unit(metric)
-    cells = [{**_cell(each["mean"], factor), "more": f"SD {number(each['sd'], '.2f', factor)}"} for each in of_arms]
+    cells = [_cell(each["mean"], factor, f"SD {number(each['sd'], '.2f', factor)}") for each in of_arms]
     return {"title": _TITLES[metric].title, "unit": unit, "cells": cells}
 
 
@@ -47,16 +48,16 @@ def _contrast_row(effects: Effects, trait: str, metric: MetricName) -> dict[str,
     for of_arm in effects["arms"].values():
         contrast = of_arm[metric]["contrast"][trait]
         adjusted = contrast["p_adjusted"]
-        cells.append({**_cell(contrast, factor), "sure": adjusted is not None and adjusted < 1 - LEVEL})
+        cells.append(_cell(contrast, factor, sure=adjusted is not None and adjusted < 1 - LEVEL))
     title = f"{words['title']}: {words['high']} less {words['low']}"
     return {"title": title, "unit": f"{_TITLES[metric].title}, {unit}", "cells": cells}
 
 
 def _harm_rows(effects: Effects) -> list[dict[str, Any]]:
     harm = effects["harm"].values()
-    share = [_text(number(of["worse"], ".1f", 100.0)) for of in harm]
-    better = [_text(number(of["better"], ".1f", 100.0)) for of in harm]
-    lost = [_text(number(of["lost"], ".2f")) for of in harm]
+    share = [cell(number(of["worse"], ".1f", 100.0)) for of in harm]
+    better = [cell(number(of["better"], ".1f", 100.0)) for of in harm]
+    lost = [cell(number(of["lost"], ".2f")) for of in harm]
     return [
         {"title": "Worse off", "unit": "% of users", "cells": share},
         {"title": "Better off", "unit": "% of users", "cells": better},
@@ -73,10 +74,10 @@ def _least_row(effects: Effects, trait: str) -> dict[str, Any]:
         nets = [third["net"]["value"] for third in of_arm["thirds"][trait]]
         known = [(net, k) for k, net in enumerate(nets) if net is not None]
         if not known:
-            cells.append(_text(UNKNOWN))
+            cells.append(cell(UNKNOWN))
             continue
         _, worst = min(known)
-        cells.append({**_cell(of_arm["thirds"][trait][worst]["net"], 100.0), "more": THIRDS[worst]})
+        cells.append(_cell(of_arm["thirds"][trait][worst]["net"], 100.0, THIRDS[worst]))
     unit = f"{words['low']} \N{RIGHTWARDS ARROW} {words['high']}"
     return {"title": words["title"], "unit": unit, "cells": cells}
 
@@ -87,17 +88,14 @@ def _unit(metric: MetricName) -> tuple[float, str]:
     return (100.0, "percentage points") if unit == "share" else (1.0, unit)
 
 
-def _text(value: str) -> dict[str, Any]:
-    return {"value": value, "interval": "", "sure": False, "more": ""}
-
-
-def _cell(found: Estimate | Contrast, factor: float) -> dict[str, Any]:
+def _cell(found: Estimate | Contrast, factor: float, *more: str, sure: bool | None = None) -> dict[str, Any]:
+    """Shaded where ``sure``, or, if not given, where the interval leaves 0 out."""
     value, low, high = ends(found)
     if value is None:
-        return _text(UNKNOWN)
-    sure = low is not None and high is not None and (low > 0 or high < 0)
+        return cell(UNKNOWN)
+    alone = low is not None and high is not None and (low > 0 or high < 0)
     interval = "" if low is None or high is None else f"[{_signed(factor * low)}, {_signed(factor * high)}]"
-    return {**_text(_signed(factor * value)), "interval": interval, "sure": sure}
+    return cell(_signed(factor * value), interval, *more, sure=alone if sure is None else sure)
 
 
 def _signed(value: float) -> str:

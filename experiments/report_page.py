@@ -6,6 +6,7 @@ adjusted p-value says so, and there are enough users and days.
 """
 
 import math
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,17 @@ from experiments.reporting.figures.arms import arm_styles, baselines
 from experiments.reporting.figures.comparison import missing
 from experiments.reporting.figures.curves import CROWD
 from experiments.reporting.figures.language_model import curve_rows, figure_3, figure_4a, tables
-from experiments.reporting.html import figure_entry, write_page
-from experiments.reporting.text import between, ends, entry_rows, entry_text, estimate, listed, number
+from experiments.reporting.html import cell, figure_entry, write_page
+from experiments.reporting.text import (
+    UNKNOWN,
+    between,
+    ends,
+    entry_rows,
+    estimate,
+    listed,
+    number,
+    record_table,
+)
 from experiments.results_schema import Estimate, LiftRow, MetricName, PlainLift, Results
 from experiments.variety import RAREFIED_WATCHES
 
@@ -39,6 +49,14 @@ FEW_USERS, FEW_DAYS = 100, 3
 
 _SPACE = "\N{NO-BREAK SPACE}"  # an interval is not broken over two lines
 _EXPECTED = ("figure_4b", "figure_4c", "figure_5", "sequential")
+DIVERSIONS = {
+    "twins": "the same users under the same luck in every arm (twins)",
+    "split": "different users in each arm (split)",
+    "shared": "different users in each arm, models trained on all arms' logs (shared)",
+    "codiverted": "different users and different items in each arm (codiverted)",
+}
+"""Who is in an arm, by ``experiment.diversion``."""
+
 _OF_THE_LLM = ("figure_3", "figure_4a")
 _OF_EFFECTS = ("effects", "harm")
 _MARKS = (  # fall and rise, each unsure and sure after adjustment for many metrics
@@ -161,8 +179,7 @@ def _content(results: Results, timings: dict[str, float], figures: dict[str, Fig
     figures = {name: draw(results) for name, draw in own.items() if name not in figures} | figures
     named = sorted({*figures, *_EXPECTED})
     config, arms = results["config"], list(results["arms"])
-    curve, effects = curve_rows(results), results.get("effects")
-    effects_of = {} if effects is None else effects["arms"]
+    effects = results.get("effects")
     return {
         "title": "A/B comparison of " + (f"{len(arms)} arms" if len(arms) > CROWD else listed(arms)),
         "setting": _users(results),
@@ -171,23 +188,20 @@ def _content(results: Results, timings: dict[str, float], figures: dict[str, Fig
         "drawn": [_figure(results, name, figures) for name in named if name not in _OF_THE_LLM + _OF_EFFECTS],
         "effects": effects_section(effects),
         "effect_figures": [_figure(results, name, figures) for name in _OF_EFFECTS if name in figures],
-        "effect_arms": [{"name": n, "color": s["color"]} for n, s in _styled(results) if n in effects_of],
+        "effect_arms": _heads(results, effects["arms"] if effects else ()),
         "llm_figures": [_figure(results, name, figures) for name in named if name in _OF_THE_LLM],
-        "arms": [{"name": name, "color": style["color"]} for name, style in _styled(results)],
-        "estimates": [(m, [_estimate(of_arm[m.name], m) for of_arm in results["arms"].values()]) for m in METRICS],
-        "lift_arms": [{"name": n, "color": s["color"]} for n, s in _styled(results) if n in results["lifts"]],
+        "arms": _heads(results, arms),
+        "estimates": [
+            {"title": m.title, "unit": m.unit, "cells": [_estimate(of[m.name], m) for of in results["arms"].values()]}
+            for m in METRICS
+        ],
+        "lift_arms": _heads(results, results["lifts"]),
         "lifts": [_lift_row(results, m) for m in METRICS],
-        "claims": results["claims"],
-        "key_settings": entry_rows(config.get("experiment", {}), "") + entry_rows(config.get("world", {}), "")
-        if isinstance(config.get("experiment", {}), dict) and isinstance(config.get("world", {}), dict)
-        else [],
-        "config": entry_rows(config, ""),
+        "key_settings": entry_rows(config.get("experiment", {})) + entry_rows(config.get("world", {})),
+        "config": entry_rows(config),
         "llm": bool(llm),
-        "curve_columns": list(curve[0]) if curve else [],
-        "curve": [[entry_text(row.get(key)) for key in curve[0]] for row in curve],
-        "label_skew": _table(
-            {name: table["label_skew"] for name, table in tables(results).items()} or llm.get("label_skew") or {}
-        ),
+        "curve": record_table(curve_rows(results)),
+        "label_skew": _skew(results),
         "llm_other": entry_rows({key: value for key, value in llm.items() if key not in _SHOWN_APART}),
         "costs": entry_rows(results["costs"]),
         "timings": [(stage, f"{seconds:,.1f}") for stage, seconds in timings.items()],
@@ -197,9 +211,10 @@ def _content(results: Results, timings: dict[str, float], figures: dict[str, Fig
     }
 
 
-def _styled(results: Results) -> list[tuple[str, dict[str, Any]]]:
+def _heads(results: Results, arms: Collection[str]) -> list[dict[str, Any]]:
+    """Of these arms, in the order of the results, with the colour of each."""
     styles = arm_styles(results)
-    return [(name, styles[name]) for name in results["arms"]]
+    return [{"title": name, "color": styles[name]["color"]} for name in results["arms"] if name in arms]
 
 
 def _figure(results: Results, name: str, figures: dict[str, Figure]) -> dict[str, Any]:
@@ -213,14 +228,8 @@ def _users(results: Results) -> str:
     counts = [of_arm["watch_minutes_per_user_day"]["n"] for of_arm in results["arms"].values()]
     few, many = min(counts, default=0), max(counts, default=0)
     number = f"{few:,}" if few == many else f"{few:,} to {many:,}"
-    experiment = results["config"].get("experiment")
-    how = {
-        "twins": "the same users under the same luck in every arm (twins)",
-        "split": "different users in each arm (split)",
-        "shared": "different users in each arm, models trained on all arms' logs (shared)",
-        "codiverted": "different users and different items in each arm (codiverted)",
-    }.get(experiment.get("diversion", "") if isinstance(experiment, dict) else "")
     days = len(results["daily"]["day"])
+    how = DIVERSIONS.get(results["config"].get("experiment", {}).get("diversion"))
     return f"{number} users per arm over {days} day{'s' if days != 1 else ''}" + (f", {how}." if how else ".")
 
 
@@ -237,33 +246,32 @@ def _diversion(results: Results) -> dict[str, Any] | None:
     return {"mismatch": False, "text": f"Users per arm: {counts}; no sample ratio mismatch (chi-square, {p})."}
 
 
-def _estimate(found: Estimate, metric: Metric) -> dict[str, str] | None:
-    if found["value"] is None:
-        return None
+def _estimate(found: Estimate, metric: Metric) -> dict[str, Any]:
     factor, unit = (100.0, "%") if metric.unit == "share" else (1.0, "")
     style = f".{_decimals(ends(found), factor)}f"
-    interval = between(found["low"], found["high"], style, factor)
-    return {"value": number(found["value"], style, factor, unit), "interval": interval}
+    value = number(found["value"], style, factor, unit)
+    return cell(value, between(found["low"], found["high"], style, factor))
 
 
 def _lift_row(results: Results, metric: Metric) -> dict[str, Any]:
     row = [of_arm[metric.name] for of_arm in results["lifts"].values()]
-    cells: list[dict[str, Any] | None] = []
-    for lift in row:
-        relative, low, high, adjusted = *ends(lift), lift["p_adjusted"]
-        if relative is None:
-            cells.append(None)
-            continue
-        alone = low is not None and high is not None and (low > 0 or high < 0)
-        sure = alone and _sure(lift) and not too_few(results)
-        mark = _MARKS[relative > 0][sure] if alone else ""
-        value, _, interval = _lift(lift).partition(_SPACE)
-        p = "" if lift["p"] is None or adjusted is None else f"{_p(lift['p'])}, adjusted {_p(adjusted)[2:]}"
-        plain = lift.get("unadjusted")
-        before = "" if plain is None else f"without CUPED {_lift(plain)}"
-        cells.append({"value": value, "interval": interval, "p": p, "mark": mark, "sure": sure, "before": before})
-    vs = next((lift["vs"] for lift in row if lift["vs"]), None)
-    return {"metric": metric, "vs": vs, "cells": cells, "primary": metric.name in PRIMARY}
+    few = bool(too_few(results))
+    vs = next((lift["vs"] for lift in row if lift["vs"]), UNKNOWN)
+    cells = [_lift_cell(lift, few) for lift in row]
+    return {"title": metric.title, "unit": f"against {vs}", "cells": cells, "strong": metric.name in PRIMARY}
+
+
+def _lift_cell(lift: LiftRow, few: bool) -> dict[str, Any]:
+    relative, low, high, adjusted = *ends(lift), lift["p_adjusted"]
+    if relative is None:
+        return cell(UNKNOWN)
+    alone = low is not None and high is not None and (low > 0 or high < 0)
+    sure = alone and _sure(lift) and not few
+    mark = _MARKS[relative > 0][sure] if alone else ""
+    value, _, interval = _lift(lift).partition(_SPACE)
+    p = "" if lift["p"] is None or adjusted is None else f"{_p(lift['p'])}, adjusted {_p(adjusted)[2:]}"
+    plain = lift.get("unadjusted")
+    return cell(f"{mark} {value}", interval, p, "" if plain is None else f"without CUPED {_lift(plain)}", sure=sure)
 
 
 def _p(p: float) -> str:
@@ -282,11 +290,10 @@ def _decimals(found: tuple[float | None, float | None, float | None], factor: fl
     return max(0, min(3, 1 - math.floor(math.log10(size or 1.0))))
 
 
-def _table(tree: dict[str, Any]) -> dict[str, Any]:
-    """``{CASE: {QUANTITY: value}}`` as a table of cases by quantities; flat values as one case."""
-    cases = {key: value for key, value in tree.items() if isinstance(value, dict)} or ({"": tree} if tree else {})
-    columns = list(dict.fromkeys(key for case in cases.values() for key in case))
-    return {
-        "columns": columns,
-        "rows": [(name, [entry_text(case.get(c)) for c in columns]) for name, case in cases.items()],
-    }
+def _skew(results: Results) -> dict[str, list[Any]]:
+    """The skew of each table's labels, a row a table."""
+    skews: Any = {name: table["label_skew"] for name, table in tables(results).items()}
+    skews = skews or results.get("llm", {}).get("label_skew") or {}
+    if skews and not all(isinstance(value, dict) for value in skews.values()):
+        skews = {"": skews}
+    return record_table([{"": name.replace("_", " "), **skew} for name, skew in skews.items()])

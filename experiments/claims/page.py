@@ -9,7 +9,8 @@ from experiments.claims.live import COMPARABLE
 from experiments.claims.plan import A_A, ALPHA_0, CURATION, MAIN, NOTHING_TO_FIND, TWIN
 from experiments.claims.verdicts import FAILS, HOLDS, NOT_RUN, OPEN
 from experiments.metrics import METRICS, Metric
-from experiments.reporting.html import figure_entry, write_page
+from experiments.report_page import DIVERSIONS
+from experiments.reporting.html import cell, figure_entry, write_page
 from experiments.reporting.text import UNKNOWN, between, entry_rows, estimate, number
 from experiments.results_schema import ClaimRow, OverWorldsRow, PaperResults, VariantSummary
 
@@ -76,17 +77,11 @@ def write_paper_page(results: PaperResults, claims: list[ClaimRow], figures: dic
 
 def _setting(config: dict[str, Any], seeds: list[int]) -> str:
     world, experiment = config["world"], config["experiment"]
-    how = {
-        "twins": "the same users under the same luck in every arm",
-        "split": "other users in every arm",
-        "shared": "other users in every arm, models trained on all",
-        "codiverted": "other users and items in every arm",
-    }
     return (
         f"{len(seeds)} worlds (seeds {', '.join(map(str, seeds))}) of {world['num_users']:,} users, "
         f"{world['num_items']:,} items and {world['num_interests']} interests; {experiment['burn_in_days']} days under "
         f"production, then {experiment['days']} days with {experiment['exploration_slots']} of {experiment['slots']} "
-        f"slots the agent's, {how.get(experiment['diversion'], experiment['diversion'])}."
+        f"slots the agent's, {DIVERSIONS[experiment['diversion']]}."
     )
 
 
@@ -111,24 +106,21 @@ def _row(claim: ClaimRow) -> dict[str, Any]:
 def _variant(name: str, of_variant: VariantSummary) -> dict[str, Any]:
     """Every arm's metrics over worlds, with the differences to the control below them."""
     arms = of_variant["arms"]
-    rows = [
-        (arm, [_cell(arms[arm][m.name], of_variant["lifts"].get(arm, {}).get(m.name), m) for m in METRICS])
-        for arm in arms
-    ]
+    rows = []
+    for arm, values in arms.items():
+        lifts = of_variant["lifts"].get(arm, {})
+        rows.append({"title": arm, "cells": [_cell(values[m.name], lifts.get(m.name), m) for m in METRICS]})
     reports = [(seed, f"{name}/seed_{seed}/report.html") for seed in of_variant["seeds"]]
     title = TITLES.get(name, name)
     return {"name": name, "title": title, "control": of_variant["control"], "rows": rows, "reports": reports}
 
 
-def _cell(value: OverWorldsRow, lift: OverWorldsRow | None, metric: Metric) -> dict[str, str]:
+def _cell(value: OverWorldsRow, lift: OverWorldsRow | None, metric: Metric) -> dict[str, Any]:
     if value["mean"] is None:
-        return {"value": "", "text": UNKNOWN, "interval": "", "lift": ""}
+        return cell(UNKNOWN)
     factor, unit = (100.0, "%") if metric.unit == "share" else (1.0, "")
     size = abs(value["mean"] * factor)
     style = f".{1 if size >= 10 else 2 if size >= 1 else 3}f"
-    return {
-        "value": f"{value['mean']:.10g}",
-        "text": number(value["mean"], style, factor, unit),
-        "interval": between(value["low"], value["high"], style, factor),
-        "lift": "" if lift is None or lift["mean"] is None else estimate(lift, "+.1f", 100.0, "%"),
-    }
+    difference = "" if lift is None or lift["mean"] is None else estimate(lift, "+.1f", 100.0, "%")
+    interval = between(value["low"], value["high"], style, factor)
+    return cell(number(value["mean"], style, factor, unit), interval, difference, sort=f"{value['mean']:.10g}")

@@ -179,16 +179,8 @@ def summary(found: dict[str, Any]) -> list[str]:
 
 def tables(found: dict[str, Any]) -> dict[str, tuple[list[str], list[list[str]]]]:
     """Heads and rows of the constants' and the statistics' tables."""
-    heads = [
-        "constant",
-        "before",
-        "start",
-        "fitted",
-        "95 % interval",
-        "rise, alone",
-        "rise, others refitted",
-        "identified",
-    ]
+    heads = ["constant", "before", "start", "fitted", "95 % interval"]
+    heads += ["rise, alone", "rise, others refitted", "identified"]
     constants = [
         [
             name,

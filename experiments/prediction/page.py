@@ -1,5 +1,6 @@
 """What was found, as tables and as a page."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,10 @@ def as_markdown(results: OfflineResults) -> str:
     return "\n".join(parts)
 
 
+def _counts(named: Mapping[str, int]) -> list[list[str]]:
+    return [[reason, f"{num:,}"] for reason, num in named.items()]
+
+
 def write_offline(results: OfflineResults, folder: Path) -> Path:
     """Write offline.md, the figures and offline.html into ``folder``.
 
@@ -93,6 +98,7 @@ def write_offline(results: OfflineResults, folder: Path) -> Path:
         "dataset": results["dataset"],
         "offline": chosen,
         "left_out_agents": results["left_out_agents"],
-        "users": results["users"],
+        "users": _counts(results["users"]),
+        "left_out": _counts(results["dataset"]["left_out"]),
     }
     return write_found(folder, "offline", content, figures, as_markdown(results))

@@ -43,6 +43,18 @@ def with_contents(body: str) -> Contents:
     return Contents(headings, Markup(marked))  # what was escaped stays so: only ids were added
 
 
+def cell(value: str, *lines: str, sure: bool = False, sort: str = "") -> dict[str, Any]:
+    """A cell as the macro ``cells`` of ``parts.html.j2`` shows it.
+
+    Args:
+        value: in large.
+        lines: below it, in small; empty ones are left out.
+        sure: whether it is shaded.
+        sort: the number that a click on the heading sorts by, where it is not that of the text.
+    """
+    return {"value": value, "lines": [line for line in lines if line], "sure": sure, "sort": sort}
+
+
 BROAD = 6.0
 """Inches from which a figure takes the page's whole width."""
 

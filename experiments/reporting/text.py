@@ -71,6 +71,13 @@ def entry_rows(tree: Mapping[str, Any], style: str = ".4g") -> list[tuple[str, s
     return [(name, entry_text(value, style)) for name, value in flat(tree)]
 
 
+def record_table(records: Sequence[Mapping[str, Any]], style: str = ".4g") -> dict[str, list[Any]]:
+    """``heads`` and ``rows`` of records with text, numbers or nothing under the same names, or under some of them."""
+    names = list(dict.fromkeys(name for record in records for name in record))
+    rows = [[entry_text(record.get(name), style) for name in names] for record in records]
+    return {"heads": [name.replace("_", " ") for name in names], "rows": rows}
+
+
 def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]], names: int = 1) -> str:
     """A table in Markdown, whose first ``names`` columns are text."""
     lines = ["| " + " | ".join(heads) + " |", "|---" * names + "|---:" * (len(heads) - names) + "|"]

@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 
 from experiments.reporting.figures.axes import ZERO, dot, legend_below, named_rows, panels, styled
 from experiments.reporting.html import write_found
-from experiments.reporting.text import estimate, markdown
+from experiments.reporting.text import estimate, markdown, record_table
 from experiments.results_schema import Estimate
 from experiments.unseen.contestants import CONTESTANTS, LLM
 from experiments.unseen.measures import MEASURES
@@ -106,18 +106,14 @@ def knowledge_figure(results: KnowledgeResults) -> Figure:
 
 def write_knowledge(results: KnowledgeResults, folder: Path) -> Path:
     """Write knowledge.md, the figure and the self-contained page into ``folder``; the path of the page."""
-    shown = {
-        name
-        for world in results["worlds"].values()
-        for part in (world["contestants"], world["differences"])
-        for name in part
-    }
+    worlds = results["worlds"].items()
+    shown = {name for _, world in worlds for part in (world["contestants"], world["differences"]) for name in part}
     content = {
         "findings": results["findings"],
         "tables": tables(results),
         "contestants": [(name, meaning) for name, meaning in _MEANING.items() if name in shown],
-        "facts": [(alpha, world["facts"]) for alpha, world in results["worlds"].items()],
-        "training": [(alpha, run) for alpha, world in results["worlds"].items() for run in world["training"]],
+        "folds": record_table([{"alpha": alpha, **row} for alpha, of in worlds for row in of["facts"]["folds"]], ".1f"),
+        "training": record_table([{"alpha": alpha, **row} for alpha, of in worlds for row in of["training"]], ".3f"),
     }
     figures = {"knowledge": knowledge_figure(results)}
     return write_found(folder, "knowledge", content, figures, as_markdown(results))

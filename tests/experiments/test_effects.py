@@ -168,7 +168,7 @@ def test_what_is_reported_is_json_and_each_arm_has_all_of_it(results):
     section = effects_section(results["effects"])
     for rows in ("mean", "harm", "contrasts", "least"):
         assert all(len(row["cells"]) == 3 for row in section[rows])
-    assert all(cell["more"] in THIRDS for row in section["least"] for cell in row["cells"])
+    assert all(cell["lines"][-1] in THIRDS for row in section["least"] for cell in row["cells"])
     assert effects_section(None) is None
 
 

@@ -126,10 +126,7 @@ def _panel(axes: Axes, name: str, curves: Mapping[str, Curve]) -> None:
     for other, curve in curves.items():
         if other != name:
             axes.plot(curve.x, 100 * floats(curve.y), color=_BEHIND, linewidth=0.7, zorder=2)
-    shown = curves[name]
-    ends = 100 * floats(shown.low), 100 * floats(shown.high)
-    axes.fill_between(shown.x, *ends, color=_SHOWN, alpha=0.25, linewidth=0, zorder=3)
-    axes.plot(shown.x, 100 * floats(shown.y), color=_SHOWN, linewidth=1.4, zorder=4)
+    draw_curve(axes, curves[name], name, {"color": _SHOWN, "linewidth": 1.4})
     axes.set_title(name, fontsize=8, pad=2)
     axes.xaxis.set_major_locator(MaxNLocator(3, integer=True))
     axes.yaxis.set_major_locator(MaxNLocator(4))

@@ -19,7 +19,7 @@ from experiments.reporting.figures.axes import (
     zero_lines,
 )
 from experiments.reporting.figures.curves import CROWD
-from experiments.results_schema import Effects, Results
+from experiments.results_schema import Results
 
 _TICKS = ("lower\nthird", "middle\nthird", "upper\nthird")
 
@@ -35,7 +35,8 @@ def missing_effects(results: Results, name: str) -> str | None:
 @drawn_or_why(missing_effects)
 def effects(results: Results) -> Figure:
     """Mean effect on watch time by third of each trait; with more than ``CROWD`` arms without error bars."""
-    effects, styles = _effects(results), arm_styles(results)
+    effects, styles = results["effects"], arm_styles(results)
+    assert effects is not None  # else ``missing_effects`` has a reason
     arms = list(effects["arms"])
     crowded = len(arms) > CROWD
     figure, grid = panels(2, 2, 5.4 + 0.2 * crowded, WIDTH, sharey=True)
@@ -59,7 +60,8 @@ def effects(results: Results) -> Figure:
 @drawn_or_why(missing_effects)
 def harm(results: Results) -> Figure:
     """Shares of users who watch much less or much more than under the control, one bar an arm."""
-    effects = _effects(results)
+    effects = results["effects"]
+    assert effects is not None
     arms = sorted(effects["harm"], key=lambda name: effects["harm"][name]["net"]["value"] or 0.0)
     place = np.arange(len(arms))
     harm = [effects["harm"][name] for name in arms]
@@ -76,10 +78,3 @@ def harm(results: Results) -> Figure:
     signed(axes, "x")
     legend_below(figure, axes)
     return figure
-
-
-def _effects(results: Results) -> Effects:
-    """Of results for which ``missing_effects`` names no reason."""
-    effects = results.get("effects")
-    assert effects is not None
-    return effects

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from experiments.reporting.figures.axes import BLACK, COLOURS, drawn_or_why, legend_below, panel
 from experiments.reporting.figures.curves import Curve, draw_curve
+from experiments.reporting.text import flat
 from experiments.results_schema import LanguageModel, Results
 
 _SETS = {"fine tuning": "o", "held out": "^", "later days": "s"}  # markers of what recalls are taken on
@@ -25,13 +26,8 @@ def missing_llm(results: Results, name: str) -> str | None:
 
 def curve_rows(results: Results) -> list[dict[str, Any]]:
     """The fine-tuning curve, a flat row for each step; ``{"held_out": {"recall@1"}}`` is ``held out recall@1``."""
-
-    def flat(row: dict[str, Any], path: str) -> dict[str, Any]:
-        named = {f"{path} {key}".strip().replace("_", " "): value for key, value in row.items()}
-        parts = (flat(value, key) if isinstance(value, dict) else {key: value} for key, value in named.items())
-        return {key: value for part in parts for key, value in part.items()}
-
-    return [flat(row, "") for row in results.get("llm", {}).get("curve") or []]
+    rows = results.get("llm", {}).get("curve") or []
+    return [{name.replace(".", " ").replace("_", " "): value for name, value in flat(row)} for row in rows]
 
 
 def tables(results: Results) -> dict[str, LanguageModel]:
