@@ -16,7 +16,6 @@ from experiments.certificate.page import summary, write_certificate
 from experiments.certificate.schema import Certificate, Numbers
 from experiments.certificate.stage import measured
 from experiments.command import run_command
-from experiments.figures.files import save_figure
 from experiments.progress import with_bar
 from experiments.stages import check_cache_dir
 from experiments.study import Runtime, resolved
@@ -82,10 +81,7 @@ def certify(certification: Certification, folder: Path) -> Path:
         "config": {**asdict(certification.world), "taxonomy": authored_digest(certification.world.taxonomy)},
     }
     folder.mkdir(parents=True, exist_ok=True)
-    figures = figures_of([world["curves"] for world in worlds])
-    for number, figure in figures.items():
-        save_figure(figure, folder / "figures", f"fact_{number}")
-    page = write_certificate(certificate, figures, folder)
+    page = write_certificate(certificate, figures_of([world["curves"] for world in worlds]), folder)
     write_json(folder / "certificate.json", certificate)
     for line in summary(certificate):
         print(line)

@@ -11,11 +11,11 @@ from experiments.command import run_command
 from experiments.described import described
 from experiments.diversion import assigned_users
 from experiments.effects import exact_effects, user_traits
-from experiments.figures.comparison import figures_of
-from experiments.figures.files import save_figure
 from experiments.metrics import ArmRun, Setting
 from experiments.prepare import check_runnable, prepare
 from experiments.report_page import write_report
+from experiments.reporting.figures.comparison import figures_of
+from experiments.reporting.figures.files import save_figures
 from experiments.results import assemble
 from experiments.results_schema import Results
 from experiments.run_arms import lived, run_arms
@@ -109,8 +109,7 @@ def _write(folder: Path, results: Results, stages: dict[str, Stage]) -> Path:
     write_json(folder / "timings.json", timings)
     write_json(folder / "results.json", results)
     figures = figures_of(results)
-    for name, figure in figures.items():
-        save_figure(figure, folder / "figures", name)
+    save_figures(figures, folder / "figures")
     return write_report(results, seconds, figures, folder)
 
 

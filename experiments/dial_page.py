@@ -3,13 +3,12 @@
 from pathlib import Path
 
 from experiments.dials import join_dials
-from experiments.figures.dials import axis_title, dials_figure, shown_arms
-from experiments.figures.files import save_figure, svg_source
-from experiments.figures.worlds import COLUMNS
-from experiments.html_page import write_page
+from experiments.reporting.figures.dials import axis_title, dials_figure, shown_arms
+from experiments.reporting.figures.worlds import COLUMNS
+from experiments.reporting.html import write_found
+from experiments.reporting.text import markdown, shown
 from experiments.results_schema import Dialled, MetricName, Part, Results
-from experiments.tables import markdown, shown
-from sim.files import write_json, write_text
+from sim.files import write_json
 
 
 def dial_report(runs: dict[str, Results], out: Path) -> Path:
@@ -26,28 +25,21 @@ def dial_report(runs: dict[str, Results], out: Path) -> Path:
         InvalidInput: the runs cannot be joined.
     """
     joined = join_dials(runs)
-    figure = dials_figure(joined)
     tables = tables_of(joined)
     heading = " x ".join(dial["entry"] for dial in joined["dials"])
     note = intervals_in_words(joined)
     write_json(out / "dial.json", joined)
-    parts = [
-        f"# {heading}",
-        note,
-        *(f"## {title}\n\n{markdown(heads, rows, names)}" for title, heads, rows, names in tables),
-    ]
-    write_text(out / "dial.md", "\n\n".join(part.rstrip() for part in parts) + "\n")
-    save_figure(figure, out / "figures", "dial")
+    parts = [f"# {heading}\n", f"{note}\n"]
+    parts += [f"## {title}\n\n{markdown(heads, rows, names)}" for title, heads, rows, names in tables]
     content = {
         "heading": heading,
         "dials": joined["dials"],
         "seeds": ", ".join(map(str, joined["seeds"])),
         "num_runs": len(runs),
         "note": note,
-        "source": svg_source(figure),
         "tables": tables,
     }
-    return write_page("dial.html.j2", content, out / "dial.html")
+    return write_found(out, "dial", content, {"dial": dials_figure(joined)}, "\n".join(parts))
 
 
 def intervals_in_words(joined: Dialled) -> str:

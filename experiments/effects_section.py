@@ -6,6 +6,8 @@ from experiments.effects import EFFECTS, HARM_SHARE, THIRDS
 from experiments.inference.multiplicity import holm
 from experiments.inference.users import reach_of, two_sided
 from experiments.metrics import METRICS
+from experiments.reporting.html import cell
+from experiments.reporting.text import UNKNOWN, ends, number
 from experiments.results_schema import Contrast, Effects, Estimate, MetricName, Results
 from experiments.told_apart import sure, too_few
 
@@ -21,7 +23,7 @@ def effects_section(results: Results) -> dict[str, Any] | None:
 
     Returns:
         ``{"vs", "harm_share", "arms", "few", "mean": rows, "harm": rows, "contrasts": rows, "least": rows}``; a row has
-        ``title``, ``unit`` and ``cells``, of which each has ``value``, ``interval``, ``sure`` and ``more``.
+        ``title``, ``unit`` and ``cells``, see ``reporting.html.cell``.
     """
     effects = results.get("effects")
     if effects is None or not effects["arms"]:
@@ -33,8 +35,8 @@ def effects_section(results: Results) -> dict[str, Any] | None:
         "contrasts": [_contrast_row(effects, trait, metric) for trait in effects["traits"] for metric in EFFECTS],
         "least": [_least_row(effects, trait) for trait in effects["traits"]],
     }
-    for cell in (cell for of_kind in rows.values() for row in of_kind for cell in row["cells"]):
-        cell["sure"] = cell["sure"] and not few
+    for each in (each for of_kind in rows.values() for row in of_kind for each in row["cells"]):
+        each["sure"] = each["sure"] and not few
     harm_share = f"{100 * HARM_SHARE:g}"
     return {"vs": effects["vs"], "harm_share": harm_share, "arms": list(effects["arms"]), "few": few, **rows}
 
@@ -45,7 +47,7 @@ def _mean_row(results: Results, effects: Effects, metric: MetricName) -> dict[st
     for arm, of_arm in effects["arms"].items():
         each, lift = of_arm[metric], results["lifts"][arm][metric]
         told = lift["vs"] == effects["vs"] and sure(lift["p_adjusted"])
-        cells.append({**_cell(each["mean"], factor, told), "more": f"SD {_number(each['sd'], factor)}"})
+        cells.append(_cell(each["mean"], factor, told, f"SD {number(each['sd'], '.2f', factor)}"))
     return {"title": _TITLES[metric].title, "unit": unit, "cells": cells}
 
 
@@ -62,9 +64,9 @@ def _contrast_row(effects: Effects, trait: str, metric: MetricName) -> dict[str,
 
 def _harm_rows(effects: Effects) -> list[dict[str, Any]]:
     harm = effects["harm"].values()
-    share = [_text(_percent(of["worse"])) for of in harm]
-    better = [_text(_percent(of["better"])) for of in harm]
-    lost = [_text(_number(of["lost"], 1.0)) for of in harm]
+    share = [cell(number(of["worse"], ".1f", 100.0)) for of in harm]
+    better = [cell(number(of["better"], ".1f", 100.0)) for of in harm]
+    lost = [cell(number(of["lost"], ".2f")) for of in harm]
     net = [_cell(of["net"], 100.0, sure(_p(of["net"]))) for of in harm]
     return [
         {"title": "Worse off", "unit": "% of users", "cells": share},
@@ -82,12 +84,12 @@ def _least_row(effects: Effects, trait: str) -> dict[str, Any]:
         nets = [third["net"] for third in of_arm["thirds"][trait]]
         known = [(net["value"], k) for k, net in enumerate(nets) if net["value"] is not None]
         if not known:
-            cells.append(_text("\N{EN DASH}"))
+            cells.append(cell(UNKNOWN))
             continue
         _, worst = min(known)
         adjusted = holm([_p(third["net"]) for of_trait in of_arm["thirds"].values() for third in of_trait])
         told = sure(adjusted[list(of_arm["thirds"]).index(trait) * len(THIRDS) + worst])
-        cells.append({**_cell(nets[worst], 100.0, told), "more": THIRDS[worst]})
+        cells.append(_cell(nets[worst], 100.0, told, THIRDS[worst]))
     unit = f"{words['low']} \N{RIGHTWARDS ARROW} {words['high']}"
     return {"title": words["title"], "unit": unit, "cells": cells}
 
@@ -96,10 +98,6 @@ def _unit(metric: MetricName) -> tuple[float, str]:
     """What values are multiplied by, and the unit that they then have."""
     unit = _TITLES[metric].unit
     return (100.0, "percentage points") if unit == "share" else (1.0, unit)
-
-
-def _text(value: str) -> dict[str, Any]:
-    return {"value": value, "interval": "", "sure": False, "more": ""}
 
 
 def _p(mean: Estimate) -> float | None:
@@ -111,23 +109,13 @@ def _p(mean: Estimate) -> float | None:
     return two_sided(value, (high - low) / 2 / reach_of(freedom), freedom)
 
 
-def _cell(estimate: Estimate | Contrast, factor: float, told: bool) -> dict[str, Any]:
-    ends = estimate["value"], estimate["low"], estimate["high"]
-    value, low, high = (None if end is None else factor * end for end in ends)
+def _cell(found: Estimate | Contrast, factor: float, told: bool, *more: str) -> dict[str, Any]:
+    value, low, high = ends(found)
     if value is None:
-        return _text("\N{EN DASH}")
-    between = "" if low is None or high is None else f"[{_signed(low)}, {_signed(high)}]"
-    return {**_text(_signed(value)), "interval": between, "sure": told}
+        return cell(UNKNOWN)
+    interval = "" if low is None or high is None else f"[{_signed(factor * low)}, {_signed(factor * high)}]"
+    return cell(_signed(factor * value), interval, *more, sure=told)
 
 
 def _signed(value: float) -> str:
-    digits = 1 if abs(value) >= 10 else 2
-    return f"{value:+.{digits}f}".replace("-", "\N{MINUS SIGN}")
-
-
-def _percent(share: float | None) -> str:
-    return "\N{EN DASH}" if share is None else f"{100 * share:.1f}"
-
-
-def _number(value: float | None, factor: float) -> str:
-    return "\N{EN DASH}" if value is None else f"{factor * value:.2f}"
+    return number(value, "+.1f" if abs(value) >= 10 else "+.2f")

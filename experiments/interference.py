@@ -14,21 +14,20 @@ from typing import Any
 from omegaconf import DictConfig
 
 from experiments.claims.cost import ahead
+from experiments.claims.interference_figure import interference_figure
 from experiments.claims.plan import Comparison, plan
 from experiments.claims.runs import alone_in, check_all, run_all
 from experiments.claims.worlds import Variants, read_variants
 from experiments.command import run_command
-from experiments.figures.files import save_figure, svg_source
-from experiments.figures.interference import interference_figure
-from experiments.html_page import write_page
 from experiments.inference.worlds import over_worlds
 from experiments.metrics import METRICS
 from experiments.protocol import DIVERSIONS
+from experiments.reporting.html import write_found
+from experiments.reporting.text import markdown, number, shown
 from experiments.results import plain
 from experiments.results_schema import LiftRow, MetricName
-from experiments.tables import markdown, shown
 from sim.errors import InvalidInput
-from sim.files import write_json, write_text
+from sim.files import write_json
 
 TRUTH = "twins"
 """The diversion that knows what is true."""
@@ -106,7 +105,7 @@ def table(found: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
             row = [arm, titles[metric], shown(cells["truth"], signed=True)]
             for name in diversions:
                 cell = cells[name]
-                rmse = "\N{EN DASH}" if cell["rmse"] is None else f"{100 * cell['rmse']:.1f}"
+                rmse = number(cell["rmse"], ".1f", 100.0)
                 row += [shown(cell["bias"], signed=True), rmse, f"{cell['covered']} of {cell['worlds']}"]
             rows.append(row)
     return heads, rows
@@ -145,20 +144,16 @@ def _write(comparisons: list[Comparison], folder: Path) -> Path:
     control = comparisons[0].config["experiment"]["control"]
     write_json(folder / "interference.json", {"seeds": seeds, "vs": control, "arms": found})
     heads, rows = table(found)
-    write_text(folder / "interference.md", markdown(heads, rows, names=2))
-    figure = interference_figure(found)
-    save_figure(figure, folder / "figures", "interference")
-    users = comparisons[0].config["world"]["num_users"]
     content = {
         "seeds": ", ".join(map(str, seeds)),
         "num_worlds": len(seeds),
-        "users": f"{users:,}",
+        "users": f"{comparisons[0].config['world']['num_users']:,}",
         "control": control,
-        "source": svg_source(figure),
         "heads": heads,
         "rows": rows,
     }
-    return write_page("interference.html.j2", content, folder / "interference.html")
+    figures = {"interference": interference_figure(found)}
+    return write_found(folder, "interference", content, figures, markdown(heads, rows, names=2))
 
 
 def run(config: DictConfig, folder: Path) -> None:

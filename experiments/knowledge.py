@@ -11,7 +11,6 @@ from agents.text_encoder import encoder_folder
 from experiments import pipeline
 from experiments.command import run_command
 from experiments.described import described
-from experiments.figures.files import save_figure
 from experiments.llm_stages import find_weights
 from experiments.protocol import CONTROL
 from experiments.results import plain
@@ -22,11 +21,11 @@ from experiments.unseen.fold import Fold
 from experiments.unseen.folds_stage import facts_of, fold_file, fold_stage
 from experiments.unseen.jobs import RIVALS, Job
 from experiments.unseen.outcome import Marks, differences, estimates, mark
-from experiments.unseen.page import findings, knowledge_figure, markdown, write_knowledge_page
+from experiments.unseen.page import findings, write_knowledge
 from experiments.unseen.protocol import KnowledgeConfig, check_knowledge
 from experiments.unseen.run_jobs import run_jobs
 from experiments.unseen.schema import KnowledgeResults, WorldRow
-from sim.files import write_json, write_text
+from sim.files import write_json
 
 
 def check(config: DictConfig) -> tuple[list[Study], KnowledgeConfig]:
@@ -61,12 +60,9 @@ def know(config: DictConfig, folder: Path) -> Path:
         "worlds": worlds,
         "findings": findings(worlds),
     }
-    figure = knowledge_figure(results)
     write_json(folder / "knowledge.json", plain(results))
     write_json(folder / "timings.json", _timings(jobs, made))
-    write_text(folder / "knowledge.md", markdown(results))
-    save_figure(figure, folder / "figures", "knowledge")
-    return write_knowledge_page(results, figure, folder / "knowledge.html")
+    return write_knowledge(results, folder)
 
 
 def cost(knowledge: KnowledgeConfig) -> str:

@@ -17,22 +17,20 @@ from experiments.command import run_command
 from experiments.datasets.dataset import LoggedDataset
 from experiments.datasets.simulated import burn_in_dataset
 from experiments.described import described
-from experiments.figures.files import save_figure
-from experiments.figures.prediction import prediction_figure
 from experiments.prediction.answers import history_stage, morning_of
 from experiments.prediction.asking import all_answers
 from experiments.prediction.outcome import Past, measured
-from experiments.prediction.page import as_markdown, write_offline_page
+from experiments.prediction.page import write_offline
 from experiments.prediction.schema import OfflineResults
 from experiments.prediction.split import Split, dataset_digest, split
-from experiments.prediction.tasks import TITLES, Task, tasks_of
+from experiments.prediction.tasks import Task, tasks_of
 from experiments.prepare import check_runnable
 from experiments.protocol import ALL
 from experiments.results import plain
 from experiments.stages import Stage
 from experiments.study import Study, check_study, resolved
 from sim.errors import InvalidInput
-from sim.files import write_json, write_text
+from sim.files import write_json
 from sim.platform import Platform
 from sim.random import RandomStream
 from sim.records import Count, Different, Expected, from_mapping, limits, record
@@ -145,7 +143,10 @@ def offline(config: DictConfig, folder: Path) -> Path:
         "left_out_agents": plan.left_out,
         "tasks": measured(answers, tasks, past, settings.reference, stream, settings.resamples),
     }
-    return _write(plain(results), folder)
+    found: OfflineResults = plain(results)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "offline.json", found)
+    return write_offline(found, folder)
 
 
 def _questions(study: Study, settings: OfflineConfig, parts: Split, history: Stage) -> tuple[dict[str, Task], Past]:
@@ -175,21 +176,6 @@ def _facts(dataset: LoggedDataset, parts: Split) -> dict[str, Any]:
         "left_out": dict(dataset.left_out),
         "sha256": dataset_digest(dataset),
     }
-
-
-def _write(results: OfflineResults, folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "offline.json", results)
-    write_text(folder / "offline.md", as_markdown(results))
-    chosen = results["offline"]
-    figures = {
-        name: prediction_figure(of_task, TITLES[name], chosen["top_k"], chosen["reference"])
-        for name, of_task in results["tasks"].items()
-        if of_task["agents"]
-    }
-    for name, figure in figures.items():
-        save_figure(figure, folder / "figures", name)
-    return write_offline_page(results, figures, folder / "offline.html")
 
 
 def run(config: DictConfig, folder: Path) -> None:

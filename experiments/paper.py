@@ -19,7 +19,7 @@ from experiments.claims.speed import Speed, speed_of
 from experiments.claims.worlds import Variants, read_variants
 from experiments.command import run_command
 from experiments.described import described
-from experiments.figures.files import save_figure
+from experiments.reporting.figures.files import save_figures
 from experiments.results import plain
 from experiments.results_schema import ClaimRow, PaperResults
 from sim.files import write_json
@@ -54,8 +54,7 @@ def _write(comparisons: list[Comparison], workers: int, folder: Path) -> Path:
     figures = paper_figures(variants)
     write_json(folder / "results.json", results)
     write_json(folder / "timings.json", plain({"speed": speed.facts(), "comparisons": _seconds(comparisons)}))
-    for name, figure in figures.items():
-        save_figure(figure, folder / "figures", name)
+    save_figures(figures, folder / "figures")
     return write_paper_page(results, _with_speed(results["claims"], speed), figures, folder / "report.html")
 
 

@@ -6,9 +6,9 @@ from typing import Annotated
 from omegaconf import DictConfig
 
 from experiments.command import run_command
-from experiments.figures.files import save_figure
 from experiments.portraits.figures import person_figure, population_figure
 from experiments.portraits.story import live_and_watch
+from experiments.reporting.figures.files import save_figures
 from experiments.study import resolved
 from sim.config import WorldConfig, from_mapping
 from sim.records import Expected, Whole, checked, limits
@@ -24,8 +24,7 @@ def run(config: DictConfig, folder: Path) -> None:
     expected = Expected(f"must be null or from 0 to world.num_users - 1 = {last}")
     user = checked(Annotated[Annotated[int, limits(0, last)] | None, expected], plain.get("user"), "user")
     person, population = live_and_watch(world, seed, user, days)
-    save_figure(person_figure(person), folder, "person")
-    save_figure(population_figure(population), folder, "population")
+    save_figures({"person": person_figure(person), "population": population_figure(population)}, folder)
     print(f"portrait: {(folder / 'person.svg').resolve()}")
 
 

@@ -24,8 +24,8 @@ what comes out are curves (one entry) or heat-maps (two): dial.html, dial.json, 
 
 def table(joined: Joined) -> tuple[list[str], list[list[str]]]:
     """Heads and rows, the longest watched arm first; values and lifts in percent with their 95 % interval."""
-    from experiments.figures.worlds import COLUMNS, by_watch_time, compared_with
-    from experiments.tables import shown
+    from experiments.reporting.figures.worlds import COLUMNS, by_watch_time, compared_with
+    from experiments.reporting.text import shown
 
     heads = ["arm"]
     for part, metric, title in COLUMNS:
@@ -67,30 +67,25 @@ def report(folders: list[Path], out: Path) -> Path:
     from experiments.across_worlds import find_runs, join, read_results
     from experiments.dial_page import dial_report
     from experiments.dials import dials_of
-    from experiments.figures.files import save_figure, svg_source
-    from experiments.figures.worlds import worlds_figure
-    from experiments.html_page import write_page
-    from experiments.tables import markdown
-    from sim.files import write_json, write_text
+    from experiments.reporting.figures.worlds import worlds_figure
+    from experiments.reporting.html import write_found
+    from experiments.reporting.text import markdown
+    from sim.files import write_json
 
     runs = {str(path): read_results(path) for path in find_runs(folders)}
     if dials_of([results["config"] for results in runs.values()]):
         return dial_report(runs, out)
     joined = join(runs)
-    figure = worlds_figure(joined)
     heads, rows = table(joined)
     write_json(out / "worlds.json", joined)
-    write_text(out / "worlds.md", markdown(heads, rows))
-    save_figure(figure, out / "figures", "worlds")
     content = {
         "num_worlds": len(joined["seeds"]),
         "few": few_worlds(len(joined["seeds"])),
         "seeds": ", ".join(map(str, joined["seeds"])),
-        "source": svg_source(figure),
         "heads": heads,
         "rows": rows,
     }
-    return write_page("worlds.html.j2", content, out / "worlds.html")
+    return write_found(out, "worlds", content, {"worlds": worlds_figure(joined)}, markdown(heads, rows))
 
 
 def main() -> None:

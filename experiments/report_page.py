@@ -6,6 +6,7 @@ adjusted p-value says so, and there are enough users and days.
 """
 
 import math
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,25 @@ from matplotlib.figure import Figure
 from scipy.special import ndtri
 
 from experiments.effects_section import effects_section
-from experiments.figures.comparison import CROWD, arm_styles, baselines, missing
-from experiments.figures.files import svg_source
-from experiments.figures.language_model import curve_rows, figure_3, figure_4a, tables
-from experiments.html_page import write_page
 from experiments.inference.bands import MIN_ARM_USERS, MIN_REFERENCE_USERS
 from experiments.inference.users import LEVEL
 from experiments.metrics import METRICS, PRIMARY, TRAILING_DAYS, Metric
-from experiments.results_schema import Estimate, LiftRow, MetricName, Results
-from experiments.tables import flat
+from experiments.reporting.figures.arms import arm_styles, baselines
+from experiments.reporting.figures.comparison import missing
+from experiments.reporting.figures.curves import CROWD
+from experiments.reporting.figures.language_model import curve_rows, figure_3, figure_4a, tables
+from experiments.reporting.html import cell, figure_entry, write_page
+from experiments.reporting.text import (
+    UNKNOWN,
+    between,
+    ends,
+    entry_rows,
+    estimate,
+    listed,
+    number,
+    record_table,
+)
+from experiments.results_schema import Estimate, LiftRow, MetricName, PlainLift, Results
 from experiments.told_apart import FEW_DAYS, FEW_USERS, sure, too_few
 from experiments.variety import RAREFIED_WATCHES
 
@@ -34,11 +45,17 @@ HEADLINES: tuple[tuple[MetricName, str, str, str], ...] = (
 )
 """What the summary speaks of: metric, subject of the sentence, words for a rise and for a fall."""
 
-BROAD = 6.0
-"""Inches from which a figure takes the page's whole width."""
 
 _SPACE = "\N{NO-BREAK SPACE}"  # an interval is not broken over two lines
 _EXPECTED = ("figure_4b", "figure_4c", "figure_5", "sequential")
+DIVERSIONS = {
+    "twins": "the same users under the same luck in every arm (twins)",
+    "split": "different users in each arm (split)",
+    "shared": "different users in each arm, models trained on all arms' logs (shared)",
+    "codiverted": "different users and different items in each arm (codiverted)",
+}
+"""Who is in an arm, by ``experiment.diversion``."""
+
 _OF_THE_LLM = ("figure_3", "figure_4a")
 _OF_EFFECTS = ("effects", "harm")
 _MARKS = (  # fall and rise, each unsure and sure after adjustment for many metrics
@@ -76,43 +93,39 @@ def summary(results: Results) -> list[str]:
         sentences.append(f"Too few to tell: {few}. Below {wanted} no difference is called one, whatever its interval.")
     for metric, subject, rise, fall in HEADLINES:
         lifts = {arm: of_arm[metric] for arm, of_arm in results["lifts"].items()}
-        known = {arm: ends for arm, lift in lifts.items() if (ends := _ends(lift)) is not None}
+        known = {arm: lift for arm, lift in lifts.items() if None not in ends(lift)}
         if not known:
             sentences.append(f"{subject}: no comparison available.")
             continue
-        best_first = sorted(known, key=lambda arm: -known[arm][0])
-        told_apart = [arm for arm in best_first if sure(lifts[arm]["p_adjusted"]) and not few]
-        above = [arm for arm in told_apart if known[arm][0] > 0]
-        below = [arm for arm in reversed(told_apart) if known[arm][0] < 0]
-        level = [arm for arm in best_first if arm not in above and arm not in below]
+        best_first = sorted(known, key=lambda arm: -(known[arm]["relative"] or 0.0))
+        told_apart = [arm for arm in best_first if sure(known[arm]["p_adjusted"]) and not few]
+        above = [arm for arm in told_apart if (known[arm]["relative"] or 0.0) > 0]
+        below = [arm for arm in reversed(told_apart) if arm not in above]
+        level = [arm for arm in best_first if arm not in told_apart]
         told = [f"{word} under {_extreme(arms, known)}" for word, arms in ((rise, above), (fall, below)) if arms]
         if level:
-            least = [f"{arm} ({_lift(*known[arm])}; seen from ±{_detectable(*known[arm][1:])})" for arm in level]
-            told.append(("too few to tell for " if few else "no difference detected for ") + _listed(least))
+            least = [f"{arm} ({_lift(known[arm])}; seen from ±{_detectable(known[arm])})" for arm in level]
+            told.append(("too few to tell for " if few else "no difference detected for ") + listed(least))
         sentences.append(f"{subject} against {lifts[next(iter(known))]['vs']}: {'; '.join(told)}.")
     return sentences
 
 
-def _detectable(low: float, high: float) -> str:
+def _detectable(lift: LiftRow) -> str:
     """The smallest lift that such an experiment would tell from 0, by itself, in four of five cases, in percent.
 
     (z(.975) + z(.8)) standard errors; the interval's half width is z(.975) of them.
     """
-    half = 50.0 * (high - low)
-    value = half * float((ndtri(0.5 + LEVEL / 2) + ndtri(0.8)) / ndtri(0.5 + LEVEL / 2))
-    return f"{value:.{_decimals(value, None, None)}f}%"
+    _, low, high = ends(lift)
+    assert low is not None
+    assert high is not None
+    value = 50.0 * (high - low) * float((ndtri(0.5 + LEVEL / 2) + ndtri(0.8)) / ndtri(0.5 + LEVEL / 2))
+    return f"{value:.{_decimals((value, None, None))}f}%"
 
 
-def _ends(lift: LiftRow) -> tuple[float, float, float] | None:
-    """A lift and its interval, where it has one."""
-    relative, low, high = lift["relative"], lift["low"], lift["high"]
-    return None if relative is None or low is None or high is None else (relative, low, high)
-
-
-def _extreme(arms: list[str], lifts: dict[str, tuple[float, float, float]]) -> str:
+def _extreme(arms: list[str], lifts: dict[str, LiftRow]) -> str:
     """The first arm with its lift, the others by name: the table has the rest."""
-    first = f"{arms[0]} ({_lift(*lifts[arms[0]])})"
-    return first if len(arms) == 1 else f"{first}, then {_listed(arms[1:])}"
+    first = f"{arms[0]} ({_lift(lifts[arms[0]])})"
+    return first if len(arms) == 1 else f"{first}, then {listed(arms[1:])}"
 
 
 def captions(results: Results) -> dict[str, str]:
@@ -153,35 +166,31 @@ def _content(results: Results, timings: dict[str, float], figures: dict[str, Fig
     figures = {name: draw(results) for name, draw in own.items() if name not in figures} | figures
     named = sorted({*figures, *_EXPECTED})
     config, arms = results["config"], list(results["arms"])
-    curve, effects = curve_rows(results), results.get("effects")
-    effects_of = {} if effects is None else effects["arms"]
+    effects = results.get("effects")
     return {
-        "title": "A/B comparison of " + (f"{len(arms)} arms" if len(arms) > CROWD else _listed(arms)),
+        "title": "A/B comparison of " + (f"{len(arms)} arms" if len(arms) > CROWD else listed(arms)),
         "setting": _users(results),
         "diversion": _diversion(results),
         "summary": summary(results),
-        "figures": [_figure(results, name, figures) for name in named if name not in _OF_THE_LLM + _OF_EFFECTS],
+        "drawn": [_figure(results, name, figures) for name in named if name not in _OF_THE_LLM + _OF_EFFECTS],
         "effects": effects_section(results),
         "effect_figures": [_figure(results, name, figures) for name in _OF_EFFECTS if name in figures],
-        "effect_arms": [{"name": n, "color": s["color"]} for n, s in _styled(results) if n in effects_of],
+        "effect_arms": _heads(results, effects["arms"] if effects else ()),
         "llm_figures": [_figure(results, name, figures) for name in named if name in _OF_THE_LLM],
-        "arms": [{"name": name, "color": style["color"]} for name, style in _styled(results)],
-        "estimates": [(m, [_estimate(of_arm[m.name], m) for of_arm in results["arms"].values()]) for m in METRICS],
-        "lift_arms": [{"name": n, "color": s["color"]} for n, s in _styled(results) if n in results["lifts"]],
+        "arms": _heads(results, arms),
+        "estimates": [
+            {"title": m.title, "unit": m.unit, "cells": [_estimate(of[m.name], m) for of in results["arms"].values()]}
+            for m in METRICS
+        ],
+        "lift_arms": _heads(results, results["lifts"]),
         "lifts": [_lift_row(results, m) for m in METRICS],
-        "claims": results["claims"],
-        "key_settings": _rows(config.get("experiment", {})) + _rows(config.get("world", {}))
-        if isinstance(config.get("experiment", {}), dict) and isinstance(config.get("world", {}), dict)
-        else [],
-        "config": _rows(config),
+        "key_settings": entry_rows(config.get("experiment", {})) + entry_rows(config.get("world", {})),
+        "config": entry_rows(config),
         "llm": bool(llm),
-        "curve_columns": list(curve[0]) if curve else [],
-        "curve": [[_number(row.get(key)) for key in curve[0]] for row in curve],
-        "label_skew": _table(
-            {name: table["label_skew"] for name, table in tables(results).items()} or llm.get("label_skew") or {}
-        ),
-        "llm_other": _rows({key: value for key, value in llm.items() if key not in _SHOWN_APART}),
-        "costs": _rows(results["costs"]),
+        "curve": record_table(curve_rows(results)),
+        "label_skew": _skew(results),
+        "llm_other": entry_rows({key: value for key, value in llm.items() if key not in _SHOWN_APART}),
+        "costs": entry_rows(results["costs"]),
         "timings": [(stage, f"{seconds:,.1f}") for stage, seconds in timings.items()],
         "total": f"{sum(timings.values()):,.1f}",
         "metrics": METRICS,
@@ -189,20 +198,16 @@ def _content(results: Results, timings: dict[str, float], figures: dict[str, Fig
     }
 
 
-def _styled(results: Results) -> list[tuple[str, dict[str, Any]]]:
+def _heads(results: Results, arms: Collection[str]) -> list[dict[str, Any]]:
+    """Of these arms, in the order of the results, with the colour of each."""
     styles = arm_styles(results)
-    return [(name, styles[name]) for name in results["arms"]]
+    return [{"title": name, "color": styles[name]["color"]} for name in results["arms"] if name in arms]
 
 
-def _figure(results: Results, name: str, figures: dict[str, Figure]) -> dict[str, str | None]:
-    reason = missing(results, name) or (None if name in figures else "it was not drawn")
-    source = None
-    if reason is None:
-        source = svg_source(figures[name])
-    title = name.replace("_", " ").capitalize()
-    broad = "yes" if name in figures and figures[name].get_figwidth() > BROAD else None
-    caption = captions(results).get(name, "")
-    return {"title": title, "caption": caption, "source": source, "reason": reason, "broad": broad}
+def _figure(results: Results, name: str, figures: dict[str, Figure]) -> dict[str, Any]:
+    reason = missing(results, name)
+    figure = figures.get(name) if reason is None else None
+    return figure_entry(name, captions(results).get(name, ""), figure, reason or "it was not drawn")
 
 
 def _users(results: Results) -> str:
@@ -210,14 +215,8 @@ def _users(results: Results) -> str:
     counts = [of_arm["watch_minutes_per_user_day"]["n"] for of_arm in results["arms"].values()]
     few, many = min(counts, default=0), max(counts, default=0)
     number = f"{few:,}" if few == many else f"{few:,} to {many:,}"
-    experiment = results["config"].get("experiment")
-    how = {
-        "twins": "the same users under the same luck in every arm (twins)",
-        "split": "different users in each arm (split)",
-        "shared": "different users in each arm, models trained on all arms' logs (shared)",
-        "codiverted": "different users and different items in each arm (codiverted)",
-    }.get(experiment.get("diversion", "") if isinstance(experiment, dict) else "")
     days = len(results["daily"]["day"])
+    how = DIVERSIONS.get(results["config"].get("experiment", {}).get("diversion"))
     return f"{number} users per arm over {days} day{'s' if days != 1 else ''}" + (f", {how}." if how else ".")
 
 
@@ -234,77 +233,54 @@ def _diversion(results: Results) -> dict[str, Any] | None:
     return {"mismatch": False, "text": f"Users per arm: {counts}; no sample ratio mismatch (chi-square, {p})."}
 
 
-def _estimate(interval: Estimate, metric: Metric) -> dict[str, str] | None:
-    if interval["value"] is None:
-        return None
-    factor, sign = (100.0, "%") if metric.unit == "share" else (1.0, "")
-    ends = interval["value"], interval["low"], interval["high"]
-    value, low, high = (None if end is None else end * factor for end in ends)
-    digits = _decimals(value, low, high)
-    between = "" if low is None or high is None else f"[{low:.{digits}f}, {high:.{digits}f}]"
-    return {"value": _minus(f"{value:.{digits}f}{sign}"), "interval": _minus(between)}
+def _estimate(found: Estimate, metric: Metric) -> dict[str, Any]:
+    factor, unit = (100.0, "%") if metric.unit == "share" else (1.0, "")
+    style = f".{_decimals(ends(found), factor)}f"
+    value = number(found["value"], style, factor, unit)
+    return cell(value, between(found["low"], found["high"], style, factor))
 
 
 def _lift_row(results: Results, metric: Metric) -> dict[str, Any]:
     row = [of_arm[metric.name] for of_arm in results["lifts"].values()]
-    cells: list[dict[str, Any] | None] = []
-    for lift in row:
-        relative, low, high, adjusted = lift["relative"], lift["low"], lift["high"], lift["p_adjusted"]
-        if relative is None:
-            cells.append(None)
-            continue
-        alone = low is not None and high is not None and (low > 0 or high < 0)
-        told = alone and sure(adjusted) and not too_few(results)
-        mark = _MARKS[relative > 0][told] if alone else ""
-        value, _, between = _lift(relative, low, high).partition(_SPACE)
-        p = "" if lift["p"] is None or adjusted is None else f"{_p(lift['p'])}, adjusted {_p(adjusted)[2:]}"
-        plain = lift.get("unadjusted")
-        before = "" if plain is None else f"without CUPED {_lift(plain['relative'], plain['low'], plain['high'])}"
-        cells.append({"value": value, "interval": between, "p": p, "mark": mark, "sure": told, "before": before})
-    vs = next((lift["vs"] for lift in row if lift["vs"]), None)
-    return {"metric": metric, "vs": vs, "cells": cells, "primary": metric.name in PRIMARY}
+    few = bool(too_few(results))
+    vs = next((lift["vs"] for lift in row if lift["vs"]), UNKNOWN)
+    cells = [_lift_cell(lift, few) for lift in row]
+    return {"title": metric.title, "unit": f"against {vs}", "cells": cells, "strong": metric.name in PRIMARY}
+
+
+def _lift_cell(lift: LiftRow, few: bool) -> dict[str, Any]:
+    relative, low, high, adjusted = *ends(lift), lift["p_adjusted"]
+    if relative is None:
+        return cell(UNKNOWN)
+    alone = low is not None and high is not None and (low > 0 or high < 0)
+    told = alone and sure(adjusted) and not few
+    mark = _MARKS[relative > 0][told] if alone else ""
+    value, _, interval = _lift(lift).partition(_SPACE)
+    p = "" if lift["p"] is None or adjusted is None else f"{_p(lift['p'])}, adjusted {_p(adjusted)[2:]}"
+    plain = lift.get("unadjusted")
+    return cell(f"{mark} {value}", interval, p, "" if plain is None else f"without CUPED {_lift(plain)}", sure=told)
 
 
 def _p(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
-def _lift(relative: float | None, low: float | None, high: float | None) -> str:
+def _lift(lift: PlainLift) -> str:
     """A lift in percent with its interval, such as ``+4.3% [+1.0, +7.6]``."""
-    value, low, high = (None if end is None else 100.0 * end for end in (relative, low, high))
-    digits = _decimals(value, low, high)
-    between = "" if low is None or high is None else f"{_SPACE}[{low:+.{digits}f},{_SPACE}{high:+.{digits}f}]"
-    return _minus(f"{value:+.{digits}f}%{between}")
+    return estimate(lift, f"+.{_decimals(ends(lift), 100.0)}f", 100.0, "%").replace(" ", _SPACE)
 
 
-def _decimals(value: float | None, low: float | None, high: float | None) -> int:
+def _decimals(found: tuple[float | None, float | None, float | None], factor: float = 1.0) -> int:
     """Decimals that show two digits of the interval's half-width, or three of a lone value."""
-    size = (high - low) / 2 if low is not None and high is not None and high > low else (abs(value or 0.0) / 10 or 1.0)
-    return max(0, min(3, 1 - math.floor(math.log10(size))))
+    value, low, high = (None if each is None else factor * each for each in found)
+    size = (high - low) / 2 if low is not None and high is not None and high > low else abs(value or 0.0) / 10
+    return max(0, min(3, 1 - math.floor(math.log10(size or 1.0))))
 
 
-def _minus(text: str) -> str:
-    return text.replace("-", "\N{MINUS SIGN}")
-
-
-def _number(value: Any) -> str:
-    return "\N{EN DASH}" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _listed(words: list[str]) -> str:
-    return ", ".join(words[:-1]) + " and " + words[-1] if len(words) > 1 else "".join(words)
-
-
-def _rows(tree: dict[str, Any]) -> list[tuple[str, str]]:
-    """Nested settings as ``(dotted key, value)`` rows."""
-    return [(k, ", ".join(map(_number, v)) if isinstance(v, list) else _number(v)) for k, v in flat(tree)]
-
-
-def _table(tree: dict[str, Any]) -> dict[str, Any]:
-    """``{CASE: {QUANTITY: value}}`` as a table of cases by quantities; flat values as one case."""
-    cases = {key: value for key, value in tree.items() if isinstance(value, dict)} or ({"": tree} if tree else {})
-    columns = list(dict.fromkeys(key for case in cases.values() for key in case))
-    return {
-        "columns": columns,
-        "rows": [(name, [_number(case.get(c)) for c in columns]) for name, case in cases.items()],
-    }
+def _skew(results: Results) -> dict[str, list[Any]]:
+    """The skew of each table's labels, a row a table."""
+    skews: Any = {name: table["label_skew"] for name, table in tables(results).items()}
+    skews = skews or results.get("llm", {}).get("label_skew") or {}
+    if skews and not all(isinstance(value, dict) for value in skews.values()):
+        skews = {"": skews}
+    return record_table([{"": name.replace("_", " "), **skew} for name, skew in skews.items()])

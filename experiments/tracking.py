@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from hydra.utils import instantiate
 
-from experiments.tables import flat
+from experiments.reporting.text import flat
 from sim.errors import InvalidInput
 
 

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from experiments.reporting.text import markdown
 from sim.errors import InvalidInput
 
 
@@ -22,13 +23,13 @@ def record(title: str, trials: list[dict[str, Any]]) -> str:
     """A section: every setting with its mean objective and each world's, best first."""
     seeds = list(trials[0]["by_seed"])
     heads = ["setting", f"{trials[0]['objective'].replace('_', ' ')}, mean", *(f"world {seed}" for seed in seeds), "s"]
-    lines = [f"## {title}", "", "| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    rows = []
     for trial in trials:
         setting = ", ".join(word for word in trial["overrides"] if word.startswith(("agent.", "llm.")))
         cells = [setting or "as configured", f"{trial['value']:.4f}"]
         cells += [f"{trial['by_seed'][seed]:.4f}" for seed in seeds] + [f"{trial['seconds']:.0f}"]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+        rows.append(cells)
+    return f"## {title}\n\n{markdown(heads, rows, names=len(heads))}"
 
 
 def main() -> None:

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -10,14 +9,20 @@ from matplotlib.figure import Figure
 from experiments.certificate.behaviour import FRACTION_EDGES, SESSION_EDGES
 from experiments.certificate.facts import JACCARD_LIVE
 from experiments.certificate.probes import DRIFTS, GAP_DAYS, MONTH, REPEATS
-from experiments.figures.files import STYLE
 from experiments.inference.worlds import t_interval
+from experiments.reporting.figures.axes import BLACK, COLOURS, GREY, panel, panels, styled
+from experiments.reporting.figures.curves import Curve, draw_curve
 from sim.arrays import FloatArray
 
-_SIZE = (5.2, 3.3)  # inches
-_COLOURS = {"random": "#767676", "greedy": "#000000", "exploring": "#D55E00", "informed": "#0072B2"}
-_MARKERS = {"random": "d", "greedy": "D", "exploring": "o", "informed": "^"}
-_BLUE = "#0072B2"
+_HEIGHT, _WIDTH = 3.3, 5.2  # inches
+_BLUE = COLOURS[1]
+_STYLES = {
+    "random": {"color": GREY, "marker": "d"},
+    "greedy": {"color": BLACK, "marker": "D"},
+    "exploring": {"color": COLOURS[0], "marker": "o"},
+    "informed": {"color": _BLUE, "marker": "^"},
+}
+_DASHED: Any = {"color": BLACK, "linestyle": "--", "linewidth": 1}
 
 Curves = list[dict[str, Any]]
 
@@ -29,8 +34,7 @@ def figures_of(curves: Curves) -> dict[int, Figure]:
         curves: ``measure(...)["curves"]`` of each world.
     """
     draws = {2: _variety, 4: _ranks, 5: _fractions, 6: _sessions, 7: _satiation, 9: _stability}
-    with matplotlib.rc_context(STYLE):
-        return {number: draw(curves) for number, draw in draws.items()}
+    return {number: styled(draw)(curves) for number, draw in draws.items()}
 
 
 def captions() -> dict[int, str]:
@@ -48,17 +52,6 @@ def captions() -> dict[int, str]:
     }
 
 
-def _pair() -> tuple[Figure, Axes, Axes]:
-    figure = Figure(figsize=_SIZE, layout="constrained")
-    left, right = figure.subplots(1, 2)
-    return figure, left, right
-
-
-def _one() -> tuple[Figure, Axes]:
-    figure = Figure(figsize=_SIZE, layout="constrained")
-    return figure, figure.subplots()
-
-
 def _over_worlds(rows: list[list[float]]) -> tuple[FloatArray, FloatArray]:
     """(points,) means and (2, points) distances to the limits, 0 where there is no interval."""
     triples = np.array([t_interval(list(values)) for values in zip(*rows, strict=True)]).reshape(-1, 3)
@@ -72,23 +65,23 @@ def _draw(axes: Axes, x: Any, rows: list[list[float]], **style: Any) -> None:
 
 
 def _variety(curves: Curves) -> Figure:
-    figure, axes = _one()
+    figure, axes = panel(_HEIGHT)
     for name in curves[0]["variety"]:
         rows = [world["variety"][name] for world in curves]
         weeks = np.arange(1, len(rows[0]) + 1)
-        _draw(axes, weeks, rows, label=name, color=_COLOURS[name], marker=_MARKERS[name])
+        _draw(axes, weeks, rows, label=name, **_STYLES[name])
     axes.set(xlabel="week", ylabel="distinct clusters in 20 watches", xticks=weeks, ylim=(0, None))
     axes.legend(fontsize=8)
     return figure
 
 
 def _ranks(curves: Curves) -> Figure:
-    figure, axes = _one()
+    figure, axes = panel(_HEIGHT)
     for world in curves:
         axes.plot(world["rank"]["rank"], world["rank"]["count"], color=_BLUE, alpha=0.4, linewidth=1)
     rank = np.array(curves[0]["rank"]["rank"] or [1])
     top = (curves[0]["rank"]["count"] or [1])[0]
-    axes.plot(rank, top / rank, color="#000000", linestyle="--", linewidth=1, label="exponent 1")
+    axes.plot(rank, top / rank, **_DASHED, label="exponent 1")
     axes.set(xscale="log", yscale="log", xlabel="rank of the item", ylabel="consumed impressions", ylim=(0.7, None))
     axes.legend(fontsize=8)
     return figure
@@ -102,27 +95,26 @@ def _bars(axes: Axes, edges: FloatArray, rows: list[list[float]]) -> None:
 
 
 def _fractions(curves: Curves) -> Figure:
-    figure, axes = _one()
+    figure, axes = panel(_HEIGHT)
     _bars(axes, FRACTION_EDGES, [world["fraction"] for world in curves])
     axes.set(xlabel="watched fraction of the video", ylabel="share of impressions (%)", ylim=(0, None))
     return figure
 
 
 def _sessions(curves: Curves) -> Figure:
-    figure, left, right = _pair()
+    figure, ((left, right),) = panels(1, 2, _HEIGHT, _WIDTH)
     _bars(left, SESSION_EDGES, [world["session"] for world in curves])
     left.set(xscale="log", xlabel="items a session", ylabel="share of sessions (%)", ylim=(0, None))
     share = np.linspace(0, 100, len(curves[0]["lorenz"]))
     mean, reach = _over_worlds([world["lorenz"] for world in curves])
-    right.plot(share, 100 * mean, color=_BLUE)
-    right.fill_between(share, 100 * (mean - reach[0]), 100 * (mean + reach[1]), color=_BLUE, alpha=0.25, linewidth=0)
-    right.plot([0, 100], [0, 100], color="#000000", linestyle="--", linewidth=1)
+    draw_curve(right, Curve(share, mean, mean - reach[0], mean + reach[1]), "", {"color": _BLUE})
+    right.plot([0, 100], [0, 100], **_DASHED)
     right.set(xlabel="most active users (%)", ylabel="share of watch time (%)", ylim=(0, 102))
     return figure
 
 
 def _satiation(curves: Curves) -> Figure:
-    figure, left, right = _pair()
+    figure, ((left, right),) = panels(1, 2, _HEIGHT, _WIDTH)
     first = [max(world["satiation"]["repeats"][0], 1e-9) for world in curves]
     for axes, key, x, label in (
         (left, "repeats", np.arange(1, REPEATS + 1), "showing in a row"),
@@ -130,17 +122,17 @@ def _satiation(curves: Curves) -> Figure:
     ):
         rows = [[v / f for v in world["satiation"][key]] for world, f in zip(curves, first, strict=True)]
         _draw(axes, x, rows, color=_BLUE, marker="o")
-        axes.axhline(1, color="#000000", linestyle="--", linewidth=1)
+        axes.axhline(1, **_DASHED)
         axes.set(xlabel=label, ylim=(0, 1.15))
     left.set_ylabel("seconds watched / first showing")
     return figure
 
 
 def _stability(curves: Curves) -> Figure:
-    figure, axes = _one()
+    figure, axes = panel(_HEIGHT)
     x = np.arange(len(DRIFTS))
     _draw(axes, x, [world["stability"] for world in curves], color=_BLUE, marker="o")
-    axes.axhline(JACCARD_LIVE, color="#000000", linestyle="--", linewidth=1)
+    axes.axhline(JACCARD_LIVE, **_DASHED)
     axes.set(
         xlabel="persona_drift_per_day", ylabel=f"Jaccard of successors after {MONTH} days", ylim=(0, 1.03), xticks=x
     )

@@ -9,9 +9,8 @@ from experiments.certificate.figures import captions
 from experiments.certificate.life import SLOTS, WARM_UP_DAYS
 from experiments.certificate.policies import EXPLORED_SLOTS, Exploring, Greedy, Informed, Popular, Random, WarmUp
 from experiments.certificate.schema import Certificate, Numbers
-from experiments.figures.files import svg_source
-from experiments.html_page import write_page
-from experiments.tables import flat
+from experiments.reporting.html import write_found
+from experiments.reporting.text import between, entry_rows, number
 
 _POLICIES = (WarmUp, Random, Greedy, Popular, Exploring, Informed)
 _LEVELS = (1, 2, 3, 4)
@@ -30,16 +29,18 @@ _VOLUMES = (
 
 
 def write_certificate(certificate: Certificate, figures: dict[int, Figure], folder: Path) -> Path:
-    """Write ``folder/certificate.html``, first under a temporary name, then renamed.
+    """Write the figures and ``certificate.html`` into ``folder``.
 
     Args:
         certificate: what ``certificate.json`` holds.
         figures: by the fact's number.
+        folder: where.
 
     Returns:
-        The path written.
+        The path of the page.
     """
-    return write_page("certificate.html.j2", _content(certificate, figures), folder / "certificate.html")
+    named = {f"fact_{number}": figure for number, figure in figures.items()}
+    return write_found(folder, "certificate", _content(certificate), named)
 
 
 def summary(certificate: Certificate) -> list[str]:
@@ -58,7 +59,7 @@ def summary(certificate: Certificate) -> list[str]:
     return lines
 
 
-def _content(certificate: Certificate, figures: dict[int, Figure]) -> dict[str, Any]:
+def _content(certificate: Certificate) -> dict[str, Any]:
     seeds = certificate["seeds"]
     text = captions()
     return {
@@ -71,13 +72,13 @@ def _content(certificate: Certificate, figures: dict[int, Figure]) -> dict[str, 
             {
                 **row,
                 "parts": [{**part, **_shown(part)} for part in row["parts"]],
-                "figure": svg_source(figures[number]) if number in figures else None,
+                "number": number,
                 "caption": text.get(number, ""),
             }
             for number, row in enumerate(certificate["facts"], start=1)
         ],
-        "clusters": [(title, _shown(certificate["clusters"][name])) for name, title in _CLUSTERS],
-        "volumes": [(title, _shown(certificate["volumes"][name])) for name, title in _VOLUMES],
+        "clusters": [(title, *_shown(certificate["clusters"][name]).values()) for name, title in _CLUSTERS],
+        "volumes": [(title, *_shown(certificate["volumes"][name]).values()) for name, title in _VOLUMES],
         "policies": [
             (policy.name, (policy.__doc__ or "").split("\n")[0].replace("``EXPLORED_SLOTS``", str(EXPLORED_SLOTS)))
             for policy in _POLICIES
@@ -85,12 +86,10 @@ def _content(certificate: Certificate, figures: dict[int, Figure]) -> dict[str, 
         "slots": SLOTS,
         "explored": EXPLORED_SLOTS,
         "warm_up": WARM_UP_DAYS,
-        "config": [(name, str(value)) for name, value in flat(certificate["config"])],
+        "config": entry_rows(certificate["config"], ""),
     }
 
 
 def _shown(row: Numbers) -> dict[str, str]:
-    low, high = row["low"], row["high"]
-    between = "" if low is None or high is None else f"[{low:.3g}, {high:.3g}]"
-    value = "not defined" if row["value"] is None else f"{row['value']:.3g}"
-    return {"number": value.replace("-", "\N{MINUS SIGN}"), "between": between.replace("-", "\N{MINUS SIGN}")}
+    value = "not defined" if row["value"] is None else number(row["value"])
+    return {"number": value, "between": between(row["low"], row["high"])}

@@ -18,6 +18,7 @@ from experiments.claims.verdicts import (
     told,
 )
 from experiments.claims.worlds import Variants, Worlds, share
+from experiments.reporting.text import number
 from experiments.results_schema import MetricName
 
 NOVELTY: MetricName = "novel_impression_ratio_agent_slots"
@@ -176,7 +177,7 @@ def _beside(worlds: Worlds, metric: MetricName) -> str:
 
 def _ends(curve: Curve) -> str:
     def at(place: int) -> str:
-        return f"{100 * curve.mean[place]:+.1f}% at N = {curve.x[place]:g}".replace("-", "\N{MINUS SIGN}")
+        return f"{number(curve.mean[place], '+.1f', 100.0, '%')} at N = {curve.x[place]:g}"
 
     middle = len(curve.x) // 2
     few = len(curve.by_world)

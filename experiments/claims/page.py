@@ -8,12 +8,11 @@ from matplotlib.figure import Figure
 from experiments.claims.live import COMPARABLE
 from experiments.claims.plan import A_A, ALPHA_0, CURATION, MAIN, NOTHING_TO_FIND, TWIN
 from experiments.claims.verdicts import FAILS, HOLDS, NOT_RUN, OPEN, TOO_FEW
-from experiments.figures.files import svg_source
-from experiments.html_page import write_page
 from experiments.metrics import METRICS, Metric
-from experiments.report_page import BROAD
+from experiments.report_page import DIVERSIONS
+from experiments.reporting.html import cell, figure_entry, write_page
+from experiments.reporting.text import UNKNOWN, between, entry_rows, estimate, number
 from experiments.results_schema import ClaimRow, OverWorldsRow, PaperResults, VariantSummary
-from experiments.tables import flat
 
 TITLES = {
     MAIN: "The comparison",
@@ -63,9 +62,12 @@ def write_paper_page(results: PaperResults, claims: list[ClaimRow], figures: dic
         "claims": [_row(claim) for claim in claims],
         "controls": [_row(control) for control in results["controls"]],
         "findings": [_row(finding) for finding in results["what_language_adds"]],
-        "figures": [_figure(name, caption, figures.get(name)) for name, caption in CAPTIONS.items()],
+        "drawn": [
+            figure_entry(name, caption, figures.get(name), "its variant or arms were not run")
+            for name, caption in CAPTIONS.items()
+        ],
         "variants": [_variant(name, of_variant) for name, of_variant in results["variants"].items()],
-        "config": [(name, _text(value)) for name, value in flat(config)],
+        "config": entry_rows(config, ""),
         "num_worlds": len(results["seeds"]),
         "comparable": f"{COMPARABLE:.0%}",
         "metrics": METRICS,
@@ -75,17 +77,11 @@ def write_paper_page(results: PaperResults, claims: list[ClaimRow], figures: dic
 
 def _setting(config: dict[str, Any], seeds: list[int]) -> str:
     world, experiment = config["world"], config["experiment"]
-    how = {
-        "twins": "the same users under the same luck in every arm",
-        "split": "other users in every arm",
-        "shared": "other users in every arm, models trained on all",
-        "codiverted": "other users and items in every arm",
-    }
     return (
         f"{len(seeds)} worlds (seeds {', '.join(map(str, seeds))}) of {world['num_users']:,} users, "
         f"{world['num_items']:,} items and {world['num_interests']} interests; {experiment['burn_in_days']} days under "
         f"production, then {experiment['days']} days with {experiment['exploration_slots']} of {experiment['slots']} "
-        f"slots the agent's, {how.get(experiment['diversion'], experiment['diversion'])}."
+        f"slots the agent's, {DIVERSIONS[experiment['diversion']]}."
     )
 
 
@@ -101,57 +97,30 @@ def _row(claim: ClaimRow) -> dict[str, Any]:
     digits = 1 if max(known, default=0.0) >= 1 else 2
     sign = "" if claim["unit"] in ("hours", "% of N", "% at best", "% of tests") else "+"
 
-    def text(value: float | None) -> str:
-        return "\N{EN DASH}" if value is None else f"{value:{sign}.{digits}f}".replace("-", "\N{MINUS SIGN}")
-
-    between = "" if claim["low"] is None or claim["high"] is None else f"[{text(claim['low'])}, {text(claim['high'])}]"
-    return {**claim, "here": text(claim["here"]), "interval": between, "kind": _KINDS.get(claim["verdict"], "open")}
-
-
-def _figure(name: str, caption: str, figure: Figure | None) -> dict[str, Any]:
-    return {
-        "name": name,
-        "title": name.replace("_", " ").capitalize(),
-        "caption": caption,
-        "source": None if figure is None else svg_source(figure),
-        "broad": figure is not None and figure.get_figwidth() > BROAD,
-    }
+    style = f"{sign}.{digits}f"
+    interval = between(claim["low"], claim["high"], style)
+    kind = _KINDS.get(claim["verdict"], "open")
+    return {**claim, "here": number(claim["here"], style), "interval": interval, "kind": kind}
 
 
 def _variant(name: str, of_variant: VariantSummary) -> dict[str, Any]:
     """Every arm's metrics over worlds, with the differences to the control below them."""
     arms = of_variant["arms"]
-    rows = [
-        (arm, [_cell(arms[arm][m.name], of_variant["lifts"].get(arm, {}).get(m.name), m) for m in METRICS])
-        for arm in arms
-    ]
+    rows = []
+    for arm, values in arms.items():
+        lifts = of_variant["lifts"].get(arm, {})
+        rows.append({"title": arm, "cells": [_cell(values[m.name], lifts.get(m.name), m) for m in METRICS]})
     reports = [(seed, f"{name}/seed_{seed}/report.html") for seed in of_variant["seeds"]]
     title = TITLES.get(name, name)
     return {"name": name, "title": title, "control": of_variant["control"], "rows": rows, "reports": reports}
 
 
-def _cell(value: OverWorldsRow, lift: OverWorldsRow | None, metric: Metric) -> dict[str, str]:
+def _cell(value: OverWorldsRow, lift: OverWorldsRow | None, metric: Metric) -> dict[str, Any]:
     if value["mean"] is None:
-        return {"value": "", "text": "\N{EN DASH}", "interval": "", "lift": ""}
-    factor, sign = (100.0, "%") if metric.unit == "share" else (1.0, "")
-    digits = 1 if abs(value["mean"] * factor) >= 10 else 2 if abs(value["mean"] * factor) >= 1 else 3
-    difference = ""
-    if lift is not None and lift["mean"] is not None:
-        difference = f"{100 * lift['mean']:+.1f}%" + _between(lift, 100.0, "+.1f")
-    return {
-        "value": f"{value['mean']:.10g}",
-        "text": f"{value['mean'] * factor:.{digits}f}{sign}".replace("-", "\N{MINUS SIGN}"),
-        "interval": _between(value, factor, f".{digits}f").strip(),
-        "lift": difference.replace("-", "\N{MINUS SIGN}"),
-    }
-
-
-def _between(found: OverWorldsRow, factor: float, style: str) -> str:
-    if found["low"] is None or found["high"] is None:
-        return ""
-    text = f" [{factor * found['low']:{style}}, {factor * found['high']:{style}}]"
-    return text.replace("-", "\N{MINUS SIGN}")
-
-
-def _text(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        return cell(UNKNOWN)
+    factor, unit = (100.0, "%") if metric.unit == "share" else (1.0, "")
+    size = abs(value["mean"] * factor)
+    style = f".{1 if size >= 10 else 2 if size >= 1 else 3}f"
+    difference = "" if lift is None or lift["mean"] is None else estimate(lift, "+.1f", 100.0, "%")
+    interval = between(value["low"], value["high"], style, factor)
+    return cell(number(value["mean"], style, factor, unit), interval, difference, sort=f"{value['mean']:.10g}")

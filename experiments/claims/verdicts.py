@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from experiments.inference.worlds import LEAST_WORLDS, OverWorlds
+from experiments.reporting.text import estimate
 from experiments.results_schema import ClaimRow
 
 HOLDS, FAILS, OPEN, NOT_RUN = "holds", "does not hold", "not told apart", "not run"
@@ -125,11 +126,7 @@ def percent(found: OverWorlds, digits: int = 1, unit: str = "%") -> str:
     """A relative difference as ``+4.3% [+1.0, +7.6]``."""
     if found.mean is None:
         return "unknown"
-    style = f"+z.{digits}f"
-    between = (
-        "" if found.low is None or found.high is None else f" [{100 * found.low:{style}}, {100 * found.high:{style}}]"
-    )
-    return f"{100 * found.mean:{style}}{unit}{between}".replace("-", "\N{MINUS SIGN}")
+    return estimate(vars(found), f"+z.{digits}f", 100.0, unit)
 
 
 def told(differences: Mapping[str, OverWorlds]) -> str:

@@ -2,25 +2,18 @@
 
 from pathlib import Path
 
+from experiments.counterfactuals.figures import arena_figure, sizes_figure
 from experiments.counterfactuals.rewards import REWARDS
 from experiments.counterfactuals.schema import ArenaResults, Judged, PolicyRow
 from experiments.counterfactuals.summary import total
-from experiments.figures.arena import DRAWN, arena_figure, sizes_figure
-from experiments.figures.files import save_figure, svg_source
-from experiments.html_page import write_page
 from experiments.off_policy.evaluation import ESTIMATORS
-from experiments.tables import markdown
-from sim.files import write_text
-
-_DASH = "\N{EN DASH}"
+from experiments.reporting.html import write_found
+from experiments.reporting.text import UNKNOWN, estimate, markdown, number
 
 
 def shown(metric: str, value: float | None) -> str:
     """A slot's value: seconds, or percent."""
-    if value is None:
-        return _DASH
-    text = f"{value:.2f}" if metric == "watch" else f"{100 * value:.2f}"
-    return text.replace("-", "\N{MINUS SIGN}")
+    return number(value, ".2f", 1.0 if metric == "watch" else 100.0)
 
 
 def unit(metric: str) -> str:
@@ -64,9 +57,9 @@ def ranking_table(found: ArenaResults) -> tuple[list[str], list[list[str]]]:
         seen = [each["limits"][metric]["seen"] for metric in REWARDS]
         truth = [each["limits"][metric]["truth"] for metric in REWARDS]
         for words, limits in (("all that is in reach", seen), ("truth at these requests", truth)):
-            row = [policy, "\N{INFINITY}", words, _DASH]
+            row = [policy, "\N{INFINITY}", words, UNKNOWN]
             for limit in limits:
-                row += [_DASH, _DASH, _number(limit["tau"]), _percent(limit["winner"])]
+                row += [UNKNOWN, UNKNOWN, _number(limit["tau"]), _percent(limit["winner"])]
             rows.append(row)
     return heads, rows
 
@@ -78,24 +71,17 @@ def _fared(of_policy: PolicyRow, found: Judged, metric: str) -> list[str]:
 
 
 def _percent(value: float | None) -> str:
-    return _DASH if value is None else f"{100 * value:,.0f}"
+    return number(value, ",.0f", 100.0)
 
 
 def _number(value: float | None) -> str:
-    return _DASH if value is None else f"{value:+.2f}".replace("-", "\N{MINUS SIGN}")
+    return number(value, "+.2f")
 
 
 def support_table(found: ArenaResults) -> tuple[list[str], list[list[str]]]:
     """Heads and rows: whether the first of the largest logs supports each agent."""
-    heads = [
-        "logging policy",
-        "agent",
-        "impressions",
-        "worth, rows",
-        "mean weight",
-        "largest share, %",
-        "what is wrong",
-    ]
+    heads = ["logging policy", "agent", "impressions"]
+    heads += ["worth, rows", "mean weight", "largest share, %", "what is wrong"]
     rows = []
     for policy, each in found["logging"].items():
         if not each["sizes"]:
@@ -103,15 +89,13 @@ def support_table(found: ArenaResults) -> tuple[list[str], list[list[str]]]:
         cell = list(each["sizes"].values())[-1]
         for agent in found["agents"]:
             told = cell["support"][agent]["slots"]
-            mean = told["mean_weight"]
-            between = "" if mean["low"] is None else f" [{mean['low']:.2f}, {mean['high']:.2f}]"
             rows.append(
                 [
                     policy,
                     agent,
                     f"{told['rows']:,}",
                     f"{told['effective_rows']:,.0f}",
-                    f"{mean['value']:.2f}{between}",
+                    estimate(told["mean_weight"], ".2f"),
                     f"{100 * told['largest_share']:.0f}",
                     cell["support"][agent]["verdict"] or "nothing",
                 ]
@@ -136,24 +120,16 @@ def write_arena(found: ArenaResults, facts: dict[str, str], folder: Path) -> Pat
         "support": "What the largest logs support",
     }
     texts = [f"## {title}\n\n{markdown(*tables[name], names=3)}" for name, title in titles.items()]
-    write_text(folder / "arena.md", "\n".join(texts))
-    main = arena_figure(found)
-    save_figure(main, folder / "figures", "arena")
-    sources = {}
-    for metric in REWARDS:
-        figure = sizes_figure(found, metric)
-        save_figure(figure, folder / "figures", f"arena_sizes_{metric}")
-        sources[REWARDS[metric]] = svg_source(figure)
+    figures = {"arena": arena_figure(found)}
+    figures |= {f"arena_sizes_{metric}": sizes_figure(found, metric) for metric in REWARDS}
     content = {
         "facts": facts,
         "seed": found["seed"],
         "slots": found["slots"],
         "policies": list(found["logging"]),
-        "source": svg_source(main),
-        "sizes": sources,
-        "drawn": list(DRAWN),
-        "estimators": dict(ESTIMATORS),
+        "rewards": REWARDS,
+        "estimators": ESTIMATORS,
         "titles": titles,
         "tables": tables,
     }
-    return write_page("arena.html.j2", content, folder / "arena.html")
+    return write_found(folder, "arena", content, figures, "\n".join(texts))

@@ -7,18 +7,17 @@ from typing import Any
 import yaml
 
 from experiments.datasets.dataset import LoggedDataset
-from experiments.figures.files import save_figure, svg_source
-from experiments.figures.fit import fit_figure
 from experiments.fitting.constants import bounds_of
 from experiments.fitting.direct import constant_of
+from experiments.fitting.figures import fit_figure
 from experiments.fitting.fitting import Fit, distances
 from experiments.fitting.observation import Observation
-from experiments.fitting.reproduction import DIFFERS, reproduction, sentences, signed, statistics_sentence
+from experiments.fitting.reproduction import DIFFERS, reproduction, sentences, statistics_sentence
 from experiments.fitting.statistics import STATISTICS
-from experiments.html_page import write_page
 from experiments.inference.worlds import over_worlds
+from experiments.reporting.html import write_found
+from experiments.reporting.text import between, estimate, markdown, number
 from experiments.results import plain
-from experiments.tables import markdown
 from sim.config import WorldConfig
 from sim.files import write_json, write_text
 
@@ -170,23 +169,15 @@ def summary(found: dict[str, Any]) -> list[str]:
 
 def tables(found: dict[str, Any]) -> dict[str, tuple[list[str], list[list[str]]]]:
     """Heads and rows of the constants' and the statistics' tables."""
-    heads = [
-        "constant",
-        "before",
-        "start",
-        "fitted",
-        "95 % interval",
-        "rise, alone",
-        "rise, others refitted",
-        "identified",
-    ]
+    heads = ["constant", "before", "start", "fitted", "95 % interval"]
+    heads += ["rise, alone", "rise, others refitted", "identified"]
     constants = [
         [
             name,
-            _short(row["before"]),
-            _short(row["start"]),
-            _short(row["fitted"]),
-            f"[{_short(row['low'])}, {_short(row['high'])}]",
+            number(row["before"]),
+            number(row["start"]),
+            number(row["fitted"]),
+            between(row["low"], row["high"]),
             f"{row['rise_alone']:.3g}",
             f"{row['rise_refitted']:.3g}",
             _identified(row, found["reproduction"]["enough_worlds"]),
@@ -195,19 +186,19 @@ def tables(found: dict[str, Any]) -> dict[str, tuple[list[str], list[list[str]]]
     ]
     for name, row in found["direct"].items():
         if name not in found["constants"]:
-            estimate = _short(row["estimate"])
-            constants.append([name, _short(row["before"]), estimate, estimate, "from the log", "", "", "directly"])
+            value = number(row["estimate"])
+            constants.append([name, number(row["before"]), value, value, "from the log", "", "", "directly"])
     columns = ["statistic", "unit", "logged", "standard error", "before", "off", "after", "off"]
     statistics = [
         [
             row["title"],
             row["unit"],
-            _short(row["logged"]),
-            _short(row["error"]),
-            _between(row["before"]),
-            signed(row["off_before"]),
-            _between(row["after"]),
-            signed(row["off_after"]),
+            number(row["logged"]),
+            number(row["error"]),
+            estimate(row["before"]),
+            number(row["off_before"], "+.1f"),
+            estimate(row["after"]),
+            number(row["off_after"], "+.1f"),
         ]
         for row in found["statistics"].values()
     ]
@@ -220,15 +211,6 @@ def _identified(row: dict[str, Any], enough_worlds: bool) -> str:
     if row["identified"]:
         return "yes"
     return f"no; precise, but the world {'does not' if enough_worlds else 'is not known to'} reproduce the log"
-
-
-def _short(value: float | None) -> str:
-    return "\N{EN DASH}" if value is None else f"{value:.3g}".replace("-", "\N{MINUS SIGN}")
-
-
-def _between(row: dict[str, Any]) -> str:
-    inside = "" if row["low"] is None else f" [{_short(row['low'])}, {_short(row['high'])}]"
-    return _short(row["mean"]) + inside
 
 
 def write_world(world: WorldConfig, found: dict[str, Any], folder: Path) -> Path:
@@ -271,11 +253,8 @@ def write_fit(fit: Fit, source: Source, folder: Path) -> Path:
     text = [f"# A world fitted to {found['dataset']['name']}\n\n", *(f"- {line}\n" for line in lines)]
     for title, (heads, rows) in named.items():
         text.append(f"\n## {title.capitalize()}\n\n{markdown(heads, rows, names=2 if title == 'statistics' else 1)}")
-    write_text(folder / "fit.md", "".join(text))
-    figure = fit_figure(found)
-    save_figure(figure, folder / "figures", "fit")
-    content = {"found": found, "summary": lines, "tables": named, "source": svg_source(figure), "differs": DIFFERS}
-    page = write_page("fit.html.j2", content, folder / "fit.html")
+    content = {"found": found, "summary": lines, "tables": named, "differs": DIFFERS}
+    page = write_found(folder, "fit", content, {"fit": fit_figure(found)}, "".join(text))
     write_json(folder / "fit.json", found)
     for line in lines:
         print(line)

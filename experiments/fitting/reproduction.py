@@ -9,6 +9,7 @@ from scipy.stats import t as student
 
 from experiments.inference.users import LEVEL
 from experiments.inference.worlds import LEAST_WORLDS
+from experiments.reporting.text import number
 from sim.arrays import FloatArray
 
 DIFFERS = 2.0
@@ -103,7 +104,7 @@ def statistics_sentence(found: dict[str, Any]) -> str:
     """How many fitted statistics differ, how many chance would let differ, and which."""
     of = found["reproduction"]
     rows = [row for row in found["statistics"].values() if row["differs"]]
-    which = "; ".join(f"{row['title']} ({signed(row['off_after'])})" for row in rows)
+    which = "; ".join(f"{row['title']} ({number(row['off_after'], '+.1f')})" for row in rows)
     head = "The world reproduces the log" if of["reproduced"] else "The world does not reproduce the log"
     if not of["enough_worlds"]:
         head = (
@@ -117,8 +118,3 @@ def statistics_sentence(found: dict[str, Any]) -> str:
     if of["enough_worlds"] and of["farthest"] > of["farthest_by_chance"]:
         count += f", though none by more than {of['farthest_by_chance']:.1f}"
     return f"{count}: {which}." if which else f"{count}."
-
-
-def signed(value: float | None) -> str:
-    """A difference in standard errors as ``+1.2``, a dash without one."""
-    return "\N{EN DASH}" if value is None else f"{value:+.1f}".replace("-", "\N{MINUS SIGN}")

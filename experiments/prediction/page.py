@@ -1,19 +1,16 @@
 """What was found, as tables and as a page."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import Figure
-
-from experiments.figures.files import svg_source
-from experiments.figures.prediction import ranked
-from experiments.html_page import write_page
+from experiments.prediction.figures import prediction_figure, ranked
 from experiments.prediction.measures import TITLES as MEASURES
-from experiments.prediction.schema import Cell, OfflineResults, TaskRow
+from experiments.prediction.schema import OfflineResults, TaskRow
 from experiments.prediction.tasks import TITLES as TASKS
-from experiments.tables import markdown
+from experiments.reporting.html import write_found
+from experiments.reporting.text import UNKNOWN, estimate, markdown
 
-_NOTHING = "\N{EN DASH}"
 _COMPARED = ("recall", "ndcg", "mrr")
 
 
@@ -25,9 +22,9 @@ def table(of_task: TaskRow, top_k: int) -> tuple[list[str], list[list[str]]]:
     rows = []
     for name in agents:
         measures = of_task["agents"][name]["measures"]
-        rows.append([name, *[_shown(measures[key], _digits(key)) for key in keys]])
+        rows.append([name, *[estimate(measures[key], _digits(key)) for key in keys]])
     chance = of_task["chance"]
-    rows.append(["chance, exact", *[f"{chance[key]:.3f}" if key in chance else _NOTHING for key in keys]])
+    rows.append(["chance, exact", *[f"{chance[key]:.3f}" if key in chance else UNKNOWN for key in keys]])
     return heads, rows
 
 
@@ -42,7 +39,7 @@ def differences(of_task: TaskRow, top_k: int) -> tuple[list[str], list[list[str]
             cells = [of_task["differences"][name][key] for key in _COMPARED]
             row = [name]
             for cell in cells:
-                row += [_shown(cell, "+.3f"), _p(cell["p_holm"])]
+                row += [estimate(cell, "+.3f"), _p(cell["p_holm"])]
             rows.append(row)
     return heads, rows
 
@@ -51,13 +48,8 @@ def _digits(key: str) -> str:
     return ".2f" if key in ("novelty", "calibration") else ".3f"
 
 
-def _shown(cell: Cell, style: str) -> str:
-    text = f"{cell['value']:{style}} [{cell['low']:{style}}, {cell['high']:{style}}]"
-    return text.replace("-", "\N{MINUS SIGN}")
-
-
 def _p(p: float | None) -> str:
-    return _NOTHING if p is None else "<.001" if p < 0.001 else f"{p:.3f}".removeprefix("0")
+    return UNKNOWN if p is None else "<.001" if p < 0.001 else f"{p:.3f}".removeprefix("0")
 
 
 def as_markdown(results: OfflineResults) -> str:
@@ -76,29 +68,37 @@ def as_markdown(results: OfflineResults) -> str:
     return "\n".join(parts)
 
 
-def write_offline_page(results: OfflineResults, figures: dict[str, Figure], path: Path) -> Path:
-    """Write offline.html.
+def _counts(named: Mapping[str, int]) -> list[list[str]]:
+    return [[reason, f"{num:,}"] for reason, num in named.items()]
+
+
+def write_offline(results: OfflineResults, folder: Path) -> Path:
+    """Write offline.md, the figures and offline.html into ``folder``.
 
     Args:
         results: as offline.json has them.
-        figures: by task; of those tasks that have users.
-        path: of the page.
+        folder: where.
+
+    Returns:
+        The path of offline.html.
     """
-    top_k = results["offline"]["top_k"]
-    tasks = []
+    chosen = results["offline"]
+    top_k = chosen["top_k"]
+    tasks, figures = [], {}
     for name, of_task in results["tasks"].items():
-        described: dict[str, Any] = {"title": TASKS[name], **of_task}
+        described: dict[str, Any] = {"name": name, "title": TASKS[name], **of_task}
         described["left_out"] = [(reason, num) for reason, num in of_task["left_out"].items() if num]
         if of_task["agents"]:
-            described["source"] = svg_source(figures[name])
+            figures[name] = prediction_figure(of_task, TASKS[name], top_k, chosen["reference"])
             described["heads"], described["rows"] = table(of_task, top_k)
             described["compared"] = differences(of_task, top_k)
         tasks.append(described)
     content = {
         "tasks": tasks,
         "dataset": results["dataset"],
-        "offline": results["offline"],
+        "offline": chosen,
         "left_out_agents": results["left_out_agents"],
-        "users": results["users"],
+        "users": _counts(results["users"]),
+        "left_out": _counts(results["dataset"]["left_out"]),
     }
-    return write_page("offline.html.j2", content, path)
+    return write_found(folder, "offline", content, figures, as_markdown(results))

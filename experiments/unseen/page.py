@@ -1,20 +1,19 @@
 """``knowledge.md``, ``knowledge.html`` and the figure: what was found, in words, tables and dots."""
 
+from itertools import cycle
 from pathlib import Path
 
-import matplotlib
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from experiments.figures.axes import floats
-from experiments.figures.files import STYLE, svg_source
-from experiments.html_page import write_page
+from experiments.reporting.figures.axes import ZERO, dot, legend_below, named_rows, panels, styled
+from experiments.reporting.html import write_found
+from experiments.reporting.text import estimate, markdown, record_table
 from experiments.results_schema import Estimate
 from experiments.unseen.contestants import CONTESTANTS, LLM
 from experiments.unseen.measures import MEASURES
 from experiments.unseen.outcome import CHANCE, IDEAL, SAME_MODEL, verdict
-from experiments.unseen.schema import KnowledgeResults, Table, WorldRow
+from experiments.unseen.schema import KnowledgeResults, WorldRow
 
 _MAIN = "auc"
 _WELL_TRAINED = 0.9  # match rate from which a twin counts as having learned the language
@@ -73,69 +72,48 @@ def tables(results: KnowledgeResults) -> list[tuple[str, list[str], list[list[st
     return found
 
 
-def markdown(results: KnowledgeResults) -> str:
+def as_markdown(results: KnowledgeResults) -> str:
     """Findings and tables in Markdown."""
-    parts = ["\n".join(f"- {line}" for line in results["findings"])]
-    for title, heads, rows in tables(results):
-        lines = ["| " + " | ".join(heads) + " |", "|---" + "|---:" * (len(heads) - 1) + "|"]
-        lines += ["| " + " | ".join(row) + " |" for row in rows]
-        parts.append(f"## {title}\n\n" + "\n".join(lines))
-    return "\n\n".join(parts) + "\n"
+    parts = ["".join(f"- {line}\n" for line in results["findings"])]
+    parts += [f"## {title}\n\n{markdown(heads, rows)}" for title, heads, rows in tables(results)]
+    return "\n".join(parts)
 
 
-def _shown(estimate: Estimate, signed: bool = False) -> str:
-    style = "+.3f" if signed else ".3f"
-    if estimate["value"] is None:
-        return "\N{EN DASH}"
-    between = "" if estimate["low"] is None else f" [{estimate['low']:{style}}, {estimate['high']:{style}}]"
-    return f"{estimate['value']:{style}}{between}".replace("-", "\N{MINUS SIGN}")
+def _shown(found: Estimate, signed: bool = False) -> str:
+    return estimate(found, "+.3f" if signed else ".3f")
 
 
+@styled
 def knowledge_figure(results: KnowledgeResults) -> Figure:
     """Contestants in rows, measures in columns, a colour a world; dashed: chance."""
     worlds = results["worlds"]
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(8.4, 1.2 + 0.3 * len(CONTESTANTS)), layout="constrained")
-        panels = figure.subplots(1, len(MEASURES), sharey=True, squeeze=False)[0]
-        for axes, name in zip(panels, MEASURES, strict=True):
-            for place, (alpha, world) in enumerate(worlds.items()):
-                shift = 0.22 * (place - (len(worlds) - 1) / 2)
-                _dots(axes, world["contestants"], name, shift, _COLOURS[place % len(_COLOURS)], f"alpha = {alpha}")
-            axes.set_title(name, fontsize=8)
-            axes.tick_params(labelsize=7)
-            axes.xaxis.set_major_locator(MaxNLocator(3))
-        panels[0].set_yticks(range(len(CONTESTANTS)), list(CONTESTANTS))
-        panels[0].set_ylim(len(CONTESTANTS) - 0.5, -0.5)
-        handles, labels = panels[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=len(worlds), fontsize=8)
+    figure, grid = panels(1, len(MEASURES), 1.2 + 0.3 * len(CONTESTANTS), 8.4, sharey=True)
+    for axes, name in zip(grid[0], MEASURES, strict=True):
+        for shift, ((alpha, world), colour) in enumerate(zip(worlds.items(), cycle(_COLOURS), strict=False)):
+            contestants = world["contestants"]
+            axes.axvline(contestants[CHANCE][name]["value"] or 0.0, **{**ZERO, "color": colour}, linestyle="--")
+            for place, who in enumerate(CONTESTANTS):
+                y = place + 0.22 * (shift - (len(worlds) - 1) / 2)
+                label = f"alpha = {alpha}" if place == 0 else None
+                dot(axes, y, contestants[who][name], colour, "o", 1.0, label=label)
+        axes.set_title(name, fontsize=8)
+        axes.tick_params(labelsize=7)
+        axes.xaxis.set_major_locator(MaxNLocator(3))
+    named_rows(grid[0, 0], list(CONTESTANTS))
+    legend_below(figure, grid[0, 0], len(worlds), fontsize=8)
     return figure
 
 
-def _dots(axes: Axes, contestants: Table, name: str, shift: float, colour: str, label: str) -> None:
-    axes.axvline(contestants[CHANCE][name]["value"] or 0.0, color=colour, linewidth=0.9, linestyle="--", zorder=1)
-    shown = [contestants[who][name] for who in CONTESTANTS]
-    places = [place + shift for place in range(len(shown))]
-    for place, estimate in zip(places, shown, strict=True):
-        if estimate["low"] is not None and estimate["high"] is not None:
-            axes.hlines(place, estimate["low"], estimate["high"], color=colour, linewidth=1.1, zorder=2)
-    values = floats([estimate["value"] for estimate in shown])
-    axes.plot(values, places, "o", color=colour, markersize=3.5, label=label, zorder=3)
-
-
-def write_knowledge_page(results: KnowledgeResults, figure: Figure, path: Path) -> Path:
-    """Write the self-contained page, first under a temporary name, then renamed."""
-    shown = {
-        name
-        for world in results["worlds"].values()
-        for part in (world["contestants"], world["differences"])
-        for name in part
-    }
+def write_knowledge(results: KnowledgeResults, folder: Path) -> Path:
+    """Write knowledge.md, the figure and the self-contained page into ``folder``; the path of the page."""
+    worlds = results["worlds"].items()
+    shown = {name for _, world in worlds for part in (world["contestants"], world["differences"]) for name in part}
     content = {
         "findings": results["findings"],
-        "source": svg_source(figure),
         "tables": tables(results),
         "contestants": [(name, meaning) for name, meaning in _MEANING.items() if name in shown],
-        "facts": [(alpha, world["facts"]) for alpha, world in results["worlds"].items()],
-        "training": [(alpha, run) for alpha, world in results["worlds"].items() for run in world["training"]],
+        "folds": record_table([{"alpha": alpha, **row} for alpha, of in worlds for row in of["facts"]["folds"]], ".1f"),
+        "training": record_table([{"alpha": alpha, **row} for alpha, of in worlds for row in of["training"]], ".3f"),
     }
-    return write_page("knowledge.html.j2", content, path)
+    figures = {"knowledge": knowledge_figure(results)}
+    return write_found(folder, "knowledge", content, figures, as_markdown(results))

@@ -13,8 +13,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from experiments import report
 from experiments.across_worlds import over_worlds
 from experiments.dials import dials_of, join_dials
-from experiments.figures.dials import dials_figure, field_of
 from experiments.llm_arms import settings_by_arm
+from experiments.reporting.figures.dials import dials_figure, field_of
 from experiments.study import check_study
 from sim.errors import InvalidInput
 from tests.composing import compose

@@ -18,10 +18,10 @@ from experiments.effects import (
     user_traits,
 )
 from experiments.effects_section import effects_section
-from experiments.figures.comparison import effects as draw_effects
-from experiments.figures.comparison import figures_of, harm, missing
 from experiments.metrics import ArmRun
 from experiments.report_page import write_report
+from experiments.reporting.figures.comparison import effects as draw_effects
+from experiments.reporting.figures.comparison import figures_of, harm, missing
 from sim.errors import InvalidInput
 from sim.population import ACQUIRED, DISCOVERED, DORMANT, Population
 from sim.random import RandomStream
@@ -169,7 +169,7 @@ def test_what_is_reported_is_json_and_each_arm_has_all_of_it(results):
     section = effects_section(results)
     for rows in ("mean", "harm", "contrasts", "least"):
         assert all(len(row["cells"]) == 3 for row in section[rows])
-    assert all(cell["more"] in THIRDS for row in section["least"] for cell in row["cells"])
+    assert all(cell["lines"][-1] in THIRDS for row in section["least"] for cell in row["cells"])
     assert effects_section({**results, "effects": None}) is None
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from experiments.claims.figures import ONE_COLUMN, TWO_COLUMNS, paper_figures
 from experiments.claims.page import CAPTIONS, write_paper_page
-from experiments.figures.files import save_figure
 from experiments.paper import joined
+from experiments.reporting.figures.files import save_figure
 from experiments.results_schema import PaperResults
 from tests.experiments.claims.planted import plant, variants_of
 from tests.experiments.schema import check_schema

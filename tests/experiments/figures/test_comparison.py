@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from agents.llm.table import label_skew
-from experiments.figures.comparison import (
-    arm_styles,
+from experiments.metrics import PRIMARY
+from experiments.reporting.figures.arms import arm_styles
+from experiments.reporting.figures.comparison import (
     figure_3,
     figure_4a,
     figure_4b,
@@ -13,8 +14,7 @@ from experiments.figures.comparison import (
     missing,
     sequential,
 )
-from experiments.figures.files import image_bytes, save_figure
-from experiments.metrics import PRIMARY
+from experiments.reporting.figures.files import image_bytes, save_figure
 from tests.experiments.synthetic import planted_results
 
 FIGURES = (figure_3, figure_4a, figure_4b, figure_4c, figure_5, sequential)

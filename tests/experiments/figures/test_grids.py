@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from experiments.figures.comparison import CROWD, figures_of
 from experiments.metrics import ArmRun
+from experiments.reporting.figures.comparison import figures_of
+from experiments.reporting.figures.curves import CROWD
 from experiments.results import assemble
 from sim.random import RandomStream
 from tests.experiments.synthetic import CONFIG, planted_arms, planted_results

@@ -1,7 +1,7 @@
 """Tables, page and figure of planted numbers."""
 
-from experiments.figures.prediction import prediction_figure, ranked
-from experiments.prediction.page import as_markdown, differences, table, write_offline_page
+from experiments.prediction.figures import prediction_figure, ranked
+from experiments.prediction.page import as_markdown, differences, table, write_offline
 from experiments.prediction.schema import OfflineResults
 from tests.experiments.schema import check_schema
 
@@ -76,8 +76,7 @@ def test_the_figure_shows_every_agent_its_interval_and_chance():
 
 
 def test_the_page_says_what_is_left_out_and_what_the_numbers_cannot_tell(tmp_path):
-    figures = {"next_item": prediction_figure(TASK, "next item", 10, "popular")}
-    text = write_offline_page(RESULTS, figures, tmp_path / "offline.html").read_text()
+    text = write_offline(RESULTS, tmp_path).read_text()
     assert "a &lt;log&gt;" in text
     assert "What was never shown cannot be a hit" in text
     assert "Not asked for: 3 of a kind." in text

@@ -1,0 +1,68 @@
+"""How figures look on paper, and how they become files: the same figure gives the same SVG bytes."""
+
+import base64
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from sim.files import written_whole
+
+STYLE: Any = {  # Any: rc_context's own type lists every key as a literal
+    "font.size": 9,
+    "font.family": "DejaVu Sans",  # ships with matplotlib, so that every machine draws the same
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.linewidth": 0.8,
+    "axes.labelsize": 9,
+    "grid.color": "#e6e6e6",
+    "grid.linewidth": 0.7,
+    "legend.frameon": False,
+    "lines.linewidth": 1.5,
+    "lines.markersize": 5.5,
+    "svg.hashsalt": "interestlab",
+    "svg.fonttype": "path",
+    "pdf.fonttype": 42,
+}
+
+
+_WITHOUT: dict[str, dict[str, None]] = {"svg": {"Date": None}, "png": {"Software": None}, "pdf": {"CreationDate": None}}
+"""What would differ from run to run."""
+
+
+def image_bytes(figure: Figure, kind: Literal["svg", "png", "pdf"]) -> bytes:
+    """The figure as an SVG, a 200-dpi PNG, or a PDF with its fonts embedded (for LaTeX), without a date in it."""
+    buffer = io.BytesIO()
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(buffer, format=kind, dpi=200, metadata=_WITHOUT[kind], facecolor="white")
+    return buffer.getvalue()
+
+
+KINDS: tuple[Literal["svg", "png", "pdf"], ...] = ("svg", "png", "pdf")
+"""Files that a figure becomes."""
+
+
+def svg_source(figure: Figure) -> str:
+    """The figure as the ``src`` of an image in a page that needs no other file."""
+    # A data URI keeps the SVG's ids to itself: inlined, two figures' clip paths and glyphs would collide.
+    return "data:image/svg+xml;base64," + base64.b64encode(image_bytes(figure, "svg")).decode()
+
+
+def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
+    """Write ``name.svg``, ``name.png`` and ``name.pdf``, each whole or not at all."""
+    paths = [folder / f"{name}.{kind}" for kind in KINDS]
+    for path, kind in zip(paths, KINDS, strict=True):
+        with written_whole(path) as temporary:
+            temporary.write_bytes(image_bytes(figure, kind))
+    return paths
+
+
+def save_figures(figures: Mapping[str, Figure], folder: Path) -> None:
+    """Write every figure, by its name."""
+    for name, figure in figures.items():
+        save_figure(figure, folder, name)
