@@ -100,7 +100,7 @@ class SequenceAgent(PoolAgent):
             self.objective,
             generator,
         )
-        self._events = Events.of(InteractionLog.concatenate([]))  # the last ``history`` of each user
+        self._events = Events.concatenate([])  # the last ``history`` of each user
         self._recent = None if self.novelty is None else RecentPositives(self.novelty.window_days)
         self._forget()
 

@@ -123,7 +123,7 @@ class TwoTowerAgent(PoolAgent):
         self._model = TwoTower(self.width, generator)
         self._optimizer = torch.optim.Adam(self._model.parameters(), lr=self.learning_rate, fused=True)
         self._table = ItemTable(self.width, _TABLE_LEARNING_RATE)
-        self._events = Events.of(InteractionLog.concatenate([]))
+        self._events = Events.concatenate([])
         self._vectors: tuple[Tensor, Tensor] | None = None  # inputs and item vectors (n, d) of uploaded items
         self._pooled: tuple[tuple[IntArray, IntArray], tuple[FloatArray, IntArray]] | None = None  # requests, pools
 

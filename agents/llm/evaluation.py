@@ -10,7 +10,7 @@ from agents.llm.generation import generate
 from agents.llm.prompt import PromptTokens, strict_match
 from agents.llm.scoring import mask_inputs, score_pairs
 from agents.llm.trie import LabelTrie
-from sim.arrays import FloatArray, IntArray
+from sim.arrays import Columns, FloatArray, IntArray
 
 _SPARE_TOKENS = 4  # generation may run on this far past the longest label: then it is no match
 _RECALL_DEPTHS = (1, 10)
@@ -18,19 +18,12 @@ _BLOCK = 64  # samples at once: the whole vocabulary's logits and the generation
 
 
 @dataclass(frozen=True)
-class Samples:
+class Samples(Columns):
     """n samples [(first, second) -> label], each (n,) int."""
 
     first: IntArray
     second: IntArray
     label: IntArray
-
-    def __len__(self) -> int:
-        return len(self.label)
-
-    def where(self, rows: IntArray) -> "Samples":
-        """The rows that an index array selects."""
-        return Samples(self.first[rows], self.second[rows], self.label[rows])
 
 
 @torch.inference_mode()

@@ -225,7 +225,7 @@ def _samples_of(rows: Curation | Transitions) -> Samples:
 
 def _distinct(transitions: Transitions) -> Samples:
     """Each triple once, whatever the order of its pair."""
-    low, high = np.minimum(transitions.first, transitions.second), np.maximum(transitions.first, transitions.second)
+    low, high = transitions.unordered
     size = 1 + max(int(high.max(initial=0)), int(transitions.label.max(initial=0)))
     pair, label = np.divmod(np.unique(packed(low, high, transitions.label, size)), size)
     return Samples(pair // size, pair % size, label)
