@@ -2,7 +2,6 @@
 
 import abc
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -12,7 +11,6 @@ from agents.random import uniform_probability, uniform_slate
 from agents.ranker import Ranker
 from agents.slate import sample_slate, slate_probability, top_in_chunks
 from sim.arrays import BoolArray, FloatArray, IntArray
-from sim.log import InteractionLog
 from sim.platform import Platform, Requests
 from sim.random import RandomStream
 from sim.records import Count, Positive, Share, checks_arguments
@@ -143,16 +141,8 @@ class _ShelfRanker(Ranker):
     temperature: float
     exploration: float
 
-    def fit(self, platform: Platform, log: InteractionLog, rng: RandomStream) -> None:
-        """Keep the platform; there is nothing to learn."""
-        self._begin(platform)
-
-    def load(self, folder: Path, platform: Platform) -> None:
-        """Keep the platform; nothing was saved."""
-        self._begin(platform)
-
-    def _begin(self, platform: Platform) -> None:
-        self.platform = platform
+    def _meet(self, platform: Platform) -> None:
+        super()._meet(platform)
         self._made: tuple[int, Shelves] | None = None  # the day, and its shelves
 
     @abc.abstractmethod
@@ -214,8 +204,8 @@ class SearchRanker(_ShelfRanker):
         self.temperature, self.exploration = temperature, exploration
         self.hits = hits
 
-    def _begin(self, platform: Platform) -> None:
-        super()._begin(platform)
+    def _meet(self, platform: Platform) -> None:
+        super()._meet(platform)
         self._words = WordCounts(platform.catalog.vocabulary)
         self._queries = self._words.of_phrases(list(platform.clusters.keywords))  # (M, W)
 

@@ -1,10 +1,8 @@
 """Uniform random recommendations."""
 
-from pathlib import Path
-
 import numpy as np
 
-from agents.base import Agent, InteractionLog, Platform, RandomStream, Recommendations, Requests
+from agents.base import Agent, RandomStream, Recommendations, Requests
 from sim.arrays import FloatArray, IntArray
 from sim.errors import InvalidInput
 
@@ -15,10 +13,6 @@ class RandomAgent(Agent):
     The chance level of every comparison, and the way in which an untrained model collects data.
     """
 
-    def fit(self, platform: Platform, log: InteractionLog, rng: RandomStream) -> None:
-        """Keep the platform; there is nothing to learn."""
-        self.platform = platform
-
     def recommend(self, requests: Requests, rng: RandomStream) -> Recommendations:
         """Draw without replacement; see ``uniform_slate``."""
         return uniform_slate(self.platform.live_items(), requests, rng)
@@ -26,10 +20,6 @@ class RandomAgent(Agent):
     def probability(self, requests: Requests, items: IntArray, above: IntArray, rng: RandomStream) -> FloatArray:
         """See ``Agent.probability``."""
         return uniform_probability(self.platform.live_items(), requests, items, above)
-
-    def load(self, folder: Path, platform: Platform) -> None:
-        """Keep the platform; nothing was saved."""
-        self.platform = platform
 
 
 def uniform_slate(live_items: IntArray, requests: Requests, rng: RandomStream) -> Recommendations:

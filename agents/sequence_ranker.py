@@ -43,7 +43,7 @@ class SequenceRanker(Ranker):
 
     def fit(self, platform: Platform, log: InteractionLog, rng: RandomStream) -> None:
         """Train the model, unless it is production's."""
-        self._begin(platform)
+        self._meet(platform)
         if self._owns_model:
             self.model.fit(platform, log, rng)
 
@@ -52,8 +52,8 @@ class SequenceRanker(Ranker):
         if self._owns_model:
             self.model.update(log, rng)
 
-    def _begin(self, platform: Platform) -> None:
-        self.platform = platform
+    def _meet(self, platform: Platform) -> None:
+        super()._meet(platform)
         self._filed: tuple[int, IntArray, IntArray, IntArray] | None = None  # see ``_items_by_cluster``
 
     def rank(self, requests: Requests, allowed: IntArray | None, rng: RandomStream) -> Recommendations:
@@ -187,7 +187,7 @@ class SequenceRanker(Ranker):
 
     def load(self, folder: Path, platform: Platform) -> None:
         """Read what ``save`` wrote."""
-        self._begin(platform)
+        self._meet(platform)
         if self._owns_model:
             self.model.load(folder, platform)
 

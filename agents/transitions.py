@@ -105,11 +105,6 @@ def novel_transitions(
     return Transitions(first[kept], second[kept], by_user.cluster[event], by_user.user[event], by_user.day[event])
 
 
-def sample_pairs(requests: Requests, num: int, rng: RandomStream) -> IntArray:
-    """Represent each user by pairs of recent clusters (section 3.2, K = 2); see ``sample_past``."""
-    return sample_past(requests, num, 2, rng)
-
-
 def sample_past(requests: Requests, num: int, past_clusters: int, rng: RandomStream) -> IntArray:
     """Represent each user by K recent clusters at a time (section 3.2).
 

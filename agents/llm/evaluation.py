@@ -8,7 +8,8 @@ import torch
 
 from agents.llm.generation import generate
 from agents.llm.prompt import PromptTokens, strict_match
-from agents.llm.scoring import mask_inputs, score_pairs
+from agents.llm.ranking import mask_inputs
+from agents.llm.scoring import score_pairs
 from agents.llm.trie import LabelTrie
 from sim.arrays import Columns, FloatArray, IntArray
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from agents.bm25 import WordCounts, bm25
-from agents.check import check_agent, validate
+from agents.check import validate
 from agents.cluster_rankers import RandomWithinClusterRanker, SearchRanker, Shelves
 from agents.hierarchical import HierarchicalAgent
 from agents.planners import RandomNovelPlanner
@@ -17,6 +17,7 @@ from sim.clusters import InterestClusters
 from sim.errors import InvalidInput
 from sim.log import InteractionLog
 from sim.platform import Platform, PlatformRecords
+from tests.agents.faults import check_agent
 from tests.agents.planted import STREAM, make_clusters, planted, request, successor
 
 NOTHING = InteractionLog.concatenate([])
