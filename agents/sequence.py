@@ -17,7 +17,7 @@ from agents.events import Events
 from agents.novelty import NoveltyBoost, RecentPositives, history_bits
 from agents.objectives import CrossEntropy, Objective
 from agents.pool_agent import PoolAgent
-from agents.sequence_model import feedback_of
+from agents.sequence_model import SequenceModel, feedback_of
 from agents.sequence_training import SequenceTraining
 from agents.sequence_windows import Targets
 from agents.slate import top_in_chunks
@@ -91,15 +91,9 @@ class SequenceAgent(PoolAgent):
     def _begin(self, platform: Platform, generator: torch.Generator) -> None:
         self.platform = platform
         self.trained = False
-        self._training = SequenceTraining(
-            self.width,
-            self.num_layers,
-            self.num_heads,
-            self.history,
-            self.learning_rate,
-            self.objective,
-            generator,
-        )
+        sizes = (self.width, self.num_layers, self.num_heads, self.history)
+        model = SequenceModel(*sizes, self.objective.largest_score, generator)
+        self._training = SequenceTraining(model, self.learning_rate, self.objective, generator)
         self._events = Events.concatenate([])  # the last ``history`` of each user
         self._recent = None if self.novelty is None else RecentPositives(self.novelty.window_days)
         self._forget()

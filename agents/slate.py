@@ -193,6 +193,14 @@ def slate_probability(
     return probability
 
 
+def joined(slates: list[Recommendations]) -> Recommendations:
+    """Slates of several batches in one; plans are left out."""
+    propensities = [slate.propensity for slate in slates if slate.propensity is not None]
+    return Recommendations(
+        np.concatenate([slate.items for slate in slates]), np.concatenate(propensities) if propensities else None
+    )
+
+
 def _check_candidates(logit: FloatArray, num_slots: int, user: IntArray) -> None:
     if np.isnan(logit).any():
         raise InvalidInput("scores", float("nan"), "must not be NaN: the model has diverged; lower its learning rate")

@@ -1,7 +1,6 @@
 """Tables as Parquet, for whoever wants to read them without us."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -70,14 +69,11 @@ def _write(path: Path, metadata: dict[str, str], table: TransitionTable | Triple
         pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
         tqdm(total=len(past), desc=path.name, unit="row", unit_scale=True, dynamic_ncols=True) as bar,
     ):
-        for rows in _blocks(len(past)):
+        for start in range(0, len(past), _ROWS):
+            rows = slice(start, start + _ROWS)
             clusters, log_probability = table.clusters[rows], table.log_probability[rows]
             writer.write_table(_rows(schema, texts, names, past[rows], clusters, log_probability))
             bar.update(len(clusters))
-
-
-def _blocks(num: int) -> Iterator[slice]:
-    return (slice(start, start + _ROWS) for start in range(0, num, _ROWS))
 
 
 def _rows(

@@ -23,6 +23,13 @@ class Updates:
     will be served. In bf16 the gradient of SmolLM2-135M then differs from fp32's by 6 % of its
     norm (cosine .998), autocast's by 3 % (.9996), and a step takes a fifth less time.
 
+    Args:
+        model: parameters that are not to be trained don't require gradients.
+        prompts: what samples look like.
+        dtype: of the passes.
+        learning_rate: at its peak.
+        micro_batch_size: samples a pass; a batch's gradient is the sum over its passes.
+
     Attributes:
         model: the fp32 model; the caller's.
         served: the rounded copy that the passes run on; ``model`` itself where the precision is fp32.
@@ -33,15 +40,6 @@ class Updates:
     def __init__(
         self, model: Any, prompts: PromptTokens, dtype: torch.dtype, learning_rate: float, micro_batch_size: int
     ) -> None:
-        """Args beside the attributes.
-
-        Args:
-            model: parameters that are not to be trained don't require gradients.
-            prompts: what samples look like.
-            dtype: of the passes.
-            learning_rate: at its peak.
-            micro_batch_size: samples a pass; a batch's gradient is the sum over its passes.
-        """
         # Attention by plain products: the fused kernel's backward pass is slow on such short texts.
         model.set_attn_implementation("eager")
         self.model, self.served = model, model
