@@ -26,6 +26,10 @@ class Samples(Columns):
     second: IntArray
     label: IntArray
 
+    def blocks(self, size: int) -> list["Samples"]:
+        """The samples in blocks, which are computed at once."""
+        return [self.where(slice(start, start + size)) for start in range(0, len(self), size)]
+
 
 @torch.inference_mode()
 def match_rate(model: Any, tokenizer: Any, prompts: PromptTokens, samples: Samples) -> float:
@@ -35,9 +39,8 @@ def match_rate(model: Any, tokenizer: Any, prompts: PromptTokens, samples: Sampl
     """
     if len(samples) == 0:
         return float("nan")
-    contexts = [prompts.prompt(c1, c2) for c1, c2 in zip(samples.first.tolist(), samples.second.tolist(), strict=True)]
     most = max(map(len, prompts.label)) + _SPARE_TOKENS
-    blocks = [[contexts[i] for i in rows] for rows in _blocks(len(contexts))]
+    blocks = [prompts.prompts(block.first, block.second) for block in samples.blocks(_BLOCK)]
     generated = [tokens for block in blocks for tokens in generate(model, block, most, (prompts.end,))]
     number = {text: cluster for cluster, text in enumerate(prompts.text)}
     hits = [
@@ -108,7 +111,7 @@ def label_loss(model: Any, prompts: PromptTokens, samples: Samples) -> tuple[flo
     """
     if len(samples) == 0:
         return float("nan"), float("nan")
-    parts = [samples.where(rows) for rows in _blocks(len(samples))]
+    parts = samples.blocks(_BLOCK)
     by_token = [summed_label_loss(model, prompts, part, "none").double().cpu().numpy() for part in parts]
     tokens = np.array([len(prompts.label[c]) for c in samples.label.tolist()])
     losses = np.add.reduceat(np.concatenate(by_token), np.cumsum(tokens) - tokens)
@@ -117,8 +120,3 @@ def label_loss(model: Any, prompts: PromptTokens, samples: Samples) -> tuple[flo
         return float(mean), float("nan")
     error = np.sqrt(num / (num - 1) * ((losses - mean * tokens) ** 2).sum()) / tokens.sum()
     return float(mean), float(error)
-
-
-def _blocks(num: int) -> list[IntArray]:
-    """0 .. ``num`` - 1 in blocks that are computed at once."""
-    return [np.arange(start, min(start + _BLOCK, num)) for start in range(0, num, _BLOCK)]

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from sim.arrays import IntArray
 from sim.clusters import InterestClusters
 from sim.errors import InvalidInput
 
@@ -66,6 +67,10 @@ class PromptTokens:
     def prompt(self, first: int, second: int) -> Tokens:
         """The tokens of the prompt for an ordered pair of clusters."""
         return self.prefix[first] + self.suffix[second]
+
+    def prompts(self, first: IntArray, second: IntArray) -> list[Tokens]:
+        """The tokens of the prompts for ordered pairs (n,)."""
+        return [self.prompt(c1, c2) for c1, c2 in zip(first.tolist(), second.tolist(), strict=True)]
 
     @property
     def longest(self) -> int:

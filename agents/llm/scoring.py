@@ -112,7 +112,7 @@ def score_pairs(
     Returns:
         (B, M) float32 log-probabilities.
     """
-    contexts = [prompts.prompt(c1, c2) for c1, c2 in zip(first.tolist(), second.tolist(), strict=True)]
+    contexts = prompts.prompts(first, second)
     order = sorted(range(len(contexts)), key=lambda i: len(contexts[i]))  # like lengths together: few pads
     scores = np.empty((len(contexts), trie.num_labels), np.float32)
     for start in range(0, len(order), batch):

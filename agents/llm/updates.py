@@ -1,10 +1,8 @@
 """One optimiser step: fp32 master weights, forward and backward passes in a faster precision if asked for."""
 
 import copy
-from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import torch
 
 from agents.llm.evaluation import Samples, label_tokens, summed_label_loss
@@ -82,7 +80,7 @@ class Updates:
         if not self._pairs:
             self.optimizer.zero_grad()
         tokens, loss = label_tokens(self._prompts, batch), 0.0
-        for number, part in enumerate(self._parts(batch)):
+        for number, part in enumerate(batch.blocks(self._size)):
             # A token counts the same in whichever pass it comes.
             share = summed_label_loss(self.served, self._prompts, part) / tokens
             share.backward()  # type: ignore[no-untyped-call]
@@ -95,10 +93,6 @@ class Updates:
         """Make the rounded copy anew, after the weights have changed."""
         for master, rounded in self._pairs:
             rounded.copy_(master)
-
-    def _parts(self, batch: Samples) -> Iterator[Samples]:
-        for start in range(0, len(batch), self._size):
-            yield batch.where(np.arange(start, min(start + self._size, len(batch))))
 
     @torch.no_grad()
     def _collect(self, first: bool) -> None:

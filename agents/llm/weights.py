@@ -85,15 +85,12 @@ def _convert(gguf: Path, folder: Path) -> None:
     plain.load_state_dict(loaded.state_dict(), strict=True)
     plain.tie_weights()  # the GGUF stores the tied embedding once
     plain.save_pretrained(temporary)
-    _drop_local_paths(temporary / "config.json")
+    config_file = temporary / "config.json"
+    config = json.loads(config_file.read_text())
+    config.pop("_name_or_path", None)  # a path of this machine
+    config_file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
     _check_folder(temporary, BUNDLED_MODEL)
     publish_folder(temporary, folder)
-
-
-def _drop_local_paths(config_file: Path) -> None:
-    config = json.loads(config_file.read_text())
-    config.pop("_name_or_path", None)
-    config_file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
 def _download(model: str) -> Path:
