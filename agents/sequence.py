@@ -127,13 +127,15 @@ class SequenceAgent(PoolAgent):
     def _pool(self, requests: Requests) -> tuple[FloatArray, IntArray]:
         """Each user's best live items and their scores, (B, C); the last ones from memory, as ``encode`` does."""
         state = self.encode(requests)
-        live, _ = self._live_rows()
+        self._live_rows()  # forgets the pools of another day
         if self._pooled is None or self._pooled[0] is not state or self._pooled[1] is not requests.exclude:
-            found = top_in_chunks(
-                lambda chunk: np.asarray(self.live_scores(state[chunk]).numpy()), live, requests.exclude
-            )
-            self._pooled = (state, requests.exclude, found)
+            self._pooled = (state, requests.exclude, self.best(state, requests.exclude))
         return self._pooled[2]
+
+    def best(self, state: Tensor, exclude: IntArray) -> tuple[FloatArray, IntArray]:
+        """Best live items of users with states (B, d) who exclude items (B, X), and their scores, (B, C)."""
+        live, _ = self._live_rows()
+        return top_in_chunks(lambda chunk: np.asarray(self.live_scores(state[chunk]).numpy()), live, exclude)
 
     @torch.no_grad()
     def encode(self, requests: Requests) -> Tensor:

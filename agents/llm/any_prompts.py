@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from agents.llm.prompt import MorePieces, PromptTokens, Tokens
+from agents.llm.prompt import PromptTokens, Tokens
 from agents.llm.ranking import log_mean_probability
 from agents.llm.shards import Scorer, Work
 from agents.llm.trie import LabelTrie
@@ -21,14 +21,12 @@ class Prompts:
     """T prompts of one kind.
 
     Attributes:
-        tokens: of the template's usual pieces, for M clusters.
-        more: of the others.
+        tokens: of the template's pieces, for M clusters.
         past: (T, K) int32, K = 1, 2 or 3, the clusters that each names, in the order in which it does.
         hint: (T,) int32, the successor that each mentions, -1 = none; None where K is not 2, or none does.
     """
 
     tokens: PromptTokens
-    more: MorePieces
     past: IntArray
     hint: IntArray | None = None
 
@@ -43,10 +41,10 @@ class Prompts:
         """What follows the prefix."""
         *middle, last = self.past[row].tolist()
         if not middle:
-            return self.more.only[last]
+            return self.tokens.only[last]
         if self.hint is not None and self.hint[row] >= 0:
-            return self.more.hinted[last] + self.tokens.suffix[self.hint[row]]
-        return sum((self.more.middle[c] for c in middle[1:]), ()) + self.tokens.suffix[last]
+            return self.tokens.hinted[last] + self.tokens.suffix[self.hint[row]]
+        return sum((self.tokens.middle[c] for c in middle[1:]), ()) + self.tokens.suffix[last]
 
     @cached_property
     def longest(self) -> int:

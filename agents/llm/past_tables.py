@@ -13,8 +13,8 @@ import numpy as np
 
 from agents.llm.any_prompts import Prompts, PromptWork
 from agents.llm.bulk import PRIOR_PAIRS, Filling
-from agents.llm.model import check_context, load_tokenizer
-from agents.llm.prompt import PromptTokens, template, tokenise_more
+from agents.llm.model import check_context
+from agents.llm.prompt import PromptTokens, template
 from agents.llm.refresh import Filings, PartialTable, table_digest
 from agents.llm.settings import LLMSettings
 from agents.llm.shards import Work, fill_shards, read_shards
@@ -164,7 +164,7 @@ def _compute_prompts(
     kept: PartialTable,
 ) -> PromptWork:
     """Score the stale ones of the prompts of pasts (T, K) with hints (T,)."""
-    prompts = Prompts(tokens, tokenise_more(tokens.text, load_tokenizer(filling.weights)), past, hint)
+    prompts = Prompts(tokens, past, hint)
     check_context(filling.weights, prompts.longest)
     stale = np.flatnonzero(kept.stale)
     rows = stale[np.argsort(past[stale, 0], kind="stable")]  # those of one first cluster together

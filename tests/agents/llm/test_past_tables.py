@@ -14,7 +14,7 @@ from agents.llm.any_prompts import Prompts
 from agents.llm.contexts import ContextScorer
 from agents.llm.model import load_model, load_tokenizer
 from agents.llm.past_tables import FromLog, fill_table
-from agents.llm.prompt import template, tokenise_more, tokenise_prompts
+from agents.llm.prompt import template, tokenise_prompts
 from agents.llm.table import TransitionTable
 from agents.llm.triples import TripleTable, keys_of, open_table, recent_triples, triples_of
 from agents.transitions import POSITIVE_WEIGHT, Transitions, recent_successors
@@ -30,11 +30,6 @@ TRIPLES = np.array([[4, 0, 7], [9, 2, 5], [1, 0, 3], [6, 8, 7]])
 @pytest.fixture(scope="module")
 def tokens(small_weights, clusters):
     return tokenise_prompts(clusters, 3, load_tokenizer(small_weights))
-
-
-@pytest.fixture(scope="module")
-def more(small_weights, tokens):
-    return tokenise_more(tokens.text, load_tokenizer(small_weights))
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +67,8 @@ def check_row(found, log_probability, plain, past):
         ([5, 2, 9], None, "People who enjoy {5} and {2} and {9} also enjoy"),
     ],
 )
-def test_prompts_read_as_the_template_says(past, hint, says, small_weights, tokens, more):
-    prompts = Prompts(tokens, more, np.array([past]), None if hint is None else np.array([hint]))
+def test_prompts_read_as_the_template_says(past, hint, says, small_weights, tokens):
+    prompts = Prompts(tokens, np.array([past]), None if hint is None else np.array([hint]))
     text = load_tokenizer(small_weights).decode(prompts.prefix(0) + prompts.rest(0))
     texts = tokens.text
     assert text == says.format(*texts)
@@ -82,11 +77,11 @@ def test_prompts_read_as_the_template_says(past, hint, says, small_weights, toke
 
 
 @pytest.mark.parametrize("fused", [True, False])
-def test_a_contexts_scores_are_its_own_to_the_last_bit(small_weights, model, tokens, more, fused):
+def test_a_contexts_scores_are_its_own_to_the_last_bit(small_weights, model, tokens, fused):
     scorer = ContextScorer(small_weights, "fp32", tokens, 100)
     if not fused:
         scorer.fused = None
-    contexts = [*tokens.suffix, *(a + b for a in more.middle for b in tokens.suffix[::3])]
+    contexts = [*tokens.suffix, *(a + b for a in tokens.middle for b in tokens.suffix[::3])]
     whole = scorer.scores(tokens.prefix[4], contexts)
     generator = np.random.default_rng(0)
     for size in (1, 2, 7, 20):
@@ -97,7 +92,7 @@ def test_a_contexts_scores_are_its_own_to_the_last_bit(small_weights, model, tok
         np.testing.assert_allclose(again[0], plain, atol=1e-4)
 
 
-def test_one_past_cluster(small_weights, clusters, make_settings, tmp_path, model, tokens, more):
+def test_one_past_cluster(small_weights, clusters, make_settings, tmp_path, model, tokens):
     settings = make_settings(past_clusters=1, pmi_coefficient=0.0)
     fill_table(small_weights, clusters, settings, tmp_path / "table", RNG)
     table = open_table(tmp_path / "table")
@@ -105,10 +100,10 @@ def test_one_past_cluster(small_weights, clusters, make_settings, tmp_path, mode
     for cluster in (0, 4, 9):
         found, known = table.next_clusters(np.array([[cluster]]))
         assert known.all()
-        check_row(found[0], table.log_probability[cluster], plainly(model, tokens, more.only[cluster]), [cluster])
+        check_row(found[0], table.log_probability[cluster], plainly(model, tokens, tokens.only[cluster]), [cluster])
 
 
-def test_triples_are_scored_as_the_whole_prompt(small_weights, clusters, make_settings, tmp_path, model, tokens, more):
+def test_triples_are_scored_as_the_whole_prompt(small_weights, clusters, make_settings, tmp_path, model, tokens):
     settings = make_settings(past_clusters=3, pmi_coefficient=0.0)
     log = FromLog(triples=np.sort(keys_of(TRIPLES, 10)))
     fill_table(small_weights, clusters, settings, tmp_path / "table", RNG, from_log=log)
@@ -116,7 +111,7 @@ def test_triples_are_scored_as_the_whole_prompt(small_weights, clusters, make_se
     assert isinstance(table, TripleTable)
     for past in TRIPLES:
         first, middle, last = sorted(past, key=lambda c: tokens.text[c])
-        plain = plainly(model, tokens, tokens.prefix[first] + more.middle[middle] + tokens.suffix[last])
+        plain = plainly(model, tokens, tokens.prefix[first] + tokens.middle[middle] + tokens.suffix[last])
         (row,) = table.rows_of(past[None])
         check_row(table.clusters[row], table.log_probability[row], plain, past)
     pairs = fill_table(small_weights, clusters, make_settings(pmi_coefficient=0.0), tmp_path / "pairs", RNG)
@@ -124,24 +119,24 @@ def test_triples_are_scored_as_the_whole_prompt(small_weights, clusters, make_se
 
 
 def test_the_general_appeal_is_that_of_the_same_kind_of_prompt(
-    small_weights, clusters, make_settings, tmp_path, model, tokens, more
+    small_weights, clusters, make_settings, tmp_path, model, tokens
 ):
     table = fill_table(small_weights, clusters, make_settings(past_clusters=1), tmp_path / "table", RNG)
-    plain = np.stack([plainly(model, tokens, more.only[c]) for c in range(10)]).astype(float)
+    plain = np.stack([plainly(model, tokens, tokens.only[c]) for c in range(10)]).astype(float)
     others = ~np.eye(10, dtype=bool)
     corrected = plain - np.log((np.exp(plain) * others).sum(axis=0) / 9)
     corrected[~others] = -np.inf
     assert (np.argsort(-corrected, axis=1)[:, :4] == table.clusters).all()
 
 
-def test_hints_are_in_the_prompt(small_weights, clusters, make_settings, tmp_path, model, tokens, more, successor):
+def test_hints_are_in_the_prompt(small_weights, clusters, make_settings, tmp_path, model, tokens, successor):
     settings = make_settings(successor_hint=True, pmi_coefficient=0.0)
     log = FromLog(successor=successor)
     table = fill_table(small_weights, clusters, settings, tmp_path / "table", RNG, from_log=log)
     unhinted = fill_table(small_weights, clusters, make_settings(pmi_coefficient=0.0), tmp_path / "plain", RNG)
     for first, second in ((0, 5), (9, 2), (3, 3), (5, 1)):
         hint = successor[first, second]
-        rest = more.hinted[second] + tokens.suffix[hint] if hint >= 0 else tokens.suffix[second]
+        rest = tokens.hinted[second] + tokens.suffix[hint] if hint >= 0 else tokens.suffix[second]
         plain = plainly(model, tokens, tokens.prefix[first] + rest)
         found, log_probability = table.lookup(np.array([first]), np.array([second]))
         check_row(found[0], log_probability[0], plain, [first, second])
