@@ -6,6 +6,7 @@ place of their item bandit. What the paper leaves open follows the authors' code
 """
 
 import abc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -33,11 +34,17 @@ _FILE = "bandit.safetensors"
 
 
 class _BanditPlanner(Planner):
-    """A planner all of whose state is arrays, in one file."""
+    """Chooses clusters of a tree one after the other; all of its state is arrays, in one file."""
+
+    _tree: ClusterTree
 
     @abc.abstractmethod
     def _begin(self, platform: Platform) -> None:
         """Know nothing yet."""
+
+    @abc.abstractmethod
+    def _chooser(self, user: IntArray) -> Callable[[BoolArray], IntArray]:
+        """What gives a level-2 cluster (B,) for each of users (B,), of those that are free (B, M)."""
 
     @abc.abstractmethod
     def _state(self) -> State:
@@ -46,6 +53,27 @@ class _BanditPlanner(Planner):
     @abc.abstractmethod
     def _restore(self, state: State) -> None:
         """Take over what ``_state`` gave."""
+
+    def fit(self, platform: Platform, log: InteractionLog, rng: RandomStream) -> None:
+        """Learn from every impression of the burn-in log."""
+        self._begin(platform)
+        for day in np.unique(log.day):
+            self.update(log.where(log.day == day), rng)
+
+    def propose(self, requests: Requests, rng: RandomStream) -> IntArray:
+        """Take the best S times, each time another cluster; ties go to the broader, lower one."""
+        num_slots, num_clusters = requests.num_slots, len(self._tree.fine)
+        if num_slots > num_clusters:
+            raise InvalidInput("num_slots", num_slots, f"must be at most the number of clusters, {num_clusters}")
+        plan = np.empty((len(requests), num_slots), np.int32)
+        for start in range(0, len(requests), _CHUNK):
+            user = requests.user[start : start + _CHUNK]
+            choose, free = self._chooser(user), np.ones((len(user), num_clusters), bool)
+            for slot in range(num_slots):
+                chosen = choose(free)
+                free[np.arange(len(user)), chosen] = False
+                plan[start : start + len(user), slot] = chosen
+        return plan
 
     def save(self, folder: Path) -> None:
         """Write everything that was learned."""
@@ -100,12 +128,6 @@ class HierarchicalBanditPlanner(_BanditPlanner):
         self._num_liked: FloatArray = np.zeros(len(self._liked))
         self._day: IntArray = np.zeros(1, np.int64)  # as of which they are discounted
 
-    def fit(self, platform: Platform, log: InteractionLog, rng: RandomStream) -> None:
-        """Learn from every impression of the burn-in log."""
-        self._begin(platform)
-        for day in np.unique(log.day):
-            self.update(log.where(log.day == day), rng)
-
     def update(self, log: InteractionLog, rng: RandomStream) -> None:
         """Learn from every impression of a day."""
         tree, reward = self._tree, log.positive.astype(np.float64)
@@ -151,21 +173,15 @@ class HierarchicalBanditPlanner(_BanditPlanner):
         folded = inverse[:d, :d] + crossed + crossed.swapaxes(1, 2) + u[:, :, None] * inverse[d:, d:] * u[:, None, :]
         return upper_bounds(theta[:d] + u * theta[d:], folded, node, self.alpha)
 
-    def propose(self, requests: Requests, rng: RandomStream) -> IntArray:
-        """Walk down S times, each time to another cluster; ties go to the lower number."""
-        tree, num_slots = self._tree, requests.num_slots
-        _check_slots(num_slots, tree)
-        plan = np.empty((len(requests), num_slots), np.int32)
-        for start in range(0, len(requests), _CHUNK):
-            user = requests.user[start : start + _CHUNK]
-            broad, fine = self._bounds(user, self._broad, tree.broad), self._bounds(user, self._fine, tree.fine)
-            free = np.ones(fine.shape, bool)
-            for slot in range(num_slots):
-                parent = np.where(tree.with_free_child(free), broad, -np.inf).argmax(axis=1)
-                chosen = tree.best_children(fine, parent, free)
-                free[np.arange(len(user)), chosen] = False
-                plan[start : start + len(user), slot] = chosen
-        return plan
+    def _chooser(self, user: IntArray) -> Callable[[BoolArray], IntArray]:
+        tree = self._tree
+        broad, fine = self._bounds(user, self._broad, tree.broad), self._bounds(user, self._fine, tree.fine)
+
+        def walk_down(free: BoolArray) -> IntArray:
+            parent = np.where(tree.with_free_child(free), broad, -np.inf).argmax(axis=1)
+            return tree.best_children(fine, parent, free)
+
+        return walk_down
 
     def _state(self) -> State:
         profiles = {"liked": self._liked, "num_liked": self._num_liked, "day": self._day}
@@ -213,11 +229,6 @@ class ProgressiveBanditPlanner(_BanditPlanner):
         self._num_visits: IntArray = np.zeros(shape, np.int32)  # ... while they were in it
         self._num_positive: IntArray = np.zeros(shape, np.int32)
 
-    def fit(self, platform: Platform, log: InteractionLog, rng: RandomStream) -> None:
-        """Learn from every impression of the burn-in log."""
-        self._begin(platform)
-        self.update(log, rng)
-
     def update(self, log: InteractionLog, rng: RandomStream) -> None:
         """Learn from every impression of a day, in the order in which they happened."""
         tree, reward = self._tree, log.positive.astype(np.float64)
@@ -238,30 +249,20 @@ class ProgressiveBanditPlanner(_BanditPlanner):
         depth = np.log(2)
         self._expanded[user, node] = (visits >= self.visits * depth) & (positives >= self.reward * depth * visits)
 
-    def propose(self, requests: Requests, rng: RandomStream) -> IntArray:
-        """Take the best of the field S times, each time another cluster; ties go to the broader, lower one."""
-        tree, num_slots = self._tree, requests.num_slots
-        _check_slots(num_slots, tree)
-        num_broad = len(tree.broad)
+    def _chooser(self, user: IntArray) -> Callable[[BoolArray], IntArray]:
+        tree, num_broad = self._tree, len(self._tree.broad)
         nodes = _with_constant(np.concatenate([tree.broad, tree.fine]))  # (V + M, d)
         depth = np.repeat([2.0, 3.0], [num_broad, len(tree.fine)])
-        plan = np.empty((len(requests), num_slots), np.int32)
-        for start in range(0, len(requests), _CHUNK):
-            user = requests.user[start : start + _CHUNK]
-            bound = self._model.bounds(user, nodes, self.alpha)  # (b, V + M)
-            fine = bound[:, num_broad:]
-            expanded = self._expanded[user]
-            free = np.ones(fine.shape, bool)
-            for slot in range(num_slots):
-                field = np.concatenate(
-                    [~expanded & tree.with_free_child(free), expanded[:, tree.parent] & free], axis=1
-                )
-                node = np.where(field, depth * bound, -np.inf).argmax(axis=1)
-                below = tree.best_children(fine, node, free)
-                chosen = np.where(node < num_broad, below, node - num_broad)
-                free[np.arange(len(user)), chosen] = False
-                plan[start : start + len(user), slot] = chosen
-        return plan
+        bound = self._model.bounds(user, nodes, self.alpha)  # (b, V + M)
+        expanded = self._expanded[user]
+
+        def best_of_field(free: BoolArray) -> IntArray:
+            field = np.concatenate([~expanded & tree.with_free_child(free), expanded[:, tree.parent] & free], axis=1)
+            node = np.where(field, depth * bound, -np.inf).argmax(axis=1)
+            below = tree.best_children(bound[:, num_broad:], node, free)
+            return np.where(node < num_broad, below, node - num_broad)
+
+        return best_of_field
 
     def _state(self) -> State:
         field = {"expanded": self._expanded, "visits": self._num_visits, "positives": self._num_positive}
@@ -276,8 +277,3 @@ class ProgressiveBanditPlanner(_BanditPlanner):
 def _with_constant(vector: FloatArray) -> FloatArray:
     """Vectors (C, k) with a last column of ones."""
     return np.concatenate([vector, np.ones((len(vector), 1))], axis=1)
-
-
-def _check_slots(num_slots: int, tree: ClusterTree) -> None:
-    if num_slots > len(tree.fine):
-        raise InvalidInput("num_slots", num_slots, f"must be at most the number of clusters, {len(tree.fine)}")

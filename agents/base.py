@@ -9,7 +9,7 @@ from sim.log import InteractionLog
 from sim.platform import Platform, Requests
 from sim.random import RandomStream
 
-__all__ = ["Agent", "InteractionLog", "Platform", "RandomStream", "Recommendations", "Requests"]
+__all__ = ["Agent", "InteractionLog", "Learner", "Platform", "RandomStream", "Recommendations", "Requests"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,34 @@ class Recommendations:
     cluster: IntArray | None = None
 
 
-class Agent(abc.ABC):
+class Learner(abc.ABC):
+    """What learns from a log, day by day: agents, and the planners and rankers that they are made of.
+
+    Attributes:
+        platform: kept by ``fit`` and ``load`` unless they are overridden; stays live, so it shows today's items.
+    """
+
+    platform: Platform
+
+    def fit(self, platform: Platform, log: InteractionLog, rng: RandomStream) -> None:
+        """Learn from the burn-in log, once. ``platform`` stays live: keep it to see today's items."""
+        self._meet(platform)
+
+    def update(self, log: InteractionLog, rng: RandomStream) -> None:
+        """Learn from a day's rows, at its end."""
+
+    def save(self, folder: Path) -> None:
+        """Write everything that ``load`` needs into an existing empty folder."""
+
+    def load(self, folder: Path, platform: Platform) -> None:
+        """Become what ``save`` wrote; called instead of ``fit``."""
+        self._meet(platform)
+
+    def _meet(self, platform: Platform) -> None:
+        self.platform = platform
+
+
+class Agent(Learner):
     """Recommends slates to a batch of users and learns from what came of it.
 
     Randomness comes from the ``rng`` that each call brings: ``rng.uniform(requests.user, k)``
@@ -44,9 +71,6 @@ class Agent(abc.ABC):
         Agents that reuse it (as the hierarchical agent's ranker does, after Wang et al. 2024,
         section 3.2) keep the reference; it is trained by the experiment, not by them.
         """
-
-    def fit(self, platform: Platform, log: InteractionLog, rng: RandomStream) -> None:
-        """Learn from the burn-in log, once. ``platform`` stays live: keep it to see today's items."""
 
     @abc.abstractmethod
     def recommend(self, requests: Requests, rng: RandomStream) -> Recommendations:
@@ -67,12 +91,3 @@ class Agent(abc.ABC):
             ``recommend`` returns as ``propensity``.
         """
         return None
-
-    def update(self, log: InteractionLog, rng: RandomStream) -> None:
-        """Learn from a day's rows, at its end."""
-
-    def save(self, folder: Path) -> None:
-        """Write everything that ``load`` needs into an existing empty folder."""
-
-    def load(self, folder: Path, platform: Platform) -> None:
-        """Become the agent that ``save`` wrote; called instead of ``fit``."""

@@ -11,7 +11,7 @@ from agents.check_propensity import NUM_DRAWS
 from agents.check_slates import validate
 from sim.errors import InvalidInput, WallBreach, breaches
 
-__all__ = ["CHECKS", "Finding", "check_agent", "examine", "validate"]
+__all__ = ["CHECKS", "Finding", "examine", "validate"]
 
 CHECKS: dict[str, tuple[Callable[[Exam], str], tuple[str, ...]]] = {
     "trains": (Exam.trains, ()),
@@ -41,22 +41,6 @@ class Finding:
     check: str
     verdict: str
     message: str
-
-
-def check_agent(
-    factory: Callable[[], Agent],
-    platform: Platform,
-    log: InteractionLog,
-    rng: RandomStream,
-    production: Agent | None = None,
-) -> list[str]:
-    """Put an agent through its paces; see ``examine``.
-
-    Returns:
-        One message a fault, each saying how to mend it; none if the agent keeps the contract.
-    """
-    found = examine(factory, platform, log, rng, production)
-    return [f"{finding.check}: {finding.message}" for finding in found if finding.verdict == "fail"]
 
 
 def examine(

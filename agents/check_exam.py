@@ -7,10 +7,11 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from agents.base import Agent, InteractionLog, Platform, RandomStream
-from agents.check_inputs import digest_of_inputs, global_generators, joined, requests_from, same
+from agents.check_inputs import digest_of_inputs, global_generators, requests_from, same
 from agents.check_propensity import NUM_SLOTS, NUM_USERS, compare_propensities, draw
 from agents.check_slates import validate
 from agents.random import RandomAgent
+from agents.slate import joined
 from sim.errors import WallBreach, breaches
 
 _NUM_USERS, _NUM_SLOTS = 24, 5  # of the requests that most checks make

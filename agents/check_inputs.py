@@ -32,14 +32,6 @@ def requests_from(log: InteractionLog, user: IntArray, day: int, num_slots: int)
     )
 
 
-def joined(slates: list[Recommendations]) -> Recommendations:
-    """Slates of several batches in one; plans are left out."""
-    propensities = [slate.propensity for slate in slates if slate.propensity is not None]
-    return Recommendations(
-        np.concatenate([slate.items for slate in slates]), np.concatenate(propensities) if propensities else None
-    )
-
-
 def same(one: Recommendations, other: Recommendations, exact: bool = False) -> bool:
     """Whether slates agree; propensities to rounding, which depends on the batch, unless ``exact``."""
     if not np.array_equal(one.items, other.items) or (one.propensity is None) != (other.propensity is None):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from agents.base import Platform, Recommendations, Requests
-from sim.arrays import BoolArray
+from sim.arrays import BoolArray, repeats
 from sim.errors import InvalidInput
 
 
@@ -39,11 +39,7 @@ def validate(recommendations: Recommendations, requests: Requests, platform: Pla
     refuse(
         ~platform.catalog.alive(platform.day)[items], items, "this item is not alive today; use platform.live_items()"
     )
-    in_order = np.argsort(items, axis=1, kind="stable")
-    repeated = np.zeros(shape, bool)
-    same = np.diff(np.take_along_axis(items, in_order, axis=1), axis=1) == 0
-    np.put_along_axis(repeated, in_order[:, 1:], same, axis=1)
-    refuse(repeated, items, "this item is on the slate twice; draw without replacement")
+    refuse(repeats(items), items, "this item is on the slate twice; draw without replacement")
     excluded = np.zeros(shape, bool)
     for slot in range(shape[1]):
         excluded[:, slot] = (requests.exclude == items[:, slot, None]).any(axis=1)

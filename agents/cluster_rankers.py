@@ -1,8 +1,8 @@
 """Rankers that know nothing of the user: search by the cluster's keywords, and chance."""
 
 import abc
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -10,9 +10,8 @@ from agents.base import Recommendations
 from agents.bm25 import WordCounts, bm25
 from agents.random import uniform_probability, uniform_slate
 from agents.ranker import Ranker
-from agents.slate import sample_slate, slate_probability, top_in_chunks
+from agents.slate import joined, sample_slate, slate_probability, top_in_chunks
 from sim.arrays import BoolArray, FloatArray, IntArray
-from sim.log import InteractionLog
 from sim.platform import Platform, Requests
 from sim.random import RandomStream
 from sim.records import Count, Positive, Share, checks_arguments
@@ -32,68 +31,13 @@ class Shelves:
     items: IntArray
     scores: FloatArray
 
-    def slates(
-        self,
-        platform: Platform,
-        requests: Requests,
-        allowed: IntArray | None,
-        temperature: float,
-        exploration: float,
-        rng: RandomStream,
-    ) -> Recommendations:
-        """Sample slates (``agents.slate``) from the allowed clusters' items, without those excluded.
+    def candidates(self, allowed: IntArray, exclude: IntArray, num_items: int) -> tuple[IntArray, FloatArray]:
+        """What users are offered by their clusters (b, n), -1 pads, without the items that they exclude (b, X).
 
-        Slots that these cannot fill, and all where ``allowed`` is None, take any live item, each as likely.
-
-        Args:
-            platform: whose items are alive today.
-            requests: B users.
-            allowed: (B, n) int32 clusters, -1 pads; an item that several of them offer counts once, at
-                its best score.
-            temperature, exploration: see ``sample_slate``.
-            rng: this call's randomness.
+        Returns:
+            Items (b, nC), -1 where there is none, and their scores (b, nC). An item that several clusters offer
+            counts once, at its best score.
         """
-        live = platform.live_items()
-        if allowed is None:
-            return uniform_slate(live, requests, rng)
-        num_items = platform.catalog.num_items
-        size = max(1, _CHUNK_CELLS // max(num_items, allowed.shape[1] * self.items.shape[1]))
-        parts = []
-        for start in range(0, len(requests), size):
-            rows = np.arange(start, min(start + size, len(requests)))
-            some = requests.where(rows)
-            items, scores = self._candidates(allowed[rows], some.exclude, num_items)
-            parts.append(_fill(items, scores, some, live, temperature, exploration, rng))
-        items = np.concatenate([part.items for part in parts] or [np.empty((0, requests.num_slots), np.int64)])
-        propensity = [part.propensity for part in parts if part.propensity is not None]
-        return Recommendations(items, np.concatenate(propensity or [np.empty(items.shape, np.float32)]))
-
-    def probability(
-        self,
-        platform: Platform,
-        requests: Requests,
-        allowed: IntArray | None,
-        item: IntArray,
-        temperature: float,
-        exploration: float,
-    ) -> FloatArray:
-        """Tell how likely ``slates`` is to put items (B,) into the first slot, (B,) float64."""
-        asked, live = item[:, None], platform.live_items()
-        found = uniform_probability(live, requests, asked, asked)  # (B, 1)
-        if allowed is None:
-            return found[:, 0]
-        num_items = platform.catalog.num_items
-        size = max(1, _CHUNK_CELLS // max(num_items, allowed.shape[1] * self.items.shape[1]))
-        for start in range(0, len(requests), size):
-            rows = np.arange(start, min(start + size, len(requests)))
-            items, scores = self._candidates(allowed[rows], requests.exclude[rows], num_items)
-            some = (items >= 0).any(axis=1)
-            within = slate_probability(scores, items, asked[rows], asked[rows], temperature, exploration)
-            found[rows[some]] = within[some]
-        return found[:, 0]
-
-    def _candidates(self, allowed: IntArray, exclude: IntArray, num_items: int) -> tuple[IntArray, FloatArray]:
-        """Items (b, nC), -1 where there is none, and their scores (b, nC)."""
         every = np.arange(len(allowed))[:, None]
         named = (allowed >= 0)[:, :, None]
         items = np.where(named, self.items[allowed], -1).reshape(len(allowed), -1)
@@ -108,30 +52,6 @@ class Shelves:
         return items, scores
 
 
-def _fill(
-    items: IntArray,
-    scores: FloatArray,
-    requests: Requests,
-    live: IntArray,
-    temperature: float,
-    exploration: float,
-    rng: RandomStream,
-) -> Recommendations:
-    """Slates from candidates (b, C), -1 pads, and where these do not suffice from all live items."""
-    num_slots = requests.num_slots
-    num_within = np.minimum((items >= 0).sum(axis=1), num_slots)  # the same for almost everyone
-    slate = np.empty((len(requests), num_slots), np.int64)
-    propensity = np.empty(slate.shape, np.float32)
-    for num in np.unique(num_within).tolist():
-        rows = np.flatnonzero(num_within == num)
-        within = sample_slate(scores[rows], items[rows], num, temperature, exploration, requests.user[rows], rng)
-        slate[rows, :num], propensity[rows, :num] = within.items, within.propensity
-        if num < num_slots:
-            rest = uniform_slate(live, requests.where(rows).after(within.items), rng.at("rest"))
-            slate[rows, num:], propensity[rows, num:] = rest.items, rest.propensity
-    return Recommendations(slate, propensity)
-
-
 class _ShelfRanker(Ranker):
     """Draws from shelves of items, one a cluster, that are the same for everybody and made once a day.
 
@@ -143,16 +63,8 @@ class _ShelfRanker(Ranker):
     temperature: float
     exploration: float
 
-    def fit(self, platform: Platform, log: InteractionLog, rng: RandomStream) -> None:
-        """Keep the platform; there is nothing to learn."""
-        self._begin(platform)
-
-    def load(self, folder: Path, platform: Platform) -> None:
-        """Keep the platform; nothing was saved."""
-        self._begin(platform)
-
-    def _begin(self, platform: Platform) -> None:
-        self.platform = platform
+    def _meet(self, platform: Platform) -> None:
+        super()._meet(platform)
         self._made: tuple[int, Shelves] | None = None  # the day, and its shelves
 
     @abc.abstractmethod
@@ -165,14 +77,52 @@ class _ShelfRanker(Ranker):
         return self._made[1]
 
     def rank(self, requests: Requests, allowed: IntArray | None, rng: RandomStream) -> Recommendations:
-        """See ``Ranker.rank``; propensities are given ``allowed``."""
-        shelves = self._shelves_today()
-        return shelves.slates(self.platform, requests, allowed, self.temperature, self.exploration, rng)
+        """See ``Ranker.rank``; propensities are given ``allowed``.
+
+        Slots that the allowed clusters cannot fill take any live item, each as likely.
+        """
+        if allowed is None:
+            return uniform_slate(self.platform.live_items(), requests, rng)
+        return joined(
+            [
+                self._fill(items, scores, requests.where(rows), rng)
+                for rows, items, scores in self._candidates(requests, allowed)
+            ]
+        )
 
     def probability(self, requests: Requests, allowed: IntArray | None, item: IntArray) -> FloatArray:
         """See ``Ranker.probability``; given ``allowed``."""
-        shelves = self._shelves_today()
-        return shelves.probability(self.platform, requests, allowed, item, self.temperature, self.exploration)
+        asked = item[:, None]
+        found = uniform_probability(self.platform.live_items(), requests, asked, asked)  # (B, 1)
+        for rows, items, scores in () if allowed is None else self._candidates(requests, allowed):
+            some, here = (items >= 0).any(axis=1), asked[rows]
+            within = slate_probability(scores, items, here, here, self.temperature, self.exploration)
+            found[rows[some]] = within[some]
+        return found[:, 0]
+
+    def _candidates(self, requests: Requests, allowed: IntArray) -> Iterator[tuple[IntArray, IntArray, FloatArray]]:
+        """Rows (b,) of the requests, not too many at a time, and what ``Shelves.candidates`` says of them."""
+        shelves, num_items = self._shelves_today(), self.platform.catalog.num_items
+        size = max(1, _CHUNK_CELLS // max(num_items, allowed.shape[1] * shelves.items.shape[1]))
+        for start in range(0, max(len(requests), 1), size):  # of nobody, one empty part
+            rows = np.arange(start, min(start + size, len(requests)))
+            yield rows, *shelves.candidates(allowed[rows], requests.exclude[rows], num_items)
+
+    def _fill(self, items: IntArray, scores: FloatArray, requests: Requests, rng: RandomStream) -> Recommendations:
+        """Slates from candidates (b, C), -1 pads, and where these do not suffice from all live items."""
+        num_slots, live = requests.num_slots, self.platform.live_items()
+        num_within = np.minimum((items >= 0).sum(axis=1), num_slots)  # the same for almost everyone
+        slate = np.empty((len(requests), num_slots), np.int64)
+        propensity = np.empty(slate.shape, np.float32)
+        for num in np.unique(num_within).tolist():
+            rows = np.flatnonzero(num_within == num)
+            user = requests.user[rows]
+            within = sample_slate(scores[rows], items[rows], num, self.temperature, self.exploration, user, rng)
+            slate[rows, :num], propensity[rows, :num] = within.items, within.propensity
+            if num < num_slots:
+                rest = uniform_slate(live, requests.where(rows).after(within.items), rng.at("rest"))
+                slate[rows, num:], propensity[rows, num:] = rest.items, rest.propensity
+        return Recommendations(slate, propensity)
 
 
 class RandomWithinClusterRanker(_ShelfRanker):
@@ -214,8 +164,8 @@ class SearchRanker(_ShelfRanker):
         self.temperature, self.exploration = temperature, exploration
         self.hits = hits
 
-    def _begin(self, platform: Platform) -> None:
-        super()._begin(platform)
+    def _meet(self, platform: Platform) -> None:
+        super()._meet(platform)
         self._words = WordCounts(platform.catalog.vocabulary)
         self._queries = self._words.of_phrases(list(platform.clusters.keywords))  # (M, W)
 

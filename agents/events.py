@@ -1,17 +1,15 @@
 """What users consumed, kept compactly by agents that learn from sequences."""
 
-from dataclasses import dataclass, fields
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
 
-from sim.arrays import BoolArray, FloatArray, IntArray
+from sim.arrays import Bool, BoolArray, Columns, Float32, Int64, IntArray
 from sim.log import InteractionLog
 
 
 @dataclass(frozen=True)
-class Events:
+class Events(Columns):
     """R consumed items, sorted by user, then time. Immutable.
 
     Attributes:
@@ -23,14 +21,11 @@ class Events:
             (``agents.novelty``); False where nobody asked.
     """
 
-    user: IntArray
-    item: IntArray
-    watch: FloatArray
-    positive: BoolArray
-    surprising: BoolArray
-
-    def __len__(self) -> int:
-        return len(self.user)
+    user: Int64
+    item: Int64
+    watch: Float32
+    positive: Bool
+    surprising: Bool
 
     @staticmethod
     def of(log: InteractionLog, surprising: BoolArray | None = None) -> "Events":
@@ -53,14 +48,12 @@ class Events:
         """
         # A stable order keeps the earlier rows of a user before the later ones.
         order = np.argsort(np.concatenate([self.user, later.user]), kind="stable")
-        columns = {name: np.concatenate([getattr(self, name), getattr(later, name)])[order] for name in _COLUMNS}
-        return Events(**columns), order >= len(self)
+        return Events.concatenate([self, later]).where(order), order >= len(self)
 
     def last(self, num: int) -> "Events":
         """The ``num`` most recent events of each user."""
         end = np.searchsorted(self.user, self.user, side="right")
-        kept = end - np.arange(len(self)) <= num
-        return Events(**{name: getattr(self, name)[kept] for name in _COLUMNS})
+        return self.where(end - np.arange(len(self)) <= num)
 
     def windows(self, user: IntArray, end: IntArray, length: int) -> IntArray:
         """The events of users (W,) just before rows ``end`` (W,).
@@ -92,15 +85,3 @@ class Events:
         end = np.empty(len(order), np.int64)
         end[order] = np.searchsorted(self.user, user) + num_old + within
         return end
-
-    def save(self, path: Path) -> None:
-        """Write safetensors."""
-        save_file({name: getattr(self, name) for name in _COLUMNS}, path)
-
-    @staticmethod
-    def load(path: Path) -> "Events":
-        """Read what ``save`` wrote."""
-        return Events(**load_file(path))
-
-
-_COLUMNS = tuple(column.name for column in fields(Events))

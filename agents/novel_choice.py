@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sim.arrays import BoolArray, FloatArray, IntArray
+from sim.arrays import BoolArray, FloatArray, IntArray, repeats
 from sim.errors import InvalidInput
 from sim.random import RandomStream
 
@@ -78,7 +78,7 @@ def choose_novel_by_slot(
         if scores is None:
             place = np.argmax(free, axis=1)
         else:
-            competing = free & ~_repeated(offered)
+            competing = free & ~repeats(offered)
             competing &= np.cumsum(competing, axis=1) <= pool
             place = np.argmax(np.where(competing, scores[:, slot], -np.inf), axis=1)
         best = offered[every, place]
@@ -87,15 +87,6 @@ def choose_novel_by_slot(
         taken[every[found], best[found]] = True
     _fill_at_random(plan, consumed, rng, rows)
     return plan
-
-
-def _repeated(values: IntArray) -> BoolArray:
-    """(B, n) bool: what stands in its row (B, n) before."""
-    order = np.argsort(values, axis=1, kind="stable")
-    in_order = np.take_along_axis(values, order, axis=1)
-    repeated = np.zeros(values.shape, bool)
-    np.put_along_axis(repeated, order[:, 1:], in_order[:, 1:] == in_order[:, :-1], axis=1)
-    return repeated
 
 
 def _fill_at_random(plan: IntArray, consumed: BoolArray, rng: RandomStream, rows: IntArray) -> None:

@@ -1,22 +1,18 @@
 """The high level: which interest cluster next?"""
 
 import abc
-from pathlib import Path
 
 import numpy as np
 
+from agents.base import Learner
 from sim.arrays import IntArray
 from sim.errors import InvalidInput
-from sim.log import InteractionLog
-from sim.platform import Platform, Requests
+from sim.platform import Requests
 from sim.random import RandomStream
 
 
-class Planner(abc.ABC):
+class Planner(Learner):
     """Chooses level-2 clusters for a batch of users."""
-
-    def fit(self, platform: Platform, log: InteractionLog, rng: RandomStream) -> None:
-        """Learn from the burn-in log, once. ``platform`` stays live."""
 
     @abc.abstractmethod
     def propose(self, requests: Requests, rng: RandomStream) -> IntArray:
@@ -25,15 +21,6 @@ class Planner(abc.ABC):
         Returns:
             (B, S) int32, distinct in a row, S = ``requests.num_slots``.
         """
-
-    def update(self, log: InteractionLog, rng: RandomStream) -> None:
-        """Learn from a day's rows, at its end."""
-
-    def save(self, folder: Path) -> None:
-        """Write everything that ``load`` needs into an existing folder."""
-
-    def load(self, folder: Path, platform: Platform) -> None:
-        """Become the planner that ``save`` wrote."""
 
 
 def check_plan(plan: IntArray, requests: Requests, num_clusters: int, planner: Planner) -> IntArray:

@@ -8,7 +8,7 @@ from agents.discounted_counts import DiscountedCounts
 from agents.novel_choice import best_first, choose_novel, choose_novel_by_slot
 from agents.planner import Planner
 from agents.transition_counts import TransitionCounts
-from agents.transitions import HISTORY_DAYS, HISTORY_LENGTH, novel_transitions, sample_pairs
+from agents.transitions import HISTORY_DAYS, HISTORY_LENGTH, novel_transitions, sample_past
 from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.log import InteractionLog
 from sim.platform import Platform, Requests
@@ -19,19 +19,11 @@ from sim.records import Count, Positive, checks_arguments
 class RandomNovelPlanner(Planner):
     """Every cluster that the user never consumed from is equally likely: exploration without a thought."""
 
-    def fit(self, platform: Platform, log: InteractionLog, rng: RandomStream) -> None:
-        """Keep the platform; there is nothing to learn."""
-        self.platform = platform
-
     def propose(self, requests: Requests, rng: RandomStream) -> IntArray:
         """Draw novel clusters without replacement; see ``choose_novel`` for users who have none left."""
         nothing = np.empty((len(requests), 0), np.int32)
         consumed = self.platform.consumed_clusters(requests.user)
         return choose_novel(nothing, consumed, requests.num_slots, rng, requests.user)
-
-    def load(self, folder: Path, platform: Platform) -> None:
-        """Keep the platform; nothing was saved."""
-        self.platform = platform
 
 
 @checks_arguments
@@ -121,7 +113,7 @@ class TransitionCountPlanner(Planner):
     def propose(self, requests: Requests, rng: RandomStream) -> IntArray:
         """Sample a pair a slot and take its likeliest cluster that is new to the user; of equals any."""
         num_slots = requests.num_slots
-        pairs = sample_pairs(requests, num_slots, rng.at("pairs"))  # (B, S, 2)
+        pairs = sample_past(requests, num_slots, 2, rng.at("pairs"))  # (B, S, 2)
         consumed = self.platform.consumed_clusters(requests.user)  # (B, M)
         score = self.probabilities(pairs.reshape(-1, 2)).reshape(len(requests), num_slots, -1)
         score = np.where(consumed[:, None], -1.0, score)

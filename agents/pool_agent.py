@@ -2,7 +2,7 @@
 
 import abc
 
-from agents.base import Agent, Platform, RandomStream, Recommendations, Requests
+from agents.base import Agent, RandomStream, Recommendations, Requests
 from agents.random import uniform_probability, uniform_slate
 from agents.slate import sample_slate, slate_probability
 from sim.arrays import FloatArray, IntArray
@@ -12,13 +12,11 @@ class PoolAgent(Agent):
     """Draws a slate from the softmax over a user's pool of best items, or takes the best (``agents.slate``).
 
     Attributes:
-        platform: today's.
         temperature: of the exploring softmax.
         exploration: probability that a slot explores.
         trained: False until it has learned from anything at all; then every live item is as likely.
     """
 
-    platform: Platform
     temperature: float
     exploration: float
     trained = True

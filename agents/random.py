@@ -1,12 +1,10 @@
 """Uniform random recommendations."""
 
-from pathlib import Path
-
 import numpy as np
 
-from agents.base import Agent, InteractionLog, Platform, RandomStream, Recommendations, Requests
+from agents.base import Agent, RandomStream, Recommendations, Requests
+from agents.slate import check_enough
 from sim.arrays import FloatArray, IntArray
-from sim.errors import InvalidInput
 
 
 class RandomAgent(Agent):
@@ -15,10 +13,6 @@ class RandomAgent(Agent):
     The chance level of every comparison, and the way in which an untrained model collects data.
     """
 
-    def fit(self, platform: Platform, log: InteractionLog, rng: RandomStream) -> None:
-        """Keep the platform; there is nothing to learn."""
-        self.platform = platform
-
     def recommend(self, requests: Requests, rng: RandomStream) -> Recommendations:
         """Draw without replacement; see ``uniform_slate``."""
         return uniform_slate(self.platform.live_items(), requests, rng)
@@ -26,10 +20,6 @@ class RandomAgent(Agent):
     def probability(self, requests: Requests, items: IntArray, above: IntArray, rng: RandomStream) -> FloatArray:
         """See ``Agent.probability``."""
         return uniform_probability(self.platform.live_items(), requests, items, above)
-
-    def load(self, folder: Path, platform: Platform) -> None:
-        """Keep the platform; nothing was saved."""
-        self.platform = platform
 
 
 def uniform_slate(live_items: IntArray, requests: Requests, rng: RandomStream) -> Recommendations:
@@ -49,14 +39,7 @@ def uniform_slate(live_items: IntArray, requests: Requests, rng: RandomStream) -
     num_slots = requests.num_slots
     taken, num_taken = _excluded_places(live_items, requests.exclude)  # (B, X), (B,)
     available = len(live_items) - num_taken  # (B,)
-    if available.min(initial=num_slots) < num_slots:
-        poorest = int(available.argmin())
-        raise InvalidInput(
-            "candidates",
-            int(available[poorest]),
-            f"user {int(requests.user[poorest])} needs {num_slots} items that are alive and not excluded; "
-            "use a larger catalog, a shorter memory of impressions, or fewer slots",
-        )
+    check_enough(available, num_slots, requests.user)
     draws = rng.uniform(requests.user, num_slots)
     left = available[:, None] - np.arange(num_slots)  # (B, S) items that each slot can choose from
     rank = np.minimum((draws * left).astype(np.int64), left - 1)  # among those left

@@ -1,23 +1,18 @@
 """The low level: which items within the planned clusters?"""
 
 import abc
-from pathlib import Path
 
-from agents.base import Agent, Recommendations
+from agents.base import Agent, Learner, Recommendations
 from sim.arrays import FloatArray, IntArray
-from sim.log import InteractionLog
-from sim.platform import Platform, Requests
+from sim.platform import Requests
 from sim.random import RandomStream
 
 
-class Ranker(abc.ABC):
+class Ranker(Learner):
     """Picks items, where asked from some clusters only."""
 
     def bind(self, production: Agent) -> None:
         """Meet the production recommender before ``fit`` or ``load``; see ``Agent.bind``."""
-
-    def fit(self, platform: Platform, log: InteractionLog, rng: RandomStream) -> None:
-        """Learn from the burn-in log, once. ``platform`` stays live."""
 
     @abc.abstractmethod
     def rank(self, requests: Requests, allowed: IntArray | None, rng: RandomStream) -> Recommendations:
@@ -38,12 +33,3 @@ class Ranker(abc.ABC):
             (B,) float in [0, 1]; None if the ranker cannot say.
         """
         return None
-
-    def update(self, log: InteractionLog, rng: RandomStream) -> None:
-        """Learn from a day's rows, at its end."""
-
-    def save(self, folder: Path) -> None:
-        """Write everything that ``load`` needs into an existing folder."""
-
-    def load(self, folder: Path, platform: Platform) -> None:
-        """Become the ranker that ``save`` wrote."""

@@ -17,7 +17,7 @@ from agents.events import Events
 from agents.novelty import NoveltyBoost, RecentPositives, history_bits
 from agents.objectives import CrossEntropy, Objective
 from agents.pool_agent import PoolAgent
-from agents.sequence_model import feedback_of
+from agents.sequence_model import SequenceModel, feedback_of
 from agents.sequence_training import SequenceTraining
 from agents.sequence_windows import Targets
 from agents.slate import top_in_chunks
@@ -91,16 +91,10 @@ class SequenceAgent(PoolAgent):
     def _begin(self, platform: Platform, generator: torch.Generator) -> None:
         self.platform = platform
         self.trained = False
-        self._training = SequenceTraining(
-            self.width,
-            self.num_layers,
-            self.num_heads,
-            self.history,
-            self.learning_rate,
-            self.objective,
-            generator,
-        )
-        self._events = Events.of(InteractionLog.concatenate([]))  # the last ``history`` of each user
+        sizes = (self.width, self.num_layers, self.num_heads, self.history)
+        model = SequenceModel(*sizes, self.objective.largest_score, generator)
+        self._training = SequenceTraining(model, self.learning_rate, self.objective, generator)
+        self._events = Events.concatenate([])  # the last ``history`` of each user
         self._recent = None if self.novelty is None else RecentPositives(self.novelty.window_days)
         self._forget()
 
@@ -133,13 +127,15 @@ class SequenceAgent(PoolAgent):
     def _pool(self, requests: Requests) -> tuple[FloatArray, IntArray]:
         """Each user's best live items and their scores, (B, C); the last ones from memory, as ``encode`` does."""
         state = self.encode(requests)
-        live, _ = self._live_rows()
+        self._live_rows()  # forgets the pools of another day
         if self._pooled is None or self._pooled[0] is not state or self._pooled[1] is not requests.exclude:
-            found = top_in_chunks(
-                lambda chunk: np.asarray(self.live_scores(state[chunk]).numpy()), live, requests.exclude
-            )
-            self._pooled = (state, requests.exclude, found)
+            self._pooled = (state, requests.exclude, self.best(state, requests.exclude))
         return self._pooled[2]
+
+    def best(self, state: Tensor, exclude: IntArray) -> tuple[FloatArray, IntArray]:
+        """Best live items of users with states (B, d) who exclude items (B, X), and their scores, (B, C)."""
+        live, _ = self._live_rows()
+        return top_in_chunks(lambda chunk: np.asarray(self.live_scores(state[chunk]).numpy()), live, exclude)
 
     @torch.no_grad()
     def encode(self, requests: Requests) -> Tensor:

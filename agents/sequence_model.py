@@ -61,10 +61,10 @@ class SequenceModel(nn.Module):
         super().__init__()
         self.width, self.history = width, history
         self._length = largest_score**0.5
-        self.projection = _normal(generator, CONTENT_WIDTH, width + 1)
-        self.feedback = _normal(generator, NUM_FEEDBACKS, width)
+        self.projection = normal(generator, CONTENT_WIDTH, width + 1)
+        self.feedback = normal(generator, NUM_FEEDBACKS, width)
         self.base = nn.Parameter(torch.zeros(1))  # part of every item's bias; a softmax does not notice it
-        self.start = _normal(generator, width)  # stands before the first item
+        self.start = normal(generator, width)  # stands before the first item
         self.layers = nn.ModuleList(_Layer(width, num_heads, generator) for _ in range(num_layers))
         self.output = _Norm(width)
 
@@ -131,11 +131,11 @@ class _Layer(nn.Module):
         super().__init__()
         self.num_heads = num_heads
         self.attention_norm, self.forward_norm = _Norm(width), _Norm(width)
-        self.query = _normal(generator, width, width)
-        self.key_value = _normal(generator, width, 2 * width)
-        self.merge = _normal(generator, width, width)
-        self.expand = _normal(generator, width, 2 * width)
-        self.contract = _normal(generator, 2 * width, width)
+        self.query = normal(generator, width, width)
+        self.key_value = normal(generator, width, 2 * width)
+        self.merge = normal(generator, width, width)
+        self.expand = normal(generator, width, 2 * width)
+        self.contract = normal(generator, 2 * width, width)
         # aK and aV, rows 0 .. k by steps back from query to key, which beyond k count as k; the last row
         # is the start's. Nobody is a number of steps away from the start: pads may stand between.
         self.key_offset, self.value_offset = (
@@ -180,6 +180,6 @@ class _Norm(nn.Module):
         return nn.functional.layer_norm(tokens, self.scale.shape, self.scale, self.shift)
 
 
-def _normal(generator: torch.Generator, *shape: int) -> nn.Parameter:
+def normal(generator: torch.Generator, *shape: int) -> nn.Parameter:
     """Parameters ~ N(0, 1 / number of inputs), drawn without the global generator."""
     return nn.Parameter(torch.empty(*shape).normal_(0, shape[0] ** -0.5, generator=generator))

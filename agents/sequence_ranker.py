@@ -10,7 +10,7 @@ from agents.base import Agent, Recommendations
 from agents.random import uniform_probability, uniform_slate
 from agents.ranker import Ranker
 from agents.sequence import SequenceAgent
-from agents.slate import sample_slate, slate_probability, top_in_chunks
+from agents.slate import sample_slate, slate_probability
 from sim.arrays import FloatArray, IntArray
 from sim.log import InteractionLog
 from sim.platform import Platform, Requests
@@ -43,7 +43,7 @@ class SequenceRanker(Ranker):
 
     def fit(self, platform: Platform, log: InteractionLog, rng: RandomStream) -> None:
         """Train the model, unless it is production's."""
-        self._begin(platform)
+        self._meet(platform)
         if self._owns_model:
             self.model.fit(platform, log, rng)
 
@@ -52,8 +52,8 @@ class SequenceRanker(Ranker):
         if self._owns_model:
             self.model.update(log, rng)
 
-    def _begin(self, platform: Platform) -> None:
-        self.platform = platform
+    def _meet(self, platform: Platform) -> None:
+        super()._meet(platform)
         self._filed: tuple[int, IntArray, IntArray, IntArray] | None = None  # see ``_items_by_cluster``
 
     def rank(self, requests: Requests, allowed: IntArray | None, rng: RandomStream) -> Recommendations:
@@ -93,17 +93,13 @@ class SequenceRanker(Ranker):
             padded = _padded(row, candidate, self._flat_scores(state, row, candidate), rows, len(requests))
             found[rows] = self._probability(*padded, item[rows])
         others = np.flatnonzero(~within)
-        if len(others):
-            found[others] = self._probability_of_all(
-                requests.where(others), state[torch.from_numpy(others)], item[others]
-            )
+        if len(others) and self.model.trained:
+            pool = self.model.best(state[torch.from_numpy(others)], requests.exclude[others])
+            found[others] = self._probability(*pool, item[others])
+        elif len(others):
+            live, asked = self.platform.live_items(), item[others, None]
+            found[others] = uniform_probability(live, requests.where(others), asked, asked)[:, 0]
         return found
-
-    def _probability_of_all(self, requests: Requests, state: Tensor, item: IntArray) -> FloatArray:
-        if not self.model.trained:
-            asked = item[:, None]
-            return uniform_probability(self.platform.live_items(), requests, asked, asked)[:, 0]
-        return self._probability(*self._pool(requests, state), item)
 
     def _probability(self, scores: FloatArray, items: IntArray, item: IntArray) -> FloatArray:
         exploration = self.exploration if self.model.trained else 1.0
@@ -118,17 +114,10 @@ class SequenceRanker(Ranker):
 
     def _rank_all(self, requests: Requests, state: Tensor, rng: RandomStream) -> Recommendations:
         """Fill every slot from all clusters, over the user's best items as production does."""
-        live = self.platform.live_items()
         if not self.model.trained:
-            return uniform_slate(live, requests, rng)
-        return self._sample(*self._pool(requests, state), requests.num_slots, requests.user, rng)
-
-    def _pool(self, requests: Requests, state: Tensor) -> tuple[FloatArray, IntArray]:
-        """Each user's best live items of all clusters and their scores, (B, C)."""
-        live = self.platform.live_items()
-        return top_in_chunks(
-            lambda chunk: np.asarray(self.model.live_scores(state[chunk]).numpy()), live, requests.exclude
-        )
+            return uniform_slate(self.platform.live_items(), requests, rng)
+        pool = self.model.best(state, requests.exclude)
+        return self._sample(*pool, requests.num_slots, requests.user, rng)
 
     def _sample(
         self, scores: FloatArray, items: IntArray, num_slots: int, user: IntArray, rng: RandomStream
@@ -187,7 +176,7 @@ class SequenceRanker(Ranker):
 
     def load(self, folder: Path, platform: Platform) -> None:
         """Read what ``save`` wrote."""
-        self._begin(platform)
+        self._meet(platform)
         if self._owns_model:
             self.model.load(folder, platform)
 

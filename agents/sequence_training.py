@@ -1,5 +1,6 @@
 """How the sequence model learns from a log, step by step."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from agents.events import Events
 from agents.item_table import ItemTable
 from agents.objectives import Objective, Scores
 from agents.sampled_softmax import NegativeSampler, accidental_hits, sampled_log_probability
-from agents.sequence_model import CONTENT_WIDTH, SequenceModel, feedback_of
+from agents.sequence_model import CONTENT_WIDTH, SequenceModel, feedback_of, normal
 from agents.sequence_windows import Targets, Windows
 from sim.arrays import IntArray
 from sim.catalog import Catalog
@@ -25,29 +26,21 @@ class SequenceTraining:
     """The sequence model, its item table, their moments, and a step of learning.
 
     Args:
-        width, num_layers, num_heads, history: see ``SequenceModel``.
+        model: untrained.
         learning_rate: Adam's.
         objective: what is learned.
-        generator: draws the initial parameters.
+        generator: draws what else is drawn at first.
     """
 
     def __init__(
-        self,
-        width: int,
-        num_layers: int,
-        num_heads: int,
-        history: int,
-        learning_rate: float,
-        objective: Objective,
-        generator: torch.Generator,
+        self, model: SequenceModel, learning_rate: float, objective: Objective, generator: torch.Generator
     ) -> None:
-        self.objective = objective
-        self.model = SequenceModel(width, num_layers, num_heads, history, objective.largest_score, generator)
-        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=learning_rate, fused=True)
-        self.table = ItemTable(width + 1, _TABLE_LEARNING_RATE)
+        self.model, self.objective = model, objective
+        self.optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
+        self.table = ItemTable(model.width + 1, _TABLE_LEARNING_RATE)
         self.behaviour = None
         if objective.behaviour == "estimated":
-            self.behaviour = BehaviourModel(width, learning_rate, generator)
+            self.behaviour = BehaviourModel(model.width, learning_rate, generator)
 
     def learn(
         self,
@@ -132,15 +125,18 @@ class SequenceTraining:
 
     def save(self, folder: Path) -> None:
         """Write parameters, moments and item tables."""
-        save_training(folder / "model.safetensors", self.model, self.optimizer, self.table)
-        if self.behaviour is not None:
-            self.behaviour.save(folder / "behaviour.safetensors")
+        for name, model, optimizer, table in self._parts():
+            save_training(folder / f"{name}.safetensors", model, optimizer, table)
 
     def load(self, folder: Path) -> None:
         """Read what ``save`` wrote; training then goes on as if it had not stopped."""
-        load_training(folder / "model.safetensors", self.model, self.optimizer, self.table)
+        for name, model, optimizer, table in self._parts():
+            load_training(folder / f"{name}.safetensors", model, optimizer, table)
+
+    def _parts(self) -> Iterator[tuple[str, nn.Module, torch.optim.Optimizer, ItemTable]]:
+        yield "model", self.model, self.optimizer, self.table
         if self.behaviour is not None:
-            self.behaviour.load(folder / "behaviour.safetensors")
+            yield "behaviour", self.behaviour, self.behaviour.optimizer, self.behaviour.table
 
 
 def logits(state: Tensor, target: Tensor, negative: Tensor) -> tuple[Tensor, Tensor]:
@@ -168,9 +164,7 @@ class BehaviourModel(nn.Module):
 
     def __init__(self, width: int, learning_rate: float, generator: torch.Generator) -> None:
         super().__init__()
-        self.projection = nn.Parameter(
-            torch.empty(CONTENT_WIDTH, width + 1).normal_(0, CONTENT_WIDTH**-0.5, generator=generator)
-        )
+        self.projection = normal(generator, CONTENT_WIDTH, width + 1)
         self.optimizer = torch.optim.Adam(self.parameters(), lr=learning_rate, fused=True)
         self.table = ItemTable(width + 1, _TABLE_LEARNING_RATE)
 
@@ -207,11 +201,3 @@ class BehaviourModel(nn.Module):
         self.optimizer.step()
         self.table.step(items, learned)
         return log_beta.detach()
-
-    def save(self, path: Path) -> None:
-        """Write parameters, moments and item table."""
-        save_training(path, self, self.optimizer, self.table)
-
-    def load(self, path: Path) -> None:
-        """Read what ``save`` wrote."""
-        load_training(path, self, self.optimizer, self.table)

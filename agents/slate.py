@@ -193,15 +193,27 @@ def slate_probability(
     return probability
 
 
+def joined(slates: list[Recommendations]) -> Recommendations:
+    """Slates of several batches in one; plans are left out."""
+    propensities = [slate.propensity for slate in slates if slate.propensity is not None]
+    return Recommendations(
+        np.concatenate([slate.items for slate in slates]), np.concatenate(propensities) if propensities else None
+    )
+
+
 def _check_candidates(logit: FloatArray, num_slots: int, user: IntArray) -> None:
     if np.isnan(logit).any():
         raise InvalidInput("scores", float("nan"), "must not be NaN: the model has diverged; lower its learning rate")
-    num_left = (logit > -np.inf).sum(axis=1)
-    if num_left.min(initial=num_slots) < num_slots:
-        poorest = int(num_left.argmin())
+    check_enough((logit > -np.inf).sum(axis=1), num_slots, user)
+
+
+def check_enough(available: IntArray, num_slots: int, user: IntArray) -> None:
+    """Raise InvalidInput if one of users (B,) has fewer items ``available`` (B,) than slots."""
+    if available.min(initial=num_slots) < num_slots:
+        poorest = int(available.argmin())
         raise InvalidInput(
             "candidates",
-            int(num_left[poorest]),
+            int(available[poorest]),
             f"user {int(user[poorest])} needs {num_slots} items that are alive and not excluded; "
             "use a larger catalog, a shorter memory of impressions, or fewer slots",
         )

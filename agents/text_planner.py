@@ -9,7 +9,7 @@ from agents.llm.prompt import cluster_texts
 from agents.novel_choice import choose_novel_by_slot
 from agents.planner import Planner
 from agents.text_encoder import embed_texts, encoder_folder, label_similarity
-from agents.transitions import sample_pairs
+from agents.transitions import sample_past
 from sim.arrays import FloatArray, IntArray
 from sim.log import InteractionLog
 from sim.platform import Platform, Requests
@@ -43,9 +43,9 @@ class TextNeighbourPlanner(Planner):
 
     def fit(self, platform: Platform, log: InteractionLog, rng: RandomStream) -> None:
         """Embed the clusters' keywords; nothing is learned from the log."""
-        self._meet(platform, embed_texts(cluster_texts(platform.clusters, self.num_keywords)))
+        self._keep(platform, embed_texts(cluster_texts(platform.clusters, self.num_keywords)))
 
-    def _meet(self, platform: Platform, vectors: FloatArray) -> None:
+    def _keep(self, platform: Platform, vectors: FloatArray) -> None:
         self.platform = platform
         self._vectors = vectors  # (M, 384)
         self._similarity = label_similarity(vectors)  # (M, M), clusters in rows, labels in columns
@@ -56,7 +56,7 @@ class TextNeighbourPlanner(Planner):
 
     def propose(self, requests: Requests, rng: RandomStream) -> IntArray:
         """Sample a pair a slot and take its nearest cluster that is new to the user; ties by number."""
-        pairs = sample_pairs(requests, requests.num_slots, rng.at("pairs"))  # (B, S, 2)
+        pairs = sample_past(requests, requests.num_slots, 2, rng.at("pairs"))  # (B, S, 2)
         consumed = self.platform.consumed_clusters(requests.user)  # (B, M)
         taken, rows = consumed.copy(), np.arange(len(requests))
         nearest = np.empty(pairs.shape[:2], np.int32)
@@ -74,4 +74,4 @@ class TextNeighbourPlanner(Planner):
 
     def load(self, folder: Path, platform: Platform) -> None:
         """Read what ``save`` wrote."""
-        self._meet(platform, load_file(folder / "keywords.safetensors")["vectors"])
+        self._keep(platform, load_file(folder / "keywords.safetensors")["vectors"])

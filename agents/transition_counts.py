@@ -37,7 +37,7 @@ class TransitionCounts:
         np.add.at(self._label, new.label, 1)
         np.add.at(self._single, (new.first, new.label), 1)
         np.add.at(self._single, (new.second, new.label), 1)
-        low, high = np.minimum(new.first, new.second), np.maximum(new.first, new.second)
+        low, high = new.unordered
         keys = np.concatenate([self._pair_key, (low * num + high) * num + new.label])
         counts = np.concatenate([self._pair_count, np.ones(len(new), np.int64)])
         self._pair_key, place = np.unique(keys, return_inverse=True)
@@ -68,13 +68,8 @@ class TransitionCounts:
 
     def save(self, path: Path) -> None:
         """Write the counts as safetensors."""
-        counts = {
-            "single": self._single,
-            "label": self._label,
-            "pair_key": self._pair_key,
-            "pair_count": self._pair_count,
-        }
-        save_file(counts, path)
+        pairs = {"pair_key": self._pair_key, "pair_count": self._pair_count}
+        save_file({"single": self._single, "label": self._label, **pairs}, path)
 
     @staticmethod
     def load(path: Path, smoothing: float) -> "TransitionCounts":

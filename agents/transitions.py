@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.arrays import BoolArray, FloatArray, IntArray, readonly
-from sim.errors import InvalidInput
+from sim.arrays import BoolArray, Columns, FloatArray, Int32, Int64, IntArray, readonly
 from sim.log import InteractionLog
 from sim.platform import Requests
 from sim.random import RandomStream
@@ -30,7 +29,7 @@ _CHUNK_CELLS = 4_000_000  # cells of the (events, history) matrices built at a t
 
 
 @dataclass(frozen=True)
-class Transitions:
+class Transitions(Columns):
     """T novel transitions [(C1, C2) -> CL], in the log's order of users, then of time.
 
     Attributes:
@@ -40,34 +39,21 @@ class Transitions:
         day: (T,) int32, when the new cluster was met.
     """
 
-    first: IntArray
-    second: IntArray
-    label: IntArray
-    user: IntArray
-    day: IntArray
+    first: Int32
+    second: Int32
+    label: Int32
+    user: Int64
+    day: Int32
 
     def __post_init__(self) -> None:
-        for name, dtype in _DTYPES.items():
-            column = np.ascontiguousarray(getattr(self, name), dtype=dtype)
-            if len(column) != len(self.label):
-                raise InvalidInput(f"transitions.{name}", len(column), f"must have {len(self.label)} rows as label has")
+        self._set_types("transitions")
+        for name, column in self.columns().items():
             object.__setattr__(self, name, readonly(column))
 
-    def __len__(self) -> int:
-        return len(self.label)
-
-    def where(self, rows: BoolArray | IntArray) -> "Transitions":
-        """The rows that a boolean mask or an index array selects."""
-        return Transitions(**{name: getattr(self, name)[rows] for name in _DTYPES})
-
-
-_DTYPES: dict[str, type[np.generic]] = {
-    "first": np.int32,
-    "second": np.int32,
-    "label": np.int32,
-    "user": np.int64,
-    "day": np.int32,
-}
+    @property
+    def unordered(self) -> tuple[IntArray, IntArray]:
+        """The smaller and the larger cluster of each pair, (T,) each."""
+        return np.minimum(self.first, self.second), np.maximum(self.first, self.second)
 
 
 def novel_transitions(
@@ -117,11 +103,6 @@ def novel_transitions(
     kept = first != second  # a pair of one cluster only, or of none, shows no transition
     event = event[kept]
     return Transitions(first[kept], second[kept], by_user.cluster[event], by_user.user[event], by_user.day[event])
-
-
-def sample_pairs(requests: Requests, num: int, rng: RandomStream) -> IntArray:
-    """Represent each user by pairs of recent clusters (section 3.2, K = 2); see ``sample_past``."""
-    return sample_past(requests, num, 2, rng)
 
 
 def sample_past(requests: Requests, num: int, past_clusters: int, rng: RandomStream) -> IntArray:
@@ -205,7 +186,7 @@ def recent_successors(transitions: Transitions, num_clusters: int, num_days: int
         (M, M) int32, symmetric; -1 = none.
     """
     recent = transitions.where(transitions.day > int(transitions.day.max(initial=0)) - num_days)
-    low, high = np.minimum(recent.first, recent.second), np.maximum(recent.first, recent.second)
+    low, high = recent.unordered
     distinct, count = np.unique(np.stack([low, high, recent.label], axis=1), axis=0, return_counts=True)
     successor = np.full((num_clusters, num_clusters), -1, np.int32)
     order = np.lexsort((rng.generator().permutation(len(count)), count))  # the last one written to a place stays

@@ -14,11 +14,11 @@ from agents.events import Events
 from agents.item_table import ItemTable
 from agents.pool_agent import PoolAgent
 from agents.sampled_softmax import NegativeSampler, accidental_hits, sampled_log_probability
+from agents.sequence_model import CONTENT_WIDTH, normal
 from agents.slate import top_in_chunks
 from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.records import Positive, Rate, Share, Whole, checks_arguments, limits
 
-_CONTENT_WIDTH = 256
 _FROM_BATCH, _UNIFORM = 256, 1024  # negatives: B in-batch (also the batch size) and B' uniform
 _SOFTMAX_TEMPERATURE = 0.05  # cosines are divided by it
 _TABLE_LEARNING_RATE = 0.01
@@ -39,15 +39,11 @@ class TwoTower(nn.Module):
 
     def __init__(self, width: int, generator: torch.Generator) -> None:
         super().__init__()
-
-        def normal(*shape: int) -> nn.Parameter:
-            return nn.Parameter(torch.empty(*shape).normal_(0, shape[0] ** -0.5, generator=generator))
-
-        self.projection = normal(_CONTENT_WIDTH, width)
-        self.item_in, self.item_out = normal(width, 2 * width), normal(2 * width, width)
-        self.user_in, self.user_out = normal(2 * width, 2 * width), normal(2 * width, width)
+        self.projection = normal(generator, CONTENT_WIDTH, width)
+        self.item_in, self.item_out = normal(generator, width, 2 * width), normal(generator, 2 * width, width)
+        self.user_in, self.user_out = normal(generator, 2 * width, 2 * width), normal(generator, 2 * width, width)
         self.item_shift, self.user_shift = (nn.Parameter(torch.zeros(2 * width)) for _ in range(2))
-        self.nobody = normal(width)  # added to every user, so that an empty history has a direction
+        self.nobody = normal(generator, width)  # added to every user, so that an empty history has a direction
 
     def item_inputs(self, content: Tensor, learned: Tensor) -> Tensor:
         """(U, d) from content (U, 256) and table rows (U, d)."""
@@ -123,7 +119,7 @@ class TwoTowerAgent(PoolAgent):
         self._model = TwoTower(self.width, generator)
         self._optimizer = torch.optim.Adam(self._model.parameters(), lr=self.learning_rate, fused=True)
         self._table = ItemTable(self.width, _TABLE_LEARNING_RATE)
-        self._events = Events.of(InteractionLog.concatenate([]))
+        self._events = Events.concatenate([])
         self._vectors: tuple[Tensor, Tensor] | None = None  # inputs and item vectors (n, d) of uploaded items
         self._pooled: tuple[tuple[IntArray, IntArray], tuple[FloatArray, IntArray]] | None = None  # requests, pools
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sim.arrays import BoolArray, IntArray
+from sim.arrays import IntArray, repeats
 from sim.errors import InvalidInput
 from sim.random import RandomStream
 
@@ -45,15 +45,6 @@ def draw_candidates(
         rounds += 1
     first = np.argsort(~fresh, axis=1, kind="stable")[:, :num_candidates]
     return np.take_along_axis(drawn[:, exclude.shape[1] :], first, axis=1)
-
-
-def repeats(values: IntArray) -> BoolArray:
-    """(B, n) bool: whether the same value stands further left in the row of (B, n) ``values``."""
-    order = np.argsort(values, axis=1, kind="stable")
-    ordered = np.take_along_axis(values, order, axis=1)
-    again = np.zeros(values.shape, bool)
-    np.put_along_axis(again, order[:, 1:], ordered[:, 1:] == ordered[:, :-1], axis=1)
-    return again
 
 
 def fill_slates(candidates: IntArray, action: IntArray) -> tuple[IntArray, IntArray]:

@@ -21,7 +21,7 @@ from agents.llm.finetune import finetune
 from agents.llm.generated_table import generate_table
 from agents.llm.http_engine import HttpEngine
 from agents.llm.local_engines import VllmEngine, check_vllm
-from agents.llm.past_tables import fill_past_table
+from agents.llm.past_tables import fill_table
 from agents.llm.settings import OF_ENGINES, OF_TABLES, LLMSettings
 from agents.llm.table import TransitionTable
 from agents.llm.triples import TripleTable, open_table
@@ -104,7 +104,7 @@ def make_table(study: Study, settings: LLMSettings, clustered: Stage) -> TableMa
             publish_folder(folder / "table-pairs.tmp", folder / "table-pairs")
         clusters, log = read_clustered(clustered)
         facts, runtime = facts_of(study, settings, clusters, log), study.runtime
-        fill_past_table(
+        fill_table(
             plan.model, clusters, settings, folder / "table", plan.stream, runtime.workers, runtime.backend, facts
         )
         write_json(folder / MADE, made_of(study, settings, clustered, plan.tuned))

@@ -48,8 +48,8 @@ class OraclePlanner(PrivilegedPlanner):
     def __init__(self, novel_only: bool = False) -> None:
         self.novel_only = novel_only
 
-    def _begin(self, platform: Platform) -> None:
-        super()._begin(platform)
+    def _meet(self, platform: Platform) -> None:
+        super()._meet(platform)
         self._of_day: tuple[int, FloatArray] | None = None  # see ``_share``
 
     def propose(self, requests: Requests, rng: RandomStream) -> IntArray:

@@ -40,8 +40,8 @@ class PersonaOraclePlanner(PrivilegedPlanner):
     def __init__(self, top_n: Count = 10) -> None:
         self.top_n = top_n
 
-    def _begin(self, platform: Platform) -> None:
-        super()._begin(platform)
+    def _meet(self, platform: Platform) -> None:
+        super()._meet(platform)
         self._of_day: tuple[int, FloatArray, IntArray] | None = None  # see ``_links``
 
     def propose(self, requests: Requests, rng: RandomStream) -> IntArray:

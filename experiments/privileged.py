@@ -1,12 +1,7 @@
 """What planners that know the truth have in common: the experiment shows them the world."""
 
-from pathlib import Path
-
 from agents.planner import Planner
 from sim.errors import InvalidInput
-from sim.log import InteractionLog
-from sim.platform import Platform
-from sim.random import RandomStream
 from sim.world import World
 
 
@@ -25,18 +20,6 @@ class PrivilegedPlanner(Planner):
     def reveal(self, world: World) -> None:
         """Let the planner see the world; it reads the state of the day on which it is asked."""
         self._world = world
-
-    def fit(self, platform: Platform, log: InteractionLog, rng: RandomStream) -> None:
-        """Keep the platform; there is nothing to learn."""
-        self._begin(platform)
-
-    def load(self, folder: Path, platform: Platform) -> None:
-        """Keep the platform; nothing was saved."""
-        self._begin(platform)
-
-    def _begin(self, platform: Platform) -> None:
-        """Keep the platform, and forget what was worked out about a day."""
-        self.platform = platform
 
     @property
     def world(self) -> World:

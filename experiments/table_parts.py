@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.llm.bulk import fill_share
-from agents.llm.past_tables import FromLog, fill_past_table
+from agents.llm.past_tables import FromLog, fill_table
 from agents.llm.refresh import table_digest
 from agents.llm.settings import LLMSettings
 from agents.llm.triples import open_table
@@ -88,7 +88,7 @@ def refresh_table(
         old = stages / made["clusters"]["stage"] / "clusters.safetensors"
         if old.is_file():
             facts = _with_filings(study, before, facts, InterestClusters.load(old), clusters)
-        fill_past_table(
+        fill_table(
             model,
             clusters,
             settings,

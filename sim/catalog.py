@@ -6,6 +6,9 @@ import numpy as np
 
 from sim.arrays import BoolArray, FloatArray, IntArray, readonly
 
+OF_ITEMS = ("creator", "length", "upload_day", "expiry_day", "embedding", "title_terms", "hashtag_terms")
+"""The arrays of a ``Catalog``, a row an item."""
+
 
 @dataclass(frozen=True)
 class Catalog:
@@ -32,7 +35,7 @@ class Catalog:
     vocabulary: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        for name in ("creator", "length", "upload_day", "expiry_day", "embedding", "title_terms", "hashtag_terms"):
+        for name in OF_ITEMS:
             object.__setattr__(self, name, readonly(getattr(self, name)))
 
     @property

@@ -12,14 +12,15 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 
 from sim.arrays import FloatArray, IntArray, readonly
 from sim.errors import InvalidInput
 from sim.files import written_whole
 
 NUM_LEVELS = 4
+_ARRAYS = ("path", "centroid", "offset")
 
 
 @dataclass(frozen=True)
@@ -100,11 +101,8 @@ class InterestClusters:
     def save(self, path: Path) -> None:
         """Write safetensors, whole or not at all."""
         with written_whole(path) as temporary:
-            save_file(
-                {name: np.array(getattr(self, name)) for name in ("path", "centroid", "offset")},
-                temporary,
-                metadata={"keywords": json.dumps(self.keywords)},
-            )
+            arrays = {name: np.array(getattr(self, name)) for name in _ARRAYS}
+            save_file(arrays, temporary, metadata={"keywords": json.dumps(self.keywords)})
 
     @staticmethod
     def load(path: Path) -> "InterestClusters":
@@ -114,11 +112,8 @@ class InterestClusters:
             InvalidInput: not such a file, or truncated.
         """
         try:
-            arrays = load_file(path)
-            header = path.read_bytes()
-            metadata = json.loads(header[8 : 8 + int.from_bytes(header[:8], "little")])["__metadata__"]
-            keywords = json.loads(metadata["keywords"])
-            unique = tuple(tuple(k) for k in keywords)
-            return InterestClusters(arrays["path"], arrays["centroid"], unique, arrays["offset"])
-        except (OSError, SafetensorError, KeyError, ValueError) as error:
+            with safe_open(path, framework="numpy") as file:
+                keywords = tuple(map(tuple, json.loads(file.metadata()["keywords"])))
+                return InterestClusters(keywords=keywords, **{name: file.get_tensor(name) for name in _ARRAYS})
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise InvalidInput("clusters file", str(path), f"must be a whole clusters file ({error})") from None

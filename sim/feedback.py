@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from sim.arrays import BoolArray, FloatArray, IntArray
+from sim.arrays import BoolArray, Columns, FloatArray, IntArray
 
 LONG_VIEW_SECONDS = 18.0
 VALID_PLAY_SECONDS = 7.0
@@ -12,7 +12,7 @@ FRESH_BOREDOM = 0.5  # boredom with which every day starts
 
 
 @dataclass(frozen=True)
-class Feedback:
+class Feedback(Columns):
     """What B users did with slates of S items. Rows after the user left are all False or 0.
 
     Attributes:
@@ -42,13 +42,9 @@ class Feedback:
         arrays |= {name: np.zeros(shape, np.float32) for name in ("watch_seconds", "watch_fraction")}
         return Feedback(**{**arrays, "left": np.zeros(num_users, bool)})
 
-    def rows(self, start: int, stop: int) -> "Feedback":
-        """A view of some of the users: what is written into it is written here."""
-        return Feedback(**{f.name: getattr(self, f.name)[start:stop] for f in fields(Feedback)})
-
 
 @dataclass
-class SessionState:
+class SessionState(Columns):
     """How today's session goes, for all N users.
 
     Attributes:
@@ -62,10 +58,6 @@ class SessionState:
     boredom: FloatArray
     enjoyment: FloatArray
     num_examined: IntArray
-
-    def copy(self) -> "SessionState":
-        """A session that goes on by itself."""
-        return SessionState(**{f.name: getattr(self, f.name).copy() for f in fields(self)})
 
     @staticmethod
     def begin(num_users: int) -> "SessionState":

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.arrays import FloatArray, IntArray
-from sim.catalog import Catalog
+from sim.arrays import Columns, FloatArray, IntArray
+from sim.catalog import OF_ITEMS, Catalog
 from sim.config import ItemsConfig
 from sim.random import RandomStream
 from sim.tree import InterestTree
@@ -30,7 +30,7 @@ GENERIC_TERMS = (
 
 
 @dataclass(frozen=True)
-class ItemTruth:
+class ItemTruth(Columns):
     """The hidden side of the items; row ``j`` is item ``j`` of the catalog.
 
     Attributes:
@@ -130,7 +130,7 @@ class ItemSource:
         (lifetimes are exponential, hence memoryless).
         """
         starts = range(first_item, first_item + max(num, 1), _CHUNK)  # none are one empty part
-        return _in_one([self._upload(day, np.arange(s, min(s + _CHUNK, first_item + num))) for s in starts])
+        return joined(*(self._upload(day, np.arange(s, min(s + _CHUNK, first_item + num))) for s in starts))
 
     def _upload(self, day: int, rows: IntArray) -> tuple[ItemTruth, Catalog]:
         """Items ``rows`` (num,), none of which depends on the others."""
@@ -192,22 +192,11 @@ class ItemSource:
         return title.astype(np.int32), hashtags.astype(np.int32)
 
 
-def joined(old: tuple[ItemTruth, Catalog], new: tuple[ItemTruth, Catalog]) -> tuple[ItemTruth, Catalog]:
-    """Old items followed by new ones."""
-    return _in_one([old, new])
-
-
-def _in_one(parts: list[tuple[ItemTruth, Catalog]]) -> tuple[ItemTruth, Catalog]:
-    truths, catalogs = [truth for truth, _ in parts], [catalog for _, catalog in parts]
-    truth = ItemTruth(
-        **{name: np.concatenate([getattr(t, name) for t in truths]) for name in ("interest", "latent", "quality")}
-    )
-    columns = ("creator", "length", "upload_day", "expiry_day", "embedding", "title_terms", "hashtag_terms")
-    catalog = Catalog(
-        **{name: np.concatenate([getattr(c, name) for c in catalogs]) for name in columns},
-        vocabulary=catalogs[0].vocabulary,
-    )
-    return truth, catalog
+def joined(*parts: tuple[ItemTruth, Catalog]) -> tuple[ItemTruth, Catalog]:
+    """Old items followed by newer ones."""
+    truths, catalogs = zip(*parts, strict=True)
+    columns = {name: np.concatenate([getattr(c, name) for c in catalogs]) for name in OF_ITEMS}
+    return ItemTruth.concatenate(truths), Catalog(**columns, vocabulary=catalogs[0].vocabulary)
 
 
 def heavy_tailed(z: FloatArray, skew: float) -> FloatArray:

@@ -1,18 +1,15 @@
 """The interaction log: one row an impression, columnar, Parquet in and out."""
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.lib
 import pyarrow.parquet as pq
 
-from sim.arrays import BoolArray, FloatArray, IntArray
+from sim.arrays import Bool, Columns, Float32, Int8, Int32, Int64, IntArray
 from sim.errors import InvalidInput
 from sim.files import write_parquet
 
@@ -21,18 +18,17 @@ PRODUCTION, AGENT = 0, 1
 
 
 @dataclass(frozen=True)
-class InteractionLog:
+class InteractionLog(Columns):
     """Impressions in the order in which they happened (day, step, user, slot).
 
     Only items that the user examined are impressions; the rest of a slate that the user left is
     not logged.
 
     Attributes:
-        user: (R,) int64.
+        user, item: (R,) int64.
         day: (R,) int32, days since the world began.
         step: (R,) int32, the user's request within the day.
         slot: (R,) int32, position in the slate.
-        item: (R,) int64.
         cluster: (R,) int32, the item's level-2 cluster.
         watch_seconds: (R,) float32.
         watch_fraction: (R,) float32, of the item's length; above 1 on replays.
@@ -47,62 +43,39 @@ class InteractionLog:
         planned: (R,) int32, the level-2 cluster that a planner meant to show, -1 where none did.
     """
 
-    user: IntArray
-    day: IntArray
-    step: IntArray
-    slot: IntArray
-    item: IntArray
-    cluster: IntArray
-    watch_seconds: FloatArray
-    watch_fraction: FloatArray
-    liked: BoolArray
-    disliked: BoolArray
-    positive: BoolArray
-    consumed: BoolArray
-    propensity: FloatArray
-    source: IntArray
-    planned: IntArray
+    user: Int64
+    day: Int32
+    step: Int32
+    slot: Int32
+    item: Int64
+    cluster: Int32
+    watch_seconds: Float32
+    watch_fraction: Float32
+    liked: Bool
+    disliked: Bool
+    positive: Bool
+    consumed: Bool
+    propensity: Float32
+    source: Int8
+    planned: Int32
 
     def __post_init__(self) -> None:
-        for name, dtype in DTYPES.items():
-            column = np.ascontiguousarray(getattr(self, name), dtype=dtype)
-            if len(column) != len(self.user):
-                raise InvalidInput(f"log.{name}", len(column), f"must have {len(self.user)} rows as column user has")
-            object.__setattr__(self, name, column)
-
-    def __len__(self) -> int:
-        return len(self.user)
-
-    def where(self, rows: npt.NDArray[Any]) -> "InteractionLog":
-        """The rows that a boolean mask or an index array selects."""
-        return InteractionLog(**{name: getattr(self, name)[rows] for name in DTYPES})
+        self._set_types("log")
 
     def with_clusters(self, cluster_of_item: IntArray) -> "InteractionLog":
         """The same log, its items filed under other clusters; ``cluster_of_item`` is (n,) int32."""
-        columns = {name: getattr(self, name) for name in DTYPES}
-        return InteractionLog(**{**columns, "cluster": cluster_of_item[self.item]})
+        return replace(self, cluster=cluster_of_item[self.item])
 
     def digest(self) -> str:
         """SHA-256 over all columns: two runs with the same digest had the same log, byte for byte."""
         content = hashlib.sha256()
-        for name in DTYPES:
-            content.update(getattr(self, name).tobytes())
+        for column in self.columns().values():
+            content.update(column.tobytes())
         return content.hexdigest()
-
-    @staticmethod
-    def concatenate(logs: Iterable["InteractionLog"]) -> "InteractionLog":
-        """Join logs, in the order given; no logs give an empty one."""
-        parts = list(logs)
-        return InteractionLog(
-            **{
-                name: np.concatenate([getattr(p, name) for p in parts]) if parts else np.empty(0, dtype)
-                for name, dtype in DTYPES.items()
-            }
-        )
 
     def write(self, path: Path) -> None:
         """Write Parquet, whole or not at all."""
-        write_parquet(path, pa.table({name: pa.array(getattr(self, name)) for name in DTYPES}))
+        write_parquet(path, pa.table({name: pa.array(column) for name, column in self.columns().items()}))
 
     @staticmethod
     def read(path: Path) -> "InteractionLog":
@@ -152,23 +125,5 @@ def check_order(log: InteractionLog) -> None:
             raise InvalidInput("log", f"{place} in row {row}", f"{expected}; {count}")
 
 
-DTYPES: dict[str, type[np.generic]] = {
-    "user": np.int64,
-    "day": np.int32,
-    "step": np.int32,
-    "slot": np.int32,
-    "item": np.int64,
-    "cluster": np.int32,
-    "watch_seconds": np.float32,
-    "watch_fraction": np.float32,
-    "liked": np.bool_,
-    "disliked": np.bool_,
-    "positive": np.bool_,
-    "consumed": np.bool_,
-    "propensity": np.float32,
-    "source": np.int8,
-    "planned": np.int32,
-}
+DTYPES = InteractionLog.dtypes()
 """The log's columns and their types, in the order of ``InteractionLog``'s fields."""
-
-assert tuple(DTYPES) == tuple(f.name for f in fields(InteractionLog))

@@ -93,9 +93,10 @@ def follow(
 
 
 def _free(population: Population, user: IntArray, slot: IntArray) -> None:
-    for name, nothing in (("interest", -1), ("affinity", 0), ("status", FREE), ("exposures", 0), ("positives", 0)):
-        getattr(population, name)[user, slot] = nothing
-    population.satiation[user, slot] = 0
+    population.interest[user, slot] = -1
+    population.status[user, slot] = FREE
+    for name in ("affinity", "exposures", "positives", "satiation"):
+        getattr(population, name)[user, slot] = 0
 
 
 def _take_up(population: Population, user: IntArray, interest: int, affinity: FloatArray) -> None:

@@ -6,13 +6,11 @@ exposures, satiation and status, never a dense row over all M interests.
 
 from collections import namedtuple
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
 
-from sim.arrays import BoolArray, FloatArray, IntArray
+from sim.arrays import BoolArray, Columns, FloatArray, IntArray
 from sim.compiled import compiled, compiled_with_arrays
 from sim.config import PopulationConfig
 from sim.items import LATENT_SIZE
@@ -34,7 +32,7 @@ _CHUNK = 8192  # users generated at a time, so that users x personas stays small
 
 
 @dataclass
-class Population:
+class Population(Columns):
     """N users. Fixed traits first, then what changes.
 
     Attributes:
@@ -76,33 +74,20 @@ class Population:
         """Number of users, N."""
         return len(self.activity)
 
-    def copy(self) -> "Population":
-        """A population that lives on by itself."""
-        return Population(**{f.name: getattr(self, f.name).copy() for f in fields(self)})
-
     def arrays(self) -> Any:
         """The arrays as a tuple with the same names, which compiled code takes."""
-        return _Arrays(*(getattr(self, f.name) for f in fields(self)))
+        return _Arrays(**self.columns())
 
     @property
     def num_bytes(self) -> int:
         """Memory that the users take, in bytes."""
-        return int(sum(getattr(self, f.name).nbytes for f in fields(self)))
+        return sum(column.nbytes for column in self.columns().values())
 
     def find(self, user: IntArray, interest: IntArray) -> tuple[IntArray, BoolArray]:
         """Where users (B,) keep interests (B,): slot (B,) int64, and whether they do (B,) bool."""
         same = self.interest[user] == interest[:, None]  # (B, K)
         slot = same.argmax(axis=1)
         return slot, np.asarray(same[np.arange(len(user)), slot])
-
-    def save(self, path: Path) -> None:
-        """Write every array as safetensors."""
-        save_file({f.name: np.ascontiguousarray(getattr(self, f.name)) for f in fields(self)}, path)
-
-    @staticmethod
-    def load(path: Path) -> "Population":
-        """Read what ``save`` wrote."""
-        return Population(**load_file(path))
 
 
 _Arrays = namedtuple("_Arrays", [f.name for f in fields(Population)])  # type: ignore[misc]
@@ -144,7 +129,7 @@ def generate_population(
         _generate_chunk(config, np.arange(start, min(start + _CHUNK, num_users)), tree, stream.at("population"))
         for start in range(0, num_users, _CHUNK)
     ]
-    return Population(**{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Population)})
+    return Population.concatenate(parts)
 
 
 def _generate_chunk(config: PopulationConfig, user: IntArray, tree: InterestTree, stream: RandomStream) -> Population:

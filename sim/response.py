@@ -250,8 +250,8 @@ def respond(
     """
     feedback = feedback or Feedback.empty(*slates.shape)
     constants, changes = ResponseConstants(*astuple(response)), DynamicsConstants(*astuple(dynamics))
-    today = _Session(*(getattr(session, f.name) for f in fields(session)))
-    told = _Feedback(*(getattr(feedback, f.name) for f in fields(feedback)))
+    today = _Session(**session.columns())
+    told = _Feedback(**feedback.columns())
     people = population.arrays()
     num_slots = slates.shape[1]
     if isinstance(luck, RandomStream):

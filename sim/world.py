@@ -138,7 +138,7 @@ class World:
         def walk(start: int, stop: int) -> None:
             respond(
                 self.population, self._session, user[start:stop], items[start:stop], self._traits, self.trend, stream,
-                self.config.response, self.config.dynamics, feedback.rows(start, stop),
+                self.config.response, self.config.dynamics, feedback.where(slice(start, stop)),
             )  # fmt: skip
 
         ends = np.linspace(0, len(user), self._threads + 1).astype(int).tolist()

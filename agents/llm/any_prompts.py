@@ -3,17 +3,15 @@
 Exact and simple: what prompts have in common beyond the first cluster is computed again for each of them.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import load_file
 
-from agents.llm.contexts import ContextScorer
-from agents.llm.prompt import MorePieces, PromptTokens, Tokens
-from agents.llm.ranking import best_labels, log_mean_probability
-from agents.llm.shards import Scorer, prior_file, shard_file, write_arrays
+from agents.llm.prompt import PromptTokens, Tokens
+from agents.llm.ranking import log_mean_probability
+from agents.llm.shards import Scorer, Work
 from agents.llm.trie import LabelTrie
 from sim.arrays import FloatArray, IntArray
 
@@ -23,14 +21,12 @@ class Prompts:
     """T prompts of one kind.
 
     Attributes:
-        tokens: of the template's usual pieces, for M clusters.
-        more: of the others.
+        tokens: of the template's pieces, for M clusters.
         past: (T, K) int32, K = 1, 2 or 3, the clusters that each names, in the order in which it does.
         hint: (T,) int32, the successor that each mentions, -1 = none; None where K is not 2, or none does.
     """
 
     tokens: PromptTokens
-    more: MorePieces
     past: IntArray
     hint: IntArray | None = None
 
@@ -45,10 +41,10 @@ class Prompts:
         """What follows the prefix."""
         *middle, last = self.past[row].tolist()
         if not middle:
-            return self.more.only[last]
+            return self.tokens.only[last]
         if self.hint is not None and self.hint[row] >= 0:
-            return self.more.hinted[last] + self.tokens.suffix[self.hint[row]]
-        return sum((self.more.middle[c] for c in middle[1:]), ()) + self.tokens.suffix[last]
+            return self.tokens.hinted[last] + self.tokens.suffix[self.hint[row]]
+        return sum((self.tokens.middle[c] for c in middle[1:]), ()) + self.tokens.suffix[last]
 
     @cached_property
     def longest(self) -> int:
@@ -58,36 +54,35 @@ class Prompts:
 
 
 @dataclass(frozen=True)
-class PromptWork:
-    """What a worker needs to score prompts; implements ``agents.llm.shards.Work``.
+class PromptWork(Work):
+    """T prompts, of which some are scored.
 
     Attributes:
-        weights: folder of the model.
-        precision: of matrix products.
         prompts: T of them.
         rows: (R,) int64, which to score.
         prior_rows: over which a label's mean probability is taken.
-        pmi_coefficient, encoder_weight, similarity, top_n: see ``best_labels``.
-        folder: of the shards.
     """
 
-    weights: Path
-    precision: str
     prompts: Prompts
     rows: IntArray
     prior_rows: IntArray
-    pmi_coefficient: float
-    encoder_weight: float
-    similarity: FloatArray | None
-    top_n: int
-    folder: Path
+    unit = "prompt"
 
-    def scorer(self) -> Scorer:
-        """Load the model."""
-        return _PromptScorer(self)
+    def scorer(self) -> Scorer["PromptWork"]:
+        """See ``Work``."""
+        return _PromptScorer(self, self.prompts.longest)
+
+    def shards(self) -> list[range]:
+        """Blocks of ``rows``."""
+        num, size = len(self.rows), self.settings.pairs_per_shard
+        return [range(start, min(start + size, num)) for start in range(0, num, size)]
+
+    def num_rows(self, block: range) -> int:
+        """See ``Work``."""
+        return len(block)
 
     def cost(self) -> dict[str, float]:
-        """Prompts and tokens run through the model, without the tokens that fill batches up."""
+        """See ``Work``."""
         computed = self._tokens(self.rows)
         return {
             "pairs_computed": len(self.rows),
@@ -103,27 +98,14 @@ class PromptWork:
         return own + sum(len(prompts.tokens.prefix[first]) for first in firsts)
 
 
-class _PromptScorer:
-    def __init__(self, work: PromptWork) -> None:
-        self.work = work
-        self.contexts = ContextScorer(work.weights, work.precision, work.prompts.tokens, work.prompts.longest)
-        self.prior_file = prior_file(work.folder)
+class _PromptScorer(Scorer[PromptWork]):
+    def log_mean(self) -> FloatArray:
+        rows = self.work.prior_rows
+        return log_mean_probability(self.scores(rows), self.work.prompts.past[rows])
 
-    def write_prior(self) -> None:
-        if not self.prior_file.is_file():
-            rows = self.work.prior_rows
-            log_mean = log_mean_probability(self.scores(rows), self.work.prompts.past[rows])
-            write_arrays(self.prior_file, {"log_mean": log_mean})
-
-    def write_shard(self, block: range) -> int:
-        work, rows = self.work, self.work.rows[block.start : block.stop]
-        correction = work.pmi_coefficient * load_file(self.prior_file)["log_mean"]  # (M,)
-        past = work.prompts.past[rows]
-        best, log_probability = best_labels(
-            self.scores(rows), correction, past, work.top_n, work.similarity, work.encoder_weight
-        )
-        write_arrays(shard_file(work.folder, block), {"clusters": best, "log_probability": log_probability})
-        return len(rows)
+    def scored(self, block: range) -> Iterator[tuple[IntArray, FloatArray]]:
+        rows = self.work.rows[block.start : block.stop]
+        yield self.work.prompts.past[rows], self.scores(rows)
 
     def scores(self, rows: IntArray) -> FloatArray:
         """(n, M) float32 log-probabilities of all labels after some of the prompts."""

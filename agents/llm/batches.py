@@ -17,18 +17,16 @@ class Batches:
 
     An epoch is shuffled; each window of ``_WINDOW`` batches of it is sorted by length, so that few
     tokens are pads; then the batches are shuffled. A sample's pair is shown in random order.
+
+    Args:
+        samples: n >= 1 of them.
+        prompts: what tells their lengths.
+        batch_size: most samples a batch; batches are as even as can be, so that of 21 samples
+            in batches of 10 each third has 7.
+        rng: order of samples and batches (``epoch``), and of each pair (``order``).
     """
 
     def __init__(self, samples: Samples, prompts: PromptTokens, batch_size: int, rng: RandomStream) -> None:
-        """Args as attributes of a run.
-
-        Args:
-            samples: n >= 1 of them.
-            prompts: what tells their lengths.
-            batch_size: most samples a batch; batches are as even as can be, so that of 21 samples
-                in batches of 10 each third has 7.
-            rng: order of samples and batches (``epoch``), and of each pair (``order``).
-        """
         self._samples, self._rng, self._size = samples, rng, batch_size
         # As it is shown with the pair in its own order: the other may have a token more or less.
         self._length = text_lengths(prompts, samples)

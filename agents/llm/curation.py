@@ -58,7 +58,7 @@ class Curation:
 
     def holds(self, transitions: Transitions) -> int:
         """How many of the transitions are among the samples, whatever the order of their pairs."""
-        low, high = _ordered(transitions)
+        low, high = transitions.unordered
         asked = packed(transitions.label, low, high, self.num_clusters)
         return int(np.isin(asked, packed(self.label, self.first, self.second, self.num_clusters)).sum())
 
@@ -86,7 +86,7 @@ def curate(transitions: Transitions, num_clusters: int, pairs_per_label: int, mo
     """
     if mode not in ("diversified", "random"):
         raise InvalidInput("llm.curation", mode, "must be one of diversified, random")
-    low, high = _ordered(transitions)
+    low, high = transitions.unordered
     key, count = np.unique(packed(transitions.label, low, high, num_clusters), return_counts=True)
     label = key // num_clusters**2
     tie = rng.at("ties").generator().permutation(len(key))
@@ -131,18 +131,12 @@ def split_by_pair(
     Returns:
         The transitions to fine-tune on and those held out; no pair occurs in both, in any order.
     """
-    low, high = _ordered(transitions)
+    low, high = transitions.unordered
     distinct, which = np.unique(packed(low, high, high * 0, int(high.max(initial=0)) + 1), return_inverse=True)
     held = np.zeros(len(distinct), bool)
     held[rng.generator().permutation(len(distinct))[: round(held_out_share * len(distinct))]] = True
     held_out = held[which.reshape(-1)]
     return transitions.where(~held_out), transitions.where(held_out)
-
-
-def _ordered(transitions: Transitions) -> tuple[IntArray, IntArray]:
-    """The smaller and the larger cluster of each pair, (T,) each."""
-    first, second = transitions.first, transitions.second
-    return np.minimum(first, second), np.maximum(first, second)
 
 
 def packed(first: IntArray, second: IntArray, third: IntArray, num_clusters: int) -> IntArray:

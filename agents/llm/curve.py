@@ -17,7 +17,14 @@ _PRIOR_PAIRS = 64  # for the correction of the curve's recalls (chosen: 256, as 
 
 
 class CurvePoints:
-    """Evaluates a model in the course of its fine-tuning, on the same samples at every step."""
+    """Evaluates a model in the course of its fine-tuning, on the same samples at every step.
+
+    Args:
+        tokenizer, prompts: of the model.
+        sets: what recalls are taken on, by name; must hold ``FINE_TUNING`` and ``HELD_OUT``.
+        pmi_coefficient: as in the table.
+        rng: the pairs over which labels' mean probabilities are taken.
+    """
 
     def __init__(
         self,
@@ -27,14 +34,6 @@ class CurvePoints:
         pmi_coefficient: float,
         rng: RandomStream,
     ) -> None:
-        """Args as attributes of a run.
-
-        Args:
-            tokenizer, prompts: of the model.
-            sets: what recalls are taken on, by name; must hold ``FINE_TUNING`` and ``HELD_OUT``.
-            pmi_coefficient: as in the table.
-            rng: the pairs over which labels' mean probabilities are taken.
-        """
         self._tokenizer, self._prompts, self._sets, self._pmi_coefficient = tokenizer, prompts, sets, pmi_coefficient
         self._trie = LabelTrie.build(prompts.label)
         self._prior_pairs = random_pairs(len(prompts), _PRIOR_PAIRS, rng)

@@ -85,14 +85,3 @@ class Engine(abc.ABC):
         for answer in self._answers(prompts, max_tokens):
             self.cost += answer.cost
             yield answer
-
-    def complete(self, prompts: Sequence[str], max_tokens: int) -> list[str]:
-        """Complete prompts; gives the completions in the prompts' order.
-
-        Args, Raises:
-            As ``answers``.
-        """
-        texts = [""] * len(prompts)
-        for answer in self.answers(prompts, max_tokens):
-            texts[answer.number] = answer.text
-        return texts

@@ -8,9 +8,10 @@ import torch
 
 from agents.llm.generation import generate
 from agents.llm.prompt import PromptTokens, strict_match
-from agents.llm.scoring import mask_inputs, score_pairs
+from agents.llm.ranking import mask_inputs
+from agents.llm.scoring import score_pairs
 from agents.llm.trie import LabelTrie
-from sim.arrays import FloatArray, IntArray
+from sim.arrays import Columns, FloatArray, IntArray
 
 _SPARE_TOKENS = 4  # generation may run on this far past the longest label: then it is no match
 _RECALL_DEPTHS = (1, 10)
@@ -18,19 +19,16 @@ _BLOCK = 64  # samples at once: the whole vocabulary's logits and the generation
 
 
 @dataclass(frozen=True)
-class Samples:
+class Samples(Columns):
     """n samples [(first, second) -> label], each (n,) int."""
 
     first: IntArray
     second: IntArray
     label: IntArray
 
-    def __len__(self) -> int:
-        return len(self.label)
-
-    def where(self, rows: IntArray) -> "Samples":
-        """The rows that an index array selects."""
-        return Samples(self.first[rows], self.second[rows], self.label[rows])
+    def blocks(self, size: int) -> list["Samples"]:
+        """The samples in blocks, which are computed at once."""
+        return [self.where(slice(start, start + size)) for start in range(0, len(self), size)]
 
 
 @torch.inference_mode()
@@ -41,9 +39,8 @@ def match_rate(model: Any, tokenizer: Any, prompts: PromptTokens, samples: Sampl
     """
     if len(samples) == 0:
         return float("nan")
-    contexts = [prompts.prompt(c1, c2) for c1, c2 in zip(samples.first.tolist(), samples.second.tolist(), strict=True)]
     most = max(map(len, prompts.label)) + _SPARE_TOKENS
-    blocks = [[contexts[i] for i in rows] for rows in _blocks(len(contexts))]
+    blocks = [prompts.prompts(block.first, block.second) for block in samples.blocks(_BLOCK)]
     generated = [tokens for block in blocks for tokens in generate(model, block, most, (prompts.end,))]
     number = {text: cluster for cluster, text in enumerate(prompts.text)}
     hits = [
@@ -114,7 +111,7 @@ def label_loss(model: Any, prompts: PromptTokens, samples: Samples) -> tuple[flo
     """
     if len(samples) == 0:
         return float("nan"), float("nan")
-    parts = [samples.where(rows) for rows in _blocks(len(samples))]
+    parts = samples.blocks(_BLOCK)
     by_token = [summed_label_loss(model, prompts, part, "none").double().cpu().numpy() for part in parts]
     tokens = np.array([len(prompts.label[c]) for c in samples.label.tolist()])
     losses = np.add.reduceat(np.concatenate(by_token), np.cumsum(tokens) - tokens)
@@ -123,8 +120,3 @@ def label_loss(model: Any, prompts: PromptTokens, samples: Samples) -> tuple[flo
         return float(mean), float("nan")
     error = np.sqrt(num / (num - 1) * ((losses - mean * tokens) ** 2).sum()) / tokens.sum()
     return float(mean), float(error)
-
-
-def _blocks(num: int) -> list[IntArray]:
-    """0 .. ``num`` - 1 in blocks that are computed at once."""
-    return [np.arange(start, min(start + _BLOCK, num)) for start in range(0, num, _BLOCK)]

@@ -15,7 +15,7 @@ from agents.llm.prompt import cluster_texts
 from agents.novelty import novel_rows
 from agents.text_encoder import embed_texts, encoder_folder
 from agents.transitions import POSITIVE_WEIGHT
-from sim.arrays import BoolArray, FloatArray, IntArray
+from sim.arrays import BoolArray, Columns, FloatArray, IntArray
 from sim.errors import InvalidInput
 from sim.log import InteractionLog
 from sim.platform import Platform, Requests
@@ -42,7 +42,7 @@ _MAX_ITERATIONS = 200
 
 
 @dataclass(frozen=True)
-class Contacts:
+class Contacts(Columns):
     """R impressions of clusters that were new to their users, in order of time.
 
     Attributes:
@@ -59,25 +59,11 @@ class Contacts:
     day: IntArray
     positive: BoolArray
 
-    def __len__(self) -> int:
-        return len(self.cluster)
-
-    def where(self, rows: IntArray | slice) -> "Contacts":
-        """The rows that an index array or a slice selects."""
-        return Contacts(**{name: getattr(self, name)[rows] for name in _COLUMNS})
-
     @staticmethod
     def none(width: int) -> "Contacts":
         """No contacts, with profiles of ``width`` numbers."""
         none = np.empty(0, np.int32)
         return Contacts(np.empty((0, width), np.float32), none, none.astype(np.int8), none, none.astype(bool))
-
-    def followed_by(self, later: "Contacts") -> "Contacts":
-        """Both together."""
-        return Contacts(**{name: np.concatenate([getattr(self, name), getattr(later, name)]) for name in _COLUMNS})
-
-
-_COLUMNS = tuple(column.name for column in fields(Contacts))
 
 
 class PenalisedLogistic:
@@ -197,14 +183,14 @@ class FeedbackScorer:
         num, width = vector.shape
         self._parameters: FloatArray = np.zeros(_NUM_SOURCES + num + width * width)
         self._consumed: BoolArray = np.zeros((platform.num_users, num), bool)  # (N, M) by the rows learned from
-        self._events = Events.of(InteractionLog.concatenate([]))
+        self._events = Events.concatenate([])
         self._contacts = Contacts.none(width)
 
     def update(self, log: InteractionLog) -> None:
         """Add the first contacts among a day's rows and learn anew from all."""
         events, is_new = self._events.followed_by(Events.of(log))
         new = self._first_contacts(log, events, events.pasts(log, is_new))
-        self._contacts = self._contacts.followed_by(new).where(slice(-MEMORY, None))
+        self._contacts = Contacts.concatenate([self._contacts, new]).where(slice(-MEMORY, None))
         self._events = events.last(HISTORY)
         self._consumed[log.user[log.consumed], log.cluster[log.consumed]] = True
         age = int(self._contacts.day.max(initial=0)) - self._contacts.day
@@ -251,7 +237,7 @@ class FeedbackScorer:
     def save(self, folder: Path) -> None:
         """Write parameters, the contacts that they were learned from, and users' histories."""
         state = {"vector": self._vector, "parameters": self._parameters, "consumed": self._consumed}
-        contacts = {f"contacts.{name}": getattr(self._contacts, name) for name in _COLUMNS}
+        contacts = {f"contacts.{name}": column for name, column in self._contacts.columns().items()}
         save_file(state | contacts, folder / "feedback.safetensors")
         self._events.save(folder / "events.safetensors")
 
@@ -265,7 +251,7 @@ class FeedbackScorer:
         try:
             state = load_file(path)
             self._events = Events.load(folder / "events.safetensors")
-            self._contacts = Contacts(**{name: state[f"contacts.{name}"] for name in _COLUMNS})
+            self._contacts = Contacts(**{each.name: state[f"contacts.{each.name}"] for each in fields(Contacts)})
             vector, parameters, consumed = (state[name] for name in ("vector", "parameters", "consumed"))
         except (OSError, SafetensorError, KeyError) as error:
             raise InvalidInput("checkpoint", str(path), f"must be whole, as a scorer saves it ({error})") from None

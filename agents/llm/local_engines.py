@@ -19,7 +19,37 @@ _HOW_TO_GET_VLLM = (
 )
 
 
-class TransformersEngine(Engine):
+class _LocalEngine(Engine):
+    """A model on this machine.
+
+    Args:
+        weights: folder as ``prepare_weights`` gives it.
+        precision: ``bf16``, ``fp32`` or ``auto``; see ``compute_dtype``.
+        chat: as ``Engine.chat``.
+    """
+
+    name: str
+    version: dict[str, str] = {}  # noqa: RUF012 - what else tells which engine it was
+
+    def __init__(self, weights: Path, precision: str, chat: bool = False) -> None:
+        super().__init__(chat)
+        if chat and not getattr(load_tokenizer(weights), "chat_template", None):
+            raise InvalidInput("llm.chat", True, f"must be false for {weights}: its tokenizer has no chat template")
+        self._weights, self._dtype = weights, compute_dtype(precision)
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """Weights by their digest, and the precision."""
+        return {
+            "engine": self.name,
+            **self.version,
+            "weights_digest": weights_digest(self._weights),
+            "precision": str(self._dtype).removeprefix("torch."),
+            "chat": self.chat,
+        }
+
+
+class TransformersEngine(_LocalEngine):
     """Plain batched ``generate`` of transformers, on the GPU if there is one.
 
     The reference for the other engines: the same weights served elsewhere must say the same.
@@ -33,23 +63,11 @@ class TransformersEngine(Engine):
         InvalidInput: no causal language model there, or, with ``chat``, no chat template.
     """
 
-    def __init__(self, weights: Path, precision: str, chat: bool = False) -> None:
-        super().__init__(chat)
-        self._weights, self._dtype = weights, compute_dtype(precision)
-        self._tokenizer = load_tokenizer(weights)
-        if chat:
-            check_chat_template(self._tokenizer, weights)
-        self._model = load_model(weights, self._dtype)
+    name = "transformers"
 
-    @property
-    def description(self) -> dict[str, Any]:
-        """Weights by their digest, and the precision."""
-        return {
-            "engine": "transformers",
-            "weights_digest": weights_digest(self._weights),
-            "precision": str(self._dtype).removeprefix("torch."),
-            "chat": self.chat,
-        }
+    def __init__(self, weights: Path, precision: str, chat: bool = False) -> None:
+        super().__init__(weights, precision, chat)
+        self._tokenizer, self._model = load_tokenizer(weights), load_model(weights, self._dtype)
 
     def _answers(self, prompts: Sequence[str], max_tokens: int) -> Iterator[Answer]:
         tokens = [self._tokens(prompt) for prompt in prompts]
@@ -80,7 +98,7 @@ class TransformersEngine(Engine):
         return [ends] if isinstance(ends, int) else list(ends or ())
 
 
-class VllmEngine(Engine):
+class VllmEngine(_LocalEngine):
     """Greedy generation by vLLM (Kwon et al. 2023) in this process; for GPUs and large models.
 
     Written for vLLM 0.32: ``LLM``, ``SamplingParams``, ``LLM.generate`` and ``LLM.chat``.
@@ -93,35 +111,21 @@ class VllmEngine(Engine):
         InvalidInput: vLLM is not installed; says how to get it. With ``chat``: no chat template.
     """
 
-    def __init__(self, weights: Path, precision: str, chat: bool = False) -> None:
-        super().__init__(chat)
-        check_vllm()
-        from vllm import LLM, SamplingParams
+    name = "vllm"
 
-        if chat:
-            check_chat_template(load_tokenizer(weights), weights)
-        self._weights, self._sampling = weights, SamplingParams
-        self._dtype = str(compute_dtype(precision)).removeprefix("torch.")
-        self._llm = LLM(
+    def __init__(self, weights: Path, precision: str, chat: bool = False) -> None:
+        check_vllm()
+        import vllm
+
+        super().__init__(weights, precision, chat)
+        self.version, self._sampling = {"version": str(vllm.__version__)}, vllm.SamplingParams
+        self._llm = vllm.LLM(
             model=str(weights),
-            dtype=self._dtype,
+            dtype=str(self._dtype).removeprefix("torch."),
             load_format="safetensors",
             enable_prefix_caching=True,  # prompts of one first cluster begin alike
             seed=0,
         )
-
-    @property
-    def description(self) -> dict[str, Any]:
-        """Weights by their digest, precision, and vLLM's version."""
-        import vllm
-
-        return {
-            "engine": "vllm",
-            "version": str(vllm.__version__),
-            "weights_digest": weights_digest(self._weights),
-            "precision": self._dtype,
-            "chat": self.chat,
-        }
 
     def _answers(self, prompts: Sequence[str], max_tokens: int) -> Iterator[Answer]:
         greedy = self._sampling(temperature=0.0, max_tokens=max_tokens)
@@ -143,13 +147,3 @@ def check_vllm() -> None:
     """
     if importlib.util.find_spec("vllm") is None:
         raise InvalidInput("llm.engine", "vllm", _HOW_TO_GET_VLLM)
-
-
-def check_chat_template(tokenizer: Any, weights: Path) -> None:
-    """Check that a model can be chatted with.
-
-    Raises:
-        InvalidInput: its tokenizer has no chat template.
-    """
-    if not getattr(tokenizer, "chat_template", None):
-        raise InvalidInput("llm.chat", True, f"must be false for {weights}: its tokenizer has no chat template")

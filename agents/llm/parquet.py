@@ -1,7 +1,6 @@
 """Tables as Parquet, for whoever wants to read them without us."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +10,14 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from agents.llm.table import TransitionTable
-from agents.llm.triples import TripleTable, triples_of
+from agents.llm.triples import Table, triples_of
 from sim.arrays import FloatArray, IntArray
 from sim.files import written_whole
 
 _ROWS = 50_000  # rows of a table that become one row group
 
 
-def write_parquet(table: TransitionTable | TripleTable, path: Path) -> list[Path]:
+def write_parquet(table: Table, path: Path) -> list[Path]:
     """Write every entry of a table as a row, first under a temporary name, then renamed.
 
     Columns: ``c1`` .. ``cK``, ``rank`` (1 = best), ``next`` (int32 level-2 clusters), ``log_probability``
@@ -53,7 +52,7 @@ def _metadata(manifest: dict[str, Any]) -> dict[str, str]:
     return {f"interestlab.{name}": str(value) for name, value in content.items()}
 
 
-def _write(path: Path, metadata: dict[str, str], table: TransitionTable | TripleTable, past: IntArray) -> None:
+def _write(path: Path, metadata: dict[str, str], table: Table, past: IntArray) -> None:
     texts = pa.array(table.manifest["texts"], pa.string())
     names = [f"c{k + 1}" for k in range(past.shape[1])]
     text = pa.dictionary(pa.int32(), pa.string())
@@ -70,14 +69,11 @@ def _write(path: Path, metadata: dict[str, str], table: TransitionTable | Triple
         pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
         tqdm(total=len(past), desc=path.name, unit="row", unit_scale=True, dynamic_ncols=True) as bar,
     ):
-        for rows in _blocks(len(past)):
+        for start in range(0, len(past), _ROWS):
+            rows = slice(start, start + _ROWS)
             clusters, log_probability = table.clusters[rows], table.log_probability[rows]
             writer.write_table(_rows(schema, texts, names, past[rows], clusters, log_probability))
             bar.update(len(clusters))
-
-
-def _blocks(num: int) -> Iterator[slice]:
-    return (slice(start, start + _ROWS) for start in range(0, num, _ROWS))
 
 
 def _rows(

@@ -10,7 +10,6 @@ from agents.transitions import sample_past
 from sim.arrays import IntArray
 from sim.errors import InvalidInput
 from sim.files import write_json
-from sim.log import InteractionLog
 from sim.platform import Platform, Requests
 from sim.random import RandomStream
 
@@ -40,17 +39,11 @@ class LLMTablePlanner(Planner):
     def __init__(self, table: str) -> None:
         self._folder = Path(table)
         self._table = open_table(self._folder)
-        self._platform: Platform | None = None
         self.num_lookups = self.num_fallbacks = 0
-
-    def fit(self, platform: Platform, log: InteractionLog, rng: RandomStream) -> None:
-        """Meet the platform; nothing is learned here."""
-        self._meet(platform)
 
     def propose(self, requests: Requests, rng: RandomStream) -> IntArray:
         """Plan a cluster for every slot; see ``Planner.propose``."""
-        assert self._platform is not None, "fit or load comes first"
-        consumed = self._platform.consumed_clusters(requests.user)
+        consumed = self.platform.consumed_clusters(requests.user)
         return choose_novel_by_slot(self.candidates(requests, rng), consumed, rng.at("fallback"), requests.user)
 
     def candidates(self, requests: Requests, rng: RandomStream) -> IntArray:
@@ -84,4 +77,4 @@ class LLMTablePlanner(Planner):
     def _meet(self, platform: Platform) -> None:
         if self._table.manifest.get("clusters_digest") != platform.clusters.digest:
             raise InvalidInput("table", str(self._folder), "was made for other clusters; make the table anew")
-        self._platform = platform
+        super()._meet(platform)

@@ -22,12 +22,16 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from sim.arrays import IntArray
 from sim.clusters import InterestClusters
 from sim.errors import InvalidInput
 
 PREFIX = "People who enjoy {cluster} and"
 SUFFIX = " {cluster} also enjoy"
 LABEL = " {cluster}"
+ONLY = "People who enjoy {cluster} also enjoy"
+MIDDLE = " {cluster} and"
+HINTED = " {cluster} and lately"
 INSTRUCTION = (
     "Here are interests, one a line:\n{interests}\n\n"
     "A user enjoys {first} and {second}. Name the one that should be recommended next, which must be neither. "
@@ -52,6 +56,9 @@ class PromptTokens:
         suffix: second cluster and cue.
         label: the answer and the end-of-text token, which keeps labels from being prefixes of others.
         end: the end-of-text token.
+        only: a whole prompt with one past cluster.
+        middle: a past cluster that is neither the first (``prefix``) nor the last (``suffix``).
+        hinted: the second of a pair whose hint, as a ``suffix``, follows.
     """
 
     text: tuple[str, ...]
@@ -59,6 +66,9 @@ class PromptTokens:
     suffix: tuple[Tokens, ...]
     label: tuple[Tokens, ...]
     end: int
+    only: tuple[Tokens, ...]
+    middle: tuple[Tokens, ...]
+    hinted: tuple[Tokens, ...]
 
     def __len__(self) -> int:
         return len(self.text)
@@ -67,14 +77,18 @@ class PromptTokens:
         """The tokens of the prompt for an ordered pair of clusters."""
         return self.prefix[first] + self.suffix[second]
 
+    def prompts(self, first: IntArray, second: IntArray) -> list[Tokens]:
+        """The tokens of the prompts for ordered pairs (n,)."""
+        return [self.prompt(c1, c2) for c1, c2 in zip(first.tolist(), second.tolist(), strict=True)]
+
     @property
     def longest(self) -> int:
-        """Most tokens that a prompt and a label have together."""
+        """Most tokens that a pair's prompt and a label have together."""
         return sum(max(map(len, part)) for part in (self.prefix, self.suffix, self.label))
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of all tokens."""
+        """SHA-256 of all tokens of pairs' prompts."""
         return hashlib.sha256(json.dumps([self.prefix, self.suffix, self.label]).encode()).hexdigest()
 
 
@@ -181,6 +195,9 @@ def tokenise_prompts(clusters: InterestClusters, num_keywords: int, tokenizer: A
         suffix=tuple(_after(PREFIX[-1], SUFFIX.format(cluster=t), tokenizer) for t in texts),
         label=tuple((*_after(SUFFIX[-1], LABEL.format(cluster=t), tokenizer), end) for t in texts),
         end=end,
+        only=tuple(start + _after("", ONLY.format(cluster=t), tokenizer) for t in texts),
+        middle=tuple(_after(PREFIX[-1], MIDDLE.format(cluster=t), tokenizer) for t in texts),
+        hinted=tuple(_after(PREFIX[-1], HINTED.format(cluster=t), tokenizer) for t in texts),
     )
     _check_labels(prompts, tokenizer)
     return prompts
@@ -217,11 +234,6 @@ def _check_labels(prompts: PromptTokens, tokenizer: Any) -> None:
         seen[label] = text
 
 
-ONLY = "People who enjoy {cluster} also enjoy"
-MIDDLE = " {cluster} and"
-HINTED = " {cluster} and lately"
-
-
 def template(past_clusters: int, successor_hint: bool = False) -> str:
     """The prompt and its completion, with {C1} .. {CK} for the past clusters, {H} for the hint, {CL} for the label."""
     if past_clusters == 1:
@@ -232,28 +244,3 @@ def template(past_clusters: int, successor_hint: bool = False) -> str:
         prompt = PREFIX.format(cluster="{C1}") + "".join(between) + last.format(cluster=f"{{C{past_clusters}}}")
         prompt += SUFFIX.format(cluster=end) if end else ""
     return prompt + LABEL.format(cluster="{CL}") + "<end>"
-
-
-@dataclass(frozen=True)
-class MorePieces:
-    """The pieces of other prompts than a pair's, in tokens, for M clusters each.
-
-    Attributes:
-        only: a whole prompt with one past cluster.
-        middle: a past cluster that is neither the first (``PromptTokens.prefix``) nor the last (``suffix``).
-        hinted: the second of a pair whose hint, as a ``suffix``, follows.
-    """
-
-    only: tuple[Tokens, ...]
-    middle: tuple[Tokens, ...]
-    hinted: tuple[Tokens, ...]
-
-
-def tokenise_more(texts: Sequence[str], tokenizer: Any) -> MorePieces:
-    """Fill in the pieces that prompts for pairs do not have; ``texts`` are the M clusters'."""
-    start = _start_tokens(tokenizer)
-    return MorePieces(
-        only=tuple(start + _after("", ONLY.format(cluster=t), tokenizer) for t in texts),
-        middle=tuple(_after(PREFIX[-1], MIDDLE.format(cluster=t), tokenizer) for t in texts),
-        hinted=tuple(_after(PREFIX[-1], HINTED.format(cluster=t), tokenizer) for t in texts),
-    )

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from agents.llm.scoring import mixed
 from sim.arrays import FloatArray, IntArray
 
 
@@ -47,3 +46,30 @@ def log_mean_probability(scores: FloatArray, past: IntArray) -> FloatArray:
     kept[np.arange(len(past))[:, None], past] = False
     mean = np.where(kept, np.exp(scores.astype(np.float64)), 0).sum(axis=0) / np.maximum(kept.sum(axis=0), 1)
     return np.asarray(np.log(np.maximum(mean, np.finfo(np.float64).tiny)))
+
+
+def mask_inputs(scores: FloatArray, first: IntArray, second: IntArray) -> FloatArray:
+    """Copy scores (B, M) with -inf where the label is one of the pair: it would not be new."""
+    masked = scores.copy()
+    rows = np.arange(len(scores))
+    masked[rows, first] = -np.inf
+    masked[rows, second] = -np.inf
+    return masked
+
+
+def mixed(score: FloatArray, similarity: FloatArray, encoder_weight: float) -> FloatArray:
+    """What two scorers who use different units say of labels, together.
+
+        z(score) + encoder_weight * z(similarity),   z(x) = (x - mean x) / sd x  over a pair's labels
+
+    Args:
+        score: (P, M) the language model's corrected scores, pairs in rows, labels in columns.
+        similarity: (P, M) the sentence encoder's.
+        encoder_weight: 0 leaves the language model's ranking as it is.
+    """
+
+    def standardised(x: FloatArray) -> FloatArray:
+        centred = x - x.mean(axis=1, keepdims=True)
+        return np.asarray(centred / np.maximum(centred.std(axis=1, keepdims=True), 1e-9))
+
+    return np.asarray(standardised(score) + encoder_weight * standardised(similarity), np.float32)

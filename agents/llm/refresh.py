@@ -25,7 +25,7 @@ import numpy as np
 
 from agents.llm.prompt import PromptTokens
 from agents.llm.table import TransitionTable
-from agents.llm.triples import TripleTable
+from agents.llm.triples import Table
 from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.errors import InvalidInput
 
@@ -80,69 +80,49 @@ def match_clusters(old_texts: Sequence[str], new_texts: Sequence[str], filings: 
     return ClusterMatch(old_text, label, renamed)
 
 
-@dataclass(frozen=True)
-class Earlier:
-    """A table made before, and how its clusters relate to the new ones."""
+def _rows_of(table: Table, match: ClusterMatch, past: IntArray, hint: IntArray | None) -> IntArray:
+    """(T,) int64, the earlier table's rows for prompts of the same words; -1 = there was no such prompt.
 
-    table: TransitionTable | TripleTable
-    match: ClusterMatch
-
-    def rows_of(self, past: IntArray, hint: IntArray | None) -> IntArray:
-        """The earlier table's rows for prompts of the same words.
-
-        Args:
-            past: (T, K) new clusters.
-            hint: (T,) new clusters that the prompts mention, -1 = none; None where none does.
-
-        Returns:
-            (T,) int64, -1 = there was no such prompt.
-        """
-        then = self.match.old_text[past]  # (T, K)
-        row = np.where((then >= 0).all(axis=1), self.table.rows_of(then.clip(0)), -1)
-        if hint is not None:
-            assert isinstance(self.table, TransitionTable)
-            assert self.table.successor is not None
-            before = self.table.successor[then[:, 0].clip(0), then[:, 1].clip(0)]
-            now = np.where(hint >= 0, self.match.old_text[hint], -1)
-            row[(before != now) | ((hint >= 0) & (now < 0))] = -1
-        return row
-
-    def carry_over(self, row: IntArray, top_n: int) -> tuple[IntArray, FloatArray, dict[str, int]]:
-        """Rows of the earlier table in terms of the new clusters.
-
-        Args:
-            row: (R,) which.
-            top_n: entries that the new rows have.
-
-        Returns:
-            (R, top_n) clusters, in the old order, -1 where there are fewer; (R, top_n) log-probabilities;
-            and how many entries are ``lost_entries``, ``renamed_entries``, and ``rows_without_entries``.
-        """
-        old = np.asarray(self.table.clusters[row], np.int64)  # (R, n)
-        new = np.where(old >= 0, self.match.label[old], -1)
-        counts = {
-            "lost_entries": int(((old >= 0) & (new < 0)).sum()),
-            "renamed_entries": int(((old >= 0) & self.match.renamed[old]).sum()),
-            "rows_without_entries": int((new < 0).all(axis=1).sum()),
-        }
-        order = np.argsort(new < 0, axis=1, kind="stable")[:, :top_n]
-        clusters = np.take_along_axis(new, order, axis=1)
-        log_probability = np.take_along_axis(self.table.log_probability[row], order, axis=1)
-        log_probability = np.where(clusters >= 0, log_probability, np.nan).astype(np.float32)
-        missing = ((0, 0), (0, top_n - clusters.shape[1]))
-        return (
-            np.pad(clusters, missing, constant_values=-1),
-            np.pad(log_probability, missing, constant_values=np.nan),
-            counts,
-        )
+    ``past`` (T, K) and ``hint`` (T,) are new clusters, -1 = no hint; ``hint`` is None where no prompt has one.
+    """
+    then = match.old_text[past]  # (T, K)
+    row = np.where((then >= 0).all(axis=1), table.rows_of(then.clip(0)), -1)
+    if hint is not None:
+        assert isinstance(table, TransitionTable)
+        assert table.successor is not None
+        before = table.successor[then[:, 0].clip(0), then[:, 1].clip(0)]
+        now = np.where(hint >= 0, match.old_text[hint], -1)
+        row[(before != now) | ((hint >= 0) & (now < 0))] = -1
+    return row
 
 
-def check_comparable(earlier: TransitionTable | TripleTable, inputs: dict[str, object]) -> None:
-    """Check that an earlier table differs from a new one in nothing but clusters and log.
+def _carry_over(
+    table: Table, match: ClusterMatch, row: IntArray, top_n: int
+) -> tuple[IntArray, FloatArray, dict[str, int]]:
+    """Rows (R,) of the earlier table in terms of the new clusters.
 
-    Args:
-        earlier: the table.
-        inputs: of the new one, as in its manifest.
+    Returns:
+        (R, top_n) clusters, in the old order, -1 where there are fewer; (R, top_n) log-probabilities;
+        and how many entries are ``lost_entries``, ``renamed_entries``, and ``rows_without_entries``.
+    """
+    old = np.asarray(table.clusters[row], np.int64)  # (R, n)
+    new = np.where(old >= 0, match.label[old], -1)
+    counts = {
+        "lost_entries": int(((old >= 0) & (new < 0)).sum()),
+        "renamed_entries": int(((old >= 0) & match.renamed[old]).sum()),
+        "rows_without_entries": int((new < 0).all(axis=1).sum()),
+    }
+    order = np.argsort(new < 0, axis=1, kind="stable")[:, :top_n]
+    clusters = np.take_along_axis(new, order, axis=1)
+    log_probability = np.take_along_axis(table.log_probability[row], order, axis=1)
+    log_probability = np.where(clusters >= 0, log_probability, np.nan).astype(np.float32)
+    missing = ((0, 0), (0, top_n - clusters.shape[1]))
+    wide = np.pad(log_probability, missing, constant_values=np.nan)
+    return np.pad(clusters, missing, constant_values=-1), wide, counts
+
+
+def _check_comparable(earlier: Table, inputs: dict[str, Any]) -> None:
+    """Check that an earlier table differs from one of these inputs in nothing but clusters and log.
 
     Raises:
         InvalidInput: another model, precision, correction, kind of past, or engine.
@@ -171,7 +151,7 @@ class PartialTable:
 
     @staticmethod
     def of(
-        earlier: TransitionTable | TripleTable | None,
+        earlier: Table | None,
         tokens: PromptTokens,
         past: IntArray,
         hint: IntArray | None,
@@ -184,12 +164,11 @@ class PartialTable:
         log_probability = np.full((len(past), top_n), np.nan, np.float32)
         if earlier is None:
             return PartialTable(clusters, log_probability, np.ones(len(past), bool), None)
-        check_comparable(earlier, inputs)
+        _check_comparable(earlier, inputs)
         match = match_clusters(earlier.manifest["texts"], tokens.text, filings)
-        before = Earlier(earlier, match)
-        row = before.rows_of(past, hint)  # (R,)
+        row = _rows_of(earlier, match, past, hint)  # (R,)
         stale = row < 0
-        clusters[~stale], log_probability[~stale], entries = before.carry_over(row[~stale], top_n)
+        clusters[~stale], log_probability[~stale], entries = _carry_over(earlier, match, row[~stale], top_n)
         counts = {
             "rows_kept": int((~stale).sum()),
             "rows_computed": int(stale.sum()),
@@ -207,6 +186,6 @@ class PartialTable:
         self.clusters[rows], self.log_probability[rows] = clusters, log_probability
 
 
-def table_digest(table: TransitionTable | TripleTable) -> str:
+def table_digest(table: Table) -> str:
     """SHA-256 of what a table holds."""
     return hashlib.sha256(json.dumps(table.manifest["checksum"], sort_keys=True).encode()).hexdigest()

@@ -14,11 +14,10 @@ import torch
 from transformers import DynamicCache
 
 from agents.llm.prompt import PromptTokens, Tokens
+from agents.llm.ranking import log_mean_probability
 from agents.llm.trie import LabelTrie
 from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.random import RandomStream
-
-_PLAIN_BATCH = 16  # full sequences a forward pass: the whole vocabulary's logits take memory
 
 
 @dataclass(frozen=True)
@@ -113,48 +112,13 @@ def score_pairs(
     Returns:
         (B, M) float32 log-probabilities.
     """
-    contexts = [prompts.prompt(c1, c2) for c1, c2 in zip(first.tolist(), second.tolist(), strict=True)]
+    contexts = prompts.prompts(first, second)
     order = sorted(range(len(contexts)), key=lambda i: len(contexts[i]))  # like lengths together: few pads
     scores = np.empty((len(contexts), trie.num_labels), np.float32)
     for start in range(0, len(order), batch):
         rows = order[start : start + batch]
         scores[rows] = label_log_probabilities(model, [contexts[i] for i in rows], trie)
     return scores
-
-
-@torch.inference_mode()
-def plain_scores(model: Any, prompts: PromptTokens, first: int, second: int) -> FloatArray:
-    """The reference for ``label_log_probabilities``: each label as a full sequence, nothing shared.
-
-    Every token of every label gets its whole next-token distribution, which is then restricted to
-    the tokens that continue some label.
-
-    Returns:
-        (M,) float32 log-probabilities.
-    """
-    prompt = prompts.prompt(first, second)
-    longest = max(map(len, prompts.label))
-    scores = np.zeros(len(prompts), np.float32)
-    for start in range(0, len(prompts), _PLAIN_BATCH):
-        labels = prompts.label[start : start + _PLAIN_BATCH]
-        # Pads on the right: causal attention keeps them from being seen.
-        ids = [prompt + label + (prompts.end,) * (longest - len(label)) for label in labels]
-        logits = model(input_ids=torch.tensor(ids, device=model.device)).logits.float()  # (b, L, V)
-        for row, label in enumerate(labels):
-            for i, token in enumerate(label):
-                allowed = sorted({other[i] for other in prompts.label if other[:i] == label[:i]})
-                restricted = torch.log_softmax(logits[row, len(prompt) + i - 1, allowed], dim=0)
-                scores[start + row] += float(restricted[allowed.index(token)])
-    return scores
-
-
-def mask_inputs(scores: FloatArray, first: IntArray, second: IntArray) -> FloatArray:
-    """Copy scores (B, M) with -inf where the label is one of the pair: it would not be new."""
-    masked = scores.copy()
-    rows = np.arange(len(scores))
-    masked[rows, first] = -np.inf
-    masked[rows, second] = -np.inf
-    return masked
 
 
 def label_prior(
@@ -169,9 +133,7 @@ def label_prior(
         (M,) float64.
     """
     scores = score_pairs(model, prompts, trie, first, second, batch)
-    kept = np.isfinite(mask_inputs(scores, first, second))  # (B, M)
-    mean = np.where(kept, np.exp(scores.astype(np.float64)), 0).sum(axis=0) / np.maximum(kept.sum(axis=0), 1)
-    return np.asarray(np.log(np.maximum(mean, np.finfo(np.float64).tiny)))
+    return log_mean_probability(scores, np.stack([first, second], axis=1))
 
 
 def random_pairs(num_clusters: int, num: int, rng: RandomStream) -> tuple[IntArray, IntArray]:
@@ -181,21 +143,3 @@ def random_pairs(num_clusters: int, num: int, rng: RandomStream) -> tuple[IntArr
         return first, second
     pairs = rng.generator().integers(0, num_clusters, (2, num))
     return pairs[0], pairs[1]
-
-
-def mixed(score: FloatArray, similarity: FloatArray, encoder_weight: float) -> FloatArray:
-    """What two scorers who use different units say of labels, together.
-
-        z(score) + encoder_weight * z(similarity),   z(x) = (x - mean x) / sd x  over a pair's labels
-
-    Args:
-        score: (P, M) the language model's corrected scores, pairs in rows, labels in columns.
-        similarity: (P, M) the sentence encoder's.
-        encoder_weight: 0 leaves the language model's ranking as it is.
-    """
-
-    def standardised(x: FloatArray) -> FloatArray:
-        centred = x - x.mean(axis=1, keepdims=True)
-        return np.asarray(centred / np.maximum(centred.std(axis=1, keepdims=True), 1e-9))
-
-    return np.asarray(standardised(score) + encoder_weight * standardised(similarity), np.float32)

@@ -4,40 +4,105 @@ Every shard is computed by one thread, so what it holds does not depend on the n
 which of several machines that share the folder computed it.
 """
 
-from collections.abc import Callable, Sequence
+import abc
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 from safetensors.numpy import load_file, save
 from tqdm import tqdm
 
+from agents.llm.contexts import ContextScorer
 from agents.llm.files import check_tensors
+from agents.llm.prompt import PromptTokens
+from agents.llm.ranking import best_labels
+from agents.llm.settings import LLMSettings
 from agents.processes import side_by_side
 from sim.arrays import FloatArray, IntArray
 from sim.files import written_whole
 
 
-class Scorer(Protocol):
-    """A model, and what it computes."""
+@dataclass(frozen=True)
+class Work(abc.ABC):
+    """What a worker process needs to score prompts for a table, small enough to send.
+
+    Attributes:
+        weights: folder of the model.
+        settings: ``precision``, ``pmi_coefficient`` and ``encoder_weight`` are used.
+        tokens: of the prompts of M clusters.
+        similarity, top_n: see ``best_labels``.
+        folder: of the shards.
+    """
+
+    weights: Path
+    settings: LLMSettings
+    tokens: PromptTokens
+    similarity: FloatArray | None
+    top_n: int
+    folder: Path
+    unit: ClassVar[str]
+    """What the table's rows are called."""
+
+    @abc.abstractmethod
+    def scorer(self) -> "Scorer[Any]":
+        """Load the model."""
+
+    @abc.abstractmethod
+    def shards(self) -> list[range]:
+        """Blocks, of about ``pairs_per_shard`` rows each, of whatever the work is cut by."""
+
+    @abc.abstractmethod
+    def num_rows(self, block: range) -> int:
+        """How many rows of the table a block is."""
+
+    @abc.abstractmethod
+    def cost(self) -> dict[str, float]:
+        """Rows and tokens run through the model, without the tokens that fill batches up."""
+
+
+W = TypeVar("W", bound=Work)
+
+
+class Scorer(abc.ABC, Generic[W]):
+    """The model, and what it computes for a table.
+
+    Args:
+        work: what to do.
+        longest: most tokens that a prompt and a label have together.
+    """
+
+    def __init__(self, work: W, longest: int) -> None:
+        self.work = work
+        self.contexts = ContextScorer(work.weights, work.settings.precision, work.tokens, longest)
+
+    @abc.abstractmethod
+    def log_mean(self) -> FloatArray:
+        """(M,) log of each label's mean probability over some prompts, those with the label itself left out."""
+
+    @abc.abstractmethod
+    def scored(self, block: range) -> Iterator[tuple[IntArray, FloatArray]]:
+        """A block's pasts (n, K) and log-probabilities of all labels after them (n, M), part by part."""
 
     def write_prior(self) -> None:
         """Write what all shards need, unless it is there."""
+        path = prior_file(self.work.folder)
+        if not path.is_file():
+            write_arrays(path, {"log_mean": self.log_mean()})
 
     def write_shard(self, block: range) -> int:
         """Compute and write one shard; gives its number of rows."""
-
-
-class Work(Protocol):
-    """What a worker process needs, small enough to send."""
-
-    @property
-    def folder(self) -> Path:
-        """Where the shards go."""
-
-    def scorer(self) -> Scorer:
-        """Load the model."""
+        work, settings = self.work, self.work.settings
+        correction = settings.pmi_coefficient * load_file(prior_file(work.folder))["log_mean"]  # (M,)
+        rows = [
+            best_labels(scores, correction, past, work.top_n, work.similarity, settings.encoder_weight)
+            for past, scores in self.scored(block)
+        ]
+        best, log_probability = (np.concatenate(part) for part in zip(*rows, strict=True))
+        write_arrays(shard_file(work.folder, block), {"clusters": best, "log_probability": log_probability})
+        return len(best)
 
 
 def shard_file(folder: Path, block: range) -> Path:
@@ -50,23 +115,18 @@ def prior_file(folder: Path) -> Path:
     return folder / "prior.safetensors"
 
 
-def fill_shards(
-    work: Work, shards: Sequence[range], rows: Callable[[range], int], workers: int, backend: str, unit: str
-) -> None:
-    """Compute the shards that are not there yet, with a progress bar.
+def fill_shards(work: Work, shards: Sequence[range], workers: int, backend: str) -> None:
+    """Compute those of the work's shards that are not there yet, with a progress bar.
 
     Args:
         work: what to do.
-        shards: blocks of whatever the work is cut by.
-        rows: how many rows of the table a block is.
+        shards: some of its own, or all.
         workers, backend: see ``agents.processes.side_by_side``.
-        unit: what the rows are called.
     """
     missing = [block for block in shards if not shard_file(work.folder, block).is_file()]
-    total = sum(map(rows, shards))
-    with tqdm(
-        total=total, initial=total - sum(map(rows, missing)), desc="filling the table", unit=unit, dynamic_ncols=True
-    ) as bar:
+    total = sum(map(work.num_rows, shards))
+    there = total - sum(map(work.num_rows, missing))
+    with tqdm(total=total, initial=there, desc="filling the table", unit=work.unit, dynamic_ncols=True) as bar:
         try:
             if missing and not prior_file(work.folder).is_file():
                 list(side_by_side({"prior": partial(_write_prior, work)}, 1))
@@ -101,11 +161,11 @@ def write_arrays(path: Path, arrays: dict[str, Any]) -> None:
         temporary.write_bytes(save(arrays))
 
 
-_scorers: dict[Path, Scorer] = {}
+_scorers: dict[Path, Scorer[Any]] = {}
 """This process's own, by the folder that it works for: a worker loads the model once."""
 
 
-def _scorer(work: Work) -> Scorer:
+def _scorer(work: Work) -> Scorer[Any]:
     if work.folder not in _scorers:
         _scorers.clear()
         _scorers[work.folder] = work.scorer()

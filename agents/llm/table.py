@@ -186,23 +186,22 @@ def check_num_clusters(num: int) -> None:
         raise InvalidInput("world.num_interests", num, f"must be at least {_MIN_CLUSTERS} for a table")
 
 
-def finished_table(folder: Path, inputs: dict[str, Any], top_n: int) -> TransitionTable | None:
-    """The table in a folder, None if there is none yet.
+def about_table(inputs: dict[str, Any], template: str, texts: Sequence[str], best: IntArray) -> dict[str, Any]:
+    """What every table's manifest tells.
 
     Args:
-        folder: of the table.
-        inputs: what it must have been made of, as in its manifest.
-        top_n: clusters a pair.
-
-    Raises:
-        InvalidInput: a damaged table, or one of other inputs.
+        inputs: what the table was made of; holds ``clusters_digest``.
+        template: of the prompts.
+        texts: what the M clusters are called.
+        best: (R,) the first label of each row, -1 = none.
     """
-    if not folder.is_dir():
-        return None
-    table = TransitionTable.open(folder)
-    if table.manifest.get("inputs") != inputs or table.manifest["top_n"] != top_n:
-        raise InvalidInput("table", str(folder), "was made of other inputs; delete it or choose another folder")
-    return table
+    return {
+        "inputs": inputs,
+        "clusters_digest": inputs["clusters_digest"],
+        "template": template,
+        "texts": list(texts),
+        "labels": label_skew(np.bincount(best[best >= 0], minlength=len(texts))),
+    }
 
 
 def map_array(folder: Path, name: str, manifest: dict[str, Any], shape: tuple[int, ...]) -> Any:

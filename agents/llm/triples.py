@@ -10,6 +10,7 @@ import numpy as np
 from agents.llm.table import TransitionTable, as_small, map_array, read_manifest, write_arrays
 from agents.transitions import POSITIVE_WEIGHT
 from sim.arrays import BoolArray, FloatArray, IntArray
+from sim.errors import InvalidInput
 from sim.log import InteractionLog
 from sim.random import RandomStream
 
@@ -83,13 +84,10 @@ class TripleTable:
     ) -> None:
         """Write a table with its own copy of ``pairs``; see ``TransitionTable.write``."""
         wide = pairs.clusters.shape[1] - clusters.shape[1]  # of few clusters, triples leave fewer labels than pairs
-        rows = {
+        whole = {
             "keys": keys.astype(np.int64),
             "clusters": as_small(np.pad(clusters, ((0, 0), (0, wide)), constant_values=-1), pairs.num_clusters),
             "log_probability": np.pad(log_probability, ((0, 0), (0, wide)), constant_values=np.nan).astype(np.float32),
-        }
-        whole = {
-            **rows,
             "pair_clusters": np.asarray(pairs.clusters),
             "pair_log_probability": np.asarray(pairs.log_probability),
         }
@@ -109,26 +107,21 @@ class TripleTable:
         Raises:
             InvalidInput: not a table, of another version, truncated or changed.
         """
-        manifest = read_manifest(
-            folder, ("keys", "clusters", "log_probability", "pair_clusters", "pair_log_probability")
-        )
+        manifest = read_manifest(folder, _ARRAYS)
         num, top_n = int(manifest.get("num_triples", -1)), int(manifest["top_n"])
-        num_pairs = int(manifest["num_clusters"]) ** 2
-        pairs = TransitionTable(
-            map_array(folder, "pair_clusters", manifest, (num_pairs, top_n)),
-            map_array(folder, "pair_log_probability", manifest, (num_pairs, top_n)),
-            manifest.get("pairs", {}),
+        shape, of_pairs = (num, top_n), (int(manifest["num_clusters"]) ** 2, top_n)
+        shapes = ((num,), shape, shape, of_pairs, of_pairs)
+        keys, clusters, log_probability, of_pair, log_probability_of_pair = (
+            map_array(folder, name, manifest, each) for name, each in zip(_ARRAYS, shapes, strict=True)
         )
-        return TripleTable(
-            map_array(folder, "keys", manifest, (num,)),
-            map_array(folder, "clusters", manifest, (num, top_n)),
-            map_array(folder, "log_probability", manifest, (num, top_n)),
-            manifest,
-            pairs,
-        )
+        pairs = TransitionTable(of_pair, log_probability_of_pair, manifest.get("pairs", {}))
+        return TripleTable(keys, clusters, log_probability, manifest, pairs)
 
 
-def open_table(folder: Path) -> TransitionTable | TripleTable:
+Table = TransitionTable | TripleTable
+
+
+def open_table(folder: Path) -> Table:
     """Map a table of any kind into memory.
 
     Raises:
@@ -136,6 +129,25 @@ def open_table(folder: Path) -> TransitionTable | TripleTable:
     """
     triples = int(read_manifest(folder, ())["past_clusters"]) == 3
     return TripleTable.open(folder) if triples else TransitionTable.open(folder)
+
+
+def finished_table(folder: Path, inputs: dict[str, Any], top_n: int) -> Any:
+    """The table in a folder, of the kind that its inputs say; None if there is none yet.
+
+    Args:
+        folder: of the table.
+        inputs: what it must have been made of, as in its manifest.
+        top_n: clusters a pair.
+
+    Raises:
+        InvalidInput: a damaged table, or one of other inputs.
+    """
+    if not folder.is_dir():
+        return None
+    table = open_table(folder)
+    if table.manifest.get("inputs") != inputs or table.manifest["top_n"] != top_n:
+        raise InvalidInput("table", str(folder), "was made of other inputs; delete it or choose another folder")
+    return table
 
 
 def keys_of(triples: IntArray, num_clusters: int) -> IntArray:

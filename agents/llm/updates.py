@@ -1,10 +1,8 @@
 """One optimiser step: fp32 master weights, forward and backward passes in a faster precision if asked for."""
 
 import copy
-from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import torch
 
 from agents.llm.evaluation import Samples, label_tokens, summed_label_loss
@@ -23,6 +21,13 @@ class Updates:
     will be served. In bf16 the gradient of SmolLM2-135M then differs from fp32's by 6 % of its
     norm (cosine .998), autocast's by 3 % (.9996), and a step takes a fifth less time.
 
+    Args:
+        model: parameters that are not to be trained don't require gradients.
+        prompts: what samples look like.
+        dtype: of the passes.
+        learning_rate: at its peak.
+        micro_batch_size: samples a pass; a batch's gradient is the sum over its passes.
+
     Attributes:
         model: the fp32 model; the caller's.
         served: the rounded copy that the passes run on; ``model`` itself where the precision is fp32.
@@ -33,15 +38,6 @@ class Updates:
     def __init__(
         self, model: Any, prompts: PromptTokens, dtype: torch.dtype, learning_rate: float, micro_batch_size: int
     ) -> None:
-        """Args beside the attributes.
-
-        Args:
-            model: parameters that are not to be trained don't require gradients.
-            prompts: what samples look like.
-            dtype: of the passes.
-            learning_rate: at its peak.
-            micro_batch_size: samples a pass; a batch's gradient is the sum over its passes.
-        """
         # Attention by plain products: the fused kernel's backward pass is slow on such short texts.
         model.set_attn_implementation("eager")
         self.model, self.served = model, model
@@ -84,7 +80,7 @@ class Updates:
         if not self._pairs:
             self.optimizer.zero_grad()
         tokens, loss = label_tokens(self._prompts, batch), 0.0
-        for number, part in enumerate(self._parts(batch)):
+        for number, part in enumerate(batch.blocks(self._size)):
             # A token counts the same in whichever pass it comes.
             share = summed_label_loss(self.served, self._prompts, part) / tokens
             share.backward()  # type: ignore[no-untyped-call]
@@ -97,10 +93,6 @@ class Updates:
         """Make the rounded copy anew, after the weights have changed."""
         for master, rounded in self._pairs:
             rounded.copy_(master)
-
-    def _parts(self, batch: Samples) -> Iterator[Samples]:
-        for start in range(0, len(batch), self._size):
-            yield batch.where(np.arange(start, min(start + self._size, len(batch))))
 
     @torch.no_grad()
     def _collect(self, first: bool) -> None:

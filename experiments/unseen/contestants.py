@@ -3,7 +3,7 @@
 import numpy as np
 
 from agents.llm.prompt import cluster_texts
-from agents.llm.scoring import mixed
+from agents.llm.ranking import mixed
 from agents.text_encoder import embed_texts, label_similarity
 from agents.transition_counts import TransitionCounts
 from agents.transitions import Transitions

@@ -8,7 +8,7 @@ import torch
 from hydra.utils import instantiate
 
 from agents.base import Agent, Recommendations
-from agents.check import CHECKS, check_agent, examine, validate
+from agents.check import CHECKS, examine, validate
 from agents.cluster_rankers import RandomWithinClusterRanker
 from agents.hierarchical import HierarchicalAgent
 from agents.planners import RandomNovelPlanner
@@ -16,6 +16,7 @@ from agents.random import RandomAgent, uniform_slate
 from agents.sequence import SequenceAgent
 from sim.errors import InvalidInput
 from tests.agents.built_in import built_in_agents
+from tests.agents.faults import check_agent
 from tests.agents.planted import STREAM, planted, successor
 
 

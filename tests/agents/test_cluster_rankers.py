@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from agents.bm25 import WordCounts, bm25
-from agents.check import check_agent, validate
+from agents.check import validate
 from agents.cluster_rankers import RandomWithinClusterRanker, SearchRanker, Shelves
 from agents.hierarchical import HierarchicalAgent
 from agents.planners import RandomNovelPlanner
@@ -17,6 +17,7 @@ from sim.clusters import InterestClusters
 from sim.errors import InvalidInput
 from sim.log import InteractionLog
 from sim.platform import Platform, PlatformRecords
+from tests.agents.faults import check_agent
 from tests.agents.planted import STREAM, make_clusters, planted, request, successor
 
 NOTHING = InteractionLog.concatenate([])
@@ -126,7 +127,7 @@ def test_what_search_does_not_find_comes_from_all_items():
 
 def test_an_item_found_for_two_clusters_counts_once_at_its_best():
     shelves = Shelves(np.array([[7, 8, 9], [9, 8, 5], [1, -1, -1]]), np.array([[3, 2, 1], [6, 1, 0], [4, -9, -9]]))
-    items, scores = shelves._candidates(np.array([[0, 1, 0], [2, -1, 1]]), np.array([[5, -1], [-1, -1]]), 10)
+    items, scores = shelves.candidates(np.array([[0, 1, 0], [2, -1, 1]]), np.array([[5, -1], [-1, -1]]), 10)
     found = [{i: s for i, s in zip(*row, strict=True) if i >= 0} for row in zip(items, scores, strict=True)]
     assert found == [{7: 3, 8: 2, 9: 6}, {1: 4, 9: 6, 8: 1, 5: 0}]
 

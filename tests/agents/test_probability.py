@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from agents.base import Agent, Recommendations
-from agents.check import check_agent
 from agents.cluster_rankers import RandomWithinClusterRanker, SearchRanker
 from agents.hierarchical import HierarchicalAgent
 from agents.planners import PopularNovelPlanner, RandomNovelPlanner
@@ -16,6 +15,7 @@ from agents.sequence import SequenceAgent
 from agents.sequence_ranker import SequenceRanker
 from agents.two_tower import TwoTowerAgent
 from sim.log import InteractionLog
+from tests.agents.faults import check_agent
 from tests.agents.planted import STREAM, planted, successor
 
 AGENTS = {

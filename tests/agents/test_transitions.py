@@ -9,7 +9,6 @@ from agents.transitions import (
     POSITIVE_WEIGHT,
     _draw_past,
     novel_transitions,
-    sample_pairs,
     sample_past,
 )
 from sim.log import DTYPES, InteractionLog
@@ -163,7 +162,7 @@ def make_requests(clusters, positive=None, users=None, num_slots=3):
 
 
 def test_pairs_of_a_request():
-    pairs = sample_pairs(make_requests([[-1, -1, -1], [-1, 4, 4], [1, 2, 2]]), 20, RNG)
+    pairs = sample_past(make_requests([[-1, -1, -1], [-1, 4, 4], [1, 2, 2]]), 20, 2, RNG)
     assert pairs.shape == (3, 20, 2)
     assert (pairs[0] == -1).all()
     assert (pairs[1] == 4).all()
@@ -172,8 +171,8 @@ def test_pairs_of_a_request():
 
 def test_pairs_do_not_depend_on_the_batch():
     clusters = np.random.default_rng(0).integers(-1, 6, (9, 8))
-    everyone = sample_pairs(make_requests(clusters), 4, RNG)
-    some = sample_pairs(make_requests(clusters[[2, 7]], users=[2, 7]), 4, RNG)
+    everyone = sample_past(make_requests(clusters), 4, 2, RNG)
+    some = sample_past(make_requests(clusters[[2, 7]], users=[2, 7]), 4, 2, RNG)
     assert (everyone[[2, 7]] == some).all()
 
 

@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envs.slates import draw_candidates, fill_slates, repeats
+from envs.slates import draw_candidates, fill_slates
+from sim.arrays import repeats
 from sim.errors import InvalidInput
 from sim.random import RandomStream
 

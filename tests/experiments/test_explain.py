@@ -12,7 +12,7 @@ import torch
 
 from agents.llm.model import load_model, load_tokenizer
 from agents.llm.prompt import tokenise_prompts
-from agents.llm.scoring import plain_scores, random_pairs, score_pairs
+from agents.llm.scoring import random_pairs, score_pairs
 from agents.llm.table import TransitionTable
 from agents.llm.trie import LabelTrie
 from experiments import arm_stages, pipeline
@@ -30,6 +30,7 @@ from sim.platform import Platform, PlatformRecords, Requests
 from sim.random import RandomStream
 from sim.tree import PersonaLinks, load_tree
 from sim.world import World
+from tests.agents.llm.reference import plain_scores
 from tests.command_line import interestlab
 from tests.composing import compose
 from tests.sim.people import TINY

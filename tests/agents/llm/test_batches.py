@@ -14,7 +14,7 @@ RNG = RandomStream(3, "batches")
 def prompts_of(lengths):
     """Clusters whose prefixes, suffixes and labels have so many tokens."""
     tokens = [tuple(range(n)) for n in lengths]
-    return PromptTokens(tuple(map(str, range(len(tokens)))), tuple(tokens), tuple(tokens), tuple(tokens), 0)
+    return PromptTokens(tuple(map(str, range(len(tokens)))), *[tuple(tokens)] * 3, 0, *[tuple(tokens)] * 3)
 
 
 PROMPTS = prompts_of(np.random.default_rng(0).integers(6, 16, 100))

@@ -7,6 +7,7 @@ import pytest
 from agents.llm.endpoint import retry_after
 from sim.errors import InvalidInput
 from tests.agents.llm.endpoint_server import echo, engine_for, fails, says
+from tests.agents.llm.reference import complete
 
 KEY = "sk-very-secret-0123456789"
 
@@ -24,17 +25,17 @@ def test_the_key_goes_to_the_endpoint_and_nowhere_else(serve, monkeypatch, caplo
     caplog.set_level(logging.DEBUG)
     server = serve(echo)
     engine = engine_for(server, key_variable="MY_KEY")
-    engine.complete(["a"], 5)
+    complete(engine, ["a"], 5)
     assert server.seen[0][1]["Authorization"] == f"Bearer {KEY}"
     told = [str(engine.description), repr(engine), repr(vars(engine).get("cost"))]
     for status in (400, 401, 500):
         rude = serve(fails(status, {"error": {"message": f"the key Bearer {KEY} is not liked"}}))
         with pytest.raises(InvalidInput) as caught:
-            engine_for(rude, key_variable="MY_KEY", retries=1).complete(["a"], 5)
+            complete(engine_for(rude, key_variable="MY_KEY", retries=1), ["a"], 5)
         told.append(str(caught.value))
         if status == 401:
             assert "the key sent is that of the environment variable MY_KEY" in str(caught.value)
-    repeated = engine_for(serve(says(f"you sent {KEY}")), key_variable="MY_KEY").complete(["a"], 5)
+    repeated = complete(engine_for(serve(says(f"you sent {KEY}")), key_variable="MY_KEY"), ["a"], 5)
     told += [*repeated, caplog.text, *capfd.readouterr()]
     assert repeated == ["you sent ***"]
     assert "HTTP Request" in caplog.text  # the log was on
@@ -43,7 +44,7 @@ def test_the_key_goes_to_the_endpoint_and_nowhere_else(serve, monkeypatch, caplo
 
 def test_short_fillers_for_a_key_do_not_touch_answers(serve, monkeypatch):
     monkeypatch.setenv("MY_KEY", "EMPTY")
-    assert engine_for(serve(says("EMPTY nest")), key_variable="MY_KEY").complete(["a"], 5) == ["EMPTY nest"]
+    assert complete(engine_for(serve(says("EMPTY nest")), key_variable="MY_KEY"), ["a"], 5) == ["EMPTY nest"]
 
 
 @pytest.mark.parametrize("value", [None, "", "  ", f"{KEY}\nX-Other: 1", "schlüssel"])

@@ -8,20 +8,21 @@ import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from transformers import BertConfig, BertForMaskedLM, Gemma2Config, Gemma2ForCausalLM, PreTrainedTokenizerFast
 
-from agents.llm.bulk import fill_table
 from agents.llm.curation import curate, split_by_pair
 from agents.llm.evaluation import Samples, match_rate
 from agents.llm.finetune import finetune
 from agents.llm.local_engines import TransformersEngine
 from agents.llm.model import check_context, load_model, load_tokenizer
+from agents.llm.past_tables import fill_table
 from agents.llm.prompt import prompt_text, tokenise_prompts
-from agents.llm.scoring import PrefixCache, label_log_probabilities, plain_scores, score_pairs
+from agents.llm.scoring import PrefixCache, label_log_probabilities, score_pairs
 from agents.llm.trie import LabelTrie
 from agents.llm.updates import Updates
 from sim.errors import InvalidInput
 from sim.random import RandomStream
 from tests.agents.llm.conftest import KEYWORDS, clusters_of
 from tests.agents.llm.families import FAMILIES, SMALL, gemma_tokenizer, llama_tokenizer, make_family, qwen_tokenizer
+from tests.agents.llm.reference import complete, plain_scores
 
 RNG = RandomStream(8, "families")
 PAIRS = [(0, 1), (3, 3), (5, 9)]
@@ -144,7 +145,7 @@ def test_free_generation_is_plain_greedy_decoding(folder, clusters):
     prompts = [prompt_text(texts, 0, 1, False), *texts[5:8]]  # of several lengths, with different last words
     engine = TransformersEngine(folder, "fp32")
     expected = [greedy(model, tokenizer(p).input_ids, {tokenizer.eos_token_id}, 12) for p in prompts]
-    assert engine.complete(prompts, 12) == [tokenizer.decode(said, skip_special_tokens=True) for said in expected]
+    assert complete(engine, prompts, 12) == [tokenizer.decode(said, skip_special_tokens=True) for said in expected]
     assert len({tuple(said) for said in expected}) > 1
     assert engine.cost.requests == 4
     assert engine.cost.prompt_tokens == sum(len(tokenizer(p).input_ids) for p in prompts)
@@ -158,7 +159,7 @@ def test_chat_goes_through_the_models_template(folder, clusters):
     tokens = tokenizer.apply_chat_template(message, add_generation_prompt=True, return_dict=True)["input_ids"]
     assert tokens.count(tokenizer.bos_token_id) <= 1  # the template's own, not one more
     said = greedy(model, tokens, {tokenizer.eos_token_id}, 8)
-    assert engine.complete(["tofu; espresso"], 8) == [tokenizer.decode(said, skip_special_tokens=True)]
+    assert complete(engine, ["tofu; espresso"], 8) == [tokenizer.decode(said, skip_special_tokens=True)]
     assert engine.description["chat"] is True
 
 
@@ -203,7 +204,7 @@ def test_prompts_longer_than_the_context(clusters, make_settings, transitions, t
     with pytest.raises(InvalidInput, match=says):
         finetune(short, clusters, samples, transitions, make_settings(), tmp_path / "run", RNG)
     with pytest.raises(InvalidInput, match=r"must see \d+ tokens at once"):
-        TransformersEngine(short, "fp32").complete(["tofu " * 40], 5)
+        complete(TransformersEngine(short, "fp32"), ["tofu " * 40], 5)
     narrow = make_family("gemma3", tmp_path / "narrow", sliding_window=20)
     with pytest.raises(InvalidInput, match="sees 20"):
         check_context(narrow, 30)

@@ -13,9 +13,10 @@ from agents.llm.fused import FusedModel, fusible
 from agents.llm.kernels import add_and_normalise, exponential, gate
 from agents.llm.model import load_model, load_tokenizer
 from agents.llm.prompt import tokenise_prompts
-from agents.llm.scoring import PrefixCache, label_log_probabilities, plain_scores
+from agents.llm.scoring import PrefixCache, label_log_probabilities
 from agents.llm.trie import LabelTrie
 from tests.agents.llm.conftest import clusters_of
+from tests.agents.llm.reference import plain_scores
 
 _TRAILS = tuple((f"trail {one}", f"trail {two}") for one, two in zip("abcdefg", "tuvwxyz", strict=True))
 

@@ -19,6 +19,7 @@ from tests.agents.llm.endpoint_server import (
     says,
     send,
 )
+from tests.agents.llm.reference import complete
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +36,7 @@ def test_completions_come_in_order_and_are_counted(serve):
     server = serve(slow_first)
     engine = engine_for(server)
     prompts = [f"p{i}" for i in range(9)]
-    assert engine.complete(prompts, 12) == prompts
+    assert complete(engine, prompts, 12) == prompts
     assert engine.cost == Cost(prompt_tokens=63, completion_tokens=27, requests=9, retries=0)
     path, headers, body = server.seen[0]
     assert path == "/v1/completions"
@@ -56,7 +57,7 @@ def test_answers_come_as_they_are_ready(serve):
 
 def test_chat_puts_the_prompt_into_a_message(serve):
     server = serve(gives(chat_completion("  tofu\n")))
-    assert engine_for(server, chat=True).complete(["hello"], 5) == ["  tofu\n"]
+    assert complete(engine_for(server, chat=True), ["hello"], 5) == ["  tofu\n"]
     path, _, body = server.seen[0]
     assert path == "/v1/chat/completions"
     assert body["messages"] == [{"role": "user", "content": "hello"}]
@@ -66,7 +67,7 @@ def test_chat_puts_the_prompt_into_a_message(serve):
 def test_a_model_that_only_thought_said_nothing(serve):
     server = serve(gives(chat_completion(None)))
     engine = engine_for(server, chat=True)
-    assert engine.complete(["hello"], 5) == [""]
+    assert complete(engine, ["hello"], 5) == [""]
     assert engine.cost.retries == 1  # once more, in case
 
 
@@ -86,7 +87,7 @@ def test_a_model_that_only_thought_said_nothing(serve):
 def test_what_may_pass_is_tried_again(serve, failure):
     server = serve(failure, echo)
     engine = engine_for(server)
-    assert engine.complete(["a"], 5) == ["a"]
+    assert complete(engine, ["a"], 5) == ["a"]
     assert (engine.cost.requests, engine.cost.retries) == (2, 1)
 
 
@@ -115,7 +116,7 @@ def test_what_may_pass_is_tried_again(serve, failure):
 def test_what_will_not_pass_is_said_in_one_line(serve, failure, says, requests):
     server = serve(failure)
     with pytest.raises(InvalidInput, match=says) as caught:
-        engine_for(server, retries=2).complete(["a"], 5)
+        complete(engine_for(server, retries=2), ["a"], 5)
     assert str(caught.value).startswith(f"llm.url='{server.url}/completions': ")
     assert "\n" not in str(caught.value)
     assert len(server.seen) == requests
@@ -125,7 +126,7 @@ def test_a_hanging_server_is_given_up_after_the_timeout(serve):
     server = serve(lambda handler, body: server.release.wait(10))
     start = time.monotonic()
     with pytest.raises(InvalidInput, match=r"has not answered within 0\.2 s; tried 2 times"):
-        engine_for(server, timeout=0.2, retries=1).complete(["a"], 5)
+        complete(engine_for(server, timeout=0.2, retries=1), ["a"], 5)
     assert time.monotonic() - start < 10
 
 
@@ -143,14 +144,14 @@ def test_a_trickle_is_no_answer(serve):
 
     server = serve(drops)
     with pytest.raises(InvalidInput, match=r"has not answered within 0\.3 s"):
-        engine_for(server, timeout=0.3, retries=0).complete(["a"], 5)
+        complete(engine_for(server, timeout=0.3, retries=0), ["a"], 5)
 
 
 def test_nobody_there(serve):
     server = serve(echo)
     server.close()
     with pytest.raises(InvalidInput, match=r"cannot be reached or broke off .*refused.*; tried 3 times"):
-        engine_for(server, retries=2).complete(["a"], 5)
+        complete(engine_for(server, retries=2), ["a"], 5)
 
 
 @pytest.mark.parametrize("header", ["0.4", formatdate(time.time() + 86400, usegmt=True)], ids=["seconds", "date"])
@@ -158,11 +159,11 @@ def test_retry_after_is_respected_or_too_long(serve, header):
     server = serve(fails(429, b"{}", [("Retry-After", header)]), echo)
     start = time.monotonic()
     if header == "0.4":
-        assert engine_for(server).complete(["a"], 5) == ["a"]
+        assert complete(engine_for(server), ["a"], 5) == ["a"]
         assert time.monotonic() - start >= 0.4
     else:
         with pytest.raises(InvalidInput, match=r"asks to be left alone for 8[56]\d\d\d s"):
-            engine_for(server).complete(["a"], 5)
+            complete(engine_for(server), ["a"], 5)
 
 
 def test_retry_after_holds_everybody_back(serve):
@@ -175,14 +176,14 @@ def test_retry_after_holds_everybody_back(serve):
 
     server = serve(fails(503, b"{}", [("Retry-After", "0.5")]), noted)
     start = time.monotonic()
-    assert engine_for(server, requests_in_flight=2).complete(list("abcd"), 5) == list("abcd")
+    assert complete(engine_for(server, requests_in_flight=2), list("abcd"), 5) == list("abcd")
     assert len(times) == 4
     assert sum(t - start < 0.5 for t in times) <= 1  # only the one that was in flight already
 
 
 def test_no_more_requests_a_minute_than_allowed(serve):
     start = time.monotonic()
-    engine_for(serve(echo), requests_per_minute=600).complete(list("abcdef"), 5)
+    complete(engine_for(serve(echo), requests_per_minute=600), list("abcdef"), 5)
     assert 0.5 <= time.monotonic() - start < 10
 
 
@@ -198,7 +199,7 @@ def test_as_many_requests_in_flight_as_allowed_and_no_more(serve):
             now[0] -= 1
         echo(handler, body)
 
-    assert engine_for(serve(counted), requests_in_flight=3).complete(list("abcdefghi"), 5) == list("abcdefghi")
+    assert complete(engine_for(serve(counted), requests_in_flight=3), list("abcdefghi"), 5) == list("abcdefghi")
     assert most[0] == 3
 
 
@@ -232,15 +233,15 @@ def test_what_was_in_flight_is_not_lost(serve, monkeypatch):
 def test_an_endpoint_with_nothing_to_say_is_noticed(serve):
     server = serve(says(" \n"))
     with pytest.raises(InvalidInput, match=r"gave 20 empty texts and no other: llm\.chat must be"):
-        engine_for(server).complete(["a"] * 100, 5)
+        complete(engine_for(server), ["a"] * 100, 5)
     assert len(server.seen) < 60
     mostly = serve(says("something"), says(""))
-    assert engine_for(mostly, requests_in_flight=1).complete(["a"] * 50, 5).count("") == 49
+    assert complete(engine_for(mostly, requests_in_flight=1), ["a"] * 50, 5).count("") == 49
 
 
 def test_a_slash_at_the_end_does_not_matter(serve):
     server = serve(echo)
     engine = engine_for(server.url + "/")
-    engine.complete(["a"], 5)
+    complete(engine, ["a"], 5)
     assert server.seen[0][0] == "/v1/completions"
     assert engine.description == {"engine": "http", "url": server.url, "model": "small", "chat": False}

@@ -13,15 +13,15 @@ import agents.llm.any_prompts
 from agents.llm.any_prompts import Prompts
 from agents.llm.contexts import ContextScorer
 from agents.llm.model import load_model, load_tokenizer
-from agents.llm.past_tables import FromLog, fill_past_table
-from agents.llm.prompt import template, tokenise_more, tokenise_prompts
-from agents.llm.scoring import plain_scores
+from agents.llm.past_tables import FromLog, fill_table
+from agents.llm.prompt import template, tokenise_prompts
 from agents.llm.table import TransitionTable
 from agents.llm.triples import TripleTable, keys_of, open_table, recent_triples, triples_of
 from agents.transitions import POSITIVE_WEIGHT, Transitions, recent_successors
 from sim.errors import InvalidInput
 from sim.log import DTYPES, InteractionLog
 from sim.random import RandomStream
+from tests.agents.llm.reference import plain_scores
 
 RNG = RandomStream(5, "table")
 TRIPLES = np.array([[4, 0, 7], [9, 2, 5], [1, 0, 3], [6, 8, 7]])
@@ -30,11 +30,6 @@ TRIPLES = np.array([[4, 0, 7], [9, 2, 5], [1, 0, 3], [6, 8, 7]])
 @pytest.fixture(scope="module")
 def tokens(small_weights, clusters):
     return tokenise_prompts(clusters, 3, load_tokenizer(small_weights))
-
-
-@pytest.fixture(scope="module")
-def more(small_weights, tokens):
-    return tokenise_more(tokens.text, load_tokenizer(small_weights))
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +67,8 @@ def check_row(found, log_probability, plain, past):
         ([5, 2, 9], None, "People who enjoy {5} and {2} and {9} also enjoy"),
     ],
 )
-def test_prompts_read_as_the_template_says(past, hint, says, small_weights, tokens, more):
-    prompts = Prompts(tokens, more, np.array([past]), None if hint is None else np.array([hint]))
+def test_prompts_read_as_the_template_says(past, hint, says, small_weights, tokens):
+    prompts = Prompts(tokens, np.array([past]), None if hint is None else np.array([hint]))
     text = load_tokenizer(small_weights).decode(prompts.prefix(0) + prompts.rest(0))
     texts = tokens.text
     assert text == says.format(*texts)
@@ -82,11 +77,11 @@ def test_prompts_read_as_the_template_says(past, hint, says, small_weights, toke
 
 
 @pytest.mark.parametrize("fused", [True, False])
-def test_a_contexts_scores_are_its_own_to_the_last_bit(small_weights, model, tokens, more, fused):
+def test_a_contexts_scores_are_its_own_to_the_last_bit(small_weights, model, tokens, fused):
     scorer = ContextScorer(small_weights, "fp32", tokens, 100)
     if not fused:
         scorer.fused = None
-    contexts = [*tokens.suffix, *(a + b for a in more.middle for b in tokens.suffix[::3])]
+    contexts = [*tokens.suffix, *(a + b for a in tokens.middle for b in tokens.suffix[::3])]
     whole = scorer.scores(tokens.prefix[4], contexts)
     generator = np.random.default_rng(0)
     for size in (1, 2, 7, 20):
@@ -97,51 +92,51 @@ def test_a_contexts_scores_are_its_own_to_the_last_bit(small_weights, model, tok
         np.testing.assert_allclose(again[0], plain, atol=1e-4)
 
 
-def test_one_past_cluster(small_weights, clusters, make_settings, tmp_path, model, tokens, more):
+def test_one_past_cluster(small_weights, clusters, make_settings, tmp_path, model, tokens):
     settings = make_settings(past_clusters=1, pmi_coefficient=0.0)
-    fill_past_table(small_weights, clusters, settings, tmp_path / "table", RNG)
+    fill_table(small_weights, clusters, settings, tmp_path / "table", RNG)
     table = open_table(tmp_path / "table")
     assert (table.past_clusters, table.clusters.shape) == (1, (10, 4))
     for cluster in (0, 4, 9):
         found, known = table.next_clusters(np.array([[cluster]]))
         assert known.all()
-        check_row(found[0], table.log_probability[cluster], plainly(model, tokens, more.only[cluster]), [cluster])
+        check_row(found[0], table.log_probability[cluster], plainly(model, tokens, tokens.only[cluster]), [cluster])
 
 
-def test_triples_are_scored_as_the_whole_prompt(small_weights, clusters, make_settings, tmp_path, model, tokens, more):
+def test_triples_are_scored_as_the_whole_prompt(small_weights, clusters, make_settings, tmp_path, model, tokens):
     settings = make_settings(past_clusters=3, pmi_coefficient=0.0)
     log = FromLog(triples=np.sort(keys_of(TRIPLES, 10)))
-    fill_past_table(small_weights, clusters, settings, tmp_path / "table", RNG, from_log=log)
+    fill_table(small_weights, clusters, settings, tmp_path / "table", RNG, from_log=log)
     table = open_table(tmp_path / "table")
     assert isinstance(table, TripleTable)
     for past in TRIPLES:
         first, middle, last = sorted(past, key=lambda c: tokens.text[c])
-        plain = plainly(model, tokens, tokens.prefix[first] + more.middle[middle] + tokens.suffix[last])
+        plain = plainly(model, tokens, tokens.prefix[first] + tokens.middle[middle] + tokens.suffix[last])
         (row,) = table.rows_of(past[None])
         check_row(table.clusters[row], table.log_probability[row], plain, past)
-    pairs = fill_past_table(small_weights, clusters, make_settings(pmi_coefficient=0.0), tmp_path / "pairs", RNG)
+    pairs = fill_table(small_weights, clusters, make_settings(pmi_coefficient=0.0), tmp_path / "pairs", RNG)
     np.testing.assert_array_equal(table.pairs.clusters, pairs.clusters)
 
 
 def test_the_general_appeal_is_that_of_the_same_kind_of_prompt(
-    small_weights, clusters, make_settings, tmp_path, model, tokens, more
+    small_weights, clusters, make_settings, tmp_path, model, tokens
 ):
-    table = fill_past_table(small_weights, clusters, make_settings(past_clusters=1), tmp_path / "table", RNG)
-    plain = np.stack([plainly(model, tokens, more.only[c]) for c in range(10)]).astype(float)
+    table = fill_table(small_weights, clusters, make_settings(past_clusters=1), tmp_path / "table", RNG)
+    plain = np.stack([plainly(model, tokens, tokens.only[c]) for c in range(10)]).astype(float)
     others = ~np.eye(10, dtype=bool)
     corrected = plain - np.log((np.exp(plain) * others).sum(axis=0) / 9)
     corrected[~others] = -np.inf
     assert (np.argsort(-corrected, axis=1)[:, :4] == table.clusters).all()
 
 
-def test_hints_are_in_the_prompt(small_weights, clusters, make_settings, tmp_path, model, tokens, more, successor):
+def test_hints_are_in_the_prompt(small_weights, clusters, make_settings, tmp_path, model, tokens, successor):
     settings = make_settings(successor_hint=True, pmi_coefficient=0.0)
     log = FromLog(successor=successor)
-    table = fill_past_table(small_weights, clusters, settings, tmp_path / "table", RNG, from_log=log)
-    unhinted = fill_past_table(small_weights, clusters, make_settings(pmi_coefficient=0.0), tmp_path / "plain", RNG)
+    table = fill_table(small_weights, clusters, settings, tmp_path / "table", RNG, from_log=log)
+    unhinted = fill_table(small_weights, clusters, make_settings(pmi_coefficient=0.0), tmp_path / "plain", RNG)
     for first, second in ((0, 5), (9, 2), (3, 3), (5, 1)):
         hint = successor[first, second]
-        rest = more.hinted[second] + tokens.suffix[hint] if hint >= 0 else tokens.suffix[second]
+        rest = tokens.hinted[second] + tokens.suffix[hint] if hint >= 0 else tokens.suffix[second]
         plain = plainly(model, tokens, tokens.prefix[first] + rest)
         found, log_probability = table.lookup(np.array([first]), np.array([second]))
         check_row(found[0], log_probability[0], plain, [first, second])
@@ -157,7 +152,7 @@ def test_killed_and_restarted_ends_with_the_same_bytes(
 ):
     settings = make_settings(successor_hint=True)
     log = FromLog(successor=successor)
-    fill_past_table(small_weights, clusters, settings, tmp_path / "whole", RNG, from_log=log)
+    fill_table(small_weights, clusters, settings, tmp_path / "whole", RNG, from_log=log)
     computed = []
     write_shard = agents.llm.any_prompts._PromptScorer.write_shard
 
@@ -170,9 +165,9 @@ def test_killed_and_restarted_ends_with_the_same_bytes(
     with monkeypatch.context() as patch:
         patch.setattr(agents.llm.any_prompts._PromptScorer, "write_shard", dying)
         with pytest.raises(KeyboardInterrupt):
-            fill_past_table(small_weights, clusters, settings, tmp_path / "table", RNG, from_log=log)
+            fill_table(small_weights, clusters, settings, tmp_path / "table", RNG, from_log=log)
     assert not (tmp_path / "table").exists()
-    fill_past_table(small_weights, clusters, settings, tmp_path / "table", RNG, workers=2, from_log=log)
+    fill_table(small_weights, clusters, settings, tmp_path / "table", RNG, workers=2, from_log=log)
     for file in (tmp_path / "whole").iterdir():
         assert (tmp_path / "table" / file.name).read_bytes() == file.read_bytes()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["table", "whole"]
@@ -181,10 +176,10 @@ def test_killed_and_restarted_ends_with_the_same_bytes(
 def test_other_triples_are_another_table(small_weights, clusters, make_settings, tmp_path):
     settings = make_settings(past_clusters=3)
     log = FromLog(triples=np.sort(keys_of(TRIPLES, 10)))
-    fill_past_table(small_weights, clusters, settings, tmp_path / "table", RNG, from_log=log)
-    fill_past_table(small_weights, clusters, settings, tmp_path / "table", RNG, from_log=log)  # it is there
+    fill_table(small_weights, clusters, settings, tmp_path / "table", RNG, from_log=log)
+    fill_table(small_weights, clusters, settings, tmp_path / "table", RNG, from_log=log)  # it is there
     with pytest.raises(InvalidInput, match="other inputs"):
-        fill_past_table(
+        fill_table(
             small_weights,
             clusters,
             settings,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import agents.llm.bulk
-from agents.llm.past_tables import FromLog, fill_past_table
+from agents.llm.past_tables import FromLog, fill_table
 from agents.llm.refresh import match_clusters
 from agents.llm.triples import keys_of, open_table, triples_of
 from sim.errors import InvalidInput
@@ -26,13 +26,13 @@ def drifted():
 @pytest.fixture(scope="module")
 def old(small_weights, clusters, make_settings, tmp_path_factory):
     folder = tmp_path_factory.mktemp("old") / "table"
-    return fill_past_table(small_weights, clusters, make_settings(), folder, RNG)
+    return fill_table(small_weights, clusters, make_settings(), folder, RNG)
 
 
 @pytest.fixture(scope="module")
 def full(small_weights, drifted, make_settings, tmp_path_factory):
     folder = tmp_path_factory.mktemp("full") / "table"
-    return fill_past_table(small_weights, drifted, make_settings(), folder, RNG)
+    return fill_table(small_weights, drifted, make_settings(), folder, RNG)
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def check_kept_row(new, new_row, old, old_row, label):
 def test_what_changed_is_computed_and_the_rest_is_kept(
     small_weights, drifted, make_settings, tmp_path, old, full, asked
 ):
-    new = fill_past_table(small_weights, drifted, make_settings(), tmp_path / "table", RNG, earlier=old)
+    new = fill_table(small_weights, drifted, make_settings(), tmp_path / "table", RNG, earlier=old)
     expected = [(a, b) for a in range(10) for b in range(10) if a in CHANGED or b in CHANGED]
     assert sorted(asked) == expected
     label = np.full(10, -1)
@@ -85,13 +85,13 @@ def test_what_changed_is_computed_and_the_rest_is_kept(
     assert 0 < new.manifest["cost"]["tokens_computed"] < full.manifest["cost"]["tokens_computed"]
     assert new.manifest["clusters_digest"] == drifted.digest
     # Found again; and not mistaken for a full fill.
-    fill_past_table(small_weights, drifted, make_settings(), tmp_path / "table", RNG, earlier=old)
+    fill_table(small_weights, drifted, make_settings(), tmp_path / "table", RNG, earlier=old)
     with pytest.raises(InvalidInput, match="other inputs"):
-        fill_past_table(small_weights, drifted, make_settings(), tmp_path / "table", RNG)
+        fill_table(small_weights, drifted, make_settings(), tmp_path / "table", RNG)
 
 
 def test_nothing_changed_nothing_computed(small_weights, clusters, make_settings, tmp_path, old, asked):
-    new = fill_past_table(small_weights, clusters, make_settings(), tmp_path / "table", RNG, earlier=old)
+    new = fill_table(small_weights, clusters, make_settings(), tmp_path / "table", RNG, earlier=old)
     assert asked == []
     np.testing.assert_array_equal(new.clusters, old.clusters)
     np.testing.assert_array_equal(new.log_probability, old.log_probability)
@@ -110,10 +110,10 @@ def test_a_killed_refresh_goes_on(small_weights, drifted, make_settings, tmp_pat
     with monkeypatch.context() as patch:
         patch.setattr(agents.llm.bulk._Scorer, "write_shard", dying)
         with pytest.raises(KeyboardInterrupt):
-            fill_past_table(small_weights, drifted, make_settings(), tmp_path / "table", RNG, earlier=old)
+            fill_table(small_weights, drifted, make_settings(), tmp_path / "table", RNG, earlier=old)
     with monkeypatch.context() as patch:
         patch.setattr(agents.llm.bulk._Scorer, "write_shard", lambda s, b: done.append(b) or write_shard(s, b))
-        new = fill_past_table(small_weights, drifted, make_settings(), tmp_path / "table", RNG, earlier=old)
+        new = fill_table(small_weights, drifted, make_settings(), tmp_path / "table", RNG, earlier=old)
     assert len(done) == len(set(done)) == 4
     assert new.clusters[4 * 10].tobytes() == full.clusters[4 * 10].tobytes()
 
@@ -122,17 +122,15 @@ def test_with_hints_changed_successors_are_computed_too(small_weights, drifted, 
     settings = make_settings(successor_hint=True)
     hints = np.full((10, 10), -1, np.int32)
     hints[0, 1], hints[1, 2], hints[5, 6] = 7, 9, 4
-    before = fill_past_table(
-        small_weights, clusters, settings, tmp_path / "old", RNG, from_log=FromLog(successor=hints)
-    )
+    before = fill_table(small_weights, clusters, settings, tmp_path / "old", RNG, from_log=FromLog(successor=hints))
     renumbered = np.argsort(ORDER)
     now = np.full((10, 10), -1, np.int32)
     now[1, 2] = renumbered[7]  # old (0, 1) -> 7, as before
     now[2, 3] = renumbered[6]  # old (1, 2) -> 6 instead of 9
     now[6, 7] = 5  # old (6, 7) had none
     log = FromLog(successor=now)  # and old (5, 6) has none any more, its 4 being gone
-    new = fill_past_table(small_weights, drifted, settings, tmp_path / "new", RNG, from_log=log, earlier=before)
-    full = fill_past_table(small_weights, drifted, settings, tmp_path / "full", RNG, from_log=log)
+    new = fill_table(small_weights, drifted, settings, tmp_path / "new", RNG, from_log=log, earlier=before)
+    full = fill_table(small_weights, drifted, settings, tmp_path / "full", RNG, from_log=log)
     stale = np.zeros((10, 10), bool)
     stale[list(CHANGED)] = stale[:, list(CHANGED)] = True
     for pair in ((2, 3), (6, 7), (5, 6)):
@@ -151,12 +149,12 @@ def test_with_hints_changed_successors_are_computed_too(small_weights, drifted, 
 def test_triples_that_are_new_are_computed(small_weights, drifted, clusters, make_settings, tmp_path):
     settings = make_settings(past_clusters=3)
     then = np.sort(keys_of(np.array([[0, 1, 2], [3, 5, 7], [4, 5, 6], [0, 6, 7]]), 10))
-    before = fill_past_table(small_weights, clusters, settings, tmp_path / "old", RNG, from_log=FromLog(triples=then))
+    before = fill_table(small_weights, clusters, settings, tmp_path / "old", RNG, from_log=FromLog(triples=then))
     # old 0 1 2 stays, old 3 5 7 stays, old 4 5 6 has changed, old 0 6 7 is no longer frequent, 2 5 6 is new
     now = np.sort(keys_of(np.array([[1, 2, 3], [0, 5, 7], [4, 5, 6], [2, 5, 6]]), 10))
     log = FromLog(triples=now)
-    new = fill_past_table(small_weights, drifted, settings, tmp_path / "new", RNG, from_log=log, earlier=before)
-    full = fill_past_table(small_weights, drifted, settings, tmp_path / "full", RNG, from_log=log)
+    new = fill_table(small_weights, drifted, settings, tmp_path / "new", RNG, from_log=log, earlier=before)
+    full = fill_table(small_weights, drifted, settings, tmp_path / "full", RNG, from_log=log)
     assert (new.manifest["refresh"]["rows_kept"], new.manifest["refresh"]["rows_computed"]) == (2, 2)
     assert new.pairs.manifest["refresh"]["rows_computed"] == 36
     label = np.full(10, -1)
@@ -172,9 +170,9 @@ def test_triples_that_are_new_are_computed(small_weights, drifted, clusters, mak
 
 def test_one_past_cluster(small_weights, drifted, clusters, make_settings, tmp_path):
     settings = make_settings(past_clusters=1)
-    before = fill_past_table(small_weights, clusters, settings, tmp_path / "old", RNG)
-    new = fill_past_table(small_weights, drifted, settings, tmp_path / "new", RNG, earlier=before)
-    full = fill_past_table(small_weights, drifted, settings, tmp_path / "full", RNG)
+    before = fill_table(small_weights, clusters, settings, tmp_path / "old", RNG)
+    new = fill_table(small_weights, drifted, settings, tmp_path / "new", RNG, earlier=before)
+    full = fill_table(small_weights, drifted, settings, tmp_path / "full", RNG)
     rows = list(CHANGED)
     assert new.manifest["refresh"]["rows_computed"] == 2
     assert new.clusters[rows].tobytes() == full.clusters[rows].tobytes()
@@ -200,7 +198,7 @@ def test_a_label_under_another_text_stays_in_kept_rows(small_weights, drifted, m
     # Every item is filed as before but for the numbers: old cluster 4 is new 4, old 8 is new 9.
     filing = np.arange(10).repeat(3)
     log = FromLog(filings=(ORDER[filing], filing))
-    new = fill_past_table(small_weights, drifted, make_settings(), tmp_path / "table", RNG, from_log=log, earlier=old)
+    new = fill_table(small_weights, drifted, make_settings(), tmp_path / "table", RNG, from_log=log, earlier=old)
     label = np.argsort(ORDER)
     renamed = 0
     for a in SAME:
@@ -223,19 +221,17 @@ def test_a_label_under_another_text_stays_in_kept_rows(small_weights, drifted, m
 def test_tables_of_another_kind_are_refused(small_weights, drifted, make_settings, tmp_path, old, changes, says):
     log = FromLog(successor=np.full((10, 10), -1, np.int32))
     with pytest.raises(InvalidInput, match=says):
-        fill_past_table(
-            small_weights, drifted, make_settings(**changes), tmp_path / "table", RNG, from_log=log, earlier=old
-        )
+        fill_table(small_weights, drifted, make_settings(**changes), tmp_path / "table", RNG, from_log=log, earlier=old)
     assert not (tmp_path / "table").exists()
 
 
 def test_another_models_table_is_refused(weights, drifted, make_settings, tmp_path, old):
     with pytest.raises(InvalidInput, match="the same weights_digest"):
-        fill_past_table(weights, drifted, make_settings(), tmp_path / "table", RNG, earlier=old)
+        fill_table(weights, drifted, make_settings(), tmp_path / "table", RNG, earlier=old)
 
 
 def test_a_refreshed_table_is_refreshed_again(small_weights, drifted, clusters, make_settings, tmp_path, old):
-    there = fill_past_table(small_weights, drifted, make_settings(), tmp_path / "there", RNG, earlier=old)
-    back = fill_past_table(small_weights, clusters, make_settings(), tmp_path / "back", RNG, earlier=there)
+    there = fill_table(small_weights, drifted, make_settings(), tmp_path / "there", RNG, earlier=old)
+    back = fill_table(small_weights, clusters, make_settings(), tmp_path / "back", RNG, earlier=there)
     assert back.manifest["refresh"]["rows_computed"] == 36
     assert open_table(tmp_path / "back").manifest["refresh"]["from"] != there.manifest["refresh"]["from"]

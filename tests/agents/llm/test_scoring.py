@@ -4,9 +4,11 @@ import torch
 
 from agents.llm.model import load_model, load_tokenizer
 from agents.llm.prompt import cluster_texts, leading_keywords, tokenise_prompts
-from agents.llm.scoring import PrefixCache, label_log_probabilities, mask_inputs, mixed, plain_scores, score_pairs
+from agents.llm.ranking import mask_inputs, mixed
+from agents.llm.scoring import PrefixCache, label_log_probabilities, score_pairs
 from agents.llm.trie import LabelTrie
 from tests.agents.llm.conftest import clusters_of
+from tests.agents.llm.reference import plain_scores
 
 
 @pytest.fixture(scope="module")

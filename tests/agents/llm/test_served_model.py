@@ -21,6 +21,7 @@ from sim.errors import InvalidInput
 from sim.random import RandomStream
 from tests.agents.llm.conftest import clusters_of
 from tests.agents.llm.families import make_family
+from tests.agents.llm.reference import complete
 
 pytest.importorskip("fastapi", reason="needs the extra serve")
 pytest.importorskip("uvicorn", reason="needs the extra serve")
@@ -83,9 +84,9 @@ def test_the_server_says_what_the_model_says_here(url, folder, clusters, chat):
     texts = cluster_texts(clusters, 3)
     prompts = [prompt_text(texts, a, b, chat) for a, b in [(0, 1), (5, 5), (8, 7), (2, 9), (4, 6)]]
     served, here = engine_for(url, folder, chat), TransformersEngine(folder, "fp32", chat)
-    said = served.complete(prompts, 10)
+    said = complete(served, prompts, 10)
     special = load_tokenizer(folder).all_special_tokens  # which the server leaves in what a chat says
-    assert [without(special, text) for text in said] == here.complete(prompts, 10)
+    assert [without(special, text) for text in said] == complete(here, prompts, 10)
     assert len(set(said)) > 1
     assert served.cost.prompt_tokens == here.cost.prompt_tokens
     assert served.cost.completion_tokens == here.cost.completion_tokens
@@ -108,4 +109,4 @@ def test_a_table_from_the_server(url, folder, four, tmp_path):
 
 def test_the_servers_own_words_on_what_it_does_not_have(url, folder):
     with pytest.raises(InvalidInput, match=r"answered 400 .*Server is pinned to"):
-        engine_for(url, folder, model="another").complete(["tofu"], 5)
+        complete(engine_for(url, folder, model="another"), ["tofu"], 5)

@@ -2,14 +2,15 @@ import numpy as np
 import pytest
 
 import agents.llm.bulk
-from agents.llm.bulk import fill_table
 from agents.llm.model import load_model, load_tokenizer
+from agents.llm.past_tables import fill_table
 from agents.llm.prompt import tokenise_prompts
-from agents.llm.scoring import mask_inputs, plain_scores
+from agents.llm.ranking import mask_inputs
 from agents.llm.table import TransitionTable, label_skew
 from agents.text_encoder import embed_texts, label_similarity
 from sim.errors import InvalidInput
 from sim.random import RandomStream
+from tests.agents.llm.reference import plain_scores
 
 RNG = RandomStream(5, "table")
 

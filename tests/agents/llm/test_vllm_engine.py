@@ -12,6 +12,7 @@ from agents.llm.local_engines import VllmEngine, check_vllm
 from agents.llm.weights import weights_digest
 from sim.errors import InvalidInput
 from tests.agents.llm.families import make_family
+from tests.agents.llm.reference import complete
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ def test_without_vllm_the_message_says_how_to_get_it(folder):
 
 def test_prompts_are_sent_greedily_in_one_batch(folder, vllm):
     engine = VllmEngine(folder, "bf16")
-    assert engine.complete(["tofu", "tea"], 9) == [" after tofu", " after tea"]
+    assert complete(engine, ["tofu", "tea"], 9) == [" after tofu", " after tea"]
     assert engine.cost == Cost(prompt_tokens=7, completion_tokens=6, requests=2, retries=0)
     assert vllm.sent == [
         (str(folder), "bfloat16", "safetensors", True, 0),
@@ -76,7 +77,7 @@ def test_prompts_are_sent_greedily_in_one_batch(folder, vllm):
 
 
 def test_chat_sends_messages(folder, vllm):
-    assert VllmEngine(folder, "fp32", chat=True).complete(["tofu"], 9) == [" after tofu"]
+    assert complete(VllmEngine(folder, "fp32", chat=True), ["tofu"], 9) == [" after tofu"]
     name, messages, _, _ = vllm.sent[-1]
     assert (name, messages) == ("chat", [[{"role": "user", "content": "tofu"}]])
     (folder / "chat_template.jinja").unlink()
