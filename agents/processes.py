@@ -8,7 +8,6 @@ Ray's backend for it deals jobs out by turn, so that one may wait for a long one
 are given jobs here as futures, as many at once as there are workers.
 """
 
-import logging
 import os
 import signal
 import sys
@@ -24,7 +23,7 @@ from typing import Any, TypeVar
 from joblib.externals.loky import get_reusable_executor
 from threadpoolctl import threadpool_limits
 
-from sim.errors import InvalidInput
+from agents.ray_cluster import connect_ray
 
 Key = TypeVar("Key")
 Result = TypeVar("Result")
@@ -94,28 +93,6 @@ def end_with_parent(parent: int) -> None:
         os._exit(1)  # not sys.exit, which would end this thread alone
 
     Thread(target=look, daemon=True).start()
-
-
-def connect_ray(address: str | None = None, num_cpus: int | None = None) -> Any:
-    """Ray, connected to a cluster; returns the module.
-
-    Args:
-        address: of a cluster that runs, ``local`` for a new one on this machine, or None: that of ``RAY_ADDRESS``,
-            else one that runs here, else a new one.
-        num_cpus: cores of a new one.
-
-    Raises:
-        InvalidInput: there is no cluster at the address.
-    """
-    import ray
-
-    if not ray.is_initialized():
-        try:
-            ray.init(address, num_cpus=num_cpus, include_dashboard=False, logging_level=logging.WARNING)
-        except ConnectionError:
-            expected = "must be the address of a Ray cluster that runs"
-            raise InvalidInput("RAY_ADDRESS", address or os.environ.get("RAY_ADDRESS"), expected) from None
-    return ray
 
 
 @contextmanager

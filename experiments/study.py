@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
@@ -19,8 +19,11 @@ from experiments.wall import Walled, wall
 from sim.config import WorldConfig
 from sim.errors import InvalidInput, WallBreach
 from sim.random import RandomStream
-from sim.records import Count, Name, Whole, check_arguments, checked, from_mapping, record
+from sim.records import Name, Whole, check_arguments, checked, from_mapping, limits, record
 from sim.world import World
+
+Workers = Annotated[int, limits(1, 4096)]
+"""Processes or threads at a time: more than the cores of a large cluster are a slip of the pen."""
 
 
 @record
@@ -34,8 +37,8 @@ class Runtime:
         backend: where the processes are, see ``agents.processes``.
     """
 
-    workers: Count
-    world_threads: Count = 1
+    workers: Workers
+    world_threads: Workers = 1
     backend: str = "loky"
 
     def __post_init__(self) -> None:

@@ -40,7 +40,7 @@ class RayLauncher(Launcher):
         """
         setup_globals()
         Path(str(self._config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
-        from agents.processes import connect_ray  # here: every command imports Hydra's plugins, and few need Ray
+        from agents.ray_cluster import connect_ray  # here: every command imports Hydra's plugins, and few need Ray
 
         ray = connect_ray(self._address or "local", None if self._address else self._num_cpus)
         try:

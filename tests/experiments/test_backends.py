@@ -1,12 +1,14 @@
 """Commands leave the same bytes wherever their parts run: one after the other, in processes, on a Ray cluster."""
 
-from importlib import import_module
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_module
 
-from agents.processes import connect_ray
+from tests.command_line import interestlab
 from tests.conftest import cache_with_weights
+from tests.started_ray import started_ray
 
 pytestmark = pytest.mark.slow
 
@@ -39,16 +41,14 @@ COMMANDS = {
         ("results.json", "main/seed_1/results.json", "curation/seed_0/results.json"),
     ),
 }  # fmt: skip
-FUNCTIONS = {"knowledge": "know"}
 
 
 @pytest.fixture(scope="module")
-def cluster():
-    """A Ray cluster of two cores on this machine."""
+def cluster(weights_cache):
+    """Environment that names a Ray cluster of two cores, which somebody has started."""
     pytest.importorskip("ray")
-    ray = connect_ray("local", num_cpus=2)
-    yield
-    ray.shutdown()
+    with started_ray(weights_cache) as environment:
+        yield environment
 
 
 @pytest.fixture(scope="module")
@@ -64,23 +64,39 @@ def serial(model, weights_cache, tmp_path_factory):
     return of
 
 
-def left(command, folder, model, weights_cache, *words):
+def left(command, folder, model, weights_cache, *words, env=None):
     """Run a command with an empty cache; its files' bytes."""
     own, kept = COMMANDS[command]
     cache = cache_with_weights(folder / "cache", weights_cache)
-    with initialize_config_module("conf", version_base="1.3"):
-        config = compose(command, [*WORLD, *MODEL, f"llm.model={model}", f"cache_dir={cache}", *own, *words])
-    out = folder / "out"
-    out.mkdir()
-    getattr(import_module(f"experiments.{command}"), FUNCTIONS.get(command, command))(config, out)
-    return {name: (out / name).read_bytes() for name in kept}
+    places = (f"llm.model={model}", f"cache_dir={cache}", f"hydra.run.dir={folder / 'out'}")
+    done = interestlab(command, *WORLD, *MODEL, *places, *own, *words, cwd=folder, env=env)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return {name: (folder / "out" / name).read_bytes() for name in kept}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("backend", ["loky", "ray"])
 def test_a_backend_changes_no_byte(command, backend, serial, model, weights_cache, tmp_path, request):
-    if backend == "ray":
-        request.getfixturevalue("cluster")
-    found = left(command, tmp_path, model, weights_cache, f"runtime.backend={backend}", "runtime.workers=2")
+    env = request.getfixturevalue("cluster") if backend == "ray" else None
+    before = connections(env)
+    words = (f"runtime.backend={backend}", "runtime.workers=2")
+    found = left(command, tmp_path, model, weights_cache, *words, env=env)
     assert list(found) == list(serial(command))
     assert [name for name, content in serial(command).items() if found[name] != content] == []
+    assert len(connections(env) - before) == (backend == "ray")
+
+
+def connections(env):
+    """Logs of those who have connected to the cluster of an environment."""
+    return set(Path(env["HOME"], "session_latest", "logs").glob("python-core-driver-*")) if env else set()
+
+
+@pytest.mark.parametrize("wrong", [{"RAY_AUTH_TOKEN": "0" * 64}, {"RAY_AUTH_MODE": "disabled"}])
+def test_a_cluster_with_another_token_is_one_line(cluster, wrong):
+    connect = "from agents.ray_cluster import connect_ray; connect_ray()"
+    done = subprocess.run(
+        [sys.executable, "-c", connect], env={**cluster, **wrong}, capture_output=True, text=True, check=False
+    )
+    last = done.stderr.strip().splitlines()[-1]
+    assert f"InvalidInput: RAY_ADDRESS={cluster['RAY_ADDRESS']!r}: is a Ray cluster that asks for its token" in last
+    assert "Failed to get cluster ID" not in done.stderr  # Ray's own twenty attempts

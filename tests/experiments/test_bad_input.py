@@ -38,7 +38,9 @@ def study(tmp_path: Path, *overrides: str):
         ("experiment.arms=[counts,llm]", "experiment.control='control': must be one of the arms"),
         ("experiment.arms=[]", "experiment.arms=[]: must be a list"),
         ("seed=-1", "seed=-1: must be a whole number, at least 0"),
-        ("runtime.workers=0", "runtime.workers=0: must be a whole number, at least 1"),
+        ("runtime.workers=0", "runtime.workers=0: must be a whole number from 1 to 4096"),
+        ("runtime.workers=1000000000", "runtime.workers=1000000000: must be a whole number from 1 to 4096"),
+        ("runtime.world_threads=5000", "runtime.world_threads=5000: must be a whole number from 1 to 4096"),
         ("runtime.backend=dask", "runtime.backend='dask': must be one of loky, ray"),
     ],
 )

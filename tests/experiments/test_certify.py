@@ -68,7 +68,7 @@ def test_workers_and_the_cache_change_no_byte(done, tmp_path):
     [
         ("seeds=0", "seeds=0: must be a whole number, at least 1"),
         ("days=7", "days=7: must be a whole number, at least 14"),
-        ("runtime.workers=0", "runtime.workers=0: must be a whole number, at least 1"),
+        ("runtime.workers=0", "runtime.workers=0: must be a whole number from 1 to 4096"),
         ("world.num_users=0", "world.num_users=0: must be a whole number from 1 to 100000000"),
         ("world=huge", "world='huge': unknown world; known are control, paper, small, tiny"),
     ],

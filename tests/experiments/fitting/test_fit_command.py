@@ -120,7 +120,7 @@ def test_two_workers_find_what_one_finds(fitted, tmp_path, shared_cache):
         ("fit.evaluations=28", "fit.evaluations=28: must be a whole number, at least 29"),
         ("fit.worlds=1", "fit.worlds=1: must be a whole number, at least 2"),
         ("fit.pull=0", "fit.pull=0: must be a number above 0"),
-        ("runtime.workers=0", "runtime.workers=0: must be a whole number, at least 1"),
+        ("runtime.workers=0", "runtime.workers=0: must be a whole number from 1 to 4096"),
         ("world.num_users=0", "world.num_users=0: must be a whole number from 1 to 100000000"),
     ],
 )
