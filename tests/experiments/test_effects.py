@@ -200,7 +200,7 @@ def test_the_worst_third_is_told_only_if_all_thirds_are_allowed_for(results):
             third["net"] = {"value": 0.0, "low": -0.02, "high": 0.02, "n": 1000}
     thirds["activity"][0]["net"] = {"value": -0.021, "low": -0.041, "high": -0.001, "n": 1000}  # p .04, adjusted .48
     cell = effects_section(held)["least"][0]["cells"][1]
-    assert (cell["value"], cell["more"], cell["sure"]) == ("\N{MINUS SIGN}2.10", "lower third", False)
+    assert (cell["value"], cell["lines"][-1], cell["sure"]) == ("\N{MINUS SIGN}2.10", "lower third", False)
     thirds["activity"][0]["net"] |= {"value": -0.035, "low": -0.055, "high": -0.015}  # p .0006, adjusted .007
     assert effects_section(held)["least"][0]["cells"][1]["sure"]
 
