@@ -143,8 +143,7 @@ class _Run:
         total = self.settings.steps
         with tqdm(total=total, initial=start, desc="fine-tuning", unit="step", disable=total == 0) as bar:
             for step in range(start + 1, total + 1):
-                rate = rate_at(step, self.settings.warmup_steps, total)
-                loss = self.updates.apply(self.batches.at(step), rate)
+                loss = self._update(step)
                 bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
                 bar.update()
                 if step % self.settings.eval_every == 0 or step == total:
@@ -160,6 +159,11 @@ class _Run:
     def merged(self) -> Any:
         """The model with its adapters, if any, multiplied into its weights."""
         return self.updates.model if self.adapters is None else self.adapters.merge_and_unload()
+
+    def _update(self, step: int) -> float:
+        """One optimiser step on one batch; gives the batch's loss."""
+        rate = rate_at(step, self.settings.warmup_steps, self.settings.steps)
+        return self.updates.apply(self.batches.at(step), rate)
 
     def _evaluate(self, step: int) -> None:
         """Append a point to the curve, and keep the weights if it is the best."""
