@@ -74,7 +74,7 @@ class Exam:
     def trains(self) -> str:
         """Is it made, bound and fitted?"""
         self.agent = self._trained()
-        self.name = type(getattr(self.agent, "inner", self.agent)).__name__  # ``experiments.wall`` has agents within
+        self.name = type(getattr(self.agent, "inner", self.agent)).__name__  # the wall has agents within
         return f"on {len(self.past)} impressions of {len(np.unique(self.past.user))} users"
 
     def slates(self) -> str:

@@ -1,15 +1,21 @@
 """Does an agent's source keep to the public side of the world? Reads it and runs nothing.
 
-What recommenders may import of ``sim`` is said here; the import contract of ``pyproject.toml`` says the
-same of our own, and ``experiments.wall`` holds every agent to it while it runs.
+The wall is a folder: of ``sim``, recommenders may import what does not lie in ``sim/hidden/``. The import contract
+of ``pyproject.toml`` says the same of our own, and ``experiments.study.wall`` holds every agent to it while it runs.
 """
 
 import ast
+import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
 
-PUBLIC_SIM = ("arrays", "catalog", "clusters", "errors", "files", "log", "platform", "random", "records")
-"""The modules of ``sim`` that recommenders may import; the others hold latent state, or lead to it."""
+import sim
+
+HIDDEN = "hidden"
+"""The package of ``sim`` that holds latent state, and all that leads to it."""
+
+PUBLIC_SIM = tuple(sorted(module.name for module in pkgutil.iter_modules(sim.__path__) if module.name != HIDDEN))
+"""The modules of ``sim`` that recommenders may import."""
 
 CLOSED_PACKAGES = ("conf", "envs", "experiments")
 """Packages of ours that lead to the world, and of which recommenders may import nothing."""
@@ -21,7 +27,7 @@ def is_hidden(module: str) -> bool:
     """Whether recommenders must not import a module, by its dotted name."""
     package, _, rest = module.partition(".")
     if package == "sim":
-        return rest != "" and rest.partition(".")[0] not in PUBLIC_SIM
+        return rest.partition(".")[0] == HIDDEN
     return package in CLOSED_PACKAGES
 
 
@@ -44,7 +50,7 @@ def hidden_names(module: str, names: tuple[str, ...]) -> list[str]:
 def source_faults(files: dict[str, Path]) -> list[str]:
     """Find imports of hidden modules in an agent's own source.
 
-    Static, so only a help: what is found at run time counts (``experiments.wall``).
+    Static, so only a help: what is found at run time counts (``experiments.study.wall``).
 
     Args:
         files: Python files, by the name under which messages mention them.
@@ -79,7 +85,7 @@ def _reached(tree: ast.Module) -> Iterator[tuple[int, str]]:
             module = _module_by_name(node)
             if module is not None and is_hidden(module):
                 yield node.lineno, module
-    for node in ast.walk(tree) if names_sim else ():  # import sim.platform; sim.world
+    for node in ast.walk(tree) if names_sim else ():  # import sim.platform; sim.hidden.world
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "sim":
             yield from ((node.lineno, hidden) for hidden in hidden_names("sim", (node.attr,)))
 

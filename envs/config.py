@@ -7,8 +7,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from sim.config import WorldConfig, from_mapping
 from sim.errors import InvalidInput
+from sim.hidden.config import WorldConfig, from_mapping
 
 
 def world_config(world: WorldConfig | Mapping[str, Any] | str) -> WorldConfig:

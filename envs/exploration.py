@@ -11,8 +11,8 @@ from envs.config import world_config
 from envs.observation import observation_space
 from envs.single import SingleUserEnv
 from sim.arrays import IntArray
-from sim.config import WorldConfig
 from sim.errors import InvalidInput
+from sim.hidden.config import WorldConfig
 
 
 class ExplorationEnv(SingleUserEnv[IntArray]):

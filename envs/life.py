@@ -16,11 +16,11 @@ import numpy.typing as npt
 
 from envs.observation import Observation
 from sim.arrays import BoolArray, FloatArray, IntArray
-from sim.clustering import build_clusters
 from sim.clusters import InterestClusters
-from sim.config import WorldConfig
 from sim.errors import InvalidInput
-from sim.world import World
+from sim.hidden.clustering import build_clusters
+from sim.hidden.config import WorldConfig
+from sim.hidden.world import World
 
 PUBLIC_FEEDBACK = (
     "examined", "consumed", "positive", "liked", "disliked", "watch_seconds", "watch_fraction", "left",

@@ -6,10 +6,10 @@ import numpy as np
 from gymnasium import spaces
 
 from sim.arrays import FloatArray, IntArray
-from sim.config import WorldConfig
-from sim.items import EMBEDDING_SIZE
+from sim.hidden.config import WorldConfig
+from sim.hidden.items import EMBEDDING_SIZE
+from sim.hidden.response import MAX_FRACTION
 from sim.platform import PlatformRecords
-from sim.response import MAX_FRACTION
 
 # Gymnasium types the values of a Dict space as Any.
 Observation = dict[str, Any]

@@ -12,8 +12,8 @@ from envs.observation import Observation
 from envs.plan_ranker import POOL, cluster_centres, rank_within, shortlist
 from envs.single import SingleUserEnv
 from sim.arrays import FloatArray, IntArray
-from sim.config import WorldConfig
 from sim.errors import InvalidInput
+from sim.hidden.config import WorldConfig
 
 SHOWN_SCALE = 10.0
 """Impressions of a cluster at which ``shown`` is one half."""

@@ -14,8 +14,8 @@ from envs.candidates import CandidateLife, CandidateSetting
 from envs.config import world_config
 from envs.observation import Observation, observation_space
 from sim.arrays import BoolArray, FloatArray, IntArray
-from sim.config import WorldConfig
 from sim.errors import InvalidInput
+from sim.hidden.config import WorldConfig
 
 
 class ExplorationVectorEnv(VectorEnv[Observation, IntArray, npt.NDArray[Any]]):

@@ -1,7 +1,7 @@
 """Every command's entry: its one line in the table, lazy imports, and one clear line for a user's mistake.
 
-A command ``NAME`` is the function ``run(config, folder)`` of ``experiments/NAME.py``, with ``conf/NAME.yaml`` for its
-config. The module is imported once Hydra has composed the config and nothing else is left to be done, so that
+A command ``NAME`` is the function ``run(config, folder)`` of ``experiments/NAME/command.py``, with ``conf/NAME.yaml``
+for its config. The module is imported once Hydra has composed the config and nothing else is left to be done, so that
 ``--help``, ``--cfg job`` and a typo wait for no library that only a run needs.
 """
 
@@ -22,8 +22,8 @@ from hydra import compose, initialize_config_module
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from experiments.overrides import check_arguments, explained, split_words
 from experiments.plugins import choices, with_plugins
+from experiments.study.overrides import check_arguments, explained, split_words
 from sim.errors import InvalidInput
 
 OmegaConf.register_new_resolver("times", lambda factor, number: factor * number, replace=True)
@@ -146,7 +146,7 @@ class Task:
 
 def module_of(command: str) -> Any:
     """A command's module, imported."""
-    return import_module(f"experiments.{command.replace('-', '_')}")
+    return import_module(f"experiments.{command.replace('-', '_')}.command")
 
 
 def run_command(command: str) -> None:

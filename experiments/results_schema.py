@@ -25,7 +25,7 @@ MetricName = Literal[
     "popularity_gini",
     "consumption_jaccard",
 ]
-"""What ``experiments.metrics.METRICS`` defines."""
+"""What ``experiments.measures.metrics.METRICS`` defines."""
 
 DailySeries = Literal["watch_minutes", "active_users"]
 """What is followed day by day (figure 5)."""
@@ -171,10 +171,10 @@ class LanguageModel(TypedDict, total=False):
 
 
 class Results(TypedDict):
-    """A comparison's ``results.json``; see ``experiments.results.assemble``.
+    """A comparison's ``results.json``; see ``experiments.measures.results.assemble``.
 
-    ``effects`` and what follows it is added by ``experiments.compare``; the language model's parts are there where
-    an arm has one.
+    ``effects`` and what follows it is added by ``experiments.compare``; the language model's parts are there where an
+    arm has one.
     """
 
     config: dict[str, Any]
@@ -263,7 +263,7 @@ class VariantSummary(TypedDict):
 
 
 class ClaimRow(TypedDict):
-    """A claim or control, ``experiments.claims.verdicts.Claim``."""
+    """A claim or control, ``experiments.paper.verdicts.Claim``."""
 
     id: str
     claim: str

@@ -1,7 +1,7 @@
 """Interest clusters: what the platform knows of topics (public).
 
 A nested four-level tree over items, made from embeddings and traffic alone (Wang et al. 2024,
-section 3.1); ``sim.clustering`` builds it. Level 2 is the level that planners plan on, and its
+section 3.1); ``sim.hidden.clustering`` builds it. Level 2 is the level that planners plan on, and its
 clusters carry keywords.
 """
 

@@ -6,10 +6,10 @@ from importlib import import_module
 from hydra.core.plugins import Plugins
 
 from experiments.main import COMMANDS
-from sim.tree import load_tree
+from sim.hidden.tree import load_tree
 
 for _command in COMMANDS:
-    import_module(f"experiments.{_command.replace('-', '_')}")
+    import_module(f"experiments.{_command.replace('-', '_')}.command")
 import_module("transformers.models.auto.modeling_auto")
 Plugins.instance()  # imports all of Hydra's plugins, among them launchers and sweepers
 load_tree(24)  # reads the files of every world

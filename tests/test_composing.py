@@ -4,7 +4,7 @@ import pytest
 from hydra.errors import HydraException
 from omegaconf import open_dict
 
-import experiments.paper  # noqa: F401  the resolver that its config takes
+import experiments.paper.command  # noqa: F401  the resolver that its config takes
 from tests.composing import by_hydra, compose
 
 CASES = [

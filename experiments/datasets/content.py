@@ -166,7 +166,7 @@ def clusters_of(categories: Categories, embedding: FloatArray, titles: Terms) ->
     """A tree whose level 1 are the themes and level 2 the categories; levels 3 and 4 have one child each.
 
     Keywords are the category's name, which no other has, and its titles' words with the best class-based
-    TF-IDF (Grootendorst 2022, equation 2; as ``sim.clustering.unique_keywords``).
+    TF-IDF (Grootendorst 2022, equation 2; as ``sim.hidden.clustering.unique_keywords``).
     """
     num = len(categories.names)
     member = sparse.csr_matrix(

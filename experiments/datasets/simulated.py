@@ -5,13 +5,13 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from experiments.arm_stages import read_arm
 from experiments.datasets.dataset import LoggedDataset
-from experiments.pipeline import burn_in, cluster
-from experiments.prepare import check_runnable, prepare
-from experiments.run_arms import run_arms
-from experiments.stages import Stage
-from experiments.study import Study
+from experiments.live.arm_stages import read_arm
+from experiments.live.pipeline import burn_in, cluster
+from experiments.live.prepare import check_runnable, prepare
+from experiments.live.run_arms import run_arms
+from experiments.stages.stages import Stage
+from experiments.study.study import Study
 from sim.clusters import InterestClusters
 from sim.errors import InvalidInput
 from sim.log import InteractionLog

@@ -1,9 +1,10 @@
 """Numbers, intervals, lists and tables as text. A minus is a minus sign, and what is not known an en dash."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from experiments.results_schema import OverWorldsRow
+from experiments.study.described import flat
 
 UNKNOWN = "\N{EN DASH}"
 
@@ -47,16 +48,6 @@ def shown(value: OverWorldsRow | None, signed: bool) -> str:
 def listed(words: Sequence[str]) -> str:
     """``a, b and c``."""
     return ", ".join(words[:-1]) + " and " + words[-1] if len(words) > 1 else "".join(words)
-
-
-def flat(tree: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
-    """Nested entries, such as settings, by dotted name."""
-    for key, value in tree.items():
-        name = f"{path}.{key}" if path else str(key)
-        if isinstance(value, Mapping):
-            yield from flat(value, name)
-        else:
-            yield name, value
 
 
 def entry_text(value: Any, style: str = ".4g") -> str:

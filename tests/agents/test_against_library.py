@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from experiments.offline_check import check
+from records.offline_check import check
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ def test_a_preset_lies_over_the_base_and_its_references_are_resolved():
 def test_a_preset_equals_what_hydra_makes_of_the_same_files():
     from omegaconf import OmegaConf
 
-    from sim.config import WorldConfig, from_mapping
+    from sim.hidden.config import WorldConfig, from_mapping
     from tests.composing import compose
 
     composed = OmegaConf.to_container(compose(overrides=["+world=small"]), resolve=True)

@@ -13,8 +13,8 @@ import pytest
 import envs  # noqa: F401 - registers the environments
 from envs.config import world_config
 from envs.minari_export import export_log
+from sim.hidden.world import World
 from sim.log import DTYPES, InteractionLog
-from sim.world import World
 
 TEXT = (Path(__file__).parents[2] / "docs" / "environments.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)

@@ -9,8 +9,8 @@ from envs.config import world_config
 from envs.log_episodes import log_episodes
 from envs.minari_export import export_episodes, export_log
 from sim.errors import InvalidInput
+from sim.hidden.world import World
 from sim.log import DTYPES, InteractionLog
-from sim.world import World
 
 TINY = world_config("tiny")
 

@@ -6,8 +6,8 @@ from functools import cache
 import numpy as np
 from omegaconf import OmegaConf
 
-from experiments.certificate.life import Life
-from sim.config import WorldConfig, from_mapping
+from experiments.live.reference_life import Life
+from sim.hidden.config import WorldConfig, from_mapping
 from sim.log import InteractionLog
 from tests.composing import compose
 

@@ -6,10 +6,10 @@ from pydantic import ConfigDict, TypeAdapter
 from typing_extensions import is_typeddict
 
 from experiments import results_schema
-from experiments.certificate import schema as of_certificates
-from experiments.counterfactuals import schema as of_arenas
-from experiments.prediction import schema as of_offline
-from experiments.unseen import schema as of_knowledge
+from experiments.arena import schema as of_arenas
+from experiments.certify import schema as of_certificates
+from experiments.knowledge import schema as of_knowledge
+from experiments.offline import schema as of_offline
 
 _STRICT = ConfigDict(strict=True, extra="forbid")
 _MODULES = (results_schema, of_certificates, of_arenas, of_offline, of_knowledge)

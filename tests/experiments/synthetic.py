@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from experiments.metrics import ArmRun, Setting
-from experiments.results import assemble
+from experiments.measures.metrics import ArmRun, Setting
+from experiments.measures.results import assemble
 from sim.arrays import BoolArray, FloatArray
 from sim.log import DTYPES, InteractionLog
 from sim.random import RandomStream

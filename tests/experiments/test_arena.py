@@ -8,8 +8,8 @@ import pyarrow.csv
 import pytest
 from scipy.stats import binom
 
-from experiments.arena import arena, check_config
-from experiments.counterfactuals.schema import ArenaResults
+from experiments.arena.command import arena, check_config
+from experiments.arena.schema import ArenaResults
 from experiments.off_policy.evaluation import ESTIMATORS
 from sim.errors import InvalidInput
 from tests.composing import compose

@@ -6,14 +6,14 @@ from omegaconf import OmegaConf
 
 from agents.base import Agent, Recommendations
 from agents.random import RandomAgent
-from experiments.arms import Arm, compose_slates, live, run_day
-from sim.clustering import build_clusters
-from sim.config import WorldConfig, from_mapping
+from experiments.live.arms import Arm, compose_slates, live, run_day
 from sim.errors import InvalidInput
+from sim.hidden.clustering import build_clusters
+from sim.hidden.config import WorldConfig, from_mapping
+from sim.hidden.world import World
 from sim.log import AGENT, InteractionLog
 from sim.platform import Platform
 from sim.random import RandomStream
-from sim.world import World
 from tests.composing import compose
 
 

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from experiments.certificate.behaviour import activity, slope, watching
-from experiments.certificate.consumption import (
+from experiments.certify.behaviour import activity, slope, watching
+from experiments.certify.consumption import (
     concentration,
     exposure_gap,
     loved_share,
@@ -18,12 +18,12 @@ from experiments.certificate.consumption import (
     weekly_variety,
     zipf_exponent,
 )
-from experiments.certificate.facts import FACTS, Part, fails_by_construction, judge
-from experiments.certificate.measures import control_twin
-from experiments.certificate.probes import drift_dial, overlap, satiation
+from experiments.certify.facts import FACTS, Part, fails_by_construction, judge
+from experiments.certify.measures import control_twin
+from experiments.certify.probes import drift_dial, overlap, satiation
 from experiments.inference.worlds import t_interval
-from experiments.variety import mean_jaccard
-from sim.population import ACQUIRED, DISCOVERED, DORMANT, FREE
+from experiments.measures.variety import mean_jaccard
+from sim.hidden.population import ACQUIRED, DISCOVERED, DORMANT, FREE
 from sim.random import RandomStream
 from tests.experiments.certified import changed, life_of, log_of, tiny
 from tests.sim.people import people

@@ -6,13 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from experiments.certificate.life import lived, warmed_up
-from experiments.certificate.measures import control_twin, measure
-from experiments.certificate.policies import Exploring, Greedy, Informed, Popular, Random
-from experiments.certificate.probes import satiation, satiation_probe, successor_stability
-from experiments.certificate.slates import RankedLists, fill_best, fill_next, nth_unmarked
+from experiments.certify.measures import control_twin, measure
+from experiments.certify.probes import satiation, satiation_probe, successor_stability
+from experiments.live.reference_life import lived, warmed_up
+from experiments.live.reference_policies import Exploring, Greedy, Informed, Popular, Random
+from experiments.live.slates import RankedLists, fill_best, fill_next, nth_unmarked
+from sim.hidden.world import World
 from sim.random import RandomStream
-from sim.world import World
 from tests.experiments.certified import changed, tiny
 
 STREAM = RandomStream(3, "test")
@@ -111,7 +111,7 @@ def test_a_draw_among_the_unmarked():
 
 
 def test_a_measured_world_has_every_part_of_every_fact():
-    from experiments.certificate.facts import FACTS
+    from experiments.certify.facts import FACTS
 
     told = measure(replace(tiny(), num_users=60, num_items=300), 1, 14)
     assert set(told["parts"]) >= {f"{fact.number} {part.name}" for fact in FACTS for part in fact.parts}

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from experiments.certificate.schema import Certificate
-from experiments.certify import check_certification
+from experiments.certify.command import check_certification
+from experiments.certify.schema import Certificate
 from sim.errors import InvalidInput
 from tests.command_line import interestlab
 from tests.experiments.schema import check_schema

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from agents.check import CHECKS, Finding
-from experiments.check_agent import table
+from experiments.check_agent.command import table
 from tests.experiments.installed import AGENT, install, interestlab
 
 QUICK = ("world.num_users=100", "days=2")
@@ -17,7 +17,7 @@ from agents.random import RandomAgent
 class Mine(RandomAgent):
     def fit(self, platform, log, rng):
         super().fit(platform, log, rng)
-        from sim.world import World
+        from sim.hidden.world import World
 """
 
 CARELESS = (
@@ -52,8 +52,8 @@ def test_an_agent_that_reads_the_truth(tmp_path):
     assert done.returncode == 1, done.stderr
     found = verdicts(done.stdout)
     assert {name for name, verdict in found.items() if verdict == "FAULT"} == {"source", "wall"}
-    assert "mine/__init__.py, line 8: sim.world is hidden from recommenders" in done.stdout
-    assert "agent mine: import='sim.world': is hidden from recommenders" in done.stdout
+    assert "mine/__init__.py, line 8: sim.hidden.world is hidden from recommenders" in done.stdout
+    assert "agent mine: import='sim.hidden.world': is hidden from recommenders" in done.stdout
     assert "cannot tell before wall is mended" in done.stdout
 
 

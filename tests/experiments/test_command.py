@@ -8,7 +8,7 @@ import pytest
 
 from experiments.command import COMMANDS
 from experiments.main import main
-from experiments.overrides import split_words
+from experiments.study.overrides import split_words
 
 HEAVY = ("torch", "transformers", "scipy", "matplotlib", "numba", "sklearn", "pyarrow", "gymnasium", "numpy")
 
@@ -127,7 +127,7 @@ def test_a_bug_keeps_its_traceback_and_the_environment_is_left_as_it_was(monkeyp
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
-    monkeypatch.setattr("experiments.portrait.run", broken)
+    monkeypatch.setattr("experiments.portrait.command.run", broken)
     monkeypatch.setattr(sys, "argv", ["interestlab", "portrait"])
     with pytest.raises(ZeroDivisionError):
         main()

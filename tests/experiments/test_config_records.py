@@ -7,15 +7,15 @@ import pytest
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
-from experiments.arena import check_config
-from experiments.certify import check_certification
-from experiments.claims.plan import plan
-from experiments.dataset import check_order
-from experiments.fit import check_fitting
-from experiments.knowledge import check
-from experiments.llm_arms import settings_by_arm
-from experiments.study import check_agents, check_study
-from experiments.tune import check_tuning
+from experiments.arena.command import check_config
+from experiments.certify.command import check_certification
+from experiments.dataset.command import check_order
+from experiments.fit.command import check_fitting
+from experiments.knowledge.command import check
+from experiments.llm.arms import settings_by_arm
+from experiments.several.plan import plan
+from experiments.study.study import check_agents, check_study
+from experiments.tune.command import check_tuning
 from sim.errors import InvalidInput
 
 ARMS = ["control", "two_tower", "hcb", "llm", "llm_best_of_n"]

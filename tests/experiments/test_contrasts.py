@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from experiments.contrasts import Contrasts, daily, lifts, sequential, uci
 from experiments.inference.multiplicity import benjamini_hochberg, holm
 from experiments.inference.users import UserSums
-from experiments.metrics import METRICS, PRIMARY, ArmRun, user_sums
+from experiments.measures.contrasts import Contrasts, daily, lifts, sequential, uci
+from experiments.measures.metrics import METRICS, PRIMARY, ArmRun, user_sums
 from sim.log import AGENT
 from sim.random import RandomStream
 from tests.experiments.synthetic import FIRST_DAY, log_of, planted_arms, setting_of

@@ -2,8 +2,8 @@
 
 from omegaconf import OmegaConf
 
-from experiments.described import described
-from experiments.study import portable
+from experiments.study.described import described
+from experiments.study.study import portable
 
 CONFIG = {
     "cache_dir": "/somewhere",

@@ -10,12 +10,12 @@ import pytest
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from experiments import report
-from experiments.across_worlds import over_worlds
-from experiments.dials import dials_of, join_dials
-from experiments.llm_arms import settings_by_arm
-from experiments.reporting.figures.dials import dials_figure, field_of
-from experiments.study import check_study
+from experiments.llm.arms import settings_by_arm
+from experiments.measures.across_worlds import over_worlds
+from experiments.report.command import command as report
+from experiments.report.dials import dials_of, join_dials
+from experiments.report.dials_figure import dials_figure, field_of
+from experiments.study.study import check_study
 from sim.errors import InvalidInput
 from tests.composing import compose
 from tests.experiments.synthetic import planted_results

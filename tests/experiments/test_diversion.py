@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from agents.random import RandomAgent
-from experiments.arms import live, run_day
-from experiments.diversion import Corpus, arms_that_matter, assigned_users, corpus_of, groups_of
-from experiments.protocol import DIVERSIONS, check_experiment
-from experiments.study import check_study
+from experiments.live.arms import live, run_day
+from experiments.study.diversion import Corpus, arms_that_matter, assigned_users, corpus_of, groups_of
+from experiments.study.protocol import DIVERSIONS, check_experiment
+from experiments.study.study import check_study
 from sim.errors import InvalidInput
 from sim.log import AGENT, InteractionLog
 from sim.random import RandomStream

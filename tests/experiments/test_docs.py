@@ -14,15 +14,15 @@ import pytest
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-import experiments.paper  # noqa: F401  the resolver that its config takes
-from experiments.arena import check_config as check_arena
-from experiments.claims.plan import plan
+import experiments.paper.command  # noqa: F401  the resolver that its config takes
+from experiments.arena.command import check_config as check_arena
 from experiments.command import GROUPS, LAUNCHERS
-from experiments.dataset import check_order
-from experiments.interference import TRUTH
+from experiments.dataset.command import check_order
+from experiments.interference.command import TRUTH
 from experiments.main import COMMANDS
-from experiments.offline import check_plan
-from experiments.study import check_study
+from experiments.offline.command import check_plan
+from experiments.several.plan import plan
+from experiments.study.study import check_study
 from tests.command_line import interestlab
 from tests.composing import compose
 from tests.experiments.walk_through import BIN, DOCS

@@ -7,7 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from experiments.effects import (
+from experiments.compare.effects_section import effects_section
+from experiments.compare.page import write_report
+from experiments.measures.effects import (
     EFFECTS,
     HARM_METRIC,
     THIRDS,
@@ -17,13 +19,11 @@ from experiments.effects import (
     thirds_of,
     user_traits,
 )
-from experiments.effects_section import effects_section
-from experiments.metrics import ArmRun
-from experiments.report_page import write_report
+from experiments.measures.metrics import ArmRun
 from experiments.reporting.figures.comparison import effects as draw_effects
 from experiments.reporting.figures.comparison import figures_of, harm, missing
 from sim.errors import InvalidInput
-from sim.population import ACQUIRED, DISCOVERED, DORMANT, Population
+from sim.hidden.population import ACQUIRED, DISCOVERED, DORMANT, Population
 from sim.random import RandomStream
 from tests.experiments.synthetic import log_of, planted_arms, planted_results, setting_of
 

@@ -15,21 +15,21 @@ from agents.llm.prompt import tokenise_prompts
 from agents.llm.scoring import random_pairs, score_pairs
 from agents.llm.table import TransitionTable
 from agents.llm.trie import LabelTrie
-from experiments import arm_stages, pipeline
-from experiments.explain import _checked, explain
-from experiments.explaining.columns import Column, llm_columns
-from experiments.explaining.search import check_text, find_cluster
-from experiments.explaining.text import as_text
-from experiments.explaining.truth import majority_interests, personas_of_clusters, sharing
-from experiments.llm_stages import make_table, table_stream
-from experiments.overrides import split_words
-from sim.authored import read_interests
-from sim.clustering import build_clusters
+from experiments.explain.columns import Column, llm_columns
+from experiments.explain.command import _checked, explain
+from experiments.explain.search import check_text, find_cluster
+from experiments.explain.text import as_text
+from experiments.live import arm_stages, pipeline
+from experiments.llm.stages import make_table, table_stream
+from experiments.oracles.truth import majority_interests, personas_of_clusters, sharing
+from experiments.study.overrides import split_words
 from sim.errors import InvalidInput
+from sim.hidden.authored import read_interests
+from sim.hidden.clustering import build_clusters
+from sim.hidden.tree import PersonaLinks, load_tree
+from sim.hidden.world import World
 from sim.platform import Platform, PlatformRecords, Requests
 from sim.random import RandomStream
-from sim.tree import PersonaLinks, load_tree
-from sim.world import World
 from tests.agents.llm.reference import plain_scores
 from tests.command_line import interestlab
 from tests.composing import compose

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from experiments.claims.worlds import Worlds
-from experiments.interference import COMPARED, biases, interference, table
+from experiments.interference.command import COMPARED, biases, interference, table
+from experiments.several.worlds import Worlds
 from sim.errors import InvalidInput
 from sim.log import AGENT, InteractionLog
 from sim.random import RandomStream

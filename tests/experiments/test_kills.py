@@ -5,12 +5,12 @@ import shutil
 import pytest
 from hydra import compose, initialize_config_module
 
-from experiments import pipeline
-from experiments.arm_stages import arms_stage
-from experiments.compare import check_study
-from experiments.counterfactuals.sides import fit_stage
-from experiments.stages import run_stage
-from experiments.unseen.jobs import RIVALS, Job
+from experiments.arena.sides import fit_stage
+from experiments.compare.command import check_study
+from experiments.knowledge.jobs import RIVALS, Job
+from experiments.live import pipeline
+from experiments.live.arm_stages import arms_stage
+from experiments.stages.stages import run_stage
 from tests.experiments.kills import Killed, killed_everywhere
 
 SHORT = ["world=tiny", "world.num_users=20", "world.num_items=200", "experiment.burn_in_days=2", "experiment.days=2"]
@@ -68,7 +68,7 @@ def test_a_contestant_whose_model_is_half_thrown_away_does_not_answer_again(tmp_
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr("experiments.unseen.jobs.shutil.rmtree", dies)
+        patch.setattr("experiments.knowledge.jobs.shutil.rmtree", dies)
         with pytest.raises(Killed):
             run_stage(tmp_path, "demo", make, config=0, inputs=[])
     folder = run_stage(tmp_path, "demo", make, config=0, inputs=[]).folder

@@ -12,9 +12,9 @@ import agents.llm.http_engine
 from agents.llm.planner import LLMTablePlanner
 from agents.llm.prompt import cluster_texts, prompt_text
 from agents.llm.table import TransitionTable
-from experiments.llm_arms import check_llm, find_all_weights, make_tables, results_of, stages_of, with_tables
-from experiments.report_page import write_report
-from experiments.stages import Stage
+from experiments.compare.page import write_report
+from experiments.llm.arms import check_llm, find_all_weights, make_tables, results_of, stages_of, with_tables
+from experiments.stages.stages import Stage
 from sim.errors import InvalidInput
 from tests.agents.llm.conftest import KEYWORDS, clusters_of
 from tests.agents.llm.endpoint_server import ScriptedServer, completion, fails, send

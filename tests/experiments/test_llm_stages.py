@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from experiments.llm_stages import _finetune
-from experiments.stages import Stage
+from experiments.llm.stages import _finetune
+from experiments.stages.stages import Stage
 from sim.errors import InvalidInput
 from sim.random import RandomStream
 from tests.agents.llm.conftest import clusters, make_settings, small_weights, weights  # noqa: F401

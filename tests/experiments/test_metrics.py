@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from agents.novelty import novel_rows
 from experiments.inference.multiplicity import benjamini_hochberg, holm
-from experiments.metrics import (
+from experiments.measures.metrics import (
     METRICS,
     PRIMARY,
     ArmRun,
@@ -18,8 +18,8 @@ from experiments.metrics import (
     watch_minutes,
     watch_sums,
 )
-from experiments.results import assemble, plain
-from experiments.variety import gini, mean_jaccard, rarefied
+from experiments.measures.results import assemble, plain
+from experiments.measures.variety import gini, mean_jaccard, rarefied
 from sim.errors import InvalidInput
 from sim.log import AGENT, PRODUCTION
 from sim.random import RandomStream

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from experiments.main import COMMANDS
-from experiments.new_agent import LAYOUT, check_name, class_name, new_agent
+from experiments.new_agent.command import LAYOUT, check_name, class_name, new_agent
 from sim.errors import InvalidInput
 from tests.experiments.installed import interestlab
 
@@ -36,7 +36,7 @@ def test_it_says_what_comes_next(tmp_path):
 
 
 def test_every_template_becomes_a_file(made):
-    templates = {entry.name for entry in files("experiments").joinpath("templates/new_agent").iterdir()}
+    templates = {entry.name for entry in files("experiments.new_agent").joinpath("templates").iterdir()}
     assert templates == set(LAYOUT)
     written = {str(path.relative_to(made / "my_shelf")) for path in (made / "my_shelf").rglob("*") if path.is_file()}
     assert written >= {place.format(name="my_shelf") for place in LAYOUT.values()}

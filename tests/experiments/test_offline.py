@@ -6,13 +6,13 @@ import shutil
 import numpy as np
 import pytest
 
-from experiments.offline import check_plan, offline
+from experiments.offline.command import check_plan, offline
 from sim.errors import InvalidInput
 from sim.log import InteractionLog
 from tests.command_line import interestlab
 from tests.composing import compose
 from tests.conftest import cache_with_weights
-from tests.experiments.prediction.ring import ring_dataset
+from tests.experiments.offline.ring import ring_dataset
 
 AGENTS = "[popular,random,counts,random_novel,two_tower]"
 FILES = ("offline.html", "offline.json", "offline.md", "figures/next_item.svg", "figures/next_novel_cluster.pdf")

@@ -5,14 +5,14 @@ from agents.cluster_rankers import RandomWithinClusterRanker
 from agents.hierarchical import HierarchicalAgent
 from agents.planners import RandomNovelPlanner
 from agents.popular import PopularAgent
-from experiments.arms import run_day
-from experiments.oracle import KNOWN_WEIGHT, OraclePlanner, expected_utility, reveal
-from experiments.wall import Walled
+from experiments.live.arms import run_day
+from experiments.oracles.oracle import KNOWN_WEIGHT, OraclePlanner, expected_utility, reveal
+from experiments.study.wall import Walled
 from sim.errors import InvalidInput
+from sim.hidden.population import ACQUIRED, DISCOVERED, DORMANT, FREE
+from sim.hidden.response import interest_strength
 from sim.log import AGENT, InteractionLog
-from sim.population import ACQUIRED, DISCOVERED, DORMANT, FREE
 from sim.random import RandomStream
-from sim.response import interest_strength
 from tests.experiments.test_arms import config, make_arm  # noqa: F401 (a fixture)
 
 STREAM = RandomStream(1, "oracle")
@@ -163,7 +163,7 @@ def test_users_are_planned_for_one_by_one_as_in_a_crowd(arm, monkeypatch):
     crowd = arm.agent.planner.propose(arm.records.requests(np.arange(150), 3), STREAM)
     alone = arm.agent.planner.propose(arm.records.requests(np.array([9, 77]), 3), STREAM)
     assert (alone == crowd[[9, 77]]).all()
-    monkeypatch.setattr("experiments.oracle._CHUNK", 16)
+    monkeypatch.setattr("experiments.oracles.oracle._CHUNK", 16)
     assert (arm.agent.planner.propose(arm.records.requests(np.arange(150), 3), STREAM) == crowd).all()
 
 

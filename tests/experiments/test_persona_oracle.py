@@ -6,13 +6,13 @@ import pytest
 from agents.cluster_rankers import RandomWithinClusterRanker
 from agents.hierarchical import HierarchicalAgent
 from agents.planners import RandomNovelPlanner
-from experiments.arms import run_day
-from experiments.explaining.truth import majority_interests
-from experiments.oracle import reveal
-from experiments.persona_oracle import PersonaOraclePlanner
-from experiments.wall import Walled
+from experiments.live.arms import run_day
+from experiments.oracles.oracle import reveal
+from experiments.oracles.persona_oracle import PersonaOraclePlanner
+from experiments.oracles.truth import majority_interests
+from experiments.study.wall import Walled
 from sim.errors import InvalidInput
-from sim.population import DISCOVERED, DORMANT
+from sim.hidden.population import DISCOVERED, DORMANT
 from sim.random import RandomStream
 from tests.experiments.test_arms import config, make_arm  # noqa: F401 (a fixture)
 
@@ -85,7 +85,7 @@ def test_users_are_planned_for_one_by_one_as_in_a_crowd(arm, monkeypatch):
     crowd = arm.agent.planner.propose(arm.records.requests(np.arange(150), 3), STREAM)
     alone = arm.agent.planner.propose(arm.records.requests(np.array([9, 77]), 3), STREAM)
     assert (alone == crowd[[9, 77]]).all()
-    monkeypatch.setattr("experiments.persona_oracle._CHUNK", 7)
+    monkeypatch.setattr("experiments.oracles.persona_oracle._CHUNK", 7)
     assert (arm.agent.planner.propose(arm.records.requests(np.arange(150), 3), STREAM) == crowd).all()
 
 

@@ -20,8 +20,8 @@ from experiments.plugins import (
     targets,
     with_plugins,
 )
-from experiments.stages import stage_digest
-from experiments.study import build_agent
+from experiments.stages.stages import stage_digest
+from experiments.study.study import build_agent
 from sim.errors import InvalidInput
 from tests.experiments.installed import AGENT, install, interestlab
 
@@ -186,7 +186,7 @@ def test_a_changed_plugin_finds_no_old_results(site):
 
     def digest() -> str:
         outside_digests.__globals__["_digest_of_package"].cache_clear()  # a new process begins without
-        return stage_digest("arm-mine", {"plugins": outside_digests(config)}, [], "experiments.arm_stages")
+        return stage_digest("arm-mine", {"plugins": outside_digests(config)}, [], "experiments.live.arm_stages")
 
     first = digest()
     assert digest() == first

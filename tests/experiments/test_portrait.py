@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from experiments.portraits.story import live_and_watch
-from sim.population import DISCOVERED, DORMANT
+from experiments.portrait.story import live_and_watch
+from sim.hidden.population import DISCOVERED, DORMANT
 from tests.command_line import interestlab
 from tests.sim.people import TINY
 

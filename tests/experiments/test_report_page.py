@@ -3,8 +3,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from experiments.metrics import METRICS
-from experiments.report_page import captions, summary, write_report
+from experiments.compare.page import captions, summary, write_report
+from experiments.measures.metrics import METRICS
 from experiments.reporting.figures.comparison import figure_4b, figure_4c, figure_5
 from tests.experiments.synthetic import planted_results
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from experiments.across_worlds import join
-from experiments.dials import join_dials
-from experiments.effects import Trait, exact_effects
-from experiments.metrics import METRICS, PRIMARY
-from experiments.results import assemble
+from experiments.measures.across_worlds import join
+from experiments.measures.effects import Trait, exact_effects
+from experiments.measures.metrics import METRICS, PRIMARY
+from experiments.measures.results import assemble
+from experiments.report.dials import join_dials
 from experiments.results_schema import Dialled, Joined, MetricName, Results
 from sim.random import RandomStream
 from tests.experiments.schema import check_schema

@@ -12,26 +12,26 @@ import pytest
 import yaml
 
 import sim
-from experiments import sources
 from experiments.plugins import OURS
+from experiments.stages.stages import sources
 
 ROOT = Path(sim.__file__).parents[1]
 STAGES = (
-    "experiments.pipeline",
-    "experiments.arm_stages",
-    "experiments.llm_stages",
-    "experiments.table_parts",
-    "experiments.explaining.columns",
-    "experiments.unseen.folds_stage",
-    "experiments.unseen.jobs",
-    "experiments.prediction.answers",
-    "experiments.counterfactuals.sides",
-    "experiments.counterfactuals.logs",
-    "experiments.counterfactuals.live",
-    "experiments.counterfactuals.offline",
-    "experiments.counterfactuals.scores",
-    "experiments.certificate.stage",
-    "experiments.fitting.lives",
+    "experiments.live.pipeline",
+    "experiments.live.arm_stages",
+    "experiments.llm.stages",
+    "experiments.llm.table_parts",
+    "experiments.explain.columns",
+    "experiments.knowledge.folds_stage",
+    "experiments.knowledge.jobs",
+    "experiments.offline.answers",
+    "experiments.arena.sides",
+    "experiments.arena.logs",
+    "experiments.arena.live",
+    "experiments.arena.offline",
+    "experiments.arena.scores",
+    "experiments.certify.stage",
+    "experiments.fit.lives",
 )
 """Every module in which a stage's ``make`` stands."""
 
@@ -48,7 +48,7 @@ def test_these_are_all_modules_with_stages():
         for path in (ROOT / "experiments").rglob("*.py")
         if "run_stage(" in path.read_text(encoding="utf-8")
     }
-    assert found - {"experiments.stages"} == set(STAGES)
+    assert found - {"experiments.stages.stages"} == set(STAGES)
 
 
 def imported_by(module):
@@ -58,7 +58,7 @@ def imported_by(module):
     return set(json.loads(done.stdout.splitlines()[-1].replace("'", '"')))
 
 
-@pytest.mark.parametrize("module", ["experiments.arm_stages", "experiments.counterfactuals.scores"])
+@pytest.mark.parametrize("module", ["experiments.live.arm_stages", "experiments.arena.scores"])
 def test_what_python_imports_is_reached(module):
     assert imported_by(module) <= sources.reached(module)
 
@@ -86,8 +86,8 @@ def test_a_touched_module_changes_the_digests_of_the_stages_that_can_reach_it_an
 @pytest.mark.parametrize(
     ("agent", "module"),
     [
-        ("persona_oracle", "experiments.persona_oracle"),
-        ("oracle", "experiments.oracle"),
+        ("persona_oracle", "experiments.oracles.persona_oracle"),
+        ("oracle", "experiments.oracles.oracle"),
         ("counts", "agents.planners"),
         ("hcb", "agents.linucb"),
         ("llm", "agents.llm.planner"),
@@ -97,22 +97,22 @@ def test_a_touched_module_changes_the_digests_of_the_stages_that_can_reach_it_an
 )
 def test_what_an_agents_config_names_is_source_of_its_arm(agent, module, touched):
     config = {"arms": [{"agent": yaml.safe_load((ROOT / "conf" / "agent" / f"{agent}.yaml").read_text())}]}
-    before = sources.code_digest("experiments.arm_stages", config)
+    before = sources.code_digest("experiments.live.arm_stages", config)
     touched(module)
-    assert sources.code_digest("experiments.arm_stages", config) != before
+    assert sources.code_digest("experiments.live.arm_stages", config) != before
 
 
 def test_the_arenas_scores_rest_on_its_intervals(touched):
-    before = sources.code_digest("experiments.counterfactuals.scores", {})
+    before = sources.code_digest("experiments.arena.scores", {})
     touched("experiments.inference.users")
-    assert sources.code_digest("experiments.counterfactuals.scores", {}) != before
+    assert sources.code_digest("experiments.arena.scores", {}) != before
 
 
 def test_a_module_that_is_not_there_is_no_source_of_a_stage():
     with pytest.raises(ModuleNotFoundError, match=r"agents\.lmm"):
         sources.code_digest("agents.lmm", {})
     with pytest.raises(ModuleNotFoundError, match=r"agents\.hcb"):
-        sources.code_digest("experiments.pipeline", {"_target_": "agents.hcb.Planner"})
+        sources.code_digest("experiments.live.pipeline", {"_target_": "agents.hcb.Planner"})
 
 
 def test_authored_files_are_source_of_whoever_reaches_their_package(tmp_path, monkeypatch):
@@ -154,13 +154,13 @@ def test_an_edited_planner_makes_its_arm_anew_and_an_edited_metric_none(tmp_path
         words += ["experiment.arms=[control,counts,hcb]", "production.epochs=1", "runtime.workers=1"]
         words += [f"cache_dir={cache}", f"hydra.run.dir={out}"]
         environment = {**os.environ, "PYTHONPATH": str(source)}
-        command = [sys.executable, "-m", "experiments.compare", *words]
+        command = [sys.executable, "-m", "experiments.compare.command", *words]
         done = subprocess.run(command, cwd=source, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return set(json.loads((out / "timings.json").read_text())["from_cache"])
 
     everything = {"burn-in", "clusters", "arm control", "arm counts", "arm hcb"}
     assert cached("") == set()
-    assert cached("experiments/metrics.py") == everything
+    assert cached("experiments/measures/metrics.py") == everything
     assert cached("agents/bandit_planners.py") == everything - {"arm hcb"}
-    assert cached("sim/response.py") == set()
+    assert cached("sim/hidden/response.py") == set()

@@ -3,7 +3,7 @@ from functools import partial
 
 import pytest
 
-from experiments.stages import check_cache_dir, run_stage
+from experiments.stages.stages import check_cache_dir, run_stage
 from sim.errors import InvalidInput
 
 

@@ -14,10 +14,10 @@ from agents.llm.planner import LLMTablePlanner
 from agents.llm.shards import shard_file
 from agents.llm.triples import open_table, triples_of
 from agents.llm.weights import BUNDLED_MODEL, prepare_weights
-from experiments.llm_arms import check_llm, make_tables
-from experiments.pipeline import burn_in, cluster
-from experiments.study import check_study
-from experiments.table import check_options, table
+from experiments.live.pipeline import burn_in, cluster
+from experiments.llm.arms import check_llm, make_tables
+from experiments.study.study import check_study
+from experiments.table.command import check_options, table
 from sim.errors import InvalidInput
 from tests.agents.llm.conftest import write_small_model
 from tests.composing import compose

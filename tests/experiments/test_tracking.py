@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from experiments.tracking import TensorBoard, Untracked, make_tracker, track_curve
+from experiments.live.tracking import TensorBoard, Untracked, make_tracker, track_curve
 from sim.errors import InvalidInput
 from tests.command_line import interestlab
 from tests.composing import compose
@@ -108,7 +108,7 @@ def wandb_history(path):
 
 @pytest.mark.parametrize("name", ["tensorboard", "mlflow", "wandb"])
 def test_a_missing_package_says_how_to_get_it(name, tmp_path, monkeypatch):
-    monkeypatch.setattr("experiments.tracking.find_spec", lambda package: None)
+    monkeypatch.setattr("experiments.live.tracking.find_spec", lambda package: None)
     with pytest.raises(InvalidInput, match=rf"{name}.*is not installed: pip install 'interestlab\["):
         make_tracker(chosen(name), tmp_path, CONFIG)
 

@@ -11,8 +11,8 @@ from omegaconf import OmegaConf
 from optuna.distributions import CategoricalDistribution
 
 import conf
-from experiments.tune import objective_of
-from experiments.tuning_record import record, trials_of
+from experiments.tune.command import objective_of
+from records.tuning_record import record, trials_of
 from sim.errors import InvalidInput
 from sim.log import AGENT, PRODUCTION
 from tests.command_line import interestlab

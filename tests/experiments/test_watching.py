@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from grimp import build_graph
 
-from experiments.results import assemble
-from experiments.watching import ArmDay, DaySums, Watch, days_of
+from experiments.live.watching import ArmDay, DaySums, Watch, days_of
+from experiments.measures.results import assemble
 from sim.random import RandomStream
 from tests.experiments.synthetic import CONFIG, FIRST_DAY, planted_arms
 
@@ -105,8 +105,8 @@ def test_a_day_on_which_nobody_comes_has_no_rates(capsys):
 def test_an_arms_stage_imports_nothing_that_shows_it():
     """An edit of a metric or of a tracker must not throw arms away."""
     graph = build_graph("sim", "agents", "experiments")
-    reached = graph.find_upstream_modules("experiments.arm_stages")
-    assert "experiments.arms" in reached
+    reached = graph.find_upstream_modules("experiments.live.arm_stages")
+    assert "experiments.live.arms" in reached
     shows = ("metrics", "tracking", "watching", "run_arms", "results", "figures", "contrasts", "inference", "tables")
     assert [each for each in reached if each.startswith("experiments.") and each.split(".")[1] in shows] == []
     assert "agents.processes" not in reached

@@ -6,10 +6,10 @@ import numpy as np
 
 from envs.config import world_config
 from sim.arrays import FloatArray, IntArray
-from sim.config import DynamicsConfig, ResponseConfig, WorldConfig
-from sim.feedback import Feedback, SessionState
-from sim.population import DISCOVERED, FREE, Population
-from sim.response import DRAWS_PER_SLOT, item_traits, respond
+from sim.hidden.config import DynamicsConfig, ResponseConfig, WorldConfig
+from sim.hidden.feedback import Feedback, SessionState
+from sim.hidden.population import DISCOVERED, FREE, Population
+from sim.hidden.response import DRAWS_PER_SLOT, item_traits, respond
 
 TINY: WorldConfig = world_config("tiny")
 SMALL_TINY: WorldConfig = replace(TINY, num_users=40, num_items=200)

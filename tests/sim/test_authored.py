@@ -1,8 +1,8 @@
 import pytest
 
-from sim.authored import authored_digest
 from sim.errors import InvalidInput
-from sim.tree import load_tree
+from sim.hidden.authored import authored_digest
+from sim.hidden.tree import load_tree
 
 INTERESTS = """themes:
   - name: Food

@@ -3,9 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sim.cluster_quality import cluster_quality, traffic_imbalance
-from sim.clustering import cut_tree, describe_tree
 from sim.clusters import InterestClusters
+from sim.hidden.cluster_quality import cluster_quality, traffic_imbalance
+from sim.hidden.clustering import cut_tree, describe_tree
 from tests.sim.catalogs import planted_catalog
 from tests.sim.people import TINY
 

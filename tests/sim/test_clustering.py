@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_mutual_info_score
 
-from sim.clustering import build_clusters, cut_tree, filing_offsets, unique_keywords
 from sim.clusters import InterestClusters
 from sim.errors import InvalidInput
-from sim.world import World
+from sim.hidden.clustering import build_clusters, cut_tree, filing_offsets, unique_keywords
+from sim.hidden.world import World
 from tests.sim.catalogs import planted_catalog, unit
 from tests.sim.people import SMALL_TINY, TINY
 

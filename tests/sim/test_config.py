@@ -2,8 +2,8 @@ from dataclasses import asdict
 
 import pytest
 
-from sim.config import WorldConfig, from_mapping
 from sim.errors import InvalidInput
+from sim.hidden.config import WorldConfig, from_mapping
 from tests.sim.people import TINY
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, logit
 
-from sim.dynamics import (
+from sim.hidden.dynamics import (
     DynamicsConstants,
     churn_probability,
     consume,
@@ -15,7 +15,7 @@ from sim.dynamics import (
     remember_session,
     return_probability,
 )
-from sim.population import ACQUIRED, DISCOVERED, DORMANT, FREE, find
+from sim.hidden.population import ACQUIRED, DISCOVERED, DORMANT, FREE, find
 from tests.sim.people import TINY, only_interest, people, show, slate_of
 
 DYNAMICS = TINY.dynamics

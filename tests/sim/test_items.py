@@ -6,9 +6,9 @@ from scipy.special import ndtri
 from scipy.stats import kstest
 
 from sim.arrays import readonly
-from sim.items import ItemSource, heavy_tailed, joined, permuted_labels
+from sim.hidden.items import ItemSource, heavy_tailed, joined, permuted_labels
+from sim.hidden.tree import load_tree
 from sim.random import RandomStream
-from sim.tree import load_tree
 from tests.sim.people import TINY
 
 TREE = load_tree(24)

@@ -4,8 +4,8 @@ import scipy.sparse as sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.partition import fair_weights, partition, partition_each, rebalance
-from sim.similarity import similarity_graph
+from sim.hidden.partition import fair_weights, partition, partition_each, rebalance
+from sim.hidden.similarity import similarity_graph
 from tests.sim.catalogs import planted_catalog
 
 

@@ -3,11 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sim.personas import Swap, drift_links, follow
-from sim.population import ACQUIRED, DISCOVERED, DORMANT, FREE, PERSONA_STRENGTH
+from sim.hidden.personas import Swap, drift_links, follow
+from sim.hidden.population import ACQUIRED, DISCOVERED, DORMANT, FREE, PERSONA_STRENGTH
+from sim.hidden.tree import PersonaLinks, load_tree
+from sim.hidden.world import World
 from sim.random import RandomStream
-from sim.tree import PersonaLinks, load_tree
-from sim.world import World
 from tests.sim.people import TINY, people
 
 LINKS = load_tree(24).links

@@ -3,8 +3,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import ndtri
 
-from sim.normal import normal_quantile
-from sim.philox import fill_uniforms
+from sim.hidden.normal import normal_quantile
+from sim.hidden.philox import fill_uniforms
 from sim.random import RandomStream
 
 

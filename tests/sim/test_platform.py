@@ -4,14 +4,14 @@ from functools import cache
 import numpy as np
 import pytest
 
-from sim.clustering import build_clusters
 from sim.errors import WallBreach, breaches
-from sim.items import ItemTruth
+from sim.hidden.clustering import build_clusters
+from sim.hidden.items import ItemTruth
+from sim.hidden.population import Population
+from sim.hidden.tree import InterestTree
+from sim.hidden.world import World
 from sim.platform import Platform, PlatformRecords
-from sim.population import Population
 from sim.random import RandomStream
-from sim.tree import InterestTree
-from sim.world import World
 from tests.sim.people import TINY
 
 LENGTH, DAYS, SEEN = 4, 30, 5

@@ -3,9 +3,9 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from sim.population import DISCOVERED, DORMANT, FREE, Population, find, generate_population
+from sim.hidden.population import DISCOVERED, DORMANT, FREE, Population, find, generate_population
+from sim.hidden.tree import PersonaLinks, load_tree
 from sim.random import RandomStream
-from sim.tree import PersonaLinks, load_tree
 from tests.sim.people import TINY
 
 TREE = load_tree(96)
@@ -21,7 +21,7 @@ def test_a_user_does_not_depend_on_how_many_there_are():
 
 
 def test_nor_on_the_chunks_in_which_they_are_generated(monkeypatch):
-    monkeypatch.setattr("sim.population._CHUNK", 7)
+    monkeypatch.setattr("sim.hidden.population._CHUNK", 7)
     chunked = generate_population(TINY.population, 20, TREE, STREAM)
     for field in fields(Population):
         np.testing.assert_array_equal(getattr(chunked, field.name), getattr(MANY, field.name)[:20])

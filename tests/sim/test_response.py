@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, logit, ndtr
 
-from sim.feedback import SessionState
-from sim.population import DISCOVERED, DORMANT
-from sim.response import interest_strength
+from sim.hidden.feedback import SessionState
+from sim.hidden.population import DISCOVERED, DORMANT
+from sim.hidden.response import interest_strength
 from tests.sim.people import TINY, only_interest, people, show, slate_of
 
 NEVER_LEAVES = {"leave_intercept": -20.0, "leave_boredom": 0.0, "leave_minutes": 0.0}

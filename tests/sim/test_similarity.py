@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from sim.similarity import nearest, similarity_graph
+from sim.hidden.similarity import nearest, similarity_graph
 from tests.sim.catalogs import unit
 
 
@@ -50,7 +50,7 @@ def test_copies_of_an_item_are_its_neighbours_and_itself_is_not():
 def test_the_graph_is_the_same_on_any_number_of_threads():
     code = (
         "import hashlib, numpy as np\n"
-        "from sim.similarity import similarity_graph\n"
+        "from sim.hidden.similarity import similarity_graph\n"
         "e = np.random.default_rng(0).standard_normal((1500, 256)); e /= np.linalg.norm(e, axis=1, keepdims=True)\n"
         "g = similarity_graph(e, 20)\n"
         "print(hashlib.sha256(g.indices.tobytes() + g.data.tobytes()).hexdigest())"

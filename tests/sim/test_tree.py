@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from sim.errors import InvalidInput
-from sim.tree import MIN_PERSONA_INTERESTS, load_tree
+from sim.hidden.tree import MIN_PERSONA_INTERESTS, load_tree
 
 WHOLE = load_tree(761)
 LINK = WHOLE.links.dense(761)

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from sim.dynamics import return_probability
 from sim.errors import InvalidInput
-from sim.feedback import Feedback
-from sim.population import Population
-from sim.world import SAVED_FORMAT, World
+from sim.hidden.dynamics import return_probability
+from sim.hidden.feedback import Feedback
+from sim.hidden.population import Population
+from sim.hidden.world import SAVED_FORMAT, World
 from tests.sim.people import SMALL_TINY, TINY
 
 SLOTS = 6

@@ -10,7 +10,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.metrics import METRICS, PRIMARY
+from experiments.measures.metrics import METRICS, PRIMARY
 from experiments.reporting.figures.arms import FEEDBACK, NOVELTY, arm_styles, baselines
 from experiments.reporting.figures.axes import WIDTH, drawn_or_why, legend_below, panels, signed, zero_lines
 from experiments.reporting.figures.curves import Curve, curves_figure

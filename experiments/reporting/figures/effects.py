@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.effects import HARM_METRIC, HARM_SHARE
+from experiments.measures.effects import HARM_METRIC, HARM_SHARE
 from experiments.reporting.figures.arms import arm_styles
 from experiments.reporting.figures.axes import (
     WIDTH,

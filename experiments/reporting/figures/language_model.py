@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 
 from experiments.reporting.figures.axes import BLACK, COLOURS, drawn_or_why, legend_below, panel
 from experiments.reporting.figures.curves import Curve, draw_curve
-from experiments.reporting.text import flat
 from experiments.results_schema import LanguageModel, Results
+from experiments.study.described import flat
 
 _SETS = {"fine tuning": "o", "held out": "^", "later days": "s"}  # markers of what recalls are taken on
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from experiments.dataset import dataset
+from experiments.dataset.command import dataset
 from experiments.datasets.dataset import LoggedDataset
 from sim.errors import InvalidInput
 from tests.command_line import interestlab

@@ -3,11 +3,11 @@
 import pytest
 
 from experiments.inference.calibration import COVERAGE, binomial_bounds, covered, false_alarms, peeking_alarms
-from experiments.metrics import user_sums
-from experiments.over_time import burn_in_sums, sums_until
-from experiments.pipeline import burn_in
-from experiments.statistics_record import a_a_of, a_a_tables, coverage_table
-from experiments.study import check_study
+from experiments.live.pipeline import burn_in
+from experiments.measures.metrics import user_sums
+from experiments.measures.over_time import burn_in_sums, sums_until
+from experiments.study.study import check_study
+from records.statistics_record import a_a_of, a_a_tables, coverage_table
 from sim.errors import InvalidInput
 from sim.log import InteractionLog
 from sim.random import RandomStream

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from experiments.off_policy.open_bandit import compare, read_log
+from experiments.offline.open_bandit import compare, read_log
 from sim.errors import InvalidInput
 from sim.random import RandomStream
 

@@ -1,0 +1,1 @@
+"""``interestlab arena``: off-policy estimates and what is true of agents."""

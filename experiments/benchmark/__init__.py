@@ -1,0 +1,1 @@
+"""``interestlab benchmark``: speed as ratios measured side by side."""

@@ -1,1 +1,0 @@
-"""Measurements of speed, as ratios taken side by side in one run (``interestlab benchmark``)."""

@@ -1,1 +1,0 @@
-"""The stylised-facts certificate: which regularities of real platforms a world shows, with intervals over worlds."""

@@ -1,0 +1,1 @@
+"""``interestlab certify``: stylised facts that a world shows."""

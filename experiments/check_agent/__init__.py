@@ -1,0 +1,1 @@
+"""``interestlab check-agent``: whether an agent keeps the contract."""

@@ -1,0 +1,5 @@
+"""``python -m experiments.check_agent``."""
+
+from experiments.command import run_command
+
+run_command("check-agent")

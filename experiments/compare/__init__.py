@@ -1,0 +1,1 @@
+"""``interestlab compare``: an A/B comparison of recommenders."""

@@ -1,1 +1,0 @@
-"""Off-policy estimates of agents beside the truth of a simulated world: the stages of ``interestlab arena``."""

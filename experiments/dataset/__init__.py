@@ -1,0 +1,1 @@
+"""``interestlab dataset``: logged data sets from and to other formats."""

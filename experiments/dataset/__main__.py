@@ -1,0 +1,5 @@
+"""``python -m experiments.dataset``."""
+
+from experiments.command import run_command
+
+run_command("dataset")

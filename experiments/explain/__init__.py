@@ -1,0 +1,1 @@
+"""``interestlab explain``: what planners say should follow on two interests."""

@@ -1,1 +1,0 @@
-"""What a planner proposes for two interests, side by side with its rivals (``interestlab explain``)."""

@@ -1,0 +1,1 @@
+"""``interestlab fit``: a world's constants fitted to a log."""

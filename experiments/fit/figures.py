@@ -1,0 +1,75 @@
+"""A fit at a glance: how far each statistic is off the log's, before and after, and where the constants went."""
+
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from experiments.fit.identification import Z
+from experiments.reporting.figures.axes import (
+    COLOURS,
+    dot,
+    legend_below,
+    named_rows,
+    panels,
+    signed,
+    styled,
+    zero_lines,
+)
+
+_BEFORE, _AFTER = COLOURS[0], COLOURS[1]
+_TICKS = (-50, -20, -10, -5, -2, -1, 0, 1, 2, 5, 10, 20, 50)
+_EXACT = 2.0  # standard errors up to which the scale is linear; beyond, logarithmic
+
+
+@styled
+def fit_figure(found: dict[str, Any]) -> Figure:
+    """Left: differences to the log in standard errors, mean and 95 % interval over worlds. Right: constants in steps.
+
+    Args:
+        found: as ``experiments.fit.report.record`` returns it.
+    """
+    rows = [row for row in found["statistics"].values() if row["fitted"]]
+    height = 1.4 + 0.21 * max(len(rows), len(found["constants"]))
+    figure, ((left, right),) = panels(1, 2, height, 7.6, width_ratios=(1.35, 1))
+    _statistics(left, rows)
+    _constants(right, found["constants"])
+    legend_below(figure, left, 3, fontsize=8)
+    return figure
+
+
+def _statistics(axes: Axes, rows: list[dict[str, Any]]) -> None:
+    axes.axvspan(-_EXACT, _EXACT, color="#eeeeee", zorder=0, label=f"within {_EXACT:g} standard errors")
+    zero_lines(axes, "x")
+    for when, colour, mark, aside in (("before", _BEFORE, "o", -0.17), ("after", _AFTER, "D", 0.17)):
+        for place, row in enumerate(rows):
+            off = {key: _off(row, row[when][key]) for key in ("mean", "low", "high")}
+            dot(axes, place + aside, off, colour, mark, 1.0, label=f"{when} the fit" if place == 0 else None)
+    axes.set_xscale("symlog", linthresh=_EXACT)
+    low, high = axes.get_xlim()
+    axes.set_xticks([at for at in _TICKS if low <= at <= high])
+    axes.minorticks_off()
+    axes.set_xlabel("simulated \N{MINUS SIGN} logged\n(standard errors)", fontsize=8)
+    signed(axes, "x")
+    _name_rows(axes, [row["title"] for row in rows])
+
+
+def _off(row: dict[str, Any], value: float | None) -> float | None:
+    return None if value is None else (value - row["logged"]) / row["scale"]
+
+
+def _constants(axes: Axes, constants: dict[str, Any]) -> None:
+    zero_lines(axes, "x")
+    for place, row in enumerate(constants.values()):
+        told, steps, reach = row["identified"], row["steps"], Z * row["error_steps"]
+        lines = "solid" if told else "dotted"
+        axes.hlines(place, steps - reach, steps + reach, color=_AFTER, linewidth=1.2, linestyle=lines)
+        axes.plot(steps, place, "D", color=_AFTER, markersize=4, fillstyle="full" if told else "none")
+    axes.set_xlabel("steps from the start\n(hollow: not identified)", fontsize=8)
+    signed(axes, "x")
+    _name_rows(axes, [name.partition(".")[2] for name in constants])
+
+
+def _name_rows(axes: Axes, names: list[str]) -> None:
+    named_rows(axes, names)
+    axes.tick_params(labelsize=7)

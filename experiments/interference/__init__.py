@@ -1,0 +1,1 @@
+"""``interestlab interference``: live experiments' estimates and what is true."""

@@ -1,0 +1,160 @@
+"""``interestlab interference``: what experiments estimate under each diversion, against the truth that twins tell.
+
+In a world whose every user can live twice, the lift that an arm really has is known: everybody under the
+arm against everybody under the control, under the same luck. What an experiment with divided users
+reports for the same world is off by chance, which its interval allows for, and by interference, which it
+does not. Over worlds the two come apart: chance cancels in the mean, interference does not.
+"""
+
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from experiments.inference.worlds import over_worlds
+from experiments.interference.figure import interference_figure
+from experiments.measures.metrics import METRICS
+from experiments.measures.results import plain
+from experiments.reporting.html import write_found
+from experiments.reporting.text import markdown, number, shown
+from experiments.results_schema import LiftRow, MetricName
+from experiments.several.cost import ahead
+from experiments.several.plan import Comparison, plan
+from experiments.several.runs import alone_in, check_all, run_all
+from experiments.several.worlds import Variants, read_variants
+from experiments.study.protocol import DIVERSIONS
+from sim.errors import InvalidInput
+from sim.files import write_json
+
+TRUTH = "twins"
+"""The diversion that knows what is true."""
+
+COMPARED: tuple[MetricName, ...] = (
+    "watch_minutes_per_user_day",
+    "active_user_share",
+    "positive_rate",
+    "novel_impression_ratio",
+    "discoveries_per_user",
+)
+"""Metrics of the whole feed, which every arm has."""
+
+
+def biases(variants: Variants) -> dict[str, Any]:
+    """What each diversion's lifts are off by.
+
+    With L_dw the lift that diversion d reports in world w, [l_dw, h_dw] its interval, and T_w that of twins,
+
+        bias_d = mean_w (L_dw - T_w),   rmse_d = sqrt(mean_w (L_dw - T_w)^2),
+        coverage_d = share of worlds with l_dw <= T_w <= h_dw.
+
+    Returns:
+        ``{ARM: {METRIC: {"truth": OVER_WORLDS, DIVERSION: {"lift": OVER_WORLDS, "bias": OVER_WORLDS,
+        "rmse", "covered", "worlds", "half_width"}}}}``, fields of ``inference.worlds.OverWorlds``; a lift of
+        .1 is 10 %. ``half_width`` is that of a world's interval, the mean.
+    """
+    truth = variants[TRUTH]
+    found: dict[str, Any] = {}
+    for arm in truth.each[0]["lifts"]:
+        found[arm] = {}
+        for metric in COMPARED:
+            of_worlds = [each["lifts"][arm][metric]["relative"] for each in truth.each]
+            true = dict(zip(truth.seeds, of_worlds, strict=True))
+            of_metric: dict[str, Any] = {"truth": asdict(over_worlds(list(true.values())))}
+            for name, worlds in variants.items():
+                if name != TRUTH:
+                    lifts = [each["lifts"][arm][metric] for each in worlds.each]
+                    of_metric[name] = _against(lifts, [true[seed] for seed in worlds.seeds])
+            found[arm][metric] = of_metric
+    return dict(plain(found))
+
+
+def _against(lifts: list[LiftRow], truth: list[float | None]) -> dict[str, Any]:
+    """One diversion's lifts, a world each, against the truth in the same worlds."""
+    pairs = list(zip(lifts, truth, strict=True))
+    off = [None if one["relative"] is None or true is None else one["relative"] - true for one, true in pairs]
+    known = [each for each in off if each is not None]
+    between = [
+        (one["low"], true, one["high"])
+        for one, true in pairs
+        if true is not None and one["low"] is not None and one["high"] is not None
+    ]
+    return {
+        "lift": asdict(over_worlds([lift["relative"] for lift in lifts])),
+        "bias": asdict(over_worlds(off if len(known) == len(pairs) else [None])),
+        "rmse": math.sqrt(sum(each**2 for each in known) / len(known)) if known else None,
+        "covered": sum(low <= true <= high for low, true, high in between),
+        "worlds": len(between),
+        "half_width": sum(high - low for low, _, high in between) / (2 * len(between)) if between else None,
+    }
+
+
+def table(found: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Heads and rows, in percent: arm, metric, truth, then each diversion's bias and coverage."""
+    first = next(iter(next(iter(found.values())).values()))
+    diversions = [name for name in first if name != "truth"]
+    heads = ["arm", "metric", "truth (twins), %"]
+    for name in diversions:
+        heads += [f"{name}: bias, points", f"{name}: RMSE", f"{name}: covered"]
+    titles = {metric.name: metric.title for metric in METRICS}
+    rows = []
+    for arm, of_arm in found.items():
+        for metric, cells in of_arm.items():
+            row = [arm, titles[metric], shown(cells["truth"], signed=True)]
+            for name in diversions:
+                cell = cells[name]
+                rmse = number(cell["rmse"], ".1f", 100.0)
+                row += [shown(cell["bias"], signed=True), rmse, f"{cell['covered']} of {cell['worlds']}"]
+            rows.append(row)
+    return heads, rows
+
+
+def interference(config: DictConfig, folder: Path) -> Path:
+    """Run what has not been run, and write interference.html, .json, .md and the figure into ``folder``.
+
+    Returns:
+        The path of interference.html.
+
+    Raises:
+        InvalidInput: a setting is wrong, or weights are missing; before anything runs.
+    """
+    comparisons = plan(config, folder, "interference", TRUTH)
+    for each in comparisons:
+        diversion = each.config["experiment"]["diversion"]
+        if each.variant not in DIVERSIONS or diversion != each.variant:
+            name = f"interference.variants.{each.variant}"
+            raise InvalidInput(name, diversion, f"must be named as its experiment.diversion: {', '.join(DIVERSIONS)}")
+    if len({each.variant for each in comparisons}) < 2:
+        raise InvalidInput("interference.variants", TRUTH, "must have a diversion to hold against twins")
+    check_all(comparisons)
+    workers = int(config.runtime.workers)
+    with alone_in(folder):
+        print(ahead(comparisons, workers), flush=True)
+        run_all(comparisons, workers, str(config.runtime.backend))
+        return _write(comparisons, folder)
+
+
+def _write(comparisons: list[Comparison], folder: Path) -> Path:
+    """What finished comparisons say together."""
+    variants = read_variants(comparisons)
+    found = biases(variants)
+    seeds = list(variants[TRUTH].seeds)
+    control = comparisons[0].config["experiment"]["control"]
+    write_json(folder / "interference.json", {"seeds": seeds, "vs": control, "arms": found})
+    heads, rows = table(found)
+    content = {
+        "seeds": ", ".join(map(str, seeds)),
+        "num_worlds": len(seeds),
+        "users": f"{comparisons[0].config['world']['num_users']:,}",
+        "control": control,
+        "heads": heads,
+        "rows": rows,
+    }
+    figures = {"interference": interference_figure(found)}
+    return write_found(folder, "interference", content, figures, markdown(heads, rows, names=2))
+
+
+def run(config: DictConfig, folder: Path) -> None:
+    """The command."""
+    print(f"report: {interference(config, folder).resolve()}")

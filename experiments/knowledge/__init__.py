@@ -1,0 +1,1 @@
+"""``interestlab knowledge``: whether a language model knows next interests that its log never showed."""

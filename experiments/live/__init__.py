@@ -1,0 +1,1 @@
+"""Arms that live day by day: burn-in, serving, reference policies, what is watched meanwhile."""

@@ -1,0 +1,251 @@
+"""One arm of an experiment: days of requests, slates and feedback (the protocol of docs/experiment.md).
+
+The burn-in is an arm too: production alone, from day 0.
+"""
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from agents.base import Agent
+from agents.check import validate
+from experiments.live.serving_day import FilledSlates, serving_day
+from experiments.study.diversion import Corpus, offered
+from sim.arrays import BoolArray, IntArray
+from sim.errors import InvalidInput
+from sim.files import folder_written_whole
+from sim.hidden.feedback import Feedback
+from sim.hidden.world import World
+from sim.log import AGENT, PRODUCTION, InteractionLog
+from sim.platform import Platform, PlatformRecords, Requests
+from sim.random import RandomStream
+
+
+@dataclass
+class Arm:
+    """An arm as it lives: its world, its platform, its recommenders.
+
+    Attributes:
+        name: the arm's name.
+        world: the arm's own copy of the world.
+        records: the platform's book-keeping.
+        platform: the read-only front of it, which the recommenders see.
+        production: serves what the agent does not.
+        agent: fills the exploration slots; None in the control arm.
+        users: (U,) int64, the users assigned to the arm.
+        slots, exploration_slots: S and E.
+        stream: the arm's randomness; twins share ``luck``, which is the same in every arm.
+        luck: randomness that arms have in common (production's draws, where the agent's slots are).
+        corpus: the arm's part of the items; None where it has them all.
+    """
+
+    name: str
+    world: World
+    records: PlatformRecords
+    platform: Platform
+    production: Agent
+    agent: Agent | None
+    users: IntArray
+    slots: int
+    exploration_slots: int
+    stream: RandomStream
+    luck: RandomStream
+    corpus: Corpus | None = None
+
+
+@dataclass(frozen=True)
+class DayRecord:
+    """What a day of an arm brought: the log, and the truth beside it.
+
+    Attributes:
+        log: R impressions.
+        dormant: (R,) bool, hidden truth: the interest was dormant for the user when shown.
+        discovered: (R,) bool, hidden truth: this impression turned it into a discovered one.
+    """
+
+    log: InteractionLog
+    dormant: BoolArray
+    discovered: BoolArray
+
+    def where(self, rows: IntArray) -> "DayRecord":
+        """Rows (r,) in the order given."""
+        return DayRecord(self.log.where(rows), self.dormant[rows], self.discovered[rows])
+
+
+def run_day(arms: Sequence[Arm], day: int) -> DayRecord:
+    """Let one arm live one day, or several with users of their own that share world, records and production.
+
+    Every user who comes asks for slates until they leave, or have asked ``max_requests_per_day`` times. At the end of
+    the day, 0 or one more than the last, production and agents learn from all of its rows.
+    """
+    first = arms[0]
+    users = np.concatenate([arm.users for arm in arms])
+    catalog_of = partial(offered, first.corpus)
+    with serving_day(first.world, first.records, day, users=users, offered=catalog_of) as today:
+        parts = [
+            DayRecord(served.rows(), *_truth(served.feedback))
+            for served in today.requests(lambda user, step: _shown(arms, user, day, step))
+        ]
+    record = _joined(parts)
+    first.production.update(record.log, first.luck.at("production update", day))
+    for arm in arms:
+        if arm.agent is not None:
+            arm.agent.update(record.log, arm.stream.at("update", day))
+    return record
+
+
+def _truth(told: Feedback) -> tuple[BoolArray, BoolArray]:
+    """Of the examined impressions, (R,) whether dormant and (R,) whether discovered."""
+    return told.dormant[told.examined], told.discovered[told.examined]
+
+
+def _shown(arms: Sequence[Arm], user: IntArray, day: int, step: int) -> FilledSlates:
+    """What users (B,) of several arms are shown, each by their own."""
+    if len(arms) == 1:
+        return compose_slates(arms[0], user, day, step)
+    of_arm = [(arm, np.flatnonzero(np.isin(user, arm.users))) for arm in arms]
+    asked = [(arm, rows) for arm, rows in of_arm if len(rows)]
+    slates = FilledSlates.joined([compose_slates(arm, user[rows], day, step) for arm, rows in asked], axis=0)
+    return slates.taken(np.argsort(np.concatenate([rows for _, rows in asked])), axis=0)
+
+
+def compose_slates(arm: Arm, user: IntArray, day: int, step: int) -> FilledSlates:
+    """Slates of S items: E from the arm's agent at random positions, the rest from production.
+
+    The agent chooses first; production then fills the other slots from what is left, so that the
+    propensities of both are exact.
+    """
+    slots, explored = arm.slots, arm.exploration_slots if arm.agent is not None else 0
+    requests = arm.records.requests(user, slots)
+    production_luck = arm.luck.at("production", day, step)
+    if arm.agent is None or explored == 0:
+        return checked_slates(arm.production, requests, production_luck, arm.platform, "production")
+    asked = replace(requests, num_slots=explored)
+    rng = arm.stream.at("agent", day, step)
+    theirs = checked_slates(arm.agent, asked, rng, arm.platform, arm.name, AGENT)
+    if explored == slots:
+        return theirs
+    left = requests.after(theirs.items)
+    own = checked_slates(arm.production, left, production_luck, arm.platform, "production")
+    # The E smallest of S uniforms: every set of positions is equally likely.
+    place = np.sort(arm.luck.at("positions", day, step).uniform(user, slots).argsort(axis=1)[:, :explored], axis=1)
+    agents = np.zeros((len(user), slots), np.int8)
+    np.put_along_axis(agents, place, 1, axis=1)
+    # A stable sort lists production's places first, then the agent's, both in order.
+    column = agents.argsort(axis=1, kind="stable").argsort(axis=1)  # (B, S) place -> column of the joint list
+    return FilledSlates.joined([own, theirs], axis=1).taken(column, axis=1)
+
+
+def checked_slates(
+    agent: Agent, requests: Requests, rng: RandomStream, platform: Platform, name: str, source: int = PRODUCTION
+) -> FilledSlates:
+    """Ask a recommender, check its answer, and fill in what it may leave out.
+
+    Raises:
+        InvalidInput: names the recommender as ``name`` and what is wrong with its answer.
+    """
+    try:
+        answer = agent.recommend(requests, rng)
+    except ValueError as error:
+        if "read-only" not in str(error):
+            raise
+        raise InvalidInput(f"agent {name}", "recommend", "must not change its input; copy the array first") from error
+    validate(answer, requests, platform, name)
+    return FilledSlates.of(answer.items, answer.propensity, answer.cluster, source)
+
+
+def _joined(parts: list[DayRecord]) -> DayRecord:
+    empty = [np.empty(0, bool)]
+    return DayRecord(
+        InteractionLog.concatenate(p.log for p in parts),
+        np.concatenate([p.dormant for p in parts] or empty),
+        np.concatenate([p.discovered for p in parts] or empty),
+    )
+
+
+def live(
+    arms: Sequence[Arm],
+    first_day: int,
+    num_days: int,
+    folder: Path,
+    on_day: Callable[[], object],
+    burn_in: InteractionLog | None = None,
+) -> DayRecord:
+    """Let an arm live ``num_days``, writing a checkpoint a day; goes on where a killed run stopped.
+
+    Args:
+        arms: as they are before ``first_day``; more than one share world, records and production.
+        folder: where days are kept: ``day_0014/`` holds that day's log and, until the next day is complete, the
+            whole state.
+        on_day: called after each day, and for each day found done.
+        burn_in: the log that the arms' agents learn from before their first day.
+    """
+    done = _resume(arms, first_day, num_days, folder)
+    for arm in arms:
+        if done == 0 and arm.agent is not None and burn_in is not None:
+            arm.agent.fit(arm.platform, burn_in, arm.stream.at("fit"))
+    for _ in range(done):
+        on_day()
+    for day in range(first_day + done, first_day + num_days):
+        record = run_day(arms, day)
+        _write_day(arms, day, record, folder)
+        on_day()
+    return _joined([_read_day(folder / f"day_{day:04}") for day in range(first_day, first_day + num_days)])
+
+
+def _resume(arms: Sequence[Arm], first_day: int, num_days: int, folder: Path) -> int:
+    """Take over the state after the last complete day; how many days are done."""
+    for day in reversed(range(first_day, first_day + num_days)):
+        state = folder / f"day_{day:04}" / "state"
+        if state.is_dir():
+            for earlier in range(first_day, day):
+                _drop_state(folder / f"day_{earlier:04}")  # a run that was killed while it dropped one left a part
+            first = arms[0]
+            first.world.load(state)
+            catalog = offered(first.corpus, first.world.catalog)
+            first.records.load(state / "records.safetensors", catalog, first.records.clusters)
+            first.production.load(state / "production", first.platform)
+            for arm in arms:
+                if arm.agent is not None:
+                    arm.agent.load(state / "agents" / arm.name, arm.platform)
+            return day - first_day + 1
+    return 0
+
+
+def save_state(arms: Sequence[Arm], state: Path) -> None:
+    """Write the whole state of an arm, or of several that share a world, into a folder of its own, whole or not."""
+    first = arms[0]
+    with folder_written_whole(state) as unfinished:
+        (unfinished / "production").mkdir()
+        first.world.save(unfinished)
+        first.records.save(unfinished / "records.safetensors")
+        first.production.save(unfinished / "production")
+        for arm in arms:
+            if arm.agent is not None:
+                (unfinished / "agents" / arm.name).mkdir(parents=True)
+                arm.agent.save(unfinished / "agents" / arm.name)
+
+
+def _write_day(arms: Sequence[Arm], day: int, record: DayRecord, folder: Path) -> None:
+    with folder_written_whole(folder / f"day_{day:04}") as unfinished:
+        save_state(arms, unfinished / "state")
+        record.log.write(unfinished / "log.parquet")
+        save_file({"dormant": record.dormant, "discovered": record.discovered}, unfinished / "truth.safetensors")
+    _drop_state(folder / f"day_{day - 1:04}")
+
+
+def _drop_state(day_folder: Path) -> None:
+    """Forget the state of a day that is no longer the last."""
+    state = day_folder / "state"
+    if state.is_dir():
+        shutil.rmtree(state)
+
+
+def _read_day(folder: Path) -> DayRecord:
+    truth = load_file(folder / "truth.safetensors")
+    return DayRecord(InteractionLog.read(folder / "log.parquet"), truth["dormant"], truth["discovered"])

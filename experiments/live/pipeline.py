@@ -1,0 +1,100 @@
+"""The first stages of a comparison, each cached, and what later ones read of them: burn-in, clusters."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.numpy import load_file
+from tqdm import tqdm
+
+from experiments.live.arms import Arm, live, save_state
+from experiments.plugins import outside_digests
+from experiments.stages.stages import Stage, run_stage, world_content
+from experiments.study.study import Study, build_agent
+from sim.arrays import BoolArray
+from sim.hidden.clustering import build_clusters
+from sim.hidden.population import Population
+from sim.log import InteractionLog
+from sim.platform import Platform
+from sim.random import RandomStream
+
+TRAFFIC_PRIOR = 3.0
+"""Traffic that every item starts with before clustering, in items of average traffic. Without it the
+few items that half of all watches go to would fill clusters by themselves, with nothing new to show."""
+
+
+def burn_in(study: Study) -> Stage:
+    """Production serves everyone for ``burn_in_days`` days, from a cold start on day 0."""
+    days = study.experiment.burn_in_days
+
+    def make(folder: Path) -> None:
+        torch.set_num_threads(1)
+        world = study.build_world()
+        items = np.arange(world.catalog.num_items)
+        clusters = build_clusters(world.catalog, items, np.ones(len(items)), study.world.clusters)
+        records = world.new_records(clusters)
+        arm = Arm(
+            name="burn-in",
+            world=world,
+            records=records,
+            platform=Platform(records),
+            production=build_agent(study.production, "production"),
+            agent=None,
+            users=np.arange(study.world.num_users),
+            slots=study.experiment.slots,
+            exploration_slots=0,
+            stream=RandomStream(study.seed, "burn-in"),
+            luck=study.luck,
+        )
+        nothing = InteractionLog.concatenate([])
+        arm.production.fit(arm.platform, nothing, study.luck.at("production fit"))
+        with tqdm(total=days, desc="burn-in", unit="day", dynamic_ncols=True) as bar:
+            record = live([arm], 0, days, folder / "days", lambda: bar.update())
+        record.log.write(folder / "log.parquet")
+        save_state([arm], folder / "state")
+
+    config = {
+        "seed": study.seed,
+        "world": world_content(study.world),
+        "production": study.production,
+        "plugins": outside_digests(study.production),
+        "days": days,
+        "slots": study.experiment.slots,
+    }
+    return run_stage(study.cache_dir, "burn-in", make, config=config, inputs=[])
+
+
+def cluster(study: Study, before: Stage) -> Stage:
+    """Cluster the live items anew, now that there is traffic, and refile the log under the new clusters."""
+
+    def make(folder: Path) -> None:
+        world = study.build_world()
+        world.load(before.folder / "state")
+        log = InteractionLog.read(before.folder / "log.parquet")
+        catalog = world.catalog
+        items = np.flatnonzero(catalog.alive(world.day))
+        watches = np.bincount(log.item[log.consumed], minlength=catalog.num_items)[items]
+        traffic = TRAFFIC_PRIOR * watches.mean() + watches
+        clusters = build_clusters(catalog, items, traffic, study.world.clusters)
+        records = world.new_records(clusters)
+        records.load(before.folder / "state" / "records.safetensors", catalog, clusters)
+        records.adopt(catalog, clusters)
+        refiled = log.with_clusters(records.cluster_of_item)
+        records.mark_consumed(refiled.user[refiled.consumed], refiled.cluster[refiled.consumed])
+        clusters.save(folder / "clusters.safetensors")
+        refiled.write(folder / "log.parquet")
+        records.save(folder / "records.safetensors")
+
+    config = {"clusters": asdict(study.world.clusters)}
+    return run_stage(study.cache_dir, "clusters", make, config=config, inputs=[before.digest])
+
+
+def population_after(before: Stage) -> Population:
+    """Hidden truth: every user on the eve of the A/B, for what is reported; no recommender is given it."""
+    return Population.load(before.folder / "state" / "population.safetensors")
+
+
+def consumed_before(clustered: Stage) -> BoolArray:
+    """(N, M) bool: the level-2 clusters that each user consumed from before the A/B."""
+    return np.asarray(load_file(clustered.folder / "records.safetensors")["consumed"])

@@ -1,0 +1,100 @@
+"""Letting a policy serve a world for some days, and the log of it."""
+
+import copy
+from dataclasses import dataclass
+
+import numpy as np
+
+from experiments.live.pipeline import TRAFFIC_PRIOR
+from experiments.live.reference_policies import Greedy, Random, WarmUp
+from experiments.live.serving_day import FilledSlates, serving_day
+from sim.arrays import BoolArray, FloatArray, IntArray
+from sim.hidden.clustering import cut_tree, describe_tree
+from sim.hidden.world import World
+from sim.log import InteractionLog
+from sim.platform import PlatformRecords
+from sim.random import RandomStream
+
+SLOTS = 10
+"""Items a slate."""
+
+WARM_UP_DAYS = 7
+
+
+@dataclass(frozen=True)
+class WarmWorld:
+    """A world after its warm-up, with the clusters made of that traffic.
+
+    Attributes:
+        world: the world; ``lived`` copies it, so that several policies start from the same.
+        records: the platform's book-keeping, with what users consumed in the warm-up.
+        log: the warm-up's impressions, filed under the clusters.
+        items, traffic, tree: (n,) the clustered items, (n,) their weights, (n, 4) their cut.
+    """
+
+    world: World
+    records: PlatformRecords
+    log: InteractionLog
+    items: IntArray
+    traffic: FloatArray
+    tree: IntArray
+
+
+@dataclass(frozen=True)
+class Life:
+    """What came of a policy's days.
+
+    Attributes:
+        log: R impressions, in the order (day, step, user, slot).
+        length: (n,) float32 seconds of every item, those uploaded meanwhile included.
+        interest: (n,) int32 hidden interest of every item.
+        consumed_before: (N, M) clusters that each user had consumed from before the first day.
+    """
+
+    log: InteractionLog
+    length: FloatArray
+    interest: IntArray
+    consumed_before: BoolArray
+
+    @property
+    def seconds(self) -> float:
+        """Watched by all users together."""
+        return float(self.log.watch_seconds.sum(dtype=np.float64))
+
+
+def warmed_up(world: World, stream: RandomStream) -> WarmWorld:
+    """Let a world of day 0 live its warm-up, then cluster its live items by that traffic."""
+    config = world.config
+    policy = WarmUp(world, None, stream.at("warm-up"))  # type: ignore[arg-type]  # it looks at no records
+    log = _serve(world, None, policy, 0, WARM_UP_DAYS)
+    items = np.flatnonzero(world.catalog.alive(world.day))
+    watches = np.bincount(log.item[log.consumed], minlength=world.catalog.num_items)[items]
+    traffic = TRAFFIC_PRIOR * max(watches.mean(), 1.0) + watches
+    tree = cut_tree(world.catalog, items, traffic, config.clusters)
+    clusters = describe_tree(world.catalog, items, traffic, tree, config.clusters)
+    records = world.new_records(clusters)
+    log = log.with_clusters(records.cluster_of_item)
+    records.mark_consumed(log.user[log.consumed], log.cluster[log.consumed])
+    return WarmWorld(world, records, log, items, traffic, tree)
+
+
+def lived(warm: WarmWorld, policy: type[Random], days: int, stream: RandomStream) -> Life:
+    """Let a policy serve a copy of a warm world; every policy meets the same people and the same luck."""
+    world, records = copy.deepcopy(warm.world), copy.deepcopy(warm.records)
+    before = records.consumed.copy()
+    chooses = policy(world, records, stream.at("policy"))  # one luck for all: they differ by what they do alone
+    if isinstance(chooses, Greedy):
+        chooses.count(warm.log.user, warm.log.item, warm.log.positive)
+    log = _serve(world, records, chooses, world.day + 1, days)
+    return Life(log, world.catalog.length, world.truth.interest, before)
+
+
+def _serve(world: World, records: PlatformRecords | None, policy: Random, first_day: int, days: int) -> InteractionLog:
+    parts = []
+    for day in range(first_day, first_day + days):
+        with serving_day(world, records, day) as today:
+            policy.begin_day(today.came)
+            for served in today.requests(lambda user, step: FilledSlates.of(policy.slates(user, step, SLOTS))):
+                parts.append(served.rows())
+                policy.learn(served.user, served.slates.items, served.feedback)
+    return InteractionLog.concatenate(parts)

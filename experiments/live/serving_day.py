@@ -1,0 +1,167 @@
+"""A day of a world: who comes asks for slates until they leave, and the platform writes down what they do.
+
+Every life in this project is made of such days: an arm's, a frozen agent's, a reference policy's.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from sim.arrays import FloatArray, IntArray
+from sim.catalog import Catalog
+from sim.hidden.feedback import Feedback
+from sim.hidden.world import World
+from sim.log import PRODUCTION, InteractionLog
+from sim.platform import PlatformRecords
+
+
+@dataclass(frozen=True)
+class FilledSlates:
+    """Slates of S items for B users, and where each comes from.
+
+    Attributes:
+        items: (B, S) int64.
+        propensity: (B, S) float32, of the item in its slot given those above; NaN where unknown.
+        cluster: (B, S) int32, the level-2 cluster that was planned; -1 where nobody planned.
+        source: (B, S) int8, who filled the slot, ``PRODUCTION`` or ``AGENT``.
+    """
+
+    items: IntArray
+    propensity: FloatArray
+    cluster: IntArray
+    source: IntArray
+
+    @classmethod
+    def of(
+        cls,
+        items: IntArray,
+        propensity: FloatArray | None = None,
+        cluster: IntArray | None = None,
+        source: int = PRODUCTION,
+    ) -> "FilledSlates":
+        """Slates that one recommender filled, which may not know all about them."""
+        return cls(
+            items,
+            np.full(items.shape, np.nan, np.float32) if propensity is None else propensity,
+            np.full(items.shape, -1, np.int32) if cluster is None else cluster,
+            np.full(items.shape, source, np.int8),
+        )
+
+    @classmethod
+    def joined(cls, parts: "list[FilledSlates]", axis: int) -> "FilledSlates":
+        """Slates of other users one after the other (axis 0), or of the same users side by side (axis 1)."""
+        return cls(**{f.name: np.concatenate([getattr(p, f.name) for p in parts], axis) for f in fields(cls)})
+
+    def taken(self, order: IntArray, axis: int) -> "FilledSlates":
+        """Users in the order (b,) (axis 0), or each user's slots in an order (B, s) of their own (axis 1)."""
+        index = order if axis else order[:, None]
+        return FilledSlates(
+            **{f.name: np.take_along_axis(getattr(self, f.name), index, axis) for f in fields(FilledSlates)}
+        )
+
+
+@dataclass(frozen=True)
+class Served:
+    """One request of B users, and what came of it.
+
+    Attributes:
+        user: (B,) int64, ascending.
+        day, step: when: the day, and the users' request number on it.
+        slates: what they were shown.
+        feedback: what they did.
+        cluster_of_item: (n,) level-2 cluster of every item; None where there are no clusters yet.
+    """
+
+    user: IntArray
+    day: int
+    step: int
+    slates: FilledSlates
+    feedback: Feedback
+    cluster_of_item: IntArray | None
+
+    def rows(self) -> InteractionLog:
+        """The examined impressions, by user and slot."""
+        told = self.feedback
+        row, slot = place = np.nonzero(told.examined)
+        item = self.slates.items[place]
+        return InteractionLog(
+            user=self.user[row],
+            day=np.full(len(row), self.day),
+            step=np.full(len(row), self.step),
+            slot=slot,
+            item=item,
+            cluster=np.full(len(row), -1) if self.cluster_of_item is None else self.cluster_of_item[item],
+            watch_seconds=told.watch_seconds[place],
+            watch_fraction=told.watch_fraction[place],
+            liked=told.liked[place],
+            disliked=told.disliked[place],
+            positive=told.positive[place],
+            consumed=told.consumed[place],
+            propensity=self.slates.propensity[place],
+            source=self.slates.source[place],
+            planned=self.slates.cluster[place],
+        )
+
+
+@dataclass(frozen=True)
+class Today:
+    """A day that has begun.
+
+    Attributes:
+        world: whose day it is.
+        records: the platform's book-keeping; None before there is any.
+        came: (A,) int64, ascending: who comes today.
+    """
+
+    world: World
+    records: PlatformRecords | None
+    came: IntArray
+
+    def requests(self, show: Callable[[IntArray, int], FilledSlates]) -> Iterator[Served]:
+        """Let everybody who came ask until they leave, or have asked ``max_requests_per_day`` times.
+
+        Args:
+            show: given users (B,) and their request number today, what they are shown.
+
+        Yields:
+            Each request, when it is written down.
+        """
+        world, records, here = self.world, self.records, self.came
+        for step in range(world.config.platform.max_requests_per_day):
+            if not len(here):
+                return
+            slates = show(here, step)
+            told = world.respond(here, slates.items, step)
+            if records is not None:
+                records.record(here, slates.items, told.examined, told.consumed, told.watch_fraction, told.positive)
+            yield Served(here, world.day, step, slates, told, None if records is None else records.cluster_of_item)
+            here = here[~told.left]
+
+
+@contextmanager
+def serving_day(
+    world: World,
+    records: PlatformRecords | None,
+    day: int,
+    *,
+    users: IntArray | None = None,
+    offered: Callable[[Catalog], Catalog] = lambda catalog: catalog,
+) -> Iterator[Today]:
+    """Open a day of a world and its platform; the night follows where the ``with`` block ends.
+
+    Args:
+        world: the world.
+        records: the platform's book-keeping; None where there are no clusters to file anything under yet.
+        day: 0, or one more than the last.
+        users: (U,) int64, who is served of those who come; None for everybody.
+        offered: of the day's catalog, what the platform can show.
+    """
+    came = world.begin_day(day)
+    if users is not None:
+        came = came[np.isin(came, users)]
+    if records is not None:
+        records.begin_day(day, offered(world.catalog))
+    yield Today(world, records, came)
+    world.end_day(came)

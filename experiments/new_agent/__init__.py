@@ -1,0 +1,1 @@
+"""``interestlab new-agent``: a package with an agent of one's own."""

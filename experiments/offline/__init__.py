@@ -1,0 +1,1 @@
+"""``interestlab offline``: agents asked about the last days of a log."""

@@ -1,0 +1,1 @@
+"""Planners that see latent state, declared as such, and what is true of clusters."""

@@ -1,0 +1,1 @@
+"""``interestlab paper``: the paper's figures and claims with their controls."""

@@ -1,0 +1,5 @@
+"""``python -m experiments.paper``."""
+
+from experiments.command import run_command
+
+run_command("paper")

@@ -1,0 +1,1 @@
+"""``interestlab portrait``: one person's interests over time."""

@@ -1,1 +1,0 @@
-"""Which item, which cluster, which new cluster next? Agents asked about the last days of a log."""

@@ -1,0 +1,1 @@
+"""``interestlab report``: comparisons in several worlds or along dials, joined."""

@@ -1,0 +1,102 @@
+"""``interestlab report FOLDER...``: comparisons of several worlds or along dials, joined into one page."""
+
+import argparse
+from pathlib import Path
+
+from experiments.results_schema import Joined
+
+_DESCRIPTION = """\
+Join comparisons that differ in nothing but the seed, such as those of
+
+  interestlab compare -m seed=0,1,2 hydra.sweep.dir=multirun/mine
+  interestlab report multirun/mine
+
+into worlds.html (self-contained), worlds.json, worlds.md (the table) and figures/worlds.svg and .png.
+
+Where they differ in one or two more entries of the config, such as those of
+
+  interestlab compare -m +sweep=alpha
+  interestlab report multirun/alpha
+
+what comes out are curves (one entry) or heat-maps (two): dial.html, dial.json, dial.md, figures/dial.svg and .png."""
+
+
+def table(joined: Joined) -> tuple[list[str], list[list[str]]]:
+    """Heads and rows, the longest watched arm first; values and lifts in percent with their 95 % interval."""
+    from experiments.reporting.figures.worlds import COLUMNS, by_watch_time, compared_with
+    from experiments.reporting.text import shown
+
+    heads = ["arm"]
+    for part, metric, title in COLUMNS:
+        vs = compared_with(joined, part, metric)
+        heads.append(title.replace("\n", " ") + (f", % against {vs}" if vs else ", %"))
+    rows = []
+    for arm in by_watch_time(joined):
+        cells = [shown(joined[part].get(arm, {}).get(metric), part == "lifts") for part, metric, _ in COLUMNS]
+        rows.append([arm, *cells])
+    return heads, rows
+
+
+def few_worlds(num: int) -> str:
+    """What the reader should know of intervals from few worlds; nothing from ``ENOUGH_WORLDS`` on."""
+    from scipy.stats import t as student
+
+    from experiments.inference.users import LEVEL
+    from experiments.inference.worlds import ENOUGH_WORLDS, LEAST_WORLDS
+
+    if num >= ENOUGH_WORLDS:
+        return ""
+    reach = student.ppf(0.5 + LEVEL / 2, num - 1)
+    told = (
+        f"With {num} worlds an interval reaches {reach:.1f} standard errors to each side (Student's t): so few say "
+        "little of how worlds differ. The smallest difference that could have been seen is half its interval's width."
+    )
+    return ("Too few to tell: no difference on this page is a finding. " if num < LEAST_WORLDS else "") + told
+
+
+def report(folders: list[Path], out: Path) -> Path:
+    """Join the runs in ``folders`` and write the page and what stands in it into ``out``.
+
+    Returns:
+        The path of worlds.html, or of dial.html where the runs differ in more than the seed.
+
+    Raises:
+        InvalidInput: a folder without results, or runs that cannot be joined.
+    """
+    from experiments.measures.across_worlds import find_runs, join, read_results
+    from experiments.report.dial_page import dial_report
+    from experiments.report.dials import dials_of
+    from experiments.reporting.figures.worlds import worlds_figure
+    from experiments.reporting.html import write_found
+    from experiments.reporting.text import markdown
+    from sim.files import write_json
+
+    runs = {str(path): read_results(path) for path in find_runs(folders)}
+    if dials_of([results["config"] for results in runs.values()]):
+        return dial_report(runs, out)
+    joined = join(runs)
+    heads, rows = table(joined)
+    write_json(out / "worlds.json", joined)
+    content = {
+        "num_worlds": len(joined["seeds"]),
+        "few": few_worlds(len(joined["seeds"])),
+        "seeds": ", ".join(map(str, joined["seeds"])),
+        "heads": heads,
+        "rows": rows,
+    }
+    return write_found(out, "worlds", content, {"worlds": worlds_figure(joined)}, markdown(heads, rows))
+
+
+def main() -> None:
+    """Read the arguments and join; what it takes is imported here, as ``--help`` needs none of it."""
+    parser = argparse.ArgumentParser(
+        "interestlab report", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", nargs="+", type=Path, help="of a comparison, or of a sweep of comparisons")
+    parser.add_argument("--out", type=Path, help="where to write; the first folder if not given")
+    arguments = parser.parse_args()
+    from experiments.stages.stages import check_cache_dir
+
+    out = arguments.folder[0] if arguments.out is None else check_cache_dir(str(arguments.out), "--out")
+    path = report(arguments.folder, out)
+    print(f"report: {path.resolve()}")

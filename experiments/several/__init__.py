@@ -1,0 +1,1 @@
+"""Comparisons in several worlds: planned, run, read back."""

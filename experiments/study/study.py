@@ -1,0 +1,180 @@
+"""What a comparison is made of, checked and ready to build worlds, platforms and agents from."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from agents.backends import check_backend
+from agents.base import Agent
+from experiments.stages.stages import check_cache_dir
+from experiments.study.protocol import CONTROL, ExperimentConfig, check_experiment
+from experiments.study.wall import Walled, wall
+from sim.errors import InvalidInput, WallBreach
+from sim.hidden.config import WorldConfig
+from sim.hidden.world import World
+from sim.random import RandomStream
+from sim.records import Name, Whole, check_arguments, checked, from_mapping, limits, record
+
+Workers = Annotated[int, limits(1, 4096)]
+"""Processes or threads at a time: more than the cores of a large cluster are a slip of the pen."""
+
+
+@record
+@dataclass(frozen=True)
+class Runtime:
+    """How the work is done; changes no result.
+
+    Attributes:
+        workers: processes side by side.
+        world_threads: threads that simulate users within an arm.
+        backend: where the processes are, see ``agents.processes``.
+    """
+
+    workers: Workers
+    world_threads: Workers = 1
+    backend: str = "loky"
+
+    def __post_init__(self) -> None:
+        check_backend(self.backend)
+
+
+@dataclass(frozen=True)
+class Study:
+    """Everything that a comparison is made of, checked.
+
+    Attributes:
+        seed: the study's seed.
+        world: the world's constants.
+        experiment: the protocol.
+        production: Hydra config of the production recommender.
+        agents: Hydra configs of the arms' agents, by arm.
+        cache_dir: where stages live.
+        runtime: how the work is done.
+    """
+
+    seed: int
+    world: WorldConfig
+    experiment: ExperimentConfig
+    production: dict[str, Any]
+    agents: dict[str, dict[str, Any]]
+    cache_dir: Path
+    runtime: Runtime
+
+    @cached_property
+    def luck(self) -> RandomStream:
+        """Randomness that all arms have in common."""
+        return RandomStream(self.seed, "luck")
+
+    def build_world(self) -> World:
+        """The world on day 0."""
+        return World(self.world, self.seed, self.runtime.world_threads)
+
+
+def build_agent(config: dict[str, Any], name: str) -> Walled:
+    """Make an agent from its Hydra config, behind the wall (``experiments.study.wall``).
+
+    Raises:
+        InvalidInput: the config names no class, or arguments that the class doesn't take; or the agent's module, or
+            its constructor, reaches for what is hidden.
+    """
+    with _named(config, name), wall(name, "construction"):
+        _check_arguments(config)
+        agent = instantiate(OmegaConf.create({**config, "_partial_": True}))()
+    if not isinstance(agent, Agent):
+        raise InvalidInput(f"agent {name}", config.get("_target_"), "must be a subclass of agents.base.Agent")
+    return Walled(agent, name)
+
+
+def portable(agent: Any) -> Any:
+    """An agent's config without the table's path, which the digests of a stage's inputs stand for."""
+    if isinstance(agent, Mapping):
+        return {key: portable(each) for key, each in agent.items() if key != "table"}
+    return agent
+
+
+@contextmanager
+def _named(config: dict[str, Any], name: str) -> Iterator[None]:
+    """Whatever a plugin's module or constructor may raise, as one line that names the agent."""
+    try:
+        yield
+    except Exception as error:
+        cause = error if isinstance(error, InvalidInput) else error.__cause__ or error
+        if isinstance(cause, WallBreach) or (isinstance(cause, InvalidInput) and cause.field.startswith("agent ")):
+            raise cause from None
+        if isinstance(cause, InvalidInput):
+            raise InvalidInput(f"agent {name}: {cause.field}", cause.value, cause.expected) from None
+        reason = " ".join(f"{type(cause).__name__}: {cause}".split())
+        raise InvalidInput(f"agent {name}", config.get("_target_"), f"could not be made: {reason}") from None
+
+
+def _check_arguments(config: dict[str, Any], prefix: str = "") -> None:
+    """Check what a class's constructor, and those of what it is made of, are to be called with."""
+    given = {key: value for key, value in config.items() if not key.startswith("_") and value != "???"}
+    parts = {key: value for key, value in given.items() if isinstance(value, dict) and "_target_" in value}
+    own = {key: value for key, value in given.items() if key not in parts}
+    target = checked(str, config["_target_"], f"{prefix}._target_" if prefix else "_target_")
+    check_arguments(instantiate({"_target_": target, "_partial_": True}).func, own, prefix)
+    for key, value in parts.items():
+        _check_arguments(value, f"{prefix}.{key}" if prefix else key)
+
+
+def check_agents(study: Study) -> None:
+    """Make every agent once and drop it: one that cannot be made (``build_agent``) should be known before the burn-in.
+
+    Agents with entries that a later stage fills in (``???``) are not made; what else they are given is checked.
+    """
+    for name, config in {"production": study.production, **study.agents}.items():
+        if OmegaConf.missing_keys(OmegaConf.create(config)):
+            with _named(config, name), wall(name, "construction"):
+                _check_arguments(config)
+        else:
+            build_agent(config, name)
+
+
+def check_study(config: DictConfig) -> Study:
+    """Build a study from the composed config, or raise ``InvalidInput``."""
+    plain = resolved(config)
+    world = from_mapping(WorldConfig, plain.get("world"), "world")
+    agents = check_agent_configs(plain.get("agents"))
+    experiment = check_experiment(plain.get("experiment"), list(agents), world)
+    return Study(
+        seed=checked(Whole, plain.get("seed"), "seed"),
+        world=world,
+        experiment=experiment,
+        production=check_agent_config(plain.get("production"), "production"),
+        agents={name: agent for name, agent in agents.items() if name in experiment.arms and name != CONTROL},
+        cache_dir=check_cache_dir(plain.get("cache_dir")),
+        runtime=from_mapping(Runtime, plain.get("runtime"), "runtime"),
+    )
+
+
+def resolved(config: Any, name: str = "config") -> Any:
+    """A config as plain mappings and lists, its interpolations filled in; what is no config is left as it is.
+
+    Raises:
+        InvalidInput: one cannot be; calls the config ``name``.
+    """
+    try:
+        return OmegaConf.to_container(config, resolve=True) if OmegaConf.is_config(config) else config
+    except OmegaConfBaseException as error:
+        raise InvalidInput(str(error.full_key or name), str(error).splitlines()[0], "must resolve") from None
+
+
+def check_agent_configs(agents: Any) -> dict[str, dict[str, Any]]:
+    """The agents of a config by name, which may become part of a file's; ``InvalidInput`` names one that is none."""
+    checked(dict[Name, dict[str, Any]], agents, "agents")
+    return {name: check_agent_config(agent, f"agents.{name}") for name, agent in agents.items()}
+
+
+def check_agent_config(agent: Any, name: str) -> dict[str, Any]:
+    """An agent's Hydra config; ``InvalidInput`` if it names no class."""
+    checked(dict[str, Any], agent, name)
+    checked(str, agent.get("_target_"), f"{name}._target_")
+    return dict(agent)

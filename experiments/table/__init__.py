@@ -1,0 +1,1 @@
+"""``interestlab table``: the language model's table alone."""

@@ -1,0 +1,1 @@
+"""``interestlab tune``: what one setting of an agent is worth."""

@@ -1,0 +1,1 @@
+"""Measurements that were made once and that the docs quote; not part of the wheel."""

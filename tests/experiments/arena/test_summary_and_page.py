@@ -1,0 +1,169 @@
+"""What the arena says of planted scores: its record, its flat table, its tables of text and its page."""
+
+import pytest
+
+from experiments.arena.page import limits_table, ranking_table, shown, support_table, write_arena
+from experiments.arena.rewards import REWARDS
+from experiments.arena.schema import ArenaResults
+from experiments.arena.summary import _of_policy, flat, total
+from experiments.off_policy.evaluation import ESTIMATORS
+from tests.experiments.schema import check_schema
+
+DASH, MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
+AGENTS = ("wide", "narrow")
+TRUTH = {"narrow": 0.2, "wide": 0.1}
+LIVE = {"narrow": 0.3, "wide": 0.4}
+
+
+def by_metric(value):
+    return dict.fromkeys(REWARDS, value)
+
+
+def interval(value):
+    return {"value": value, "low": value - 0.01, "high": value + 0.01, "n": 40}
+
+
+def cell(*estimates, reach=0.05):
+    known = [None if e is None else e - reach for e in estimates]
+    return {"estimates": list(estimates), "low": known, "high": [None if e is None else e + reach for e in estimates]}
+
+
+def support(rows, low):
+    mean = {"value": 0.9, "low": low, "high": None if low is None else 1.1, "n": rows}
+    told = {"rows": rows, "effective_rows": rows / 4, "mean_weight": mean, "largest_share": 0.25}
+    return {"slots": told, "verdict": "" if low is not None else "too few rows"}
+
+
+def scores_of():
+    """Scores of a policy whose logs have every estimator right for ``narrow`` and a little high for ``wide``."""
+    right = {"narrow": cell(0.2, 0.2), "wide": cell(0.12, 0.14)}
+    estimators = dict.fromkeys(ESTIMATORS, right) | {"dm": {"narrow": cell(None, None), "wide": cell(0.1, 0.1)}}
+    of_size = {
+        "logs": 2,
+        "support": {"narrow": support(1000, 0.7), "wide": support(50, None)},
+        "metrics": by_metric(estimators),
+    }
+    return {
+        "requests": 40,
+        "truth": {name: by_metric(interval(value)) for name, value in TRUTH.items()},
+        "seen": {"narrow": by_metric(0.2), "wide": by_metric(0.05)},
+        "reach": {"narrow": 1.0, "wide": 0.5},
+        "novel": {"narrow": 0.01, "wide": 0.6},
+        "sizes": {"500": of_size, "5000": of_size},
+    }
+
+
+@pytest.fixture(scope="module")
+def found():
+    live = {name: by_metric(interval(value)) for name, value in LIVE.items()}
+    scores = scores_of()
+    return {
+        "seed": 3,
+        "slots": 10,
+        "agents": ["narrow", "wide"],
+        "novel": scores["novel"],
+        "live": live,
+        "learning": {},
+        "per_user_day": {name: by_metric(1.0) for name in AGENTS},
+        "logging": {"production": _of_policy(scores, live), "random": {**_of_policy(scores, live), "sizes": {}}},
+    }
+
+
+def test_a_policys_scores_are_judged_by_its_truth_and_ranked_by_the_ab(found):
+    each = found["logging"]["production"]
+    # the truth of these requests has narrow first, the A/B has wide first
+    assert each["limits"]["positive"] == {"seen": {"tau": -1.0, "winner": 0.0}, "truth": {"tau": -1.0, "winner": 0.0}}
+    ips = each["sizes"]["500"]["metrics"]["watch"]["ips"]
+    assert ips["agents"]["narrow"]["rmse"] == pytest.approx(0)
+    assert ips["agents"]["wide"]["bias"] == pytest.approx(0.03)
+    assert (ips["winner"], ips["tau"]) == (0.0, -1.0)
+    dm = each["sizes"]["500"]["metrics"]["watch"]["dm"]
+    assert (dm["agents"]["narrow"]["estimate"], dm["winner"], dm["tau"]) == (None, 0.0, None)  # no log ranks
+
+
+def test_the_record_is_of_its_schema(found):
+    check_schema(ArenaResults, found)
+
+
+def test_over_all_agents_the_error_is_a_median_and_what_was_not_made_covers_nothing():
+    cells = {
+        "a": {"rmse": 0.1, "covered": 10, "logs": 10},
+        "b": {"rmse": 0.3, "covered": 5, "logs": 10},
+        "c": {"rmse": None, "covered": 0, "logs": 10},
+        "d": {"rmse": 0.5, "covered": 9, "logs": 10},
+        "nothing": {"rmse": 0.5, "covered": 0, "logs": 10},
+    }
+    told = total(cells, {"a": 1.0, "b": 2.0, "c": 1.0, "d": 1.0, "nothing": 0.0})
+    assert told == {"rmse": pytest.approx(0.15), "covered": pytest.approx(24 / 50)}
+    assert total({"c": cells["c"]}, {"c": 1.0})["rmse"] is None
+
+
+def test_the_flat_table_has_a_row_a_cell(found):
+    table = flat(found)
+    assert len(table) == 2 * len(REWARDS) * len(ESTIMATORS) * len(AGENTS)  # the random policy has no sizes
+    row = next(
+        row
+        for row in table.to_pylist()
+        if (row["impressions"], row["metric"], row["estimator"], row["agent"]) == (5000, "watch", "snips", "wide")
+    )
+    assert row["logging"] == "production"
+    assert (row["truth"], row["live"]) == (0.1, 0.4)
+    assert row["estimate"] == pytest.approx(0.13)
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "text"),
+    [
+        ("watch", 3.14159, "3.14"),
+        ("positive", 0.1234, "12.34"),
+        ("positive", -0.01, f"{MINUS}1.00"),
+        ("watch", None, DASH),
+    ],
+)
+def test_values_are_seconds_or_percent(metric, value, text):
+    assert shown(metric, value) == text
+
+
+def test_the_table_of_limits(found):
+    heads, rows = limits_table(found)
+    assert {len(row) for row in rows} == {len(heads)}
+    assert [row[:2] for row in rows] == [[a, p] for a in ("narrow", "wide") for p in ("production", "random")]
+    assert rows[2][2:7] == ["60", "50", "40.00", "10.00", "5.00"]  # new, reach, then A/B, requests, reach in percent
+    place = 4 + 3 * list(REWARDS).index("watch")
+    assert rows[2][place : place + 3] == ["0.40", "0.10", "0.05"]  # seconds
+
+
+def test_the_table_of_estimators(found):
+    heads, rows = ranking_table(found)
+    assert {len(row) for row in rows} == {len(heads)}
+    assert len(rows) == 2 * len(ESTIMATORS) + 2 + 2  # sizes by estimators, and what an endless log says, twice
+    ips = next(row for row in rows if row[1:3] == ["5,000", "ips"])
+    # median of 0 % (narrow) and sqrt(.02^2/2 + .04^2/2) of .1 (wide): 16 %; all intervals hold; tau, winner
+    assert ips[3:8] == ["2", "16", "100", f"{MINUS}1.00", "0"]
+    dm = next(row for row in rows if row[1:3] == ["500", "dm"])
+    assert dm[4:8] == ["0", "50", DASH, "0"]
+    endless = [row for row in rows if row[1] == "\N{INFINITY}"]
+    assert endless[0][2:8] == ["all that is in reach", DASH, DASH, DASH, f"{MINUS}1.00", "0"]
+
+
+def test_the_table_of_support_is_of_the_largest_logs(found):
+    heads, rows = support_table(found)
+    assert {len(row) for row in rows} == {len(heads)}
+    assert rows == [
+        ["production", "narrow", "1,000", "250", "0.90 [0.70, 1.10]", "25", "nothing"],
+        ["production", "wide", "50", "12", "0.90", "25", "too few rows"],
+    ]
+
+
+def test_the_page_has_every_table_and_figure(found, tmp_path):
+    facts = {"users": "40", "items": "90", "interests": "5", "days": "2", "log_days": "1", "redraws": "2"}
+    page = write_arena(found, facts, tmp_path).read_text()
+    assert "A world of 40 users, 90 items and 5 interests (seed 3)" in page
+    assert "Logged by production, random" in page
+    assert page.count("data:image/svg+xml") == 1 + len(REWARDS)
+    for _, rows in (limits_table(found), ranking_table(found), support_table(found)):
+        for row in rows:
+            assert all(f">{text}</td>" in page for text in row[1:])
+    for name in ("arena", *(f"arena_sizes_{metric}" for metric in REWARDS)):
+        assert (tmp_path / "figures" / f"{name}.svg").stat().st_size > 1000
+    assert "| production | narrow | 1,000 |" in (tmp_path / "arena.md").read_text()

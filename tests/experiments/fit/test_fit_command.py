@@ -1,0 +1,186 @@
+"""``interestlab fit``: a whole small run, the world that it leaves, bad input, and planted constants found again."""
+
+import json
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from experiments.datasets.dataset import LoggedDataset
+from experiments.fit.command import check_fitting, run_fit
+from experiments.fit.direct import with_constants
+from experiments.fit.lives import PRODUCTION, Setting, life
+from experiments.fit.statistics import FITTED
+from experiments.live.reference_life import lived, warmed_up
+from experiments.live.reference_policies import Greedy
+from sim.errors import InvalidInput
+from sim.hidden.config import WorldConfig, from_mapping
+from sim.hidden.world import World
+from sim.random import RandomStream
+from tests.command_line import interestlab
+from tests.composing import by_hydra, compose
+from tests.experiments.fit.test_direct import world_of
+from tests.experiments.walk_through import DOCS
+
+ONE = "fit.only=[response.leave_intercept]"
+SMALL = ("world=tiny", "fit.days=4", "fit.evaluations=5", "fit.search_worlds=1", "fit.worlds=3", "fit.bootstrap=10")
+
+
+def written_log(folder: Path, num_users: int, days: int, seed: int, constants: dict[str, float]) -> Path:
+    """The log of a small world whose constants are known, served by the certificate's greedy policy."""
+    config = with_constants(replace(world_of(), num_users=num_users), constants)
+    stream = RandomStream(seed, "log")
+    warm = warmed_up(World(config, seed), stream)
+    log = lived(warm, Greedy, days, stream).log
+    world = World(config, seed)
+    for day in range(1, int(log.day.max()) + 1):
+        world.begin_day(day)  # what was uploaded does not depend on who was shown what
+    LoggedDataset("planted", "interestlab", num_users, log, world.catalog, warm.records.clusters).write(folder)
+    return folder
+
+
+def fitting_of(dataset: Path | None, *overrides: str):
+    config = compose("fit", [f"fit.dataset={dataset}", *overrides])
+    return check_fitting(config)
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory, shared_cache):
+    """The folder of a run of one constant, its data set's beside it."""
+    root = tmp_path_factory.mktemp("fit")
+    written_log(root / "log", 60, 4, 7, {"response.leave_intercept": -4.0})
+    run_fit(fitting_of(root / "log", *SMALL, ONE, f"cache_dir={shared_cache}"), root / "out")
+    return root
+
+
+def test_a_planted_change_is_found_and_reported(fitted):
+    found = json.loads((fitted / "out" / "fit.json").read_text())
+    assert found["distance"]["after"]["mean"] < found["distance"]["before"]["mean"]
+    row = found["constants"]["response.leave_intercept"]
+    assert (row["before"], row["identified"]) == (-5.0, True)
+    assert row["low"] < row["fitted"] < row["high"]
+    assert abs(row["fitted"] - -4.0) < 0.4  # planted, from -5
+    assert found["search"]["worlds"] == [0]
+    assert found["worlds"] == [1, 2, 3]
+    assert found["reproduction"]["reproduced"]
+    assert found["search"]["evaluations"] <= 5
+    assert (found["dataset"]["users"], found["dataset"]["days"]) == (60, 4)
+    text = (fitted / "out" / "fit.md").read_text()
+    page = (fitted / "out" / "fit.html").read_text()
+    for said in ("Distance to the log", "response.leave_intercept", "Zipf exponent"):
+        assert said in text
+    assert "data:image/svg+xml" in page
+    assert len(list((fitted / "out" / "figures").glob("fit.*"))) == 3
+
+
+def test_the_same_run_gives_the_same_bytes_from_the_cache(fitted, shared_cache):
+    before = {path.name: path.stat().st_mtime_ns for path in (shared_cache / "stages").glob("fit-life-*")}
+    run_fit(fitting_of(fitted / "log", *SMALL, ONE, f"cache_dir={shared_cache}"), fitted / "again")
+    for name in ("fit.json", "fit.html", "fit.md", "world/fitted.yaml"):
+        assert (fitted / "again" / name).read_bytes() == (fitted / "out" / name).read_bytes()
+    after = {path.name: path.stat().st_mtime_ns for path in (shared_cache / "stages").glob("fit-life-*")}
+    assert before == after
+
+
+def test_the_world_serves_any_command_from_any_folder_as_the_docs_say(fitted, tmp_path):
+    command = next(c for c in re.findall(r"interestlab compare .*world=fitted", (DOCS / "fit.md").read_text()))
+    words = command.replace("outputs/fit/mine", str(fitted / "out")).split()[1:]
+    done = interestlab(*words, "--cfg", "job", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((fitted / "out" / "fit.json").read_text())
+    value = found["constants"]["response.leave_intercept"]["fitted"]
+    assert f"leave_intercept: {value}" in done.stdout
+    assert "num_users: 60" in done.stdout
+    assert "level_2: ${world.num_interests}" in done.stdout
+    by_hydra("compare", ["world=tiny"])  # and the group is as it was without it
+
+
+def test_a_fitted_world_lives(fitted):
+    config = compose("compare", [f"hydra.searchpath=[file://{fitted / 'out'}]", "world=fitted"])
+    world = World(from_mapping(WorldConfig, OmegaConf.to_container(config.world, resolve=True), "world"), 0)
+    assert 0 < len(world.begin_day(0)) <= 60
+
+
+def test_two_workers_find_what_one_finds(fitted, tmp_path, shared_cache):
+    arguments = (*SMALL, ONE, f"cache_dir={shared_cache}", "runtime.workers=2")
+    run_fit(fitting_of(fitted / "log", *arguments), tmp_path)
+    assert (tmp_path / "fit.json").read_bytes() == (fitted / "out" / "fit.json").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("fit.dataset=null", "fit.dataset=None: must be the folder of a logged data set"),
+        ("fit.policy=best", "fit.policy='best': must be one of greedy, popular, random, production"),
+        ("fit.users=1", "fit.users=1: must be a whole number, at least 2"),
+        ("fit.days=1", "fit.days=1: must be a whole number, at least 2"),
+        ("fit.evaluations=28", "fit.evaluations=28: must be a whole number, at least 29"),
+        ("fit.worlds=1", "fit.worlds=1: must be a whole number, at least 2"),
+        ("fit.pull=0", "fit.pull=0: must be a number above 0"),
+        ("runtime.workers=0", "runtime.workers=0: must be a whole number from 1 to 4096"),
+        ("world.num_users=0", "world.num_users=0: must be a whole number from 1 to 100000000"),
+    ],
+)
+def test_impossible_settings_are_named(tmp_path, override, says):
+    with pytest.raises(InvalidInput) as error:
+        fitting_of(tmp_path, f"cache_dir={tmp_path}", override)
+    assert says in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_or_damaged_data_set_is_one_line(tmp_path, fitted):
+    copy = shutil.copytree(fitted / "log", tmp_path / "log")
+    (copy / "log.parquet").write_bytes(b"no")
+    with pytest.raises(InvalidInput, match="must be a readable Parquet file"):
+        run_fit(fitting_of(copy, f"cache_dir={tmp_path / 'c'}"), tmp_path / "out")
+    words = [f"fit.dataset={tmp_path / 'nowhere'}", f"cache_dir={tmp_path / 'c'}", f"hydra.run.dir={tmp_path / 'out'}"]
+    done = interestlab("fit", *words)
+    assert done.returncode == 2
+    assert done.stderr.startswith("interestlab fit: dataset=")
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_log_without_watch_time_and_negatives_is_fitted_by_the_rest(fitted, tmp_path, shared_cache):
+    data = LoggedDataset.read(fitted / "log")
+    poor = replace(data, log=data.log.where(data.log.consumed), has_watch=False, has_negatives=False)
+    poor.write(tmp_path / "poor")
+    run_fit(fitting_of(tmp_path / "poor", *SMALL, ONE, f"cache_dir={shared_cache}"), tmp_path / "out")
+    found = json.loads((tmp_path / "out" / "fit.json").read_text())
+    told = [name for name, row in found["statistics"].items() if row["fitted"]]
+    assert not set(told) & {"positive_rate", "watch_complete", "watch_skipped", "satiation_ratio", "novel_ratio"}
+    assert {"active_share", "visit_impressions", "new_clusters"} <= set(told)
+    assert "This log does not tell: " in (tmp_path / "out" / "fit.md").read_text()
+
+
+@pytest.mark.slow
+def test_production_itself_can_be_the_logging_policy(tmp_path, shared_cache):
+    production = fitting_of(tmp_path, f"cache_dir={shared_cache}").production
+    setting = Setting(PRODUCTION, production, 2, True, True, shared_cache)
+    world = replace(world_of(), num_users=60)
+    found = life(setting, world, 0)
+    assert 0 < found["positive_rate"] < 1
+    assert found == life(setting, world, 0)
+
+
+@pytest.mark.slow
+def test_a_changed_worlds_constants_are_found_again(tmp_path, shared_cache):
+    planted = {
+        "response.intercept": -1.4, "response.leave_intercept": -4.0, "dynamics.satiation_per_watch": 0.3,
+        "population.activity_mean": -0.7,
+    }  # fmt: skip
+    written_log(tmp_path / "log", 400, 10, 77, planted)
+    only = "fit.only=[response.intercept,response.leave_intercept,dynamics.satiation_per_watch]"
+    overrides = ("world=tiny", only, "fit.evaluations=24", "fit.worlds=3", "fit.bootstrap=30")
+    run_fit(fitting_of(tmp_path / "log", *overrides, f"cache_dir={shared_cache}"), tmp_path / "out")
+    found = json.loads((tmp_path / "out" / "fit.json").read_text())
+    before, after = (found["distance"][when] for when in ("before", "after"))
+    assert max(after["by_world"]) < min(before["by_world"])
+    for name, row in found["constants"].items():
+        assert row["identified"]
+        assert row["low"] < planted[name] < row["high"], name
+        assert abs(row["fitted"] - planted[name]) < abs(row["before"] - planted[name])
+    assert found["direct"]["population.activity_mean"]["estimate"] == pytest.approx(-0.7, abs=0.35)
+    assert len([row for row in found["statistics"].values() if row["fitted"]]) == len(FITTED)
