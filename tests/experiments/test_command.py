@@ -1,5 +1,6 @@
 """Every command's entry: what it imports before it runs, and one line for arguments that are wrong."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -58,6 +59,19 @@ def test_every_command_shows_its_config_and_its_help(command, monkeypatch, capsy
     assert told.startswith("interestlab")
     assert "world: control, paper, small, tiny\n" in told
     assert "$" not in told.split("== Groups")[-1].split("==")[1]
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was():
+    """Hydra, called here, switches loggers off for the rest of the process: other tests read what they say."""
+    root, loggers = logging.getLogger(), logging.getLogger().manager.loggerDict.values()
+    was_on = [each for each in loggers if isinstance(each, logging.Logger) and not each.disabled]
+    level, handlers = root.level, root.handlers[:]
+    yield
+    for each in was_on:
+        each.disabled = False
+    root.setLevel(level)
+    root.handlers[:] = handlers
 
 
 def refused(words, monkeypatch, capsys):
