@@ -73,6 +73,7 @@ COMMANDS = {
         words="part",
         parts=("simulator", "agents", "llm", "offline"),
     ),
+    "cite": Command("BibTeX of the papers that an agent implements", by_hydra=False),
     "portrait": Command("one simulated person's interest tree over time, and the population, as figures"),
 }
 

@@ -97,6 +97,8 @@ def test_a_command_of_the_readme_runs(command, tmp_path, shared_cache, swept):
         assert len(list(tmp_path.glob("outputs/explain/*/explain.json"))) == 1
     elif words[1] == "new-agent":
         assert (tmp_path / words[2] / "pyproject.toml").is_file()
+    elif words[1] == "cite":
+        assert done.stdout.startswith("@software{interestlab,")
     elif words[1] == "check-agent":
         assert "propensities" in done.stdout
     elif words[1] == "dataset":

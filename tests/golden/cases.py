@@ -106,6 +106,7 @@ CASES = (
     ),
     Case("portrait", ("portrait", "world=tiny", "world.num_users=60", "days=5"), ("*.svg",)),
     Case("check_agent", ("check-agent", "agent=counts", "world.num_users=100", "days=2"), ("stdout",)),
+    Case("cite", ("cite", "agent=llm"), ("stdout",)),
     Case("new_agent", ("new-agent", "kept_agent"), ("kept_agent/**/*",)),
     Case(
         "benchmark",

@@ -53,7 +53,7 @@ def run_all(out: Path, names: list[str]) -> None:
         folder, begun = out / case.name, time.monotonic()
         folder.mkdir(exist_ok=True)
         words = [word.format(**places) for word in case.words]
-        if words[0] not in ("new-agent", "check-agent", "report") and "-m" not in words:
+        if words[0] not in ("new-agent", "check-agent", "report", "cite") and "-m" not in words:
             words.append(f"hydra.run.dir={folder}")
         done = interestlab(*words, cwd=folder)
         if done.returncode:

@@ -1,0 +1,1 @@
+"""``interestlab cite``: BibTeX of what an agent rests on."""

@@ -1,0 +1,5 @@
+"""``python -m experiments.cite``."""
+
+from experiments.command import run_command
+
+run_command("cite")
