@@ -9,7 +9,6 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.paper import bands
 from experiments.paper.controls import DISCOVERIES, EDGE, RANDOM_WEIGHTS
 from experiments.paper.language_model import RANDOM_CURATION, RECALL
 from experiments.paper.live import BANDIT, CONTROL, FEEDBACK, LLM, NOVELTY, SERIES, WATCH, papers_range
@@ -21,6 +20,7 @@ from experiments.reporting.figures.files import STYLE
 from experiments.reporting.figures.language_model import draw_labels, draw_tuning
 from experiments.reporting.figures.worlds import MEAN, WORLD
 from experiments.results_schema import MetricName, OverWorldsRow
+from experiments.several import bands
 from experiments.several.plan import A_A, ALPHA_0, CURATION, MAIN, NOTHING_TO_FIND, TWIN
 from experiments.several.worlds import Variants, Worlds
 

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import t as student
 
 from experiments.inference.worlds import over_worlds
-from experiments.paper import bands
+from experiments.several import bands
 from experiments.several.bands import curve_over_worlds
 
 
