@@ -133,7 +133,7 @@ def test_a_way_around_the_wall_stops_the_arm_with_one_line(route, plugin, config
 
 def test_what_is_read_back_is_behind_the_wall_too(plugin, config, tmp_path):
     live([make_arm(config, agent=plugin())], 0, 1, tmp_path / "days", lambda: None)
-    with pytest.raises(WallBreach, match=r"agent mine: import='sim\.items'"):
+    with pytest.raises(WallBreach, match=r"agent mine: import='sim\.hidden\.items'"):
         live([make_arm(config, agent=plugin(load="import sim.hidden.items"))], 0, 2, tmp_path / "days", lambda: None)
 
 
@@ -158,7 +158,7 @@ def test_honest_agents_do_not_notice(plugin, config):
 
 def test_what_is_hidden_agrees_with_the_import_contract():
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
-    (contract,) = [c for c in contracts if c["source_modules"] == ["agents"]]
+    (contract,) = [c for c in contracts if c.get("source_modules") == ["agents"]]
     refused = set(contract["forbidden_modules"])
     assert all(is_hidden(module) for module in refused)
     assert refused == {"sim.hidden", *set(CLOSED_PACKAGES) - {"experiments"}}  # of experiments another contract says it
@@ -214,7 +214,7 @@ SOURCES = {
     "import sim.hidden.world": "sim.hidden.world",
     "import numpy\nfrom sim.hidden.response import respond": "sim.hidden.response",
     "def f():\n    from sim import hidden": "sim.hidden",
-    "import sim.log\nx = sim.hidden.world.World": "sim.hidden.world",
+    "import sim.log\nx = sim.hidden.world.World": "sim.hidden",
     "import importlib\nimportlib.import_module('sim.hidden.items')": "sim.hidden.items",
     "import sys\nsys.modules['sim.hidden.personas']": "sim.hidden.personas",
     "from sim.platform import _RECORDS": "sim.platform._RECORDS",
