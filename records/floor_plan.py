@@ -30,7 +30,7 @@ def layers() -> list[list[str]]:
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
         "contracts"
     ]
-    (found,) = (each["layers"] for each in contracts if each["type"] == "layers")
+    (found,) = (each["layers"] for each in tools["importlinter"]["contracts"] if each["type"] == "layers")
     rows = []
     for layer in found:
         names = [f"experiments.{name.strip()}" for name in layer.split("|") if name.strip() not in ENTRY]
