@@ -28,8 +28,6 @@ MOST_A_ROW = 8
 def layers() -> list[list[str]]:
     """Rows of packages, from top to bottom; a layer with many is broken into several rows."""
     tools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
-        "contracts"
-    ]
     (found,) = (each["layers"] for each in tools["importlinter"]["contracts"] if each["type"] == "layers")
     rows = []
     for layer in found:

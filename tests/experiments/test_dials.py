@@ -12,7 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from experiments.llm.arms import settings_by_arm
 from experiments.measures.across_worlds import over_worlds
-from experiments.report.command import command as report
+from experiments.report import command as report
 from experiments.report.dials import dials_of, join_dials
 from experiments.report.dials_figure import dials_figure, field_of
 from experiments.study.study import check_study

@@ -10,7 +10,7 @@ from experiments.command import run_command
 from experiments.inference.users import error_behind
 from experiments.inference.worlds import over_worlds
 from experiments.measures.across_worlds import find_runs, join
-from experiments.report.command import command as report
+from experiments.report import command as report
 from sim.errors import InvalidInput
 from tests.experiments.synthetic import planted_results
 

@@ -13,7 +13,7 @@ import yaml
 
 import sim
 from experiments.plugins import OURS
-from experiments.stages.stages import sources
+from experiments.stages import sources
 
 ROOT = Path(sim.__file__).parents[1]
 STAGES = (
