@@ -9,12 +9,12 @@ import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import sim
+from sim import __path__ as _SIM  # not the package, which would lead whoever imports this module to what is hidden
 
 HIDDEN = "hidden"
 """The package of ``sim`` that holds latent state, and all that leads to it."""
 
-PUBLIC_SIM = tuple(sorted(module.name for module in pkgutil.iter_modules(sim.__path__) if module.name != HIDDEN))
+PUBLIC_SIM = tuple(sorted(module.name for module in pkgutil.iter_modules(_SIM) if module.name != HIDDEN))
 """The modules of ``sim`` that recommenders may import."""
 
 CLOSED_PACKAGES = ("conf", "envs", "experiments")

@@ -6,7 +6,7 @@ adjusted p-value says so, and there are enough users and days.
 """
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -89,13 +89,13 @@ def summary(results: Results) -> list[str]:
     """
     sentences, few = [], too_few(results)
     if few:
-        wanted = f"{FEW_USERS} users an arm and {FEW_DAYS} days"
+        wanted = f"{FEW_USERS} users an arm, or {FEW_DAYS} days,"
         sentences.append(f"Too few to tell: {few}. Below {wanted} no difference is called one, whatever its interval.")
     for metric, subject, rise, fall in HEADLINES:
         lifts = {arm: of_arm[metric] for arm, of_arm in results["lifts"].items()}
         known = {arm: lift for arm, lift in lifts.items() if None not in ends(lift)}
         if not known:
-            sentences.append(f"{subject}: no comparison available.")
+            sentences.append(f"{subject}: no comparison available{_no_reference(results, lifts)}.")
             continue
         best_first = sorted(known, key=lambda arm: -(known[arm]["relative"] or 0.0))
         told_apart = [arm for arm in best_first if sure(known[arm]["p_adjusted"]) and not few]
@@ -108,6 +108,13 @@ def summary(results: Results) -> list[str]:
             told.append(("too few to tell for " if few else "no difference detected for ") + listed(least))
         sentences.append(f"{subject} against {lifts[next(iter(known))]['vs']}: {'; '.join(told)}.")
     return sentences
+
+
+def _no_reference(results: Results, lifts: Mapping[str, LiftRow]) -> str:
+    """Why nothing is compared, where that is because the reference is not among the arms."""
+    reference = results["config"].get("experiment", {}).get("reference")
+    absent = reference not in results["arms"] and all(lift["vs"] is None for lift in lifts.values())
+    return f", since experiment.reference={reference} is not among the arms" if absent else ""
 
 
 def _detectable(lift: LiftRow) -> str:

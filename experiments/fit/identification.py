@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from experiments.inference.users import MANY_USERS, reach_of
 from sim.arrays import BoolArray, FloatArray, IntArray
 
-Z = 1.96
-"""Standard errors to each side of a 95 % interval."""
+Z = reach_of(MANY_USERS)
+"""Standard errors to each side of a 95 % interval, by the normal distribution."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 from experiments.live.arms import Arm, DayRecord, live
-from experiments.oracles.oracle import reveal
+from experiments.oracles.privileged import reveal
 from experiments.plugins import outside_digests
 from experiments.stages.stages import Stage, run_stage, stage_digest, stage_folder
 from experiments.study.diversion import arms_that_matter, assigned_users, corpus_of, offered

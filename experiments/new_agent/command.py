@@ -29,7 +29,7 @@ LAYOUT = {
     "agent.yaml.j2": "src/{name}/conf/agent/{name}.yaml",
     "test_agent.py.j2": "tests/test_agent.py",
 }
-"""The templates in ``experiments/templates/new_agent``, and the files that they become."""
+"""The templates in ``experiments/new_agent/templates``, and the files that they become."""
 
 
 def new_agent(name: str, folder: Path) -> None:

@@ -8,12 +8,8 @@ Neither is proved to be the best that can be done: the oracle is greedy, slot by
 
 import numpy as np
 
-from agents.base import Agent
-from agents.hierarchical import HierarchicalAgent
 from agents.novel_choice import best_first, choose_novel
-from experiments.oracles.persona_oracle import PersonaOraclePlanner
 from experiments.oracles.privileged import PrivilegedPlanner
-from experiments.study.wall import Walled
 from sim.arrays import FloatArray, IntArray
 from sim.errors import InvalidInput
 from sim.hidden.population import DISCOVERED, DORMANT, FREE
@@ -35,7 +31,7 @@ class OraclePlanner(PrivilegedPlanner):
 
     with share(m | c) the part of the live items of level-2 cluster c that belong to interest m, and u the
     utility of ``expected_utility``. So the dormant interests of best prospects come first, each in the
-    clusters that it makes up most of; then what else the user would love. Ties go to the lower number.
+    clusters that it makes up most of; then what else the user would love. Ties go at random.
     It is an oracle of the plan alone: the ranker beside it knows no more than elsewhere.
 
     Args:
@@ -119,10 +115,3 @@ def expected_utility(world: World, user: IntArray) -> FloatArray:
     satiation = c.satiation_weight * people.satiation[user]
     utility = c.intercept + c.interest_weight * strength + appetite - satiation + trend
     return np.where(status == FREE, -np.inf, utility)
-
-
-def reveal(agent: Agent | None, world: World) -> None:
-    """Show the world to an agent whose planner is one of ours that may see it; nothing happens to any other."""
-    inner = agent.inner if isinstance(agent, Walled) else agent
-    if isinstance(inner, HierarchicalAgent) and isinstance(inner.planner, OraclePlanner | PersonaOraclePlanner):
-        inner.planner.reveal(world)

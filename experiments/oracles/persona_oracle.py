@@ -29,7 +29,7 @@ class PersonaOraclePlanner(PrivilegedPlanner):
 
     with w_p the share of persona p in the population, l_p(m) how typical interest m is of it today, and m(c) the
     interest of most of cluster c's live items. Clusters of the pair's own interests are never offered, and none
-    that shares no persona with the pair. Ties go to the lower number.
+    that shares no persona with the pair. Ties go at random.
 
     Args:
         top_n: next clusters offered a pair, as ``llm.top_n``; ``InvalidInput`` unless it is positive.

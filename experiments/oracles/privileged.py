@@ -1,6 +1,9 @@
 """What planners that know the truth have in common: the experiment shows them the world."""
 
+from agents.base import Agent
+from agents.hierarchical import HierarchicalAgent
 from agents.planner import Planner
+from experiments.study.wall import Walled
 from sim.errors import InvalidInput
 from sim.hidden.world import World
 
@@ -32,3 +35,10 @@ class PrivilegedPlanner(Planner):
             expected = "must be shown the world before it plans; call reveal(world)"
             raise InvalidInput(f"agent {self.name}", None, expected)
         return self._world
+
+
+def reveal(agent: Agent | None, world: World) -> None:
+    """Show the world to an agent whose planner is one of ours that may see it; nothing happens to any other."""
+    inner = agent.inner if isinstance(agent, Walled) else agent
+    if isinstance(inner, HierarchicalAgent) and isinstance(inner.planner, PrivilegedPlanner):
+        inner.planner.reveal(world)

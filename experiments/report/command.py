@@ -39,17 +39,15 @@ def table(joined: Joined) -> tuple[list[str], list[list[str]]]:
 
 def few_worlds(num: int) -> str:
     """What the reader should know of intervals from few worlds; nothing from ``ENOUGH_WORLDS`` on."""
-    from scipy.stats import t as student
-
-    from experiments.inference.users import LEVEL
+    from experiments.inference.users import reach_of
     from experiments.inference.worlds import ENOUGH_WORLDS, LEAST_WORLDS
 
     if num >= ENOUGH_WORLDS:
         return ""
-    reach = student.ppf(0.5 + LEVEL / 2, num - 1)
     told = (
-        f"With {num} worlds an interval reaches {reach:.1f} standard errors to each side (Student's t): so few say "
-        "little of how worlds differ. The smallest difference that could have been seen is half its interval's width."
+        f"With {num} worlds an interval reaches {reach_of(num - 1):.1f} standard errors to each side (Student's t): "
+        "so few say little of how worlds differ. The smallest difference that could have been seen is half its "
+        "interval's width."
     )
     return ("Too few to tell: no difference on this page is a finding. " if num < LEAST_WORLDS else "") + told
 

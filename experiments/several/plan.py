@@ -8,9 +8,11 @@ from typing import Annotated, Any
 from annotated_types import MinLen
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from agents.llm.weights import weights_digest
 from experiments.compare.command import compare
 from experiments.llm.arms import settings_by_arm
-from experiments.stages.stages import stage_digest
+from experiments.plugins import outside_digests
+from experiments.stages.stages import stage_digest, world_content
 from experiments.study.described import described
 from experiments.study.study import Study, check_study, resolved
 from sim.errors import InvalidInput
@@ -77,8 +79,20 @@ class Comparison:
         return f"{self.variant} {self.seed}"
 
     def digest(self) -> str:
-        """Hash of what its results rest on: the config, but for where and how the work is done, and our code."""
-        config = {**described(self.config), "tables_only": self.tables_only}
+        """Hash of what its results rest on: the config, but for where and how the work is done, our code, and files.
+
+        Files are those of the world's interests, of agents from packages of others, and of language models.
+        """
+        study = self.study()
+        models = {Path(each.model) for each in settings_by_arm(study, OmegaConf.create(self.config)).values()}
+        config = {
+            **described(self.config),
+            "tables_only": self.tables_only,
+            "world_content": world_content(study.world),
+            "plugins": {name: outside_digests(agent) for name, agent in study.agents.items()},
+            "production": outside_digests(study.production),
+            "weights": [weights_digest(folder) for folder in sorted(models) if folder.is_dir()],
+        }
         return stage_digest(self.variant, config, [], compare.__module__)
 
     def is_done(self) -> bool:

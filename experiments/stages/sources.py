@@ -1,10 +1,11 @@
 """Which of our own source files a stage runs, from the imports, and a digest of them.
 
 A stage rests on the module that its ``make`` stands in, on the classes that its config names as ``_target_``, and
-on whatever these import, directly or not. Nobody lists files by hand: a module that a stage comes to import is
-part of its digest from then on.
+on whatever these import, directly or not; of a class from a package of somebody else's, on what that package imports
+of ours. Nobody lists files by hand: a module that a stage comes to import is part of its digest from then on.
 """
 
+import ast
 import hashlib
 from collections.abc import Iterator
 from functools import cache
@@ -13,13 +14,19 @@ from typing import Any
 
 import grimp
 
-from experiments.plugins import OURS, package_folder, targets
+from experiments.plugins import OURS, package_folder, sources, targets
+from sim.errors import InvalidInput
 
 
 @cache
 def _imports() -> grimp.ImportGraph:
     """Who imports whom among our own modules, read from the source; nothing is imported for it."""
-    return grimp.build_graph(*OURS, cache_dir=None, exclude_type_checking_imports=True)
+    try:
+        return grimp.build_graph(*OURS, cache_dir=None, exclude_type_checking_imports=True)
+    except grimp.exceptions.SourceSyntaxError as error:
+        raise InvalidInput(
+            "source", error.filename, f"must be Python (line {error.lineno}): every import counts"
+        ) from None
 
 
 @cache
@@ -46,10 +53,33 @@ def reached(module: str) -> frozenset[str]:
 def code_of(module: str, config: Any) -> list[str]:
     """Our modules that a stage can reach from the one that its ``make`` stands in, in alphabetical order.
 
-    Its config's classes of others are ``plugins.outside_digests``' business.
+    The source of its config's classes of others is ``plugins.outside_digests``' business; what that source imports of
+    ours is not.
+
+    Raises:
+        InvalidInput: one of our files cannot be read as Python.
     """
     named = {target.rpartition(".")[0] for target in targets(config) if target.partition(".")[0] in OURS}
-    return sorted(frozenset().union(*map(reached, [module, *sorted(named)])))
+    others = {target.partition(".")[0] for target in targets(config)} - set(OURS)
+    imported = frozenset[str]().union(*map(_ours_in, sorted(others)))
+    return sorted(frozenset[str]().union(*map(reached, [module, *sorted(named | imported)])))
+
+
+@cache
+def _ours_in(package: str) -> frozenset[str]:
+    """Our modules that the source of a package of others names in its imports."""
+    known, found = _imports().modules, set[str]()
+    for name, path in sources(package).items():
+        if not name.endswith(".py"):
+            continue
+        for node in ast.walk(ast.parse(path.read_bytes(), str(path))):
+            names = [alias.name for alias in node.names] if isinstance(node, (ast.Import, ast.ImportFrom)) else []
+            if isinstance(node, ast.ImportFrom):
+                names = (
+                    [] if node.level or node.module is None else [node.module, *(f"{node.module}.{n}" for n in names)]
+                )
+            found |= set(names) & known
+    return frozenset(found & known)
 
 
 def code_digest(module: str, config: Any) -> str:

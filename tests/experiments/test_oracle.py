@@ -6,7 +6,8 @@ from agents.hierarchical import HierarchicalAgent
 from agents.planners import RandomNovelPlanner
 from agents.popular import PopularAgent
 from experiments.live.arms import run_day
-from experiments.oracles.oracle import KNOWN_WEIGHT, OraclePlanner, expected_utility, reveal
+from experiments.oracles.oracle import KNOWN_WEIGHT, OraclePlanner, expected_utility
+from experiments.oracles.privileged import reveal
 from experiments.study.wall import Walled
 from sim.errors import InvalidInput
 from sim.hidden.population import ACQUIRED, DISCOVERED, DORMANT, FREE

@@ -7,8 +7,8 @@ from agents.cluster_rankers import RandomWithinClusterRanker
 from agents.hierarchical import HierarchicalAgent
 from agents.planners import RandomNovelPlanner
 from experiments.live.arms import run_day
-from experiments.oracles.oracle import reveal
 from experiments.oracles.persona_oracle import PersonaOraclePlanner
+from experiments.oracles.privileged import reveal
 from experiments.oracles.truth import majority_interests
 from experiments.study.wall import Walled
 from sim.errors import InvalidInput

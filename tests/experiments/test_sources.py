@@ -14,6 +14,7 @@ import yaml
 import sim
 from experiments.plugins import OURS
 from experiments.stages import sources
+from sim.errors import InvalidInput
 
 ROOT = Path(sim.__file__).parents[1]
 STAGES = (
@@ -35,11 +36,7 @@ STAGES = (
 )
 """Every module in which a stage's ``make`` stands."""
 
-ALL = sorted(
-    module
-    for module in grimp.build_graph(*OURS, cache_dir=None).modules
-    if not module.startswith("experiments.templates")
-)
+ALL = sorted(grimp.build_graph(*OURS, cache_dir=None).modules)
 
 
 def test_these_are_all_modules_with_stages():
@@ -164,3 +161,35 @@ def test_an_edited_planner_makes_its_arm_anew_and_an_edited_metric_none(tmp_path
     assert cached("experiments/measures/metrics.py") == everything
     assert cached("agents/bandit_planners.py") == everything - {"arm hcb"}
     assert cached("sim/hidden/response.py") == set()
+
+
+def test_a_plugin_brings_what_it_imports_of_ours(tmp_path, monkeypatch):
+    """A plugin that builds on ``agents.popular`` had been found in the cache after that module was edited."""
+    source = "import numpy\nfrom agents.popular import PopularAgent\ndef later():\n    from agents import two_tower\n"
+    (tmp_path / "shelf_that_builds.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    alone = set(sources.code_of("experiments.live.arm_stages", {}))
+    found = set(sources.code_of("experiments.live.arm_stages", {"agent": {"_target_": "shelf_that_builds.Shelf"}}))
+    assert {"agents.popular", "agents.two_tower"} <= found - alone
+    assert sources.reached("agents.popular") <= found
+
+
+def test_the_oracles_are_no_part_of_other_arms():
+    assert not {"experiments.oracles.oracle", "experiments.oracles.persona_oracle"} & set(
+        sources.code_of("experiments.live.arm_stages", {"_target_": "agents.random.RandomAgent"})
+    )
+    ours = {"_target_": "experiments.oracles.persona_oracle.PersonaOraclePlanner"}
+    assert "experiments.oracles.persona_oracle" in sources.code_of("experiments.live.arm_stages", ours)
+
+
+def test_a_file_that_is_no_python_is_one_line(monkeypatch):
+    def broken(*_, **__):
+        raise grimp.exceptions.SourceSyntaxError("experiments/scratch.py", 1, "def (")
+
+    sources._imports.cache_clear()
+    monkeypatch.setattr(grimp, "build_graph", broken)
+    try:
+        with pytest.raises(InvalidInput, match=r"source='experiments/scratch.py': must be Python \(line 1\)"):
+            sources._imports()
+    finally:
+        sources._imports.cache_clear()

@@ -1,16 +1,20 @@
 """Hostile agents, each of which tries one way around the wall in a real small arm."""
 
 import builtins
+import importlib
 import os
+import pkgutil
 import sys
 import time
 import tomllib
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
+import agents
 import sim
 from agents.check_source import CLOSED_PACKAGES, PUBLIC_SIM, is_hidden, source_faults
 from agents.random import RandomAgent
@@ -241,3 +245,11 @@ def test_reading_an_agents_source_finds_nothing_where_nothing_is(source, tmp_pat
 def test_our_own_agents_source_is_clean():
     folder = ROOT / "agents"
     assert source_faults({str(path): path for path in sorted(folder.rglob("*.py"))}) == []
+
+
+def test_no_module_of_agents_holds_what_leads_behind_the_wall():
+    """``from agents.check_source import sim`` had given an agent the package, and with it ``sim.hidden``."""
+    for found in pkgutil.walk_packages(agents.__path__, "agents."):
+        for name, value in vars(importlib.import_module(found.name)).items():
+            if isinstance(value, ModuleType):
+                assert value.__name__.partition(".")[0] not in ("sim", *CLOSED_PACKAGES), f"{found.name}.{name}"

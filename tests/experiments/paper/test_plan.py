@@ -1,6 +1,7 @@
 """What is planned: variants and worlds from the config, what they share, and what is refused."""
 
 import json
+import shutil
 from dataclasses import replace
 from importlib.resources import files
 
@@ -8,6 +9,7 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
+from experiments import plugins
 from experiments.compare.command import check_study
 from experiments.live import pipeline
 from experiments.llm.arms import settings_by_arm
@@ -101,6 +103,28 @@ def test_finished_comparisons_are_told_from_those_of_another_config(planned, tmp
     assert not other.is_done()
     elsewhere = composed(tmp_path, "paper.seeds=[3,4]", "runtime.workers=7", "cache_dir=/tmp")
     assert plan(elsewhere, tmp_path / "out")[0].is_done()
+
+
+def test_a_finished_comparison_is_run_again_where_files_that_it_rests_on_changed(tmp_path, monkeypatch):
+    """Interests that the user authored, and plugins, had changed without a comparison's being run again."""
+    interests = shutil.copytree(files("sim").joinpath("data"), tmp_path / "interests")
+    (tmp_path / "shelf_of_plans.py").write_text("from agents.popular import PopularAgent as Shelf\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    config = composed(tmp_path, "paper.seeds=[3,4]", f"world.taxonomy={interests}")
+    config.agents.hcb = {"_target_": "shelf_of_plans.Shelf"}
+
+    def digest():
+        plugins._digest_of_package.cache_clear()
+        return plan(config, tmp_path / "out")[0].digest()
+
+    first = digest()
+    assert digest() == first
+    (tmp_path / "shelf_of_plans.py").write_text("from agents.random import RandomAgent as Shelf\n")
+    second = digest()
+    assert second != first
+    persona = interests / "personas.yaml"
+    persona.write_text(persona.read_text() + "# another word\n")
+    assert digest() not in (first, second)
 
 
 @pytest.mark.parametrize(
