@@ -2,4 +2,5 @@
 
 from experiments.command import run_command
 
-run_command("check-agent")
+if __name__ == "__main__":  # processes that are spawned import this module too
+    run_command("check-agent")

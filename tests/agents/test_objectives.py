@@ -164,7 +164,9 @@ def share_of_the_next_cluster(agent, world, requests):
     return (shown == (requests.clusters[:, -1:] + 1) % 8).mean()
 
 
-@pytest.mark.parametrize(("behaviour", "least"), [("logged", 0.35), ("estimated", 0.25)])
+@pytest.mark.parametrize(
+    ("behaviour", "least"), [("logged", 0.35), pytest.param("estimated", 0.25, marks=pytest.mark.slow)]
+)
 def test_reinforcement_sees_through_a_skewed_log(behaviour, least, tmp_path):
     """Far above chance, an eighth; the policy gradient fades where pi does, so that it is slow to finish."""
     world, log, requests = skewed_log(400, num_items=40)
