@@ -130,7 +130,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_results(tmp_path, weights_c
     compare(cache_with_weights(tmp_path / "cache_a", weights_cache), reference, *overrides)
 
     cache, out = cache_with_weights(tmp_path / "cache_b", weights_cache), tmp_path / "out"
-    words = [sys.executable, "-m", "experiments.compare.command", *WORDS, *overrides]
+    words = [sys.executable, "-m", "experiments.compare", *WORDS, *overrides]
     words += [f"cache_dir={cache}", f"hydra.run.dir={out}"]
     kill_when(words, lambda: any(cache.glob("stages/finetune-*.partial/run/checkpoint/*")))
     assert not any(f for f in cache.glob("stages/finetune-*") if f.is_dir() and f.suffix != ".partial")

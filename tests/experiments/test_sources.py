@@ -151,7 +151,7 @@ def test_an_edited_planner_makes_its_arm_anew_and_an_edited_metric_none(tmp_path
         words += ["experiment.arms=[control,counts,hcb]", "production.epochs=1", "runtime.workers=1"]
         words += [f"cache_dir={cache}", f"hydra.run.dir={out}"]
         environment = {**os.environ, "PYTHONPATH": str(source)}
-        command = [sys.executable, "-m", "experiments.compare.command", *words]
+        command = [sys.executable, "-m", "experiments.compare", *words]
         done = subprocess.run(command, cwd=source, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return set(json.loads((out / "timings.json").read_text())["from_cache"])

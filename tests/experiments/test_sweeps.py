@@ -33,7 +33,7 @@ def need(launcher):
 
 def sweep(folder, *words):
     """Run a sweep with a cache of its own; every job's results, logs and timings by file name."""
-    command = [sys.executable, "-m", "experiments.compare.command", "-m", *words]
+    command = [sys.executable, "-m", "experiments.compare", "-m", *words]
     command += [f"cache_dir={folder / 'cache'}", f"hydra.sweep.dir={folder / 'out'}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -82,7 +82,7 @@ def test_jobs_that_share_a_cache_make_what_they_share_once(tmp_path):
 def test_a_mistake_in_a_ray_job_is_one_line_and_the_other_jobs_go_on(tmp_path):
     need("ray")
     words = [w for w in FOUR if not w.startswith("seed")] + ["seed=-1,0", *LAUNCHERS["ray"]]
-    command = [sys.executable, "-m", "experiments.compare.command", "-m", *words, f"cache_dir={tmp_path / 'cache'}"]
+    command = [sys.executable, "-m", "experiments.compare", "-m", *words, f"cache_dir={tmp_path / 'cache'}"]
     done = subprocess.run([*command, f"hydra.sweep.dir={tmp_path}"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "interestlab compare: seed=-1: must be a whole number" in done.stdout + done.stderr
