@@ -1,1 +1,5 @@
 """Hydra configuration files; found as ``pkg://conf`` from any folder."""
+
+from omegaconf import OmegaConf
+
+OmegaConf.register_new_resolver("times", lambda factor, number: factor * number, replace=True)

@@ -20,13 +20,13 @@ from typing import Any
 import hydra
 from hydra import compose, initialize_config_module
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from experiments.plugins import choices, with_plugins
 from experiments.study.overrides import check_arguments, explained, split_words
 from sim.errors import InvalidInput
 
-OmegaConf.register_new_resolver("times", lambda factor, number: factor * number, replace=True)
+import_module("conf")  # what configs resolve with: a launcher's process composes none by itself
 
 
 @dataclass(frozen=True)

@@ -34,11 +34,7 @@ def citation(agent: str) -> str:
     if agent not in choices("agent"):
         raise InvalidInput("agent", agent, f"unknown agent; known are {', '.join(papers())}")
     if agent not in papers():
-        raise InvalidInput(
-            "agent",
-            agent,
-            "is not in experiments/cite/papers.yaml; a package of its own says itself",
-        )
+        raise InvalidInput("agent", agent, "is not in experiments/cite/papers.yaml; a package of its own says itself")
     known = entries()
     return "\n\n".join(known[key] for key in (OURS, *papers()[agent]))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -55,6 +56,9 @@ class PlanSettings:
     variants: dict[Name, Entries]
 
 
+_weights_digest = cache(weights_digest)  # gigabytes, which every comparison of a run has in common
+
+
 @dataclass(frozen=True)
 class Comparison:
     """One variant in one world.
@@ -91,7 +95,7 @@ class Comparison:
             "world_content": world_content(study.world),
             "plugins": {name: outside_digests(agent) for name, agent in study.agents.items()},
             "production": outside_digests(study.production),
-            "weights": [weights_digest(folder) for folder in sorted(models) if folder.is_dir()],
+            "weights": [_weights_digest(folder) for folder in sorted(models) if folder.is_dir()],
         }
         return stage_digest(self.variant, config, [], compare.__module__)
 

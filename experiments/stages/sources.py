@@ -68,18 +68,14 @@ def code_of(module: str, config: Any) -> list[str]:
 @cache
 def _ours_in(package: str) -> frozenset[str]:
     """Our modules that the source of a package of others names in its imports."""
-    known, found = _imports().modules, set[str]()
+    found = set[str]()
     for name, path in sources(package).items():
-        if not name.endswith(".py"):
-            continue
-        for node in ast.walk(ast.parse(path.read_bytes(), str(path))):
-            names = [alias.name for alias in node.names] if isinstance(node, (ast.Import, ast.ImportFrom)) else []
-            if isinstance(node, ast.ImportFrom):
-                names = (
-                    [] if node.level or node.module is None else [node.module, *(f"{node.module}.{n}" for n in names)]
-                )
-            found |= set(names) & known
-    return frozenset(found & known)
+        for node in ast.walk(ast.parse(path.read_bytes(), str(path))) if name.endswith(".py") else ():
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return frozenset(found & _imports().modules)
 
 
 def code_digest(module: str, config: Any) -> str:
