@@ -29,7 +29,7 @@ def check_llm(mapping: Any, name: str = "llm") -> LLMSettings:
         raise InvalidInput(error.field.replace("llm", name, 1), error.value, error.expected) from None
 
 
-def settings_by_arm(study: Study, config: DictConfig) -> dict[str, LLMSettings]:
+def settings_by_arm(study: Study, config: DictConfig | dict[str, Any]) -> dict[str, LLMSettings]:
     """The settings of every arm whose planner reads a table.
 
     Raises:

@@ -48,7 +48,7 @@ def _write(comparisons: list[Comparison], workers: int, folder: Path) -> Path:
     """What finished comparisons say together."""
     variants = read_variants(comparisons)
     results = joined(variants, comparisons)
-    level_2 = comparisons[0].study().world.clusters.level_2
+    level_2 = comparisons[0].study.world.clusters.level_2
     speed = speed_of(comparisons, lookup_rows(level_2, _LOOKUPS)[0], workers)
     figures = paper_figures(variants)
     write_json(folder / "results.json", results)

@@ -66,5 +66,5 @@ def speed_of(comparisons: list[Comparison], lookup: dict[str, Any], processes: i
             pairs += costs[LLM]["pairs_computed"]
             seconds += spent["table"]
     rate = pairs / seconds if seconds else None
-    clusters = comparisons[0].study().world.clusters.level_2
+    clusters = comparisons[0].study.world.clusters.level_2
     return Speed(rate, clusters, processes, float(lookup["value"]), float(lookup["p99"]))

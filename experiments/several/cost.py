@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from omegaconf import OmegaConf
 
 from agents.llm.model import compute_dtype
 from experiments.llm.arms import settings_by_arm
@@ -40,12 +39,12 @@ def pieces_of(comparison: Comparison) -> Pieces:
 
     The constants are those of ``world=small`` and SmolLM2-135M: for other worlds and models it is a guess.
     """
-    study, config = comparison.study(), comparison.config
+    study, config = comparison.study, comparison.config
     experiment, users = study.experiment, study.world.num_users / _USERS
     where = json.dumps([comparison.seed, config["world"], config["production"], experiment.burn_in_days])
     trained = users * experiment.days / _DAYS
     pieces = {where: _BURN_IN * users * experiment.burn_in_days / _DAYS}
-    for settings in settings_by_arm(study, OmegaConf.create(config)).values():
+    for settings in settings_by_arm(study, config).values():
         sample = _SAMPLE if settings.freeze_embeddings else _SAMPLE_ALL_WEIGHTS
         points = settings.steps / settings.eval_every + 1 if settings.steps else 0.0
         tuning = settings.steps * settings.batch_size * sample + _CURVE_POINT * points
@@ -66,9 +65,7 @@ def ahead(comparisons: list[Comparison], workers: int) -> str:
     for variant in dict.fromkeys(each.variant for each in comparisons):
         of_variant = [each for each in comparisons if each.variant == variant]
         what = "tables of " if of_variant[0].tables_only else ""
-        names = (
-            of_variant[0].study().agents if of_variant[0].tables_only else of_variant[0].config["experiment"]["arms"]
-        )
+        names = of_variant[0].study.agents if of_variant[0].tables_only else of_variant[0].config["experiment"]["arms"]
         arms = ", ".join(names)
         seeds = ", ".join(str(each.seed) for each in of_variant)
         lines.append(f"  {variant}: {what}{arms}; worlds {seeds}")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -87,8 +87,8 @@ class Comparison:
 
         Files are those of the world's interests, of agents from packages of others, and of language models.
         """
-        study = self.study()
-        models = {Path(each.model) for each in settings_by_arm(study, OmegaConf.create(self.config)).values()}
+        study = self.study
+        models = {Path(each.model) for each in settings_by_arm(study, self.config).values()}
         config = {
             **described(self.config),
             "tables_only": self.tables_only,
@@ -104,9 +104,10 @@ class Comparison:
         mark = self.folder / "done"
         return mark.is_file() and mark.read_text(encoding="utf-8").strip() == self.digest()
 
+    @cached_property
     def study(self) -> Study:
         """The study, checked."""
-        return check_study(OmegaConf.create(self.config))
+        return check_study(self.config)
 
 
 def plan(config: DictConfig, folder: Path, command: str = "paper", needed: str = MAIN) -> list[Comparison]:
@@ -124,11 +125,12 @@ def plan(config: DictConfig, folder: Path, command: str = "paper", needed: str =
         name = f"{command}.variants.{variant}"
         worlds = checked(Count, entries.get("worlds", len(own.seeds)), f"{name}.worlds")
         tables_only = checked(bool, entries.get("tables_only", False), f"{name}.tables_only")
-        for seed in own.seeds[:worlds]:
-            varied = _varied(config, seed, name, entries, command)
-            settings_by_arm(check_study(varied), varied)
-            place = folder / variant / f"seed_{seed}"
-            comparisons.append(Comparison(variant, seed, resolved(varied), place, tables_only))
+        plain = resolved(_varied(config, name, entries, command))  # nothing in it follows from the world's seed
+        settings_by_arm(check_study({**plain, "seed": own.seeds[0]}), plain)
+        comparisons += [
+            Comparison(variant, seed, {**plain, "seed": seed}, folder / variant / f"seed_{seed}", tables_only)
+            for seed in own.seeds[:worlds]
+        ]
     return comparisons
 
 
@@ -140,12 +142,11 @@ def _checked(config: DictConfig, command: str, needed: str) -> PlanSettings:
     return own
 
 
-def _varied(config: DictConfig, seed: int, name: str, entries: Mapping[str, Any], command: str) -> DictConfig:
+def _varied(config: DictConfig, name: str, entries: Mapping[str, Any], command: str) -> DictConfig:
     """The config of ``compare`` with a variant's entries in the place of its own."""
     varied: DictConfig = config.copy()
     with open_dict(varied):
         del varied[command]
-        varied.seed = seed
     for key, value in entries.items():
         if key in _OF_VARIANTS:
             continue

@@ -44,7 +44,7 @@ def alone_in(folder: Path) -> Iterator[None]:
 def check_all(comparisons: list[Comparison]) -> None:
     """Find out before anything runs what would stop a comparison later on, agents or weights, as ``InvalidInput``."""
     for each in {comparison.variant: comparison for comparison in comparisons}.values():
-        check_runnable(each.study(), OmegaConf.create(each.config))
+        check_runnable(each.study, OmegaConf.create(each.config))
 
 
 def run_all(comparisons: list[Comparison], workers: int, backend: str) -> None:

@@ -138,7 +138,7 @@ def check_agents(study: Study) -> None:
             build_agent(config, name)
 
 
-def check_study(config: DictConfig) -> Study:
+def check_study(config: DictConfig | dict[str, Any]) -> Study:
     """Build a study from the composed config, or raise ``InvalidInput``."""
     plain = resolved(config)
     world = from_mapping(WorldConfig, plain.get("world"), "world")

@@ -140,7 +140,7 @@ def test_the_behaviour_model_learns_what_was_shown_in_a_state():
     assert (total / count - truth).abs().max() < 0.03
 
 
-def skewed_log(num=1000, num_items=240):
+def skewed_log(num, num_items):
     """Behaviour mostly repeats the last cluster, which pleases less than the one after it, which it rarely shows.
 
     Returns:
@@ -206,16 +206,16 @@ def test_bad_options_of_the_other_objectives_are_refused():
 
 def test_the_logistic_finds_what_a_skewed_log_hides():
     """It asks what pleases where it was shown, not what was shown and pleased."""
-    world, log, requests = skewed_log()
-    agent = SequenceAgent(epochs=2, exploration=0, objective=ImpressionLogistic())
+    world, log, requests = skewed_log(400, num_items=80)
+    agent = SequenceAgent(epochs=3, exploration=0, objective=ImpressionLogistic())
     agent.fit(world.platform, log, STREAM)
     assert share_of_the_next_cluster(agent, world, requests) > 0.9
 
 
 def test_the_logistic_is_calibrated():
     """0.3 of what repeats the last cluster pleases, 0.9 of what follows it, 0.05 of the rest."""
-    world, log, requests = skewed_log()
-    agent = SequenceAgent(epochs=2, objective=ImpressionLogistic(unseen=0))
+    world, log, requests = skewed_log(600, num_items=80)
+    agent = SequenceAgent(epochs=3, objective=ImpressionLogistic(unseen=0))
     agent.fit(world.platform, log, STREAM)
     with torch.no_grad():
         chance = agent.live_scores(agent.encode(requests)).sigmoid().numpy()

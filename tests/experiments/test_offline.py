@@ -58,6 +58,7 @@ def test_a_run_leaves_numbers_a_page_and_figures(finished):
         assert (folder / name).is_file()
 
 
+@pytest.mark.slow
 def test_one_process_and_no_cache_give_the_same_bytes(finished, tmp_path, shared_cache):
     folder, overrides, _ = finished
     cache = cache_with_weights(tmp_path / "cache", shared_cache)

@@ -57,6 +57,7 @@ def test_bad_input_is_one_line(argument, message, tmp_path):
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_the_command_writes_the_same_figures_again(tmp_path):
     for folder in ("one", "two"):
         done = interestlab("portrait", "world=tiny", "days=3", f"hydra.run.dir={tmp_path / folder}", cwd=tmp_path)

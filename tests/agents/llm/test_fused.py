@@ -49,7 +49,7 @@ def labels_of(draw_numbers):
     return [(*path, 199) for path in sorted({tuple(p) for p in draw_numbers})]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(
     contexts=st.lists(st.lists(st.integers(0, 190), min_size=1, max_size=9), min_size=1, max_size=6),
     prefix=st.lists(st.integers(0, 190), min_size=1, max_size=12),
@@ -74,6 +74,7 @@ def test_a_context_scores_the_same_in_any_company(tiny):
         np.testing.assert_allclose(fused.label_log_probabilities([context], trie, past)[0], together[row], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_real_model_equals_each_label_as_a_plain_sequence(weights):
     model = load_model(weights, torch.float32)
     prompts = tokenise_prompts(clusters_of(_TRAILS), 2, load_tokenizer(weights))

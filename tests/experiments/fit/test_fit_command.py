@@ -104,6 +104,7 @@ def test_a_fitted_world_lives(fitted):
     assert 0 < len(world.begin_day(0)) <= 60
 
 
+@pytest.mark.slow
 def test_two_workers_find_what_one_finds(fitted, tmp_path, shared_cache):
     arguments = (*SMALL, ONE, f"cache_dir={shared_cache}", "runtime.workers=2")
     run_fit(fitting_of(fitted / "log", *arguments), tmp_path)
@@ -143,6 +144,7 @@ def test_a_missing_or_damaged_data_set_is_one_line(tmp_path, fitted):
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_log_without_watch_time_and_negatives_is_fitted_by_the_rest(fitted, tmp_path, shared_cache):
     data = LoggedDataset.read(fitted / "log")
     poor = replace(data, log=data.log.where(data.log.consumed), has_watch=False, has_negatives=False)

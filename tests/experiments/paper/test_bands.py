@@ -39,8 +39,9 @@ def coverage(worlds, memory, trials):
 
 @pytest.mark.parametrize("memory", [0.0, 0.9])
 def test_the_band_covers_the_whole_truth_as_often_as_it_says(memory, monkeypatch):
-    monkeypatch.setattr(bands, "DRAWS", 300)
-    assert coverage(5, memory, 200) > 0.90
+    """Of 100 trials 95 hold, give or take 2.2; what few draws cost is in the margin."""
+    monkeypatch.setattr(bands, "DRAWS", 200)
+    assert coverage(5, memory, 100) > 0.88
 
 
 @pytest.mark.slow
@@ -49,11 +50,12 @@ def test_five_worlds_are_enough_for_the_simulated_band(memory):
     assert coverage(5, memory, 600) > 0.93
 
 
+@pytest.mark.parametrize(("trials", "least"), [(500, 0.93), pytest.param(2000, 0.94, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("memory", [0.0, 0.9, 0.99])
 @pytest.mark.parametrize("worlds", [2, 3, 4])
-def test_few_worlds_get_a_band_that_covers_too(worlds, memory):
-    """Of 2,000 draws 95 % are 1,900, give or take two standard errors of ten."""
-    assert coverage(worlds, memory, 2000) > 0.94
+def test_few_worlds_get_a_band_that_covers_too(worlds, memory, trials, least):
+    """0.95 less two standard errors: of 2,000 trials .01, of 500 .02."""
+    assert coverage(worlds, memory, trials) > least
 
 
 def test_few_worlds_get_bonferronis_band():

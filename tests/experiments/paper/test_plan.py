@@ -7,7 +7,6 @@ from importlib.resources import files
 
 import pytest
 import yaml
-from omegaconf import OmegaConf
 
 from experiments import plugins
 from experiments.compare.command import check_study
@@ -44,18 +43,18 @@ def test_every_variant_has_its_worlds(planned, folder):
     for each in planned:
         seeds[each.variant].append(each.seed)
         assert each.folder == folder / "out" / each.variant / f"seed_{each.seed}"
-        assert each.study().seed == each.seed
+        assert each.study.seed == each.seed
     assert seeds["main"] == seeds["a_a"] == [3, 4, 5, 6]
     assert all(seeds[name] == [3, 4, 5] for name in ("twin", "alpha_0", "no_dormant_no_satiation", "curation"))
 
 
 def test_variants_differ_in_what_they_name_alone(planned):
-    main, permuted = of(planned, "main").study(), of(planned, "alpha_0").study()
+    main, permuted = of(planned, "main").study, of(planned, "alpha_0").study
     assert (main.world.semantic_alignment, permuted.world.semantic_alignment) == (1.0, 0.0)
     assert permuted.experiment.control == "llm_random_weights"
     assert main.agents["llm"] == permuted.agents["llm"]
     assert of(planned, "curation").tables_only
-    assert set(of(planned, "a_a").study().agents) == {"random_novel", "random_novel_again"}
+    assert set(of(planned, "a_a").study.agents) == {"random_novel", "random_novel_again"}
 
 
 def test_the_world_with_nothing_to_find_is_that_of_the_control(planned):
@@ -67,7 +66,7 @@ def test_the_world_with_nothing_to_find_is_that_of_the_control(planned):
 
 def test_the_twin_has_a_schedule_of_its_own_that_follows_the_models(tmp_path):
     each = of(plan(composed(tmp_path, "llm.steps=40"), tmp_path), "twin")
-    settings = settings_by_arm(each.study(), OmegaConf.create(each.config))
+    settings = settings_by_arm(each.study, each.config)
     model, twin = settings["llm"], settings["llm_random_weights"]
     assert (model.steps, twin.steps) == (40, 80)
     assert twin.eval_every == 2 * model.eval_every
