@@ -62,3 +62,16 @@ def test_a_real_measurement_leaves_no_trace():
     assert 0.01 < bf16_speed(64, 128) < 100
     assert torch.get_num_threads() == threads
     assert (torch.get_rng_state() == state).all()
+
+
+def test_emulation_is_seen_in_two_rounds(monkeypatch):
+    rounds = []
+
+    def counted():
+        while True:
+            rounds.append(1)
+            yield 1.0
+
+    with_seconds(monkeypatch, {torch.float32: forever(0.1), torch.bfloat16: counted()})
+    assert bf16_speed(8, 16) == 0.1
+    assert len(rounds) == 2
