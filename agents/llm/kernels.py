@@ -24,6 +24,11 @@ def _compiled(function: Callable[..., Any]) -> Any:
     return njit(cache=True, fastmath=_FAST, error_model="numpy")(function)
 
 
+def _compiled_into(function: Callable[..., Any]) -> Any:
+    """``_compiled``, and put into whoever calls it, where what is constant there is constant here too."""
+    return njit(cache=True, fastmath=_FAST, error_model="numpy", forceinline=True)(function)
+
+
 def as_float(x: Any) -> Any:
     """The fp32 number that an array's element stands for."""
 
@@ -112,51 +117,56 @@ def gate(gate_up: Any, out: Any) -> None:
             out[t, i] = as_element(x / (np.float32(1.0) + exponential(-x)) * as_float(gate_up[t, n + i]), out[0, 0])
 
 
+@_compiled_into
+def _rotate(row: Any, start: Any, cosine: Any, sine: Any, scale: Any, half: Any, out: Any) -> None:
+    """Rotary position embedding (Su et al. 2021): halves (a, b) -> (a cos - b sin, b cos + a sin)."""
+    for i in range(half):
+        a, b = as_float(row[start + i]), as_float(row[start + half + i])
+        out[i] = (a * cosine[i] - b * sine[i]) * scale
+        out[half + i] = (b * cosine[i] + a * sine[i]) * scale
+
+
+@_compiled_into
+def _weigh(query: Any, keys: Any, values: Any, seen: Any, size: Any, score: Any, mean: Any) -> None:
+    """Softmax attention of one query over the first ``seen`` keys; ``mean`` is written."""
+    highest = np.float32(-np.inf)
+    for j in range(seen):
+        total = np.float32(0.0)
+        for i in range(size):
+            total += query[i] * keys[j, i]
+        score[j] = total
+        highest = max(highest, total)
+    total = np.float32(0.0)
+    for j in range(seen):
+        weight = exponential(score[j] - highest)
+        score[j] = weight
+        total += weight
+    for j in range(seen, (seen + BLOCK - 1) // BLOCK * BLOCK):
+        score[j] = np.float32(0.0)
+    for i in range(size):
+        mean[i] = np.float32(0.0)
+    for j in range(0, seen, BLOCK):
+        # Written out: the sums would else go through memory after each key.
+        a, b, c, d = score[j], score[j + 1], score[j + 2], score[j + 3]
+        e, f, g, h = score[j + 4], score[j + 5], score[j + 6], score[j + 7]
+        for i in range(size):
+            mean[i] += (
+                (a * values[j, i] + b * values[j + 1, i] + c * values[j + 2, i] + d * values[j + 3, i])
+                + (e * values[j + 4, i] + f * values[j + 5, i] + g * values[j + 6, i] + h * values[j + 7, i])
+            ) / total
+
+
 @cache
 def attention(size: int) -> Any:
     """Compile attention for heads of ``size`` numbers; the loops are as long as that, known in advance.
+
+    Only numbers may be shared with ``attend`` this way: numba keeps its machine code on disk under what it shares,
+    and functions have another name in every process, so that nothing kept would ever be found.
 
     Returns:
         ``attend``; see there.
     """
     half = size // 2
-
-    @_compiled
-    def rotate(row: Any, start: Any, cosine: Any, sine: Any, scale: Any, out: Any) -> None:
-        """Rotary position embedding (Su et al. 2021): halves (a, b) -> (a cos - b sin, b cos + a sin)."""
-        for i in range(half):
-            a, b = as_float(row[start + i]), as_float(row[start + half + i])
-            out[i] = (a * cosine[i] - b * sine[i]) * scale
-            out[half + i] = (b * cosine[i] + a * sine[i]) * scale
-
-    @_compiled
-    def weigh(query: Any, keys: Any, values: Any, seen: Any, score: Any, mean: Any) -> None:
-        """Softmax attention of one query over the first ``seen`` keys; ``mean`` is written."""
-        highest = np.float32(-np.inf)
-        for j in range(seen):
-            total = np.float32(0.0)
-            for i in range(size):
-                total += query[i] * keys[j, i]
-            score[j] = total
-            highest = max(highest, total)
-        total = np.float32(0.0)
-        for j in range(seen):
-            weight = exponential(score[j] - highest)
-            score[j] = weight
-            total += weight
-        for j in range(seen, (seen + BLOCK - 1) // BLOCK * BLOCK):
-            score[j] = np.float32(0.0)
-        for i in range(size):
-            mean[i] = np.float32(0.0)
-        for j in range(0, seen, BLOCK):
-            # Written out: the sums would else go through memory after each key.
-            a, b, c, d = score[j], score[j + 1], score[j + 2], score[j + 3]
-            e, f, g, h = score[j + 4], score[j + 5], score[j + 6], score[j + 7]
-            for i in range(size):
-                mean[i] += (
-                    (a * values[j, i] + b * values[j + 1, i] + c * values[j + 2, i] + d * values[j + 3, i])
-                    + (e * values[j + 4, i] + f * values[j + 5, i] + g * values[j + 6, i] + h * values[j + 7, i])
-                ) / total
 
     @_compiled
     def attend(
@@ -208,7 +218,9 @@ def attention(size: int) -> Any:
                             if branches[s - stem, d] >= 0:
                                 place += 1
                         seen = place + 1
-                    rotate(qkv[t], (heads + g) * size, cosine[place], sine[place], np.float32(1.0), rotated[g, t])
+                    _rotate(
+                        qkv[t], (heads + g) * size, cosine[place], sine[place], np.float32(1.0), half, rotated[g, t]
+                    )
                     first = past + s
                     if s >= stem:
                         first = past + stem
@@ -220,8 +232,8 @@ def attention(size: int) -> Any:
                             keys[p, i] = rotated[g, source, i]
                             values[p, i] = as_float(qkv[source, (heads + groups + g) * size + i])
                     for h in range(g * heads // groups, (g + 1) * heads // groups):
-                        rotate(qkv[t], h * size, cosine[place], sine[place], scale, query)
-                        weigh(query, keys, values, seen, score, mean)
+                        _rotate(qkv[t], h * size, cosine[place], sine[place], scale, half, query)
+                        _weigh(query, keys, values, seen, size, score, mean)
                         for i in range(size):
                             out[t, h * size + i] = as_element(mean[i], out[0, 0])
 
