@@ -1,6 +1,7 @@
 """The world's constants for an environment: by the name of a preset, from a mapping, or ready-made."""
 
 from collections.abc import Mapping
+from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any
@@ -25,6 +26,11 @@ def world_config(world: WorldConfig | Mapping[str, Any] | str) -> WorldConfig:
         return world
     if isinstance(world, Mapping):
         return from_mapping(WorldConfig, world, "world")
+    return _of_preset(world)
+
+
+@cache
+def _of_preset(world: str) -> WorldConfig:
     folder = _world_folder()
     presets = sorted(f.name.removesuffix(".yaml") for f in folder.iterdir() if f.name.endswith(".yaml"))
     presets.remove("base")  # what the others have in common; not a world by itself

@@ -24,13 +24,13 @@ def cluster_centres(clusters: InterestClusters) -> FloatArray:
 
 
 def shortlist(
-    catalog: Catalog, live: IntArray, cluster_of_item: IntArray, cluster: int, centre: FloatArray, size: int
+    embedding: FloatArray, live: IntArray, cluster_of_item: IntArray, cluster: int, centre: FloatArray, size: int
 ) -> IntArray:
     """The cluster's own live items, then those of other clusters; within each the nearest to its centre first.
 
     Args:
-        catalog: the items.
-        live: (L,) int64, the items that can be shown today.
+        embedding: (L, 256) float32, of the items that can be shown today.
+        live: (L,) int64, their numbers.
         cluster_of_item: (n,) int32, level 2.
         cluster: which one.
         centre: (256,) float32, the cluster's.
@@ -39,7 +39,7 @@ def shortlist(
     Returns:
         (K,) int64.
     """
-    nearness = catalog.embedding[live].astype(np.float32) @ centre  # (L,)
+    nearness = embedding @ centre  # (L,)
     own = cluster_of_item[live] == cluster
     return live[np.lexsort((-nearness, ~own))[:size]]
 

@@ -63,6 +63,7 @@ class PlanLife(Life):
         self._tallied_day = 0
         self._centre = cluster_centres(self._records.clusters)
         self._shortlists: dict[tuple[int, int], IntArray] = {}  # of a day and a cluster
+        self._embedding: tuple[int, FloatArray] = (-1, np.empty(0, np.float32))  # of a day's live items
         self._begin()
 
     def _slates(self, rows: IntArray, action: IntArray) -> tuple[IntArray, PublicFeedback]:
@@ -79,8 +80,10 @@ class PlanLife(Life):
         if (day, cluster) not in self._shortlists:
             records, setting = self._records, self._setting
             size = min(len(self._live), setting.config.platform.seen_length + max(POOL, setting.num_slots))
+            if self._embedding[0] != day:
+                self._embedding = day, records.catalog.embedding[self._live].astype(np.float32)
             self._shortlists[day, cluster] = shortlist(
-                records.catalog, self._live, records.cluster_of_item, cluster, self._centre[cluster], size
+                self._embedding[1], self._live, records.cluster_of_item, cluster, self._centre[cluster], size
             )
         return self._shortlists[day, cluster]
 

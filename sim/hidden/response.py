@@ -30,7 +30,7 @@ but their own state, slate and luck, so that blocks of users may be walked side 
 
 import math
 from collections import namedtuple
-from dataclasses import astuple, fields
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -249,7 +249,7 @@ def respond(
         feedback: an empty one to write into; otherwise a new one.
     """
     feedback = feedback or Feedback.empty(*slates.shape)
-    constants, changes = ResponseConstants(*astuple(response)), DynamicsConstants(*astuple(dynamics))
+    constants, changes = ResponseConstants(*vars(response).values()), DynamicsConstants(*vars(dynamics).values())
     today = _Session(**session.columns())
     told = _Feedback(**feedback.columns())
     people = population.arrays()

@@ -45,7 +45,7 @@ def test_a_shortlist_has_its_own_cluster_first_and_the_nearest_first_within():
     catalog = catalog_of([[0.1], [0.9], [0.5], [0.7], [0.3], [0.8]])
     cluster_of_item = np.array([1, 0, 1, 0, 1, 1])
     live = np.array([0, 1, 2, 3, 4])  # 5 is gone
-    chosen = shortlist(catalog, live, cluster_of_item, 1, np.ones(1, np.float32), 4)
+    chosen = shortlist(catalog.embedding[live].astype(np.float32), live, cluster_of_item, 1, np.ones(1, np.float32), 4)
     assert chosen.tolist() == [2, 4, 0, 1]  # its own .5 .3 .1, then the nearer of the others
 
 

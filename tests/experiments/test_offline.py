@@ -149,8 +149,9 @@ def test_the_language_model_is_asked_where_it_is_named(tmp_path, shared_cache):
 
 
 @pytest.mark.slow
-def test_the_language_models_table_is_made_of_the_days_before(tmp_path, shared_cache):
-    small = ["llm=tiny", "llm.steps=2", "llm.eval_pairs=2", "offline.resamples=100", f"cache_dir={shared_cache}"]
+def test_the_language_models_table_is_made_of_the_days_before(tmp_path, shared_cache, model):
+    small = ["llm=tiny", f"llm.model={model}", "llm.precision=fp32", "llm.steps=2", "llm.eval_pairs=2"]
+    small += ["offline.resamples=100", f"cache_dir={shared_cache}"]
     offline(config_of("offline.agents=[popular,llm,random_novel]", *small), tmp_path)
     found = json.loads((tmp_path / "offline.json").read_text())
     assert found["tasks"]["next_novel_cluster"]["agents"]["llm"]["planned"]
