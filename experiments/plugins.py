@@ -144,7 +144,7 @@ def with_plugins(command: str, arguments: Sequence[str]) -> list[str]:
     """
     Plugins.instance().register(AgentSearchPath)
     plugins = installed()
-    wanted = [name for name in plugins if any(_wants(argument, name) for argument in arguments)]
+    wanted = [name for name in plugins if any(asks_for(argument, name) for argument in arguments)]
     has_agents = _has_agents(command)
     checked = _checked(command, {name: plugins[name] for name in (plugins if has_agents else wanted)}, has_agents)
     for name in wanted:
@@ -159,7 +159,7 @@ def with_plugins(command: str, arguments: Sequence[str]) -> list[str]:
     return [*arguments[:place], *(f"+agent@agents.{name}={name}" for name in whole), *arguments[place:]]
 
 
-def _wants(argument: str, name: str) -> bool:
+def asks_for(argument: str, name: str) -> bool:
     """Whether an override asks for an agent: chooses it, makes it an arm, or sets one of its entries."""
     key, _, value = argument.lstrip("+~").partition("=")
     asks = key.partition("@")[0] == "agent" or key.startswith("experiment.")

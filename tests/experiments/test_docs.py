@@ -141,11 +141,15 @@ def test_a_report_is_of_what_a_command_above_it_leaves():
 @pytest.mark.slow
 @pytest.mark.parametrize("page", RUN)
 def test_a_pages_commands_run_in_a_small_world(page, tmp_path, shared_cache, model):
+    ran = []
     for words in commands_of(DOCS / page):
         assert words[0] in RUN[page]
         said = [] if words[0] == "report" else [*small(words), f"llm.model={model}", f"cache_dir={shared_cache}"]
         line = [words[0], *[word for word in words[1:] if word.partition("=")[0] not in ("world", "llm")], *said]
         line = line if words[0] != "report" else words
+        if set(line) in ran:  # in a small world some of a page's commands are the same
+            continue
+        ran.append(set(line))
         done = interestlab(*line, cwd=tmp_path)
         assert done.returncode == 0, f"{line}\n{done.stderr[-3000:]}"
     assert list(tmp_path.glob("**/*.html")) or list(tmp_path.glob("**/table.json"))

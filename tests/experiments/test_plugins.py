@@ -12,6 +12,7 @@ from experiments.command import check_choices
 from experiments.plugins import (
     GROUP,
     AgentSearchPath,
+    asks_for,
     choices,
     installed,
     outside_digests,
@@ -116,35 +117,50 @@ def test_a_broken_config_is_told_to_those_who_want_the_agent_only(case, site):
     parts, says = BROKEN[case]
     install(site, "mine", **parts)
     install(site, "fine")
-    wishes = ["agents.mine.start=1", "+agent@agents.x=mine", "agent=mine"] if case == "no YAML" else []
-    for wish in ("experiment.arms=[control,mine]", *wishes):  # what is wrong does not depend on how it is wished for
-        with pytest.raises(InvalidInput) as error:
-            with_plugins("compare", ["world=tiny", wish])
-        assert str(error.value).startswith("agent plugin mine='mine': ")
-        assert says in str(error.value)
-        assert "\n" not in str(error.value)
+    with pytest.raises(InvalidInput) as error:
+        with_plugins("compare", ["world=tiny", "experiment.arms=[control,mine]"])
+    assert str(error.value).startswith("agent plugin mine='mine': ")
+    assert says in str(error.value)
+    assert "\n" not in str(error.value)
     config = composed("compare", "experiment.arms=[control,fine]")
     assert "mine" not in config.agents
     assert "fine" in config.agents
 
 
+@pytest.mark.parametrize(
+    ("argument", "wanted"),
+    [
+        ("experiment.arms=[control,mine]", True),
+        ("experiment.reference=mine", True),
+        ("agents.mine.start=1", True),
+        ("+agent@agents.x=mine", True),
+        ("agent=mine", True),
+        ("experiment.arms=[control,mine_too]", False),
+        ("agents.other.start=1", False),
+        ("world=mine", False),
+    ],
+)
+def test_an_agent_is_wanted_however_an_argument_asks_for_it(argument, wanted):
+    assert asks_for(argument, "mine") is wanted
+
+
 BAD_CODE = {
-    "an import error": ("import no_such_module", [], "No module named"),
-    "a syntax error": ("def f(:", [], "SyntaxError"),
-    "an error at import": ("1 / 0", [], "ZeroDivisionError"),
-    "no agent": ("class Mine:\n    def __init__(self, start): pass", [], "must be a subclass of agents.base.Agent"),
-    "an abstract agent": ("from agents.base import Agent as Mine", [], "could not be made: TypeError: "),
-    "no such class": ("Other = 1", [], "could not be made: "),
-    "a constructor error": (AGENT, ["agents.mine.start=-1"], "could not be made: ValueError: start must not be"),
-    "an argument nobody takes": (AGENT, ["+agents.mine.stop=3"], "could not be made: TypeError: "),
+    "an import error": ("import no_such_module", {}, "No module named"),
+    "a syntax error": ("def f(:", {}, "SyntaxError"),
+    "an error at import": ("1 / 0", {}, "ZeroDivisionError"),
+    "no agent": ("class Mine:\n    def __init__(self, start): pass", {}, "must be a subclass of agents.base.Agent"),
+    "an abstract agent": ("from agents.base import Agent as Mine", {}, "could not be made: TypeError: "),
+    "no such class": ("Other = 1", {}, "could not be made: "),
+    "a constructor error": (AGENT, {"start": -1}, "could not be made: ValueError: start must not be"),
+    "an argument nobody takes": (AGENT, {"stop": 3}, "could not be made: TypeError: "),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("case", BAD_CODE)
 def test_broken_code_is_told_when_the_agent_is_made(case, site):
-    code, overrides, says = BAD_CODE[case]
+    code, settings, says = BAD_CODE[case]
     install(site, "mine", code=code)
-    config = OmegaConf.to_container(composed("compare", *overrides).agents.mine)
+    config = {"_target_": "mine.Mine", "_partial_": True, "start": 0, **settings}
     with pytest.raises(InvalidInput) as error:
         build_agent(config, "mine")
     assert str(error.value).startswith("agent mine='mine.Mine': ")
