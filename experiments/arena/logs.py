@@ -96,7 +96,7 @@ class _Writer(Watcher):
             rng = self._stream.at("log", requests.day, redraw)
             slate = self._policy.recommend(requests, rng)
             validate(slate, requests, platform, name)
-            feedback = arm.world.rehearse(np.asarray(requests.user), slate.items, rng.at("luck"))
+            feedback = arm.world.counterfactual_response(np.asarray(requests.user), slate.items, rng.at("luck"))
             filed = platform.cluster_of_item[slate.items]
             found = {
                 "items": slate.items,

@@ -112,7 +112,7 @@ def _own(
     known, filed = platform.consumed_clusters(user), platform.cluster_of_item[slate.items]
     reward = np.mean(
         [
-            rewards_of(arm.world.rehearse(user, slate.items, luck.at(number)), known, filed)
+            rewards_of(arm.world.counterfactual_response(user, slate.items, luck.at(number)), known, filed)
             for number in range(arena.lucks)
         ],
         axis=0,
