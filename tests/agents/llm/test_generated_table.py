@@ -219,7 +219,7 @@ def test_keywords_that_could_never_be_matched_are_named(keyword):
 
 
 def test_an_engine_that_never_names_an_interest_is_stopped(texts, clusters, tmp_path, monkeypatch):
-    monkeypatch.setattr(agents.llm.generated_table, "_HOPELESS", 40)
+    monkeypatch.setattr(agents.llm.generated_table, "_MIN_ANSWERS", 40)
     says = r"answer='\\x00é': is what the model said 32 times, and none of its first 40 answers is an interest"
     for asked in (40, 0):  # and the same again, from what was kept
         engine = Scripted(texts, lambda c1, c2: "\n" if c2 < 2 else "\x00é")

@@ -205,8 +205,8 @@ def test_as_many_requests_in_flight_as_allowed_and_no_more(serve):
 
 def test_what_was_in_flight_is_not_lost(serve, monkeypatch):
     all_begun, failed = threading.Barrier(4), threading.Event()
-    complain = HttpEngine._complaint
-    monkeypatch.setattr(HttpEngine, "_complaint", lambda *seen: (failed.set(), complain(*seen))[1])
+    complain = HttpEngine._as_invalid_input
+    monkeypatch.setattr(HttpEngine, "_as_invalid_input", lambda *seen: (failed.set(), complain(*seen))[1])
 
     def one_fails(handler, body):
         all_begun.wait(60)
