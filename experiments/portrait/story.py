@@ -87,7 +87,7 @@ def live_and_watch(config: WorldConfig, seed: int, user: int | None, days: int) 
     minutes, evenings = np.zeros(days), []
     for t in tqdm(range(days), desc="portrait", unit="day", dynamic_ncols=True):
         with serving_day(world, records, first + t) as today:
-            policy.begin_day(today.came)
+            policy.begin_day(today.active)
             for served in today.requests(lambda user, step: FilledSlates.of(policy.slates(user, step, SLOTS))):
                 policy.learn(served.user, served.slates.items, served.feedback)
                 np.add.at(found, served.user, served.feedback.discovered.sum(axis=1).astype(np.int16))
@@ -98,7 +98,7 @@ def live_and_watch(config: WorldConfig, seed: int, user: int | None, days: int) 
             status[t, people.interest[user][kept]] = people.status[user][kept]
             satiation[t, people.interest[user][kept]] = people.satiation[user][kept]
         here, gone = int((people.joins <= world.day).sum()), int(people.churned.sum())
-        evenings.append((found.copy(), len(today.came), here, gone))
+        evenings.append((found.copy(), len(today.active), here, gone))
     discovered, active, joined, churned = (np.array(values) for values in zip(*evenings, strict=True))
     shown = _worth_showing(status, consumed)
     person = Person(

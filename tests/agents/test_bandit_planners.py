@@ -64,9 +64,9 @@ def life(planner, probability, days, num_slots=3, per_day=8, first_day=0):
         plan = planner.propose(asked(num_users, num_slots), STREAM)
         expected = np.take_along_axis(probability, plan.astype(np.int64), axis=1)
         shares.append(expected.mean() / best)
-        luck = np.random.default_rng(day).random(len(user))
+        draws = np.random.default_rng(day).random(len(user))
         planner.update(
-            impressions(user, np.tile(plan.ravel(), per_day), luck < np.tile(expected.ravel(), per_day), day), STREAM
+            impressions(user, np.tile(plan.ravel(), per_day), draws < np.tile(expected.ravel(), per_day), day), STREAM
         )
     return np.array(shares), plan
 

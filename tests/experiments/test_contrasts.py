@@ -11,7 +11,7 @@ from experiments.measures.contrasts import Contrasts, daily, lifts, sequential, 
 from experiments.measures.metrics import METRICS, PRIMARY, ArmRun, user_sums
 from sim.log import AGENT
 from sim.random import RandomStream
-from tests.experiments.synthetic import FIRST_DAY, log_of, planted_arms, setting_of
+from tests.experiments.synthetic import FIRST_DAY, design_of, log_of, planted_arms
 
 ALONE = ("item_coverage", "popularity_gini", "consumption_jaccard")
 
@@ -40,11 +40,11 @@ def three(minutes):
     """Control, reference and one in which everybody watches a tenth longer than under control."""
     nothing_before = np.zeros((60, 3), bool)
     arms = [arm_of("control", minutes, agent=False), arm_of("bandit", minutes), arm_of("longer", 1.1 * minutes)]
-    return Contrasts.of(arms, setting_of(nothing_before))
+    return Contrasts.of(arms, design_of(nothing_before))
 
 
 def found_lifts(contrasts, whole=None):
-    sums = {name: user_sums(run, contrasts.setting) for name, run in contrasts.arms.items()}
+    sums = {name: user_sums(run, contrasts.design) for name, run in contrasts.arms.items()}
     return lifts(contrasts, sums, whole or {name: dict.fromkeys(ALONE, 0.5) for name in contrasts.arms})
 
 
@@ -52,7 +52,7 @@ def test_the_feed_is_held_against_the_control_and_agents_slots_against_the_refer
     for metric in METRICS:
         assert three.against(metric.name) == ("bandit" if metric.scope == "agent slots" else "control")
     assert three.others() == ["bandit", "longer"]
-    alone = Contrasts.of([three.arms["longer"]], three.setting)
+    alone = Contrasts.of([three.arms["longer"]], three.design)
     assert alone.against("watch_minutes_per_user_day") is None
     assert alone.others() == ["longer"]
 
@@ -84,8 +84,8 @@ def test_what_is_of_the_whole_arm_has_a_difference_and_no_interval(three):
 
 
 def test_p_values_are_adjusted_among_the_primary_metrics_and_among_the_others():
-    runs, setting = planted_arms()
-    contrasts = Contrasts.of(runs, setting)
+    runs, design = planted_arms()
+    contrasts = Contrasts.of(runs, design)
     of_arm = found_lifts(contrasts)["llm"]
     rest = [metric.name for metric in METRICS if metric.name not in PRIMARY]
     assert [of_arm[name]["p_adjusted"] for name in PRIMARY] == holm([of_arm[name]["p"] for name in PRIMARY])
@@ -95,18 +95,18 @@ def test_p_values_are_adjusted_among_the_primary_metrics_and_among_the_others():
 def test_divided_users_are_adjusted_for_what_they_did_before(minutes):
     """Users who differ much, in the same way before and now: the past takes most of the noise away."""
     before = arm_of("past", minutes)
-    luck = RandomStream(4, "noise").generator().uniform(0.9, 1.1, size=minutes.shape)
-    now, place = minutes * luck, np.arange(60)
+    noise = RandomStream(4, "noise").generator().uniform(0.9, 1.1, size=minutes.shape)
+    now, place = minutes * noise, np.arange(60)
     past = replace(before.log, day=before.log.day - 4)
-    setting = setting_of(np.zeros((60, 3), bool), diversion="split", burn_in=past)
+    design = design_of(np.zeros((60, 3), bool), diversion="split", burn_in=past)
     arms = []
     for name, rows, factor in (("control", place % 2 == 0, 1.0), ("longer", place % 2 == 1, 1.2)):
         run = arm_of(name, factor * now)
         own = rows[run.log.user]
         arms.append(replace(run, log=run.log.where(own), dormant=run.dormant[own], assigned=np.flatnonzero(rows)))
-    contrasts = Contrasts.of(arms, setting)
+    contrasts = Contrasts.of(arms, design)
     sums = tuple(
-        user_sums(contrasts.arms[name], setting)["watch_minutes_per_user_day"] for name in ("longer", "control")
+        user_sums(contrasts.arms[name], design)["watch_minutes_per_user_day"] for name in ("longer", "control")
     )
     lift = contrasts.lift("watch_minutes_per_user_day", "longer", "control", sums)
     assert lift["variance_reduction"] > 0.9
@@ -131,7 +131,7 @@ def test_daily_lifts_are_those_of_each_day(three, minutes):
     assert found["arms"]["longer"]["watch_minutes"]["relative"] == pytest.approx([0.1] * 4)
     active = [((1.1 * day >= 10).sum() / (day >= 10).sum()) - 1 for day in minutes.T]
     assert found["arms"]["longer"]["active_users"]["relative"] == pytest.approx(active)
-    without = Contrasts({"longer": three.arms["longer"]}, three.setting, {})
+    without = Contrasts({"longer": three.arms["longer"]}, three.design, {})
     assert daily(without, RandomStream(1, "daily").generator()) == {"vs": None, "day": [1, 2, 3, 4], "arms": {}}
 
 
@@ -156,7 +156,7 @@ def test_uci_counts_who_reached_n_clusters_against_the_reference():
         yes = np.ones(len(user), bool)
         log = log_of(user=user[order], cluster=cluster[order], consumed=yes, day=np.full(len(user), FIRST_DAY))
         arms.append(ArmRun(name, log, np.arange(200), ~yes, np.zeros(200, int)))
-    contrasts = Contrasts.of(arms, setting_of(np.zeros((200, 3), bool)))
+    contrasts = Contrasts.of(arms, design_of(np.zeros((200, 3), bool)))
     found = uci(contrasts, RandomStream(1, "uci").generator())
     assert set(found) == {"wide"}
     assert (found["wide"]["vs"], found["wide"]["n"]) == ("bandit", [1, 2])

@@ -25,7 +25,7 @@ from experiments.reporting.figures.comparison import figures_of, harm, missing
 from sim.errors import InvalidInput
 from sim.hidden.population import ACQUIRED, DISCOVERED, DORMANT, Population
 from sim.random import RandomStream
-from tests.experiments.synthetic import log_of, planted_arms, planted_results, setting_of
+from tests.experiments.synthetic import design_of, log_of, planted_arms, planted_results
 
 NUM, DAYS = 90, 4
 
@@ -44,8 +44,8 @@ def trait_of(value):
 
 def effects_of(treated, control, value=None, discoveries=None):
     arms = [run_of("control", control), run_of("new", treated, discoveries)]
-    setting = setting_of(np.zeros((NUM, 3), bool))
-    return exact_effects(arms, setting, trait_of(np.arange(NUM) if value is None else value))
+    design = design_of(np.zeros((NUM, 3), bool))
+    return exact_effects(arms, design, trait_of(np.arange(NUM) if value is None else value))
 
 
 def test_planted_effects_are_found_to_the_last_digit():
@@ -85,12 +85,12 @@ def test_discoveries_are_per_user():
 
 def test_chance_alone_is_called_an_effect_no_more_often_than_it_should_be():
     """Of 300 pairs of lives without an effect 5 % leave zero out, and as many net shares; Holm over all less."""
-    setting, false, false_net, any_contrast = setting_of(np.zeros((NUM, 3), bool)), 0, 0, 0
+    design, false, false_net, any_contrast = design_of(np.zeros((NUM, 3), bool)), 0, 0, 0
     for number in range(300):
         rng = RandomStream(number, "lives").generator()
         control, treated = rng.exponential(12, (2, NUM))
         arms = [run_of("control", control), run_of("new", treated)]
-        found = exact_effects(arms, setting, trait_of(rng.random(NUM)))
+        found = exact_effects(arms, design, trait_of(rng.random(NUM)))
         watch = found["arms"]["new"][HARM_METRIC]
         false += watch["mean"]["low"] > 0 or watch["mean"]["high"] < 0
         net = found["harm"]["new"]["net"]
@@ -140,27 +140,27 @@ def test_a_minority_taste_is_one_that_few_share():
 
 
 def test_other_diversions_have_no_exact_effects():
-    arms, setting = planted_arms()
-    assert exact_effects(arms, replace(setting, diversion="split"), {}) is None
-    assert exact_effects(arms[1:], setting, {}) is None
+    arms, design = planted_arms()
+    assert exact_effects(arms, replace(design, diversion="split"), {}) is None
+    assert exact_effects(arms[1:], design, {}) is None
 
 
 def test_a_trait_must_be_of_all_users():
-    arms, setting = planted_arms()
+    arms, design = planted_arms()
     with pytest.raises(InvalidInput, match=r"traits.place.*must be of all 400 users"):
-        exact_effects(arms, setting, trait_of(np.arange(3)))
+        exact_effects(arms, design, trait_of(np.arange(3)))
 
 
 @pytest.fixture(scope="module")
 def results():
-    arms, setting = planted_arms()
+    arms, design = planted_arms()
     rng = RandomStream(1, "traits").generator()
     traits = {
-        name: Trait(title, f"little {name}", f"much {name}", rng.random(setting.num_users))
+        name: Trait(title, f"little {name}", f"much {name}", rng.random(design.num_users))
         for name, title in (("activity", "Activity"), ("novelty_appetite", "Appetite"), ("breadth", "Breadth"),
                             ("taste_popularity", "Taste"))
     }  # fmt: skip
-    return {**planted_results(), "effects": exact_effects(arms, setting, traits)}
+    return {**planted_results(), "effects": exact_effects(arms, design, traits)}
 
 
 def test_what_is_reported_is_json_and_each_arm_has_all_of_it(results):
@@ -217,13 +217,13 @@ def test_too_few_days_tell_nothing_of_who_gains(results, tmp_path):
 
 def test_chance_alone_marks_a_worst_third_no_more_often_than_it_should(results):
     """Of 200 arms without an effect, 5 % or fewer have any trait's worst third marked."""
-    setting, marked = setting_of(np.zeros((NUM, 3), bool)), 0
+    design, marked = design_of(np.zeros((NUM, 3), bool)), 0
     for number in range(200):
         rng = RandomStream(number, "thirds").generator()
         control, treated = rng.exponential(12, (2, NUM))
         traits = {name: Trait(name, "low", "high", rng.random(NUM)) for name in results["effects"]["traits"]}
         arms = [run_of("control", control), run_of("llm", treated)]
-        section = effects_section({**results, "effects": exact_effects(arms, setting, traits)})
+        section = effects_section({**results, "effects": exact_effects(arms, design, traits)})
         marked += any(row["cells"][0]["sure"] for row in section["least"])
     assert marked <= 19  # 10 expected at most, three standard deviations of 3.1
 

@@ -44,7 +44,7 @@ def test_who_comes_asks_until_they_leave_or_have_asked_often_enough(world):
     with serving_day(world, records_of(world), 0) as today:
         asked = list(today.requests(shown))
     assert [served.step for served in asked] == list(range(MOST))
-    assert asked[0].user.tolist() == today.came.tolist()
+    assert asked[0].user.tolist() == today.active.tolist()
     for before, after in pairwise(asked):
         assert after.user.tolist() == before.user[~before.feedback.left].tolist()
     assert (~asked[-1].feedback.left).any()  # there are some who would have asked once more
@@ -86,7 +86,7 @@ def test_only_those_asked_for_are_served_and_only_what_is_offered_is_there(world
     some = np.array([3, 5, 8, 13, 21, 34])
     offered = replace(world.catalog, expiry_day=world.catalog.upload_day)
     with serving_day(world, records, 0, users=some, offered=lambda catalog: offered) as today:
-        assert set(today.came.tolist()) <= set(some.tolist())
+        assert set(today.active.tolist()) <= set(some.tolist())
         assert records.catalog is offered
 
 

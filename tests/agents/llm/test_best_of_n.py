@@ -63,7 +63,7 @@ def test_feedback_makes_the_plan_better_and_the_more_proposals_the_better(table,
 
 
 def test_noise_is_no_reason_to_prefer_what_is_worse(table, trait_world):
-    """Feedback is shuffled over all rows: scores then differ by luck, and the plan is as good as the table's first."""
+    """Feedback is shuffled over all rows: scores then differ by chance, and the plan is as good as the first entry."""
     log, requests = trait_world.log, everyone(trait_world)
     first = planned_rate(fitted(LLMTablePlanner(table), trait_world), trait_world)
     every = np.tile(np.arange(NUM, dtype=np.int32), (len(requests), 1))

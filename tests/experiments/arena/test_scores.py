@@ -43,11 +43,11 @@ def bank():
     for redraw in range(REDRAWS):
         rng = STREAM.at("log", redraw)
         slate = LOGGING.recommend(requests, rng)
-        luck = rng.at("luck").uniform(requests.user, SLOTS) < REWARD(slate.items)
+        rewarded = rng.at("luck").uniform(requests.user, SLOTS) < REWARD(slate.items)
         found = {
             "propensity": slate.propensity.astype(float),
             "marginal": logging_marginals(LOGGING, requests, slate, others, rng, "log"),
-            "reward": np.repeat(luck[:, :, None], 3, axis=2).astype(float),
+            "reward": np.repeat(rewarded[:, :, None], 3, axis=2).astype(float),
             "features": one_hot(slate.items),
         }
         for name, values in found.items():

@@ -12,9 +12,9 @@ from omegaconf import OmegaConf
 from experiments.datasets.dataset import LoggedDataset
 from experiments.fit.command import check_fitting, run_fit
 from experiments.fit.direct import with_constants
-from experiments.fit.lives import PRODUCTION, Setting, life
+from experiments.fit.lives import PRODUCTION, SimulationSettings, life
 from experiments.fit.statistics import FITTED
-from experiments.live.reference_life import lived, warmed_up
+from experiments.live.reference_life import simulate_policy, warmed_up
 from experiments.live.reference_policies import Greedy
 from sim.errors import InvalidInput
 from sim.hidden.config import WorldConfig, from_mapping
@@ -34,7 +34,7 @@ def written_log(folder: Path, num_users: int, days: int, seed: int, constants: d
     config = with_constants(replace(world_of(), num_users=num_users), constants)
     stream = RandomStream(seed, "log")
     warm = warmed_up(World(config, seed), stream)
-    log = lived(warm, Greedy, days, stream).log
+    log = simulate_policy(warm, Greedy, days, stream).log
     world = World(config, seed)
     for day in range(1, int(log.day.max()) + 1):
         world.begin_day(day)  # what was uploaded does not depend on who was shown what
@@ -158,11 +158,11 @@ def test_a_log_without_watch_time_and_negatives_is_fitted_by_the_rest(fitted, tm
 @pytest.mark.slow
 def test_production_itself_can_be_the_logging_policy(tmp_path, shared_cache):
     production = fitting_of(tmp_path, f"cache_dir={shared_cache}").production
-    setting = Setting(PRODUCTION, production, 2, True, True, shared_cache)
+    simulation = SimulationSettings(PRODUCTION, production, 2, True, True, shared_cache)
     world = replace(world_of(), num_users=60)
-    found = life(setting, world, 0)
+    found = life(simulation, world, 0)
     assert 0 < found["positive_rate"] < 1
-    assert found == life(setting, world, 0)
+    assert found == life(simulation, world, 0)
 
 
 @pytest.mark.slow

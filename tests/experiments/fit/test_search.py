@@ -115,7 +115,7 @@ def test_planted_constants_lie_in_their_intervals_as_often_as_stated():
 
         lives = partial(planted_lives, stream, noise)
         found = fit(target, start, start, constants, lives, k, 2, 8, 40, 5.0, 3.0, 0.01)
-        low, high = found.identification.interval(found.found.x)
+        low, high = found.identification.interval(found.search.x)
         truth = [c.steps(v) for c, v in zip(constants, (-1.6, -0.5, 8.0), strict=True)]
         held += (low <= truth) & (truth <= high)
         assert found.identification.precise.tolist() == [True, True, False]

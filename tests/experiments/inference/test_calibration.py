@@ -45,8 +45,8 @@ def one_arm(study):
 
 
 def test_splits_of_one_simulated_log_raise_nominal_false_alarms_with_and_without_cuped(one_arm):
-    run, setting = one_arm
-    sums, before, stream = user_sums(run, setting), burn_in_sums(setting), RandomStream(0, "a/a")
+    run, design = one_arm
+    sums, before, stream = user_sums(run, design), burn_in_sums(design), RandomStream(0, "a/a")
     low, high = binomial_bounds(400, 0.05)
     for metric in METRICS:
         found = false_alarms(sums[metric], before[metric], 400, stream)
