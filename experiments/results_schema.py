@@ -157,7 +157,7 @@ class Effects(TypedDict):
 
 
 class LanguageModel(TypedDict, total=False):
-    """What is told of a language model's table: curve and curation of one that was fine-tuned, else its answers."""
+    """Entries of a language model's table: curve and curation of one that was fine-tuned, else its answers."""
 
     best_step: int
     peaks: dict[str, Any]

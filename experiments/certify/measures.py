@@ -28,7 +28,7 @@ Measures = dict[str, Any]
 def measure(config: WorldConfig, seed: int, days: int) -> Measures:
     """Measure one world: ``{"parts": {"1 gini": value, ...}, "curves": {...}, "clusters": {...}}``.
 
-    The seed names the world and the luck of all policies in it, each of which serves ``days`` days after the warm-up.
+    The seed names the world and its policies' random stream; each policy serves ``days`` days after the warm-up.
     """
     stream = RandomStream(seed, "certificate")
     world = World(config, seed)

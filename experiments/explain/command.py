@@ -106,7 +106,7 @@ def explanation_of(
     if some persona names both their interests today. Chance takes clusters at random among all but the pair's own.
 
     Args:
-        found, columns: the pair, and planners' scores of the M clusters.
+        matches, columns: the pair, and planners' scores of the M clusters.
         called: M texts, what the prompt calls each.
         arm: the world, of which the truth is read, and its platform.
     """

@@ -160,7 +160,7 @@ class Greedy(Random):
 
     def slates(self, user: IntArray, step: int, num_slots: int) -> IntArray:
         """The explored slots, if any, then the best of the rest, in random places."""
-        slates = super().slates(user, step, num_slots)  # stays where nothing better is found
+        slates = super().slates(user, step, num_slots)  # stays where nothing better is available
         exclude = self.records.requests(user, num_slots).exclude
         filled = np.zeros(len(user), np.int64)
         self.explore(user, slates, filled, exclude, step)

@@ -78,7 +78,7 @@ class PersonaOraclePlanner(PrivilegedPlanner):
         return best_clusters[place.reshape(-1)]
 
     def _links(self) -> tuple[FloatArray, IntArray]:
-        """(M, M) sum_p w_p l_p(m) l_p(m') of clusters, and (M,) their interests; found once a day."""
+        """(M, M) sum_p w_p l_p(m) l_p(m') of clusters, and (M,) their interests; computed once a day."""
         world, platform = self.world, self.platform
         if self._of_day is None or self._of_day[0] != platform.day:
             num_interests, live = world.config.num_interests, platform.live_items()

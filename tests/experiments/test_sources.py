@@ -25,7 +25,7 @@ STAGES = (
     "experiments.explain.columns",
     "experiments.knowledge.folds_stage",
     "experiments.knowledge.jobs",
-    "experiments.offline.answers",
+    "experiments.offline.lists",
     "experiments.arena.sides",
     "experiments.arena.logs",
     "experiments.arena.live",

@@ -9,7 +9,7 @@ from experiments.knowledge.contestants import (
     CONTESTANTS,
     LLM,
     SCORED,
-    all_answers,
+    all_scores,
     beside,
     collaborative_vectors,
     rivals,
@@ -110,7 +110,7 @@ def test_pmi_takes_off_what_a_label_gets_anyway():
     exam = exam_of([[0, 0, 0.9, 0.0]])
     scores = {"raw": np.log(np.array([[0.1, 0.1, 0.2, 0.6]])), "prior": np.log(np.array([0.2, 0.1, 0.1, 0.6]))}
     others = {name: np.zeros((1, 4)) for name in ("text_neighbour", "svd", "counts")}
-    found = all_answers(dict.fromkeys(SCORED, scores), others, 1.0, 1.0)
+    found = all_scores(dict.fromkeys(SCORED, scores), others, 1.0, 1.0)
     assert list(found) == list(CONTESTANTS)
     assert measure(exam, found["llm_raw"])["recall@1"] == [0]  # a label that is likely everywhere
     assert measure(exam, found["llm"])["recall@1"] == [1]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from agents.base import Agent, Recommendations
-from experiments.offline.answers import Answers, ask, distinct, greedy
+from experiments.offline.lists import Lists, distinct, greedy, recommended_lists
 from experiments.offline.outcome import Past, measured
 from experiments.offline.replay import replay
 from experiments.offline.split import split
@@ -64,7 +64,7 @@ def test_who_knows_the_future_is_perfect(morning):
     given = {}
     for name, agent in (("knows", Knowing(parts.liked, True)), ("shows", Knowing(parts.liked, False))):
         agent.fit(platform, parts.history.log, STREAM)
-        given[name] = ask(agent, name, records, parts.asked, 6, STREAM)
+        given[name] = recommended_lists(agent, name, records, parts.asked, 6, STREAM)
     tasks = tasks_of(parts, platform, records.requests(parts.asked, 6))
     found = measured(given, tasks, Past.of(parts, platform), "shows", STREAM, 100)
     for name, of_task in found.items():
@@ -87,7 +87,7 @@ def test_counts_find_the_next_cluster_of_the_ring_and_popularity_does_not(mornin
         agent = build_agent(config_of(name), name)
         agent.bind(production)
         agent.fit(platform, parts.history.log, STREAM)
-        given[name] = ask(agent, name, records, parts.asked, 2, STREAM)
+        given[name] = recommended_lists(agent, name, records, parts.asked, 2, STREAM)
     tasks = tasks_of(parts, platform, records.requests(parts.asked, 2))
     found = measured(given, tasks, Past.of(parts, platform), "popular", STREAM, 300)
     novel = found["next_novel_cluster"]
@@ -108,7 +108,7 @@ def test_answers_do_not_depend_on_who_is_asked_together(morning, production, nam
     agent = build_agent(config_of(name), name)
     agent.bind(production)
     agent.fit(Platform(records), parts.history.log, STREAM)
-    whole, small = (ask(agent, name, records, parts.asked, 5, STREAM, batch) for batch in (1024, 7))
+    whole, small = (recommended_lists(agent, name, records, parts.asked, 5, STREAM, batch) for batch in (1024, 7))
     np.testing.assert_array_equal(whole.items, small.items)
     np.testing.assert_array_equal(whole.clusters, small.clusters)
     assert whole.planned == small.planned == (name in ("counts", "random_novel"))
@@ -122,7 +122,7 @@ def test_an_agent_that_breaks_the_contract_is_named(morning):
             return Recommendations(np.zeros((len(requests), requests.num_slots), np.int64))
 
     with pytest.raises(InvalidInput, match="agent mine"):
-        ask(Repeating(), "mine", records, parts.asked, 3, STREAM)
+        recommended_lists(Repeating(), "mine", records, parts.asked, 3, STREAM)
 
 
 def test_no_config_explores():
@@ -136,4 +136,4 @@ def test_a_cluster_stands_where_it_comes_first():
     clusters = np.array([[4, 2, 4, 2, 1], [3, 3, 3, 3, 3], [0, 1, 2, 3, 4], [-1, 5, -1, 5, 0]], np.int32)
     expected = [[4, 2, 1, -1, -1], [3, -1, -1, -1, -1], [0, 1, 2, 3, 4], [5, 0, -1, -1, -1]]
     assert distinct(clusters).tolist() == expected
-    assert isinstance(Answers(clusters, distinct(clusters), False).clusters, np.ndarray)
+    assert isinstance(Lists(clusters, distinct(clusters), False).clusters, np.ndarray)
