@@ -103,8 +103,8 @@ def test_one_worker_or_one_job_is_this_process():
 
 
 def test_jobs_may_run_others_side_by_side():
-    found = dict(side_by_side({seed: partial(_nested, seed) for seed in (0, 10)}, 2))
-    assert found == {seed: {each: _product(each) for each in (seed, seed + 1)} for seed in (0, 10)}
+    actual = dict(side_by_side({seed: partial(_nested, seed) for seed in (0, 10)}, 2))
+    assert actual == {seed: {each: _product(each) for each in (seed, seed + 1)} for seed in (0, 10)}
 
 
 def test_a_mistake_in_one_job_is_raised_at_once_and_ends_the_others(tmp_path):

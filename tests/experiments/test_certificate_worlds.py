@@ -113,9 +113,9 @@ def test_a_draw_among_the_unmarked():
 def test_a_measured_world_has_every_part_of_every_fact():
     from experiments.certify.facts import FACTS
 
-    told = measure(replace(tiny(), num_users=60, num_items=300), 1, 14)
-    assert set(told["parts"]) >= {f"{fact.number} {part.name}" for fact in FACTS for part in fact.parts}
-    assert 0 < told["clusters"]["agreement"] <= 1
+    actual = measure(replace(tiny(), num_users=60, num_items=300), 1, 14)
+    assert set(actual["parts"]) >= {f"{fact.number} {part.name}" for fact in FACTS for part in fact.parts}
+    assert 0 < actual["clusters"]["agreement"] <= 1
 
 
 def test_11_where_nobody_has_interests_of_their_own_knowing_the_user_gains_nothing():

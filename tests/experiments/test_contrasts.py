@@ -58,15 +58,15 @@ def test_the_feed_is_held_against_the_control_and_agents_slots_against_the_refer
 
 
 def test_a_lift_of_paired_users_who_all_gain_a_tenth_is_a_tenth(three):
-    found = found_lifts(three)
-    assert set(found) == {"bandit", "longer"}
-    watch = found["longer"]["watch_minutes_per_user_day"]
+    actual = found_lifts(three)
+    assert set(actual) == {"bandit", "longer"}
+    watch = actual["longer"]["watch_minutes_per_user_day"]
     assert watch["vs"] == "control"
     assert watch["relative"] == pytest.approx(0.1)
     assert watch["high"] - watch["low"] == pytest.approx(0, abs=1e-6) or watch["low"] is None
-    same = found["bandit"]["watch_minutes_per_user_day"]
+    same = actual["bandit"]["watch_minutes_per_user_day"]
     assert (same["relative"], same["low"], same["high"], same["p"]) == (0.0, 0.0, 0.0, 1.0)
-    own = found["bandit"]["positive_rate_agent_slots"]
+    own = actual["bandit"]["positive_rate_agent_slots"]
     assert (own["vs"], own["relative"], own["p_adjusted"]) == ("bandit", None, None)  # of the reference to itself
 
 
@@ -76,11 +76,11 @@ def test_what_is_of_the_whole_arm_has_a_difference_and_no_interval(three):
         "bandit": {"item_coverage": 0.5, "popularity_gini": 0.3, "consumption_jaccard": 0.2},
         "longer": {"item_coverage": None, "popularity_gini": 0.3, "consumption_jaccard": 0.2},
     }
-    found = found_lifts(three, whole)
-    assert found["bandit"]["item_coverage"]["relative"] == pytest.approx(0.25)
-    assert found["bandit"]["item_coverage"]["low"] is None
+    actual = found_lifts(three, whole)
+    assert actual["bandit"]["item_coverage"]["relative"] == pytest.approx(0.25)
+    assert actual["bandit"]["item_coverage"]["low"] is None
     for arm, metric in (("longer", "item_coverage"), ("bandit", "popularity_gini"), ("bandit", "consumption_jaccard")):
-        assert found[arm][metric]["relative"] is None
+        assert actual[arm][metric]["relative"] is None
 
 
 def test_p_values_are_adjusted_among_the_primary_metrics_and_among_the_others():
@@ -125,25 +125,25 @@ def test_twins_and_metrics_without_a_past_are_not_adjusted(three):
 
 
 def test_daily_lifts_are_those_of_each_day(three, minutes):
-    found = daily(three, RandomStream(1, "daily").generator())
-    assert (found["vs"], found["day"]) == ("control", [1, 2, 3, 4])
-    assert set(found["arms"]) == {"bandit", "longer"}
-    assert found["arms"]["longer"]["watch_minutes"]["relative"] == pytest.approx([0.1] * 4)
+    actual = daily(three, RandomStream(1, "daily").generator())
+    assert (actual["vs"], actual["day"]) == ("control", [1, 2, 3, 4])
+    assert set(actual["arms"]) == {"bandit", "longer"}
+    assert actual["arms"]["longer"]["watch_minutes"]["relative"] == pytest.approx([0.1] * 4)
     active = [((1.1 * day >= 10).sum() / (day >= 10).sum()) - 1 for day in minutes.T]
-    assert found["arms"]["longer"]["active_users"]["relative"] == pytest.approx(active)
+    assert actual["arms"]["longer"]["active_users"]["relative"] == pytest.approx(active)
     without = Contrasts({"longer": three.arms["longer"]}, three.design, {})
     assert daily(without, RandomStream(1, "daily").generator()) == {"vs": None, "day": [1, 2, 3, 4], "arms": {}}
 
 
 def test_running_lifts_are_those_of_all_days_so_far(three, minutes):
-    found = sequential(three)
-    assert found["longer"]["watch_minutes_per_user_day"]["relative"] == pytest.approx([0.1] * 4)
+    actual = sequential(three)
+    assert actual["longer"]["watch_minutes_per_user_day"]["relative"] == pytest.approx([0.1] * 4)
     so_far = [((1.1 * minutes[:, :d] >= 10).sum() / (minutes[:, :d] >= 10).sum()) - 1 for d in range(1, 5)]
-    active = found["longer"]["active_user_share"]
+    active = actual["longer"]["active_user_share"]
     assert active["relative"] == pytest.approx(so_far)
     assert (active["vs"], active["day"]) == ("control", [1, 2, 3, 4])
-    assert found["longer"]["positive_rate_agent_slots"]["vs"] == "bandit"
-    assert set(found["bandit"]) == {"watch_minutes_per_user_day", "active_user_share"}  # its slots are the reference
+    assert actual["longer"]["positive_rate_agent_slots"]["vs"] == "bandit"
+    assert set(actual["bandit"]) == {"watch_minutes_per_user_day", "active_user_share"}  # its slots are the reference
 
 
 def test_uci_counts_who_reached_n_clusters_against_the_reference():
@@ -157,8 +157,8 @@ def test_uci_counts_who_reached_n_clusters_against_the_reference():
         log = log_of(user=user[order], cluster=cluster[order], consumed=yes, day=np.full(len(user), FIRST_DAY))
         arms.append(ArmRun(name, log, np.arange(200), ~yes, np.zeros(200, int)))
     contrasts = Contrasts.of(arms, design_of(np.zeros((200, 3), bool)))
-    found = uci(contrasts, RandomStream(1, "uci").generator())
-    assert set(found) == {"wide"}
-    assert (found["wide"]["vs"], found["wide"]["n"]) == ("bandit", [1, 2])
-    assert found["wide"]["lift"] == pytest.approx([0.0, 0.5])
-    assert found["wide"]["low"][1] < 0.5 < found["wide"]["high"][1]
+    actual = uci(contrasts, RandomStream(1, "uci").generator())
+    assert set(actual) == {"wide"}
+    assert (actual["wide"]["vs"], actual["wide"]["n"]) == ("bandit", [1, 2])
+    assert actual["wide"]["lift"] == pytest.approx([0.0, 0.5])
+    assert actual["wide"]["low"][1] < 0.5 < actual["wide"]["high"][1]

@@ -23,7 +23,7 @@ def study_of(*overrides):
 
 
 class Listener(RandomAgent):
-    """Remembers what it was told."""
+    """Remembers its inputs."""
 
     def __init__(self):
         super().__init__()

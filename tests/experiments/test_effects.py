@@ -51,13 +51,13 @@ def effects_of(treated, control, value=None, discoveries=None):
 def test_planted_effects_are_found_to_the_last_digit():
     control = np.full(NUM, 20.0)
     planted = np.repeat([-5.0, 0.0, 1.0], NUM // 3)
-    found = effects_of(control + planted, control)
-    watch = found["arms"]["new"][HARM_METRIC]
+    actual = effects_of(control + planted, control)
+    watch = actual["arms"]["new"][HARM_METRIC]
     assert watch["mean"]["value"] == pytest.approx(planted.mean(), abs=1e-6)
     assert watch["sd"] == pytest.approx(planted.std(ddof=1), abs=1e-6)
     assert [third["value"] for third in watch["thirds"]["place"]] == pytest.approx([-5, 0, 1], abs=1e-6)
     assert watch["contrast"]["place"]["value"] == pytest.approx(6, abs=1e-6)
-    of_harm = found["harm"]["new"]
+    of_harm = actual["harm"]["new"]
     # A minute of twenty is no more than HARM_SHARE.
     assert (of_harm["worse"], of_harm["better"]) == (pytest.approx(1 / 3), 0.0)
     assert of_harm["net"]["value"] == pytest.approx(-1 / 3)
@@ -67,12 +67,12 @@ def test_planted_effects_are_found_to_the_last_digit():
 
 def test_two_equal_lives_have_no_effect_and_harm_nobody():
     minutes = RandomStream(3, "minutes").generator().exponential(12, NUM)
-    found = effects_of(minutes, minutes)
+    actual = effects_of(minutes, minutes)
     for metric in EFFECTS:
-        mean = found["arms"]["new"][metric]["mean"]
+        mean = actual["arms"]["new"][metric]["mean"]
         assert (mean["value"], mean["low"], mean["high"]) == (0.0, 0.0, 0.0)
-    assert (found["harm"]["new"]["worse"], found["harm"]["new"]["better"]) == (0.0, 0.0)
-    assert found["harm"]["new"]["lost"] is None
+    assert (actual["harm"]["new"]["worse"], actual["harm"]["new"]["better"]) == (0.0, 0.0)
+    assert actual["harm"]["new"]["lost"] is None
 
 
 def test_discoveries_are_per_user():
@@ -90,14 +90,14 @@ def test_chance_alone_is_called_an_effect_no_more_often_than_it_should_be():
         rng = RandomStream(number, "lives").generator()
         control, treated = rng.exponential(12, (2, NUM))
         arms = [run_of("control", control), run_of("new", treated)]
-        found = exact_effects(arms, design, trait_of(rng.random(NUM)))
-        watch = found["arms"]["new"][HARM_METRIC]
+        actual = exact_effects(arms, design, trait_of(rng.random(NUM)))
+        watch = actual["arms"]["new"][HARM_METRIC]
         false += watch["mean"]["low"] > 0 or watch["mean"]["high"] < 0
-        net = found["harm"]["new"]["net"]
+        net = actual["harm"]["new"]["net"]
         false_net += net["low"] > 0 or net["high"] < 0
         any_contrast += any(
             of["contrast"]["place"]["p_adjusted"] is not None and of["contrast"]["place"]["p_adjusted"] < 0.05
-            for of in found["arms"]["new"].values()
+            for of in actual["arms"]["new"].values()
         )
     assert 4 <= false <= 28  # 15 expected, three standard deviations of 3.8 and a little
     assert 4 <= false_net <= 28

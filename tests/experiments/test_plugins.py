@@ -1,4 +1,4 @@
-"""Agents of installed distributions: found without flags, hashed, and told apart if they are broken."""
+"""Agents of installed distributions: discovered without flags, hashed, and each reported if broken."""
 
 import sys
 from importlib.metadata import entry_points
@@ -205,11 +205,11 @@ def test_files_that_a_config_names_are_hashed_too(tmp_path):
     weights = tmp_path / "policy.safetensors"
     config = {"_target_": "agents.random.RandomAgent", "policy": str(weights)}
     assert outside_digests(config) == {}
-    found = []
+    actual = []
     for content in (b"one", b"two"):
         weights.write_bytes(content)
-        found.append(outside_digests(config)[str(weights)])
-    assert found[0] != found[1]
+        actual.append(outside_digests(config)[str(weights)])
+    assert actual[0] != actual[1]
 
 
 def test_our_own_agents_need_no_digest_of_their_own():

@@ -62,9 +62,9 @@ def test_the_last_line_of_an_arm_shows_its_results_whatever_the_order(planted, c
     for side_by_side in zip_longest(*(days(planted, run) for run in reversed(runs))):
         for day in side_by_side:
             watch(day)
-    told = capsys.readouterr()
-    assert told.out == ""  # the last line of stdout is the report's path, and nothing else is there
-    lines = told.err.splitlines()
+    actual = capsys.readouterr()
+    assert actual.out == ""  # the last line of stdout is the report's path, and nothing else is there
+    lines = actual.err.splitlines()
     assert len(lines) == 1 + len(runs) * design.num_days
     for run in runs:
         last = [line for line in lines if f"  {run.name} " in line][-1]
@@ -81,7 +81,7 @@ def test_the_tracker_gets_each_day_by_itself_and_once(planted):
     watch = Watch((run.name,), design.num_days, kept)
     for day in days(planted, run):
         watch(day)
-    watch.found(run.name, days(planted, run))  # lived just now: nothing is told twice
+    watch.report_cached(run.name, days(planted, run))  # lived just now: nothing is told twice
     assert len(kept.rows) == len({row[:2] for row in kept.rows}) == design.num_days * len(SHOWN)
     of_a_day = run.log.where(np.flatnonzero(run.log.day == FIRST_DAY + 2))
     assert {row[:2]: row[2] for row in kept.rows}[3, f"positive_rate/{run.name}"] == of_a_day.positive.mean()
@@ -90,7 +90,7 @@ def test_the_tracker_gets_each_day_by_itself_and_once(planted):
 def test_an_arm_from_the_cache_is_tracked_and_not_shown(planted, capsys):
     _, runs, design, _ = planted
     kept = Kept()
-    Watch((runs[0].name,), design.num_days, kept).found(runs[0].name, days(planted, runs[0]))
+    Watch((runs[0].name,), design.num_days, kept).report_cached(runs[0].name, days(planted, runs[0]))
     assert {step for step, *_ in kept.rows} == {1, 2, 3, 4}
     assert capsys.readouterr().err == ""
 

@@ -155,9 +155,9 @@ def test_the_configured_agent_keeps_the_contract(tmp_path):
     production.fit(world.platform, world.log, STREAM)
     folder = random_table(tmp_path / "table", world.platform.clusters, top_n=4)
     config = compose(overrides=["+agent=llm_best_of_n", f"agent.planner.table={folder}"]).agent
-    found = examine(lambda: instantiate(config)(), world.platform, world.log, STREAM, production)
-    assert [finding for finding in found if finding.verdict == "fail"] == []
-    assert [finding.check for finding in found] == list(CHECKS)
+    actual = examine(lambda: instantiate(config)(), world.platform, world.log, STREAM, production)
+    assert [finding for finding in actual if finding.verdict == "fail"] == []
+    assert [finding.check for finding in actual] == list(CHECKS)
 
 
 def test_stored_it_plans_and_learns_the_same(table, trait_world, tmp_path):

@@ -58,9 +58,9 @@ def test_holds_what_was_said(texts, clusters, tmp_path):
     engine = Scripted(texts, next_one(texts))
     table = generate_table(engine, clusters, 3, tmp_path / "table")
     first, second = np.divmod(np.arange(NUM**2), NUM)
-    found, log_probability = table.lookup(first, second)
+    actual, log_probability = table.lookup(first, second)
     expected = np.where((first + 1) % NUM == second, -1, (first + 1) % NUM)
-    assert (found[:, 0] == expected).all()
+    assert (actual[:, 0] == expected).all()
     assert np.isnan(log_probability).all()
     answers = table.manifest["answers"]
     assert answers == {

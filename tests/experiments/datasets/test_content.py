@@ -55,7 +55,7 @@ def test_terms_stand_in_their_order(made):
 
 
 def test_categories_are_in_order_and_without_commas():
-    found = categories_of(pa.array(["b|x, y", "a", "b|x, y", "a|z"]))
-    assert found.names == ("a", "a / z", "b / x  y")
-    assert found.of_item.tolist() == [2, 0, 2, 1]
-    assert found.theme.tolist() == [0, 0, 1]
+    actual = categories_of(pa.array(["b|x, y", "a", "b|x, y", "a|z"]))
+    assert actual.names == ("a", "a / z", "b / x  y")
+    assert actual.of_item.tolist() == [2, 0, 2, 1]
+    assert actual.theme.tolist() == [0, 0, 1]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from experiments.explain.search import Found, check_text, find_cluster
+from experiments.explain.search import Match, check_text, find_cluster
 from sim.catalog import Catalog
 from sim.clusters import InterestClusters
 from sim.errors import InvalidInput
@@ -70,7 +70,7 @@ def platform() -> Platform:
     ],
 )
 def test_a_text_is_found_by_the_first_way_that_leads_anywhere(platform, tree, text, cluster, by):
-    assert find_cluster(text, platform, tree) == Found(text, cluster, by)
+    assert find_cluster(text, platform, tree) == Match(text, cluster, by)
 
 
 @pytest.mark.parametrize("text", ["daily", "of the", "zither"])

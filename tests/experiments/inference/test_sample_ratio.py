@@ -9,10 +9,10 @@ from sim.random import RandomStream
 
 
 def test_by_hand():
-    found = sample_ratio({"a": 60, "b": 40})
-    assert found["chi_square"] == pytest.approx(4.0)  # 10^2 / 50 twice
-    assert found["p"] == pytest.approx(0.0455, abs=1e-4)
-    assert not found["mismatch"]
+    actual = sample_ratio({"a": 60, "b": 40})
+    assert actual["chi_square"] == pytest.approx(4.0)  # 10^2 / 50 twice
+    assert actual["p"] == pytest.approx(0.0455, abs=1e-4)
+    assert not actual["mismatch"]
     assert sample_ratio({"a": 5200, "b": 4800})["mismatch"]
     assert sample_ratio({"a": 10}) is None
     assert sample_ratio({"a": 0, "b": 0}) is None

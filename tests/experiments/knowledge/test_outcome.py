@@ -10,7 +10,7 @@ from experiments.knowledge.contestants import (
     LLM,
     SCORED,
     all_scores,
-    beside,
+    mean_similarity,
     collaborative_vectors,
     rivals,
 )
@@ -110,12 +110,12 @@ def test_pmi_takes_off_what_a_label_gets_anyway():
     exam = exam_of([[0, 0, 0.9, 0.0]])
     scores = {"raw": np.log(np.array([[0.1, 0.1, 0.2, 0.6]])), "prior": np.log(np.array([0.2, 0.1, 0.1, 0.6]))}
     others = {name: np.zeros((1, 4)) for name in ("text_neighbour", "svd", "counts")}
-    found = all_scores(dict.fromkeys(SCORED, scores), others, 1.0, 1.0)
-    assert list(found) == list(CONTESTANTS)
-    assert measure(exam, found["llm_raw"])["recall@1"] == [0]  # a label that is likely everywhere
-    assert measure(exam, found["llm"])["recall@1"] == [1]
-    np.testing.assert_allclose(np.exp(found["llm"]), [[0.5, 1, 2, 1]])
-    np.testing.assert_array_equal(np.argsort(found["llm_text"]), np.argsort(found["llm"]))  # the encoder is silent
+    actual = all_scores(dict.fromkeys(SCORED, scores), others, 1.0, 1.0)
+    assert list(actual) == list(CONTESTANTS)
+    assert measure(exam, actual["llm_raw"])["recall@1"] == [0]  # a label that is likely everywhere
+    assert measure(exam, actual["llm"])["recall@1"] == [1]
+    np.testing.assert_allclose(np.exp(actual["llm"]), [[0.5, 1, 2, 1]])
+    np.testing.assert_array_equal(np.argsort(actual["llm_text"]), np.argsort(actual["llm"]))  # the encoder is silent
 
 
 def blocks():
@@ -152,20 +152,20 @@ def test_rivals_answer_all_questions_by_what_they_are():
     exam = exam_of(np.tile([0, 0, 0.5, *[0] * 7], (1, 1)))
     rows = np.array([[0, 1, 2]] * 6 + [[3, 4, 5]] * 3)
     kept = Transitions(rows[:, 0], rows[:, 1], rows[:, 2], np.zeros(9), np.zeros(9))
-    found = rivals(clusters_of(KEYWORDS), 3, kept, 4, 20.0, exam)
-    assert {name: scores.shape for name, scores in found.items()} == dict.fromkeys(
+    actual = rivals(clusters_of(KEYWORDS), 3, kept, 4, 20.0, exam)
+    assert {name: scores.shape for name, scores in actual.items()} == dict.fromkeys(
         ("text_neighbour", "svd", "counts"), (1, 10)
     )
-    assert found["counts"].argmax() == 2
+    assert actual["counts"].argmax() == 2
     # MiniLM: of what espresso's twin is asked about, bread is nearer than keyboards
-    assert found["text_neighbour"][0, 2] > found["text_neighbour"][0, 7]
+    assert actual["text_neighbour"][0, 2] > actual["text_neighbour"][0, 7]
     similarity = np.arange(100.0).reshape(10, 10)
-    np.testing.assert_array_equal(beside(similarity, exam)[0], (similarity[0] + similarity[1]) / 2)
+    np.testing.assert_array_equal(mean_similarity(similarity, exam)[0], (similarity[0] + similarity[1]) / 2)
 
 
 def test_smoothing_of_counts_is_what_was_asked_for():
     exam = exam_of(np.tile([0, 0, 0.5, *[0] * 7], (1, 1)))
     kept = Transitions(*np.array([[0, 1, 2]] * 6).T, np.zeros(6), np.zeros(6))
-    found = [rivals(clusters_of(KEYWORDS), 3, kept, 4, k, exam)["counts"][0, 2] for k in (5.0, 20.0)]
+    actual = [rivals(clusters_of(KEYWORDS), 3, kept, 4, k, exam)["counts"][0, 2] for k in (5.0, 20.0)]
     # p0 = 7/16; p1 = (12 + k p0) / (12 + k); p2 = (6 + k p1) / (6 + k)
-    np.testing.assert_allclose(found, [(6 + k * (12 + k * 7 / 16) / (12 + k)) / (6 + k) for k in (5.0, 20.0)])
+    np.testing.assert_allclose(actual, [(6 + k * (12 + k * 7 / 16) / (12 + k)) / (6 + k) for k in (5.0, 20.0)])

@@ -1,4 +1,4 @@
-"""What agents are asked, and that one who knows the future is told to be perfect."""
+"""Agents' recommendation lists; an agent with the future's log scores perfectly."""
 
 import numpy as np
 import pytest
@@ -66,17 +66,17 @@ def test_who_knows_the_future_is_perfect(morning):
         agent.fit(platform, parts.history.log, STREAM)
         given[name] = recommended_lists(agent, name, records, parts.asked, 6, STREAM)
     tasks = tasks_of(parts, platform, records.requests(parts.asked, 6))
-    found = measured(given, tasks, Past.of(parts, platform), "shows", STREAM, 100)
-    for name, of_task in found.items():
+    actual = measured(given, tasks, Past.of(parts, platform), "shows", STREAM, 100)
+    for name, of_task in actual.items():
         best = of_task["agents"]["knows"]["measures"]
         for measure in ("recall", "ndcg", "mrr"):
             assert best[measure] == pytest.approx({"value": 1, "low": 1, "high": 1}), (name, measure)
-    assert found["next_item"]["users"] == len(parts.asked) == 120
+    assert actual["next_item"]["users"] == len(parts.asked) == 120
     # The day before the ring's next two clusters: a slate of 6 has both days' items and so both clusters.
-    assert found["next_novel_cluster"]["targets"] == 2 * 120
-    assert found["next_novel_cluster"]["agents"]["knows"]["measures"]["serendipity"]["value"] == pytest.approx(2 / 6)
-    assert found["next_novel_cluster"]["agents"]["shows"]["measures"]["recall"]["value"] == 1
-    assert found["next_cluster"]["differences"]["knows"]["recall"]["p_holm"] is None
+    assert actual["next_novel_cluster"]["targets"] == 2 * 120
+    assert actual["next_novel_cluster"]["agents"]["knows"]["measures"]["serendipity"]["value"] == pytest.approx(2 / 6)
+    assert actual["next_novel_cluster"]["agents"]["shows"]["measures"]["recall"]["value"] == 1
+    assert actual["next_cluster"]["differences"]["knows"]["recall"]["p_holm"] is None
 
 
 def test_counts_find_the_next_cluster_of_the_ring_and_popularity_does_not(morning, production):
@@ -89,8 +89,8 @@ def test_counts_find_the_next_cluster_of_the_ring_and_popularity_does_not(mornin
         agent.fit(platform, parts.history.log, STREAM)
         given[name] = recommended_lists(agent, name, records, parts.asked, 2, STREAM)
     tasks = tasks_of(parts, platform, records.requests(parts.asked, 2))
-    found = measured(given, tasks, Past.of(parts, platform), "popular", STREAM, 300)
-    novel = found["next_novel_cluster"]
+    actual = measured(given, tasks, Past.of(parts, platform), "popular", STREAM, 300)
+    novel = actual["next_novel_cluster"]
     of = {name: agent["measures"]["recall"] for name, agent in novel["agents"].items()}
     assert of["counts"]["value"] > 0.9
     assert of["counts"]["low"] > max(of[name]["high"] for name in of if name != "counts")
@@ -98,8 +98,8 @@ def test_counts_find_the_next_cluster_of_the_ring_and_popularity_does_not(mornin
     # Chance is exact: 2 of the 16 clusters that are new to the user, in 2 places.
     assert novel["chance"]["recall"] == pytest.approx(2 / 16)
     assert of["random_novel"]["low"] < 2 / 16 < of["random_novel"]["high"]
-    items = found["next_item"]["agents"]["random"]["measures"]["recall"]
-    assert items["low"] <= found["next_item"]["chance"]["recall"] <= items["high"]
+    items = actual["next_item"]["agents"]["random"]["measures"]["recall"]
+    assert items["low"] <= actual["next_item"]["chance"]["recall"] <= items["high"]
 
 
 @pytest.mark.parametrize("name", ["counts", "random_novel", "two_tower", "random"])
