@@ -16,7 +16,7 @@ import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 from scipy.stats import t as student
 
-from experiments.results_schema import Estimate, LiftFound
+from experiments.results_schema import AdjustedLift, Estimate
 from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.errors import InvalidInput
 
@@ -119,7 +119,7 @@ class Lift:
     high: float | None
     p: float | None
 
-    def row(self) -> LiftFound:
+    def row(self) -> AdjustedLift:
         """The same as results have it."""
         return {"relative": self.relative, "low": self.low, "high": self.high, "p": self.p}
 

@@ -16,9 +16,9 @@ from experiments.inference.users import NO_LIFT, Lift, Ratio, UserSums, lift_bet
 from experiments.measures.metrics import METRICS, PRIMARY, ArmRun, Design, active, distinct_clusters, watch_minutes
 from experiments.measures.over_time import burn_in_sums, sums_until
 from experiments.results_schema import (
+    AdjustedLift,
     Daily,
     DailySeries,
-    LiftFound,
     LiftRow,
     MetricName,
     Running,
@@ -63,7 +63,7 @@ class Contrasts:
         """Every arm but the control."""
         return [name for name in self.arms if name != self.design.control]
 
-    def lift(self, metric: MetricName, name: str, other: str, sums: tuple[UserSums, UserSums]) -> LiftFound:
+    def lift(self, metric: MetricName, name: str, other: str, sums: tuple[UserSums, UserSums]) -> AdjustedLift:
         """One lift as it stands in ``results.json``."""
         plain = relative_lift(*sums, self.paired)
         adjusted = self._adjusted(metric, name, other, sums)

@@ -10,8 +10,8 @@ from experiments.knowledge.contestants import (
     LLM,
     SCORED,
     all_scores,
-    mean_similarity,
     collaborative_vectors,
+    mean_similarity,
     rivals,
 )
 from experiments.knowledge.measures import MEASURES, chance, ideal, measure
