@@ -110,7 +110,7 @@ def test_search_finds_items_of_any_cluster_best_first():
     assert fitted(SearchRanker(exploration=0, hits=1), shop())._shelves().items.tolist() == [[0], [1], [-1]]
 
 
-def test_what_search_does_not_find_comes_from_all_items():
+def test_slots_without_hits_come_from_all_items():
     ranker = fitted(SearchRanker(exploration=0), shop(num_users=4000))
     requests, allowed = ask([1], 3, exclude=[4], num_users=4000)
     slate = ranker.rank(requests, allowed, STREAM)
@@ -125,7 +125,7 @@ def test_what_search_does_not_find_comes_from_all_items():
     assert ranker.rank(requests, allowed, STREAM).propensity[0].tolist() == pytest.approx([1 / 6, 1 / 5])
 
 
-def test_an_item_found_for_two_clusters_counts_once_at_its_best():
+def test_an_item_of_two_clusters_counts_once_at_its_best():
     shelves = Shelves(np.array([[7, 8, 9], [9, 8, 5], [1, -1, -1]]), np.array([[3, 2, 1], [6, 1, 0], [4, -9, -9]]))
     items, scores = shelves.candidates(np.array([[0, 1, 0], [2, -1, 1]]), np.array([[5, -1], [-1, -1]]), 10)
     actual = [{i: s for i, s in zip(*row, strict=True) if i >= 0} for row in zip(items, scores, strict=True)]

@@ -103,7 +103,7 @@ class Boastful(RandomAgent):
         return 2 * super().probability(requests, items, above, rng)
 
 
-def test_an_agent_without_it_says_so_and_a_wrong_one_is_found(world):
+def test_an_agent_without_it_gives_none_and_a_wrong_one_is_detected(world):
     class Silent(Agent):
         def recommend(self, requests, rng):
             return Recommendations(np.zeros((len(requests), 1), np.int64))

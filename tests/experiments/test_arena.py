@@ -96,7 +96,7 @@ def test_a_second_run_finds_all_stages_and_says_the_same(finished, shared_cache,
 
 
 @pytest.mark.slow
-def test_production_on_its_own_log_is_what_it_earned(finished):
+def test_productions_estimate_on_its_own_log_is_its_reward(finished):
     _, _, results = finished
     each = results["logging"]["production"]
     assert each["reach"]["control"] == 1

@@ -76,7 +76,7 @@ def test_3_rates_and_gap_by_hand():
 
 
 @pytest.mark.parametrize("exponent", [0.5, 1.0, 1.5])
-def test_4_the_exponent_of_a_zipf_law_is_found(exponent):
+def test_4_the_exponent_of_a_zipf_law_is_recovered(exponent):
     counts = np.rint(1e6 * np.arange(1, 2001) ** -exponent).astype(int)
     assert zipf_exponent(counts) == pytest.approx(exponent, abs=0.01)
 
@@ -175,7 +175,7 @@ def test_11_loved_is_what_is_dormant_or_discovered_and_nothing_else():
     assert loved_share(other, everyone) == 0.0
 
 
-def test_11_taste_is_what_knowing_the_user_adds():
+def test_11_taste_is_the_gain_of_personalisation():
     user, fans = np.zeros(4), loving(DISCOVERED)
 
     def life(items, positive):
@@ -211,7 +211,7 @@ def test_eleven_facts_pass_and_one_bad_part_fails_its_fact_alone():
     assert judge([passing()], tiny())[0]["verdict"] == "fail"  # one world has no interval
 
 
-def test_what_must_fail_is_known_from_the_constants():
+def test_facts_that_must_fail_follow_from_the_constants():
     assert fails_by_construction(tiny()) == {}
     assert set(fails_by_construction(control_twin(tiny()))) == {7, 9, 10}
     assert set(fails_by_construction(changed(tiny(), response={"satiation_weight": 0.0}))) == {7}

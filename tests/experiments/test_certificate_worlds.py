@@ -118,7 +118,7 @@ def test_a_measured_world_has_every_part_of_every_fact():
     assert 0 < actual["clusters"]["agreement"] <= 1
 
 
-def test_11_where_nobody_has_interests_of_their_own_knowing_the_user_gains_nothing():
+def test_11_personalisation_gains_nothing_where_users_share_all_interests():
     def gain(config):
         warm = warmed_up(World(config, 3), STREAM)
         rates = [simulate_policy(warm, policy, 7, STREAM).log.positive.mean() for policy in (Popular, Greedy)]

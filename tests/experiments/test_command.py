@@ -148,7 +148,7 @@ def test_a_bug_keeps_its_traceback_and_the_environment_is_left_as_it_was(monkeyp
     assert "HYDRA_FULL_ERROR" not in os.environ
 
 
-def test_words_are_told_from_overrides_and_flags():
+def test_words_are_separated_from_overrides_and_flags():
     assert split_words(["a b", "seed=1", "-m", "--cfg", "job", "~x"]) == (
         ["a b"],
         ["seed=1", "-m", "--cfg", "job", "~x"],

@@ -43,7 +43,7 @@ def three(minutes):
     return Contrasts.of(arms, design_of(nothing_before))
 
 
-def found_lifts(contrasts, whole=None):
+def lifts_of(contrasts, whole=None):
     sums = {name: user_sums(run, contrasts.design) for name, run in contrasts.arms.items()}
     return lifts(contrasts, sums, whole or {name: dict.fromkeys(ALONE, 0.5) for name in contrasts.arms})
 
@@ -58,7 +58,7 @@ def test_the_feed_is_held_against_the_control_and_agents_slots_against_the_refer
 
 
 def test_a_lift_of_paired_users_who_all_gain_a_tenth_is_a_tenth(three):
-    actual = found_lifts(three)
+    actual = lifts_of(three)
     assert set(actual) == {"bandit", "longer"}
     watch = actual["longer"]["watch_minutes_per_user_day"]
     assert watch["vs"] == "control"
@@ -76,7 +76,7 @@ def test_what_is_of_the_whole_arm_has_a_difference_and_no_interval(three):
         "bandit": {"item_coverage": 0.5, "popularity_gini": 0.3, "consumption_jaccard": 0.2},
         "longer": {"item_coverage": None, "popularity_gini": 0.3, "consumption_jaccard": 0.2},
     }
-    actual = found_lifts(three, whole)
+    actual = lifts_of(three, whole)
     assert actual["bandit"]["item_coverage"]["relative"] == pytest.approx(0.25)
     assert actual["bandit"]["item_coverage"]["low"] is None
     for arm, metric in (("longer", "item_coverage"), ("bandit", "popularity_gini"), ("bandit", "consumption_jaccard")):
@@ -86,7 +86,7 @@ def test_what_is_of_the_whole_arm_has_a_difference_and_no_interval(three):
 def test_p_values_are_adjusted_among_the_primary_metrics_and_among_the_others():
     runs, design = planted_arms()
     contrasts = Contrasts.of(runs, design)
-    of_arm = found_lifts(contrasts)["llm"]
+    of_arm = lifts_of(contrasts)["llm"]
     rest = [metric.name for metric in METRICS if metric.name not in PRIMARY]
     assert [of_arm[name]["p_adjusted"] for name in PRIMARY] == holm([of_arm[name]["p"] for name in PRIMARY])
     assert [of_arm[name]["p_adjusted"] for name in rest] == benjamini_hochberg([of_arm[name]["p"] for name in rest])

@@ -48,7 +48,7 @@ def effects_of(treated, control, value=None, discoveries=None):
     return exact_effects(arms, design, trait_of(np.arange(NUM) if value is None else value))
 
 
-def test_planted_effects_are_found_to_the_last_digit():
+def test_planted_effects_are_recovered_to_the_last_digit():
     control = np.full(NUM, 20.0)
     planted = np.repeat([-5.0, 0.0, 1.0], NUM // 3)
     actual = effects_of(control + planted, control)
@@ -65,7 +65,7 @@ def test_planted_effects_are_found_to_the_last_digit():
     assert [third["worse"] for third in of_harm["thirds"]["place"]] == [1.0, 0.0, 0.0]
 
 
-def test_two_equal_lives_have_no_effect_and_harm_nobody():
+def test_two_equal_arms_have_no_effect_and_no_harm():
     minutes = RandomStream(3, "minutes").generator().exponential(12, NUM)
     actual = effects_of(minutes, minutes)
     for metric in EFFECTS:
@@ -182,7 +182,7 @@ def test_the_planted_gain_and_loss_are_marked(results):
     assert random["value"].startswith("\N{MINUS SIGN}")
 
 
-def test_a_mean_is_told_by_its_lifts_adjusted_p_value_and_not_by_its_own_interval(results):
+def test_a_mean_is_significant_by_its_lifts_adjusted_p_value_and_not_by_its_own_interval(results):
     held = copy.deepcopy(results)
     mean = held["effects"]["arms"]["llm"][HARM_METRIC]["mean"]
     assert mean["low"] > 0
@@ -192,7 +192,7 @@ def test_a_mean_is_told_by_its_lifts_adjusted_p_value_and_not_by_its_own_interva
     assert effects_section(held)["mean"][0]["cells"][1]["sure"]
 
 
-def test_the_worst_third_is_told_only_if_all_thirds_are_allowed_for(results):
+def test_the_worst_third_is_significant_only_after_adjustment_for_all_thirds(results):
     held = copy.deepcopy(results)
     thirds = held["effects"]["harm"]["llm"]["thirds"]
     for of_trait in thirds.values():
@@ -205,7 +205,7 @@ def test_the_worst_third_is_told_only_if_all_thirds_are_allowed_for(results):
     assert effects_section(held)["least"][0]["cells"][1]["sure"]
 
 
-def test_too_few_days_tell_nothing_of_who_gains(results, tmp_path):
+def test_too_few_days_give_no_significant_effects(results, tmp_path):
     held = copy.deepcopy(results)
     held["daily"]["day"] = [1, 2]
     section = effects_section(held)

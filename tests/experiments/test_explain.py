@@ -251,7 +251,7 @@ def called(unserved):
     return world.labels[most]
 
 
-def test_every_interest_is_found_by_its_name_as_its_items_are_called(unserved, called):
+def test_every_interest_matches_by_the_name_of_its_items(unserved, called):
     world, platform = unserved
     for number, name in enumerate(world.tree.interests):
         check_text(name, world.tree, [])
@@ -262,7 +262,7 @@ def test_every_interest_is_found_by_its_name_as_its_items_are_called(unserved, c
     assert len(set(called)) >= 18
 
 
-def test_every_keyword_is_found_where_it_is_one(unserved):
+def test_every_keyword_matches_its_cluster(unserved):
     world, platform = unserved
     for keywords in platform.clusters.keywords:
         for keyword in keywords:
@@ -326,7 +326,7 @@ def test_texts_that_mean_nothing_here(unserved, text, says):
         (("espresso", "tofu"), "seed=-1", "seed=-1: must be a whole number"),
     ],
 )
-def test_mistakes_are_found_before_the_burn_in(tmp_path, texts, override, says):
+def test_mistakes_are_reported_before_the_burn_in(tmp_path, texts, override, says):
     config = config_of("world=tiny", "llm=tiny", f"cache_dir={tmp_path / 'cache'}", *override.split())
     with pytest.raises(InvalidInput, match=says):
         explain(texts, config, tmp_path / "out")

@@ -23,7 +23,7 @@ def worlds_of(lifts):
     return Worlds(tuple(range(len(lifts))), tuple(map(results_of, lifts)), ())
 
 
-def test_a_planted_bias_is_found_and_chance_is_not_taken_for_one():
+def test_a_planted_bias_is_recovered_and_chance_is_not_taken_for_one():
     rng = RandomStream(0, "lifts").generator()
     true = 0.1 + 0.02 * rng.standard_normal(200)
     noise, width = 0.03 * rng.standard_normal((2, 200)), 1.96 * 0.03

@@ -283,7 +283,7 @@ def test_a_run_that_does_not_fit_is_refused(changes, message):
         assemble([replace(run, **changes)], design, {}, {}, RandomStream(1).generator())
 
 
-def test_plain_knows_no_nan_and_no_numpy():
+def test_plain_has_no_nan_and_no_numpy():
     assert plain({"a": np.float32("nan"), "b": (np.int64(2), 1 / 3), 3: np.arange(2)}) == {
         "a": None, "b": [2, 0.3333333333], "3": [0, 1],
     }  # fmt: skip

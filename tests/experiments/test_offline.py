@@ -70,7 +70,7 @@ def test_one_process_and_no_cache_give_the_same_bytes(finished, tmp_path, shared
         assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes(), name
 
 
-def test_what_was_asked_is_not_asked_again(finished, tmp_path, shared_cache):
+def test_finished_agents_are_not_asked_again(finished, tmp_path, shared_cache):
     folder, overrides, _ = finished
     before = {
         path.name: path.stat().st_mtime_ns for path in (shared_cache / "stages").glob("offline-*") if path.is_dir()

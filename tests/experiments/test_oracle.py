@@ -88,7 +88,7 @@ def test_most_of_a_planned_cluster_is_dormant_as_long_as_users_have_enough(arm):
     assert dormant.any(axis=2)[enough].mean() > 0.95
 
 
-def test_the_oracle_finds_several_times_what_chance_finds(config):  # noqa: F811
+def test_the_oracle_discovers_several_times_as_much_as_chance(config):  # noqa: F811
     actual = {}
     for name, planner in (("oracle", OraclePlanner()), ("chance", RandomNovelPlanner())):
         agent = HierarchicalAgent(planner, RandomWithinClusterRanker())
@@ -101,7 +101,7 @@ def test_the_oracle_finds_several_times_what_chance_finds(config):  # noqa: F811
     assert actual["oracle"] > 1
 
 
-def test_with_the_planners_permission_it_plans_only_what_is_new(config):  # noqa: F811
+def test_with_the_planners_restriction_it_plans_novel_clusters_only(config):  # noqa: F811
     """What the free oracle would take, without what the user has consumed from; else novel clusters at random."""
     agent = HierarchicalAgent(OraclePlanner(novel_only=True), RandomWithinClusterRanker())
     arm = make_arm(config, agent=agent, explored=3)
@@ -128,7 +128,7 @@ def test_with_the_planners_permission_it_plans_only_what_is_new(config):  # noqa
     assert len(np.unique(chance)) > 12  # no cluster's number counts where none has any value
 
 
-def test_knowledge_finds_more_than_chance_with_the_same_permission(config):  # noqa: F811
+def test_knowledge_discovers_more_than_chance_with_the_same_restriction(config):  # noqa: F811
     actual = {}
     for name, planner in (("oracle", OraclePlanner(novel_only=True)), ("chance", RandomNovelPlanner())):
         agent = HierarchicalAgent(planner, RandomWithinClusterRanker())

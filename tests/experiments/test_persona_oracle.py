@@ -54,7 +54,7 @@ def test_the_best_clusters_share_the_most_personas_with_the_pair(arm):
     assert (actual[3] == -1).all()
 
 
-def test_it_knows_nothing_of_the_users(arm):
+def test_it_does_not_depend_on_users_state(arm):
     users = np.arange(150)
     before = arm.agent.planner.propose(arm.records.requests(users, 3), STREAM)
     people = arm.world.population

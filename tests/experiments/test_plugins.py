@@ -112,7 +112,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_a_broken_config_is_told_to_those_who_want_the_agent_only(case, site):
+def test_a_broken_config_is_reported_only_where_the_agent_is_chosen(case, site):
     parts, says = BROKEN[case]
     install(site, "mine", **parts)
     install(site, "fine")
@@ -141,7 +141,7 @@ BAD_CODE = {
 
 
 @pytest.mark.parametrize("case", BAD_CODE)
-def test_broken_code_is_told_when_the_agent_is_made(case, site):
+def test_broken_code_is_reported_when_the_agent_is_made(case, site):
     code, overrides, says = BAD_CODE[case]
     install(site, "mine", code=code)
     config = OmegaConf.to_container(composed("compare", *overrides).agents.mine)
@@ -152,7 +152,7 @@ def test_broken_code_is_told_when_the_agent_is_made(case, site):
     assert "\n" not in str(error.value)
 
 
-def test_broken_distributions_are_told_apart(site):
+def test_each_broken_distribution_is_reported(site):
     install(site, "counts", package="copycat")
     install(site, "control", package="controller")
     install(site, "twice", package="one")
@@ -273,7 +273,7 @@ def test_a_comparison_runs_with_an_installed_agent(tmp_path):
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_an_agent_that_cannot_be_made_is_told_before_the_burn_in(tmp_path):
+def test_an_agent_that_cannot_be_made_is_reported_before_the_burn_in(tmp_path):
     install(tmp_path / "site", "mine", code="import no_such_module")
     arguments = ["compare", "world=tiny", "experiment.arms=[control,mine]", "hydra.run.dir=out"]
     done = interestlab(*arguments, site=tmp_path / "site", cwd=tmp_path, cache=tmp_path / "cache")

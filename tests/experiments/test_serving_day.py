@@ -40,7 +40,7 @@ def shown(user, step):
     return FilledSlates.of((user[:, None] * MOST + step + np.arange(4) * 7) % 1000)
 
 
-def test_who_comes_asks_until_they_leave_or_have_asked_often_enough(world):
+def test_active_users_ask_until_they_leave_or_reach_the_limit(world):
     with serving_day(world, records_of(world), 0) as today:
         asked = list(today.requests(shown))
     assert [served.step for served in asked] == list(range(MOST))
@@ -50,7 +50,7 @@ def test_who_comes_asks_until_they_leave_or_have_asked_often_enough(world):
     assert (~asked[-1].feedback.left).any()  # there are some who would have asked once more
 
 
-def test_a_request_is_written_down_before_it_is_told_of(world):
+def test_a_request_is_recorded_before_it_is_yielded(world):
     records = records_of(world)
     with serving_day(world, records, 0) as today:
         for served in today.requests(shown):

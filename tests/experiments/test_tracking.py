@@ -113,7 +113,7 @@ def test_a_missing_package_says_how_to_get_it(name, tmp_path, monkeypatch):
         make_tracker(chosen(name), tmp_path, CONFIG)
 
 
-def test_what_cannot_be_made_is_one_line(tmp_path):
+def test_a_tracker_that_cannot_be_made_is_one_line(tmp_path):
     with pytest.raises(InvalidInput, match=r"tracker='no\.such\.Tracker': could not be made"):
         make_tracker({"_target_": "no.such.Tracker"}, tmp_path, CONFIG)
     with pytest.raises(InvalidInput, match=r"tracker\.mode='loud': must be offline or online"):

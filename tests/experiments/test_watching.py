@@ -95,7 +95,7 @@ def test_an_arm_from_the_cache_is_tracked_and_not_shown(planted, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_a_day_on_which_nobody_comes_has_no_rates(capsys):
+def test_a_day_without_active_users_has_no_rates(capsys):
     kept = Kept()
     Watch(("llm",), 1, kept)(NO_ONE)
     assert {name for _, name, _ in kept.rows} == {"watch_minutes_per_user_day/llm", "active_user_share/llm"}

@@ -179,7 +179,7 @@ class Made:
         ({"width": 1, "part": 3}, "part=3: must be the config of a class of Part, or null"),
     ],
 )
-def test_constructors_check_what_they_are_given(arguments, says):
+def test_constructors_check_their_arguments(arguments, says):
     with pytest.raises(InvalidInput) as caught:
         Made(**arguments)
     assert str(caught.value) == says

@@ -173,7 +173,7 @@ def test_a_planted_taste_is_learned_from_feedback(trait_world, taught):
     assert np.mean(better) > 0.95
 
 
-def test_what_newcomers_like_is_learned_and_forgotten():
+def test_feedback_of_new_users_is_learned_and_forgotten():
     liked = np.full((6, NUM), 0.2)
     liked[:, [3, 17]] = 0.8
     world = themed(liked)
@@ -254,7 +254,7 @@ def test_bad_settings_are_refused(half_life_days, l2):
         FeedbackScorer(half_life_days, l2)
 
 
-def test_a_missing_wheel_is_known_at_once(monkeypatch):
+def test_a_missing_wheel_is_reported_at_once(monkeypatch):
     monkeypatch.setattr("agents.text_encoder._WHEEL", "no-such-wheel")
     with pytest.raises(InvalidInput, match="make setup"):
         FeedbackScorer(7.0, 1.0)

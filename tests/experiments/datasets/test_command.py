@@ -17,7 +17,7 @@ def run(folder, *overrides):
     return dataset(config, folder)
 
 
-def test_a_published_data_set_is_read_told_and_written(tmp_path):
+def test_a_published_data_set_is_read_summarised_and_written(tmp_path):
     formats.kuairand(tmp_path / "in")
     shown = run(
         tmp_path / "out", "dataset.source=kuairand", f"dataset.folder={tmp_path / 'in'}", f"dataset.to={tmp_path / 'd'}"

@@ -23,7 +23,7 @@ def world_of(name="tiny"):
 
 
 @pytest.mark.parametrize(("mean", "sd"), [(0.3, 1.4), (-1.5, 0.7)])
-def test_planted_activity_is_found_without_those_who_never_came(mean, sd):
+def test_planted_activity_is_recovered_without_users_who_were_never_active(mean, sd):
     rng = STREAM.at("activity").generator()
     chance = 1 / (1 + np.exp(-(mean + sd * rng.standard_normal(20000))))
     days = rng.binomial(14, chance)
@@ -31,7 +31,7 @@ def test_planted_activity_is_found_without_those_who_never_came(mean, sd):
     assert actual == pytest.approx((mean, sd), abs=0.06)
 
 
-def test_users_who_all_come_equally_often_tell_no_spread():
+def test_users_who_are_all_equally_active_give_no_spread():
     assert activity_of_days(np.full(5, 3.0), 14) is None
 
 

@@ -56,7 +56,7 @@ def fitted(tmp_path_factory, shared_cache):
     return root
 
 
-def test_a_planted_change_is_found_and_reported(fitted):
+def test_a_planted_change_is_recovered_and_reported(fitted):
     results = json.loads((fitted / "out" / "fit.json").read_text())
     assert results["distance"]["after"]["mean"] < results["distance"]["before"]["mean"]
     row = results["constants"]["response.leave_intercept"]
@@ -104,7 +104,7 @@ def test_a_fitted_world_lives(fitted):
     assert 0 < len(world.begin_day(0)) <= 60
 
 
-def test_two_workers_find_what_one_finds(fitted, tmp_path, shared_cache):
+def test_two_workers_give_the_results_of_one(fitted, tmp_path, shared_cache):
     arguments = (*SMALL, ONE, f"cache_dir={shared_cache}", "runtime.workers=2")
     run_fit(fitting_of(fitted / "log", *arguments), tmp_path)
     assert (tmp_path / "fit.json").read_bytes() == (fitted / "out" / "fit.json").read_bytes()
@@ -172,7 +172,7 @@ def test_production_itself_can_be_the_logging_policy(tmp_path, shared_cache):
 
 
 @pytest.mark.slow
-def test_a_changed_worlds_constants_are_found_again(tmp_path, shared_cache):
+def test_a_changed_worlds_constants_are_recovered(tmp_path, shared_cache):
     planted = {
         "response.intercept": -1.4, "response.leave_intercept": -4.0, "dynamics.satiation_per_watch": 0.3,
         "population.activity_mean": -0.7,

@@ -100,7 +100,7 @@ def test_one_that_is_farther_off_than_any_chance_is_enough(tmp_path):
     assert all("up to 4 differ, though none by more than 12.7" in text for text in texts)
 
 
-def test_two_worlds_are_too_few_to_tell(tmp_path):
+def test_two_worlds_are_too_few(tmp_path):
     results, texts, _ = written(fit_of(WITHIN, worlds=2), tmp_path)
     assert identified(results) == [False] * 3
     assert not results["reproduction"]["enough_worlds"]
@@ -109,7 +109,7 @@ def test_two_worlds_are_too_few_to_tell(tmp_path):
         assert "no; precise, but the world is not known to reproduce the log" in text
 
 
-def test_more_may_differ_where_few_worlds_tell_how_worlds_differ():
+def test_more_may_differ_where_the_spread_is_of_few_worlds():
     allowed = {worlds: reproduction(np.zeros((worlds, NUM))).by_chance for worlds in (3, 4, 8, 100)}
     assert allowed == {3: 5, 4: 4, 8: 3, 100: 3}
     assert reproduction(np.zeros((100, 1))).by_chance == 0

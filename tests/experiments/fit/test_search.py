@@ -28,7 +28,7 @@ def test_a_curved_problem_is_solved_within_the_budget():
     assert result.jacobians.shape == (2, 8, 3)
 
 
-def test_nothing_told_stays_at_the_start_and_limits_are_kept():
+def test_an_unidentified_constant_stays_at_the_start_and_limits_are_kept():
     low, high = np.array([-4.0, -4.0]), np.array([4.0, 0.5])
     tried = []
 
@@ -57,7 +57,7 @@ def test_a_linear_problems_errors_are_those_of_least_squares():
     assert result.alone == pytest.approx((jacobian**2).sum(axis=0))
 
 
-def test_what_moves_nothing_and_what_cannot_be_told_apart_is_not_precise():
+def test_constants_without_effect_or_with_the_same_effect_are_not_precise():
     one, other = np.eye(6)[0] * 8, np.eye(6)[1] * 8
     jacobian = np.stack([one, other, other, np.zeros(6)], axis=1)
     result = identify(np.stack([jacobian] * 3), np.eye(6), pull=3.0)

@@ -24,16 +24,16 @@ def test_activity_and_return_by_hand():
     assert (actual["active_days_50"], actual["visit_50"]) == (2, 1)
 
 
-def test_the_last_day_tells_nothing_of_return():
+def test_the_last_day_is_left_out_of_return():
     assert statistics(seen_of(num_days=2, user=[0, 0], day=[0, 1]))["return_share"] == 1
 
 
-def test_who_returns_after_good_days_alone_has_slope_one():
+def test_users_who_return_only_after_good_days_have_slope_one():
     seen = seen_of(num_days=6, user=[0, 0, 0, 0], day=[0, 1, 3, 4], positive=[1, 0, 1, 0])
     assert statistics(seen)["return_slope"] == pytest.approx(1)
 
 
-def test_what_divides_users_is_no_slope_of_return():
+def test_differences_between_users_are_no_slope_of_return():
     # One user likes everything and always comes, the other nothing and never twice.
     seen = seen_of(num_users=2, num_days=4, user=[0, 1, 0, 0, 1], day=[0, 0, 1, 2, 2], positive=[1, 0, 1, 1, 0])
     assert statistics(seen)["return_slope"] is None
@@ -46,7 +46,7 @@ def test_watched_fractions_by_hand():
 
 
 @pytest.mark.parametrize("exponent", [0.6, 1.1])
-def test_a_planted_zipf_law_is_found(exponent):
+def test_a_planted_zipf_law_is_recovered(exponent):
     counts = np.rint(2000 * np.arange(1, 201.0) ** -exponent).astype(int)
     item = np.repeat(np.arange(200), counts)
     actual = statistics(seen_of(user=np.zeros(len(item)), item=item, consumed=np.ones(len(item))))
@@ -76,7 +76,7 @@ def test_no_satiation_is_a_ratio_of_one():
     assert actual["satiation_ratio"] == pytest.approx(1, abs=0.03)
 
 
-def test_planted_satiation_is_found_whoever_is_shown_much():
+def test_planted_satiation_is_recovered_whichever_users_see_much():
     # Third showings please half as often; those who like the cluster are shown it more.
     user = np.repeat(np.arange(4), 3)
     positive = [1, 0, 1, 1, 1, 0, 1, 0, 1, 1, 1, 0]
@@ -104,7 +104,7 @@ def test_discovery_by_hand():
     assert statistics(seen)["novel_ratio"] == pytest.approx((1 / 3) / (1 / 2))
 
 
-def test_a_planted_chains_information_is_found():
+def test_a_planted_chains_information_is_recovered():
     moves = np.where(RandomStream(0, "chain").generator().random(40000) < 0.7, 1, 2)
     actual = transitions(seen_of(user=np.zeros(40000), cluster=np.cumsum(moves) % 8, positive=np.ones(40000)))
     entropy = -0.7 * math.log2(0.7) - 0.3 * math.log2(0.3)
@@ -150,7 +150,7 @@ rows = st.lists(
 
 @settings(deadline=None, max_examples=60)
 @given(rows)
-def test_all_are_finite_or_none_and_know_no_names(rows):
+def test_all_are_finite_or_none_and_independent_of_names(rows):
     user, day, cluster, positive, fraction = (np.array(column) for column in zip(*rows, strict=True))
     order = np.lexsort((np.arange(len(day)), day))
     columns = {"day": day, "cluster": cluster, "item": cluster, "positive": positive, "consumed": positive}

@@ -37,7 +37,7 @@ def test_of_plain_means_it_is_the_equation_of_deng_et_al():
     assert actual.variance_reduction == pytest.approx(correlation[0, 1] ** 2)
 
 
-def test_a_covariate_that_tells_all_leaves_no_variance_and_one_that_tells_nothing_leaves_all():
+def test_a_perfect_covariate_leaves_no_variance_and_an_unrelated_one_leaves_all():
     rng = RandomStream(1, "cuped").generator()
     x, ones = rng.gamma(3, 2, size=(2, 500)), np.ones(500)
     same = [UserSums(arm, ones) for arm in x]

@@ -29,7 +29,7 @@ def test_it_is_tea_tastings():
     assert sample_ratio({"a": 5100, "b": 4900})["p"] == pytest.approx(known.pvalue)
 
 
-def test_a_fair_split_is_suspected_as_seldom_as_it_says_and_a_broken_one_is_found():
+def test_a_fair_split_is_suspected_at_the_stated_rate_and_a_broken_one_is_detected():
     rng, trials = RandomStream(0, "split").generator(), 5000
     alarms = sum(
         sample_ratio(dict(enumerate(counts)))["mismatch"] for counts in rng.multinomial(6000, [1 / 3] * 3, trials)

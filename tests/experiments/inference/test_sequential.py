@@ -78,7 +78,7 @@ def test_looking_every_day_raises_false_alarms_of_fixed_intervals_and_not_of_the
     assert alarms[1] <= 0.05 * trials
 
 
-def test_an_effect_is_found_before_the_end():
+def test_an_effect_is_detected_before_the_end():
     rng, users, days = RandomStream(1, "peeking").generator(), 2000, 14
     level = rng.gamma(2, 1, size=(users, 1))
     arms = [(lift * level * rng.gamma(2, 0.5, size=(users, days))).cumsum(axis=1) for lift in (1.1, 1.0)]

@@ -121,7 +121,7 @@ def test_identical_arms_differ_by_exactly_nothing():
     assert unpaired.p == 1.0
 
 
-def test_what_cannot_be_estimated_is_none():
+def test_undefined_estimates_are_none():
     nobody, one, two = UserSums(np.zeros(2), np.zeros(2)), UserSums([1], [2]), UserSums([1, 1], [2, 2])
     vary = UserSums([1, 2], [2, 2])
     assert ratio_interval(nobody) == Interval(None, None, None, 0)

@@ -67,7 +67,7 @@ def test_the_interval_covers_the_truth_as_often_as_it_says(tau):
     assert low - 0.01 * trials <= covered <= high + 0.01 * trials  # a point for t with estimated weights
 
 
-def test_heterogeneity_is_found_where_it_is_planted_and_not_where_it_is_not():
+def test_heterogeneity_is_detected_where_it_is_planted_and_only_there():
     rng, errors = RandomStream(1, "worlds").generator(), np.full(400, 0.2)
     same, apart = (over_worlds((tau * rng.normal(size=400) + errors * rng.normal(size=400)).tolist(), errors.tolist())
                    for tau in (0.0, 0.3))  # fmt: skip
@@ -76,7 +76,7 @@ def test_heterogeneity_is_found_where_it_is_planted_and_not_where_it_is_not():
     assert apart.i_squared == pytest.approx(0.09 / 0.13, abs=0.08)
 
 
-def test_what_cannot_be_said_is_none():
+def test_undefined_values_are_none():
     assert over_worlds([]).mean is None
     assert over_worlds([1.0, None, 2.0], [0.1, 0.1, 0.1]).mean is None
     assert (over_worlds([1.0], [0.1]).mean, over_worlds([1.0], [0.1]).low) == (1.0, None)

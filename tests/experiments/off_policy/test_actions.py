@@ -35,7 +35,7 @@ def test_values_are_obps(golden):
         assert estimate.value == pytest.approx(GOLDEN["values"][name], abs=1e-8), name
 
 
-def test_a_policy_is_worth_what_its_own_log_says():
+def test_a_policys_value_is_that_of_its_own_log():
     """Where the evaluated policy is the logging one, all weights are 1."""
     rng = RandomStream(0, "own").generator()
     p, r = rng.uniform(0.1, 1, 500), rng.normal(2, 1, 500)

@@ -23,7 +23,7 @@ def rows_of(num, slots, seed=0, ratio=None):
     return LoggedSlates(user, user, reward, propensity, evaluated), LoggedActions(user, reward, propensity, evaluated)
 
 
-def test_who_logged_earned_what_is_logged_by_every_estimator():
+def test_every_estimator_gives_the_logging_policy_its_logged_reward():
     rows, single = rows_of(200, 3)
     perfect = Outcomes(rows.reward, rows.reward)
     actual = evaluate(rows, single, LIMITS, perfect)
@@ -87,7 +87,7 @@ def test_other_rows_are_refused():
     assert support(rows, single, LIMITS).verdict == "worth only 40 rows of the policy's own"
 
 
-def test_support_tells_what_was_never_logged_and_what_cannot_be():
+def test_support_reports_actions_that_were_never_logged_and_impossible_ones():
     assert support(*rows_of(4000, 2, ratio=[0.5, 1.5]), LIMITS).verdict == ""
     unseen = support(*rows_of(4000, 2, ratio=[0.2, 0.4]), LIMITS)
     assert "is below 1: the policy shows what was never logged, or propensities are wrong" in unseen.verdict

@@ -33,7 +33,7 @@ def folder(tmp_path_factory):
     return folder
 
 
-def test_what_random_choice_earned_is_found_in_the_other_policys_log(folder):
+def test_random_choices_reward_is_estimated_from_the_other_policys_log(folder):
     actual, _ = compare(folder, "men")
     truth = np.mean([0.05 + 0.1 * item / place for item in range(ITEMS) for place in range(1, PLACES + 1)])
     for name in set(actual) - {"naive", "dm"}:

@@ -103,7 +103,7 @@ class Silent(Agent):
         return self.inner.recommend(requests, rng)
 
 
-def test_an_agent_that_does_not_tell_is_judged_by_frequencies():
+def test_an_agent_without_probabilities_is_evaluated_by_frequencies():
     agent, num = Silent(Fixed([1.0, 0.0, 2.0])), 20_000
     requests = requests_of(num, 1)
     asked = np.full((num, 1), 2)
@@ -113,7 +113,7 @@ def test_an_agent_that_does_not_tell_is_judged_by_frequencies():
     assert actual.conditional.mean() == pytest.approx(exact, abs=4 * 0.5 / (4 * num) ** 0.5)
 
 
-def test_a_logging_policy_must_tell_and_tell_the_truth():
+def test_a_logging_policy_must_give_its_true_probabilities():
     requests = requests_of(10, 2)
     slate = LOGGING.recommend(requests, STREAM)
     logging_marginals(LOGGING, requests, slate, [slate], STREAM, "log")

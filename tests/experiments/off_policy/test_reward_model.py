@@ -29,7 +29,7 @@ def test_rates_are_drawn_to_the_clusters_and_these_to_everybodys():
     assert rates.item_shown == pytest.approx(np.log1p([30, 10, 0]))
 
 
-def test_features_say_what_they_are_said_to():
+def test_features_are_as_documented():
     world = planted(successor())
     rates = PastRates.of(world.log, world.platform.cluster_of_item, 8)
     asked = request([[-1, 8, 16, 1]], [[-1, 0, 0, 1]], positive=np.array([[False, True, False, True]]))
@@ -45,7 +45,7 @@ def test_features_say_what_they_are_said_to():
     assert actual[:, 11] == pytest.approx([0, 0])  # every planted item is 30 s long
 
 
-def test_a_linear_reward_is_found_and_its_policys_mean_with_it():
+def test_a_linear_reward_and_its_policys_mean_are_recovered():
     rng = np.random.default_rng(0)
     x, shown, beta = rng.normal(size=(4000, 5)), rng.normal(size=(4000, 5)), np.array([1.0, -2, 0, 0.5, 3])
     (actual,) = cross_fitted(np.arange(4000), x @ beta, x, [shown])

@@ -41,7 +41,7 @@ def test_coverage_counts_what_is_in_anybodys_list():
     assert low < actual.value <= high
 
 
-def test_coverage_that_hangs_on_nobody_has_no_spread_and_none_leaves_one():
+def test_coverage_that_depends_on_no_single_user_has_no_spread_and_intervals_stay_below_one():
     everyone = np.tile(np.arange(4), (30, 1))
     assert coverage(everyone, 8, STREAM, 100).interval() == pytest.approx((0.5, 0.5))
     each_their_own = coverage(np.arange(60)[:, None], 60, STREAM, 400)

@@ -58,7 +58,7 @@ class Knowing(Agent):
         return Recommendations(items, cluster=ring.astype(np.int32) if self.plans else None)
 
 
-def test_who_knows_the_future_is_perfect(morning):
+def test_an_agent_with_the_future_log_is_perfect(morning):
     parts, records = morning
     platform = Platform(records)
     given = {}
@@ -103,7 +103,7 @@ def test_counts_find_the_next_cluster_of_the_ring_and_popularity_does_not(mornin
 
 
 @pytest.mark.parametrize("name", ["counts", "random_novel", "two_tower", "random"])
-def test_answers_do_not_depend_on_who_is_asked_together(morning, production, name):
+def test_lists_do_not_depend_on_the_batch(morning, production, name):
     parts, records = morning
     agent = build_agent(config_of(name), name)
     agent.bind(production)

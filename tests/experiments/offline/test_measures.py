@@ -68,7 +68,7 @@ def test_a_perfect_ranking_has_one_and_a_list_of_misses_none(drawn):
 
 
 @given(lists())
-def test_a_hit_higher_up_is_worth_no_less(drawn):
+def test_a_hit_at_a_higher_rank_counts_no_less(drawn):
     size, targets, answers, _ = drawn
     task = task_of(targets, size)
     pairs = zip(answers.tolist(), targets, strict=True)

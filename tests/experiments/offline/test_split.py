@@ -112,7 +112,7 @@ def test_an_empty_log_is_refused():
         split(empty, 1)
 
 
-def test_the_digest_tells_data_sets_apart():
+def test_different_data_sets_have_different_digests():
     data = dataset_of(ROWS)
     other = replace(data, catalog=replace(data.catalog, length=data.catalog.length + 1))
     digests = {dataset_digest(each) for each in (data, other, dataset_of(ROWS[:-1]), replace(data, num_users=7))}
