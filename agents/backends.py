@@ -1,4 +1,4 @@
-"""Names of the places where jobs run side by side; a module of its own, as whoever checks a config runs no jobs."""
+"""Names of the backends that run jobs side by side; a module of its own, so that checking a config imports none."""
 
 from importlib.util import find_spec
 from typing import Any

@@ -40,7 +40,7 @@ class _BanditPlanner(Planner):
 
     @abc.abstractmethod
     def _begin(self, platform: Platform) -> None:
-        """Know nothing yet."""
+        """Start without any observation."""
 
     @abc.abstractmethod
     def _chooser(self, user: IntArray) -> Callable[[BoolArray], IntArray]:
@@ -104,7 +104,7 @@ class HierarchicalBanditPlanner(_BanditPlanner):
     take 8 * 2 * d (d + 1) bytes a user, d = width + 1: 4,896 at width 16. With ``"shared"``, all users
     teach the same parameters, and features tell users apart by their profile u, the mean z of their
     recent positives: x = (z, 1, u * z), as the shared features of Li et al. (2010, section 3.2), at
-    8 * (width + 1) bytes a user. Profiles are as of the morning.
+    8 * (width + 1) bytes a user. Profiles hold the positives up to the start of the day.
 
     Args:
         alpha: standard errors that the bound lies above the estimate (0.5 in the authors' code).

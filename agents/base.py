@@ -30,7 +30,7 @@ class Recommendations:
 
 
 class Learner(abc.ABC):
-    """What learns from a log, day by day: agents, and the planners and rankers that they are made of.
+    """Base of everything that learns from a log, day by day: agents, planners and rankers.
 
     Attributes:
         platform: kept by ``fit`` and ``load`` unless they are overridden; stays live, so it shows today's items.
@@ -49,7 +49,7 @@ class Learner(abc.ABC):
         """Write everything that ``load`` needs into an existing empty folder."""
 
     def load(self, folder: Path, platform: Platform) -> None:
-        """Become what ``save`` wrote; called instead of ``fit``."""
+        """Restore the state that ``save`` wrote; called instead of ``fit``."""
         self._meet(platform)
 
     def _meet(self, platform: Platform) -> None:
@@ -57,7 +57,7 @@ class Learner(abc.ABC):
 
 
 class Agent(Learner):
-    """Recommends slates to a batch of users and learns from what came of it.
+    """Recommends slates to a batch of users and learns from their feedback.
 
     Randomness comes from the ``rng`` that each call brings: ``rng.uniform(requests.user, k)``
     draws k numbers a user which depend on that user alone, ``rng.generator()`` is an ordinary
@@ -66,7 +66,7 @@ class Agent(Learner):
     """
 
     def bind(self, production: "Agent") -> None:
-        """Meet the platform's production recommender, once, before ``fit`` or ``load``.
+        """Receive the platform's production recommender, once, before ``fit`` or ``load``.
 
         Agents that reuse it (as the hierarchical agent's ranker does, after Wang et al. 2024,
         section 3.2) keep the reference; it is trained by the experiment, not by them.
@@ -77,7 +77,7 @@ class Agent(Learner):
         """Fill ``requests.num_slots`` slots for each user; called many times a day."""
 
     def probability(self, requests: Requests, items: IntArray, above: IntArray, rng: RandomStream) -> FloatArray | None:
-        """Tell how likely ``recommend`` is to put ``items`` where they are; optional, for off-policy evaluation.
+        """The probability that ``recommend`` puts ``items`` where they are; optional, for off-policy evaluation.
 
         Args:
             requests: B users.

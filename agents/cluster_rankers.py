@@ -1,4 +1,4 @@
-"""Rankers that know nothing of the user: search by the cluster's keywords, and chance."""
+"""Rankers that ignore the user: search by the cluster's keywords, and a uniform draw."""
 
 import abc
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ _CHUNK_CELLS = 8_000_000  # (users, items) or (users, candidates) held at a time
 
 @dataclass(frozen=True)
 class Shelves:
-    """What each of M clusters has to offer on a day.
+    """The items that each of M clusters offers on a day.
 
     Attributes:
         items: (M, C) int64, distinct in a row, alive, -1 pads.
@@ -93,12 +93,12 @@ class _ShelfRanker(Ranker):
     def probability(self, requests: Requests, allowed: IntArray | None, item: IntArray) -> FloatArray:
         """See ``Ranker.probability``; given ``allowed``."""
         asked = item[:, None]
-        found = uniform_probability(self.platform.live_items(), requests, asked, asked)  # (B, 1)
+        probability = uniform_probability(self.platform.live_items(), requests, asked, asked)  # (B, 1)
         for rows, items, scores in () if allowed is None else self._candidates(requests, allowed):
             some, here = (items >= 0).any(axis=1), asked[rows]
             within = slate_probability(scores, items, here, here, self.temperature, self.exploration)
-            found[rows[some]] = within[some]
-        return found[:, 0]
+            probability[rows[some]] = within[some]
+        return probability[:, 0]
 
     def _candidates(self, requests: Requests, allowed: IntArray) -> Iterator[tuple[IntArray, IntArray, FloatArray]]:
         """Rows (b,) of the requests, not too many at a time, and what ``Shelves.candidates`` says of them."""
@@ -126,7 +126,7 @@ class _ShelfRanker(Ranker):
 
 
 class RandomWithinClusterRanker(_ShelfRanker):
-    """Every live item of the planned clusters is equally likely: what a plan alone is worth.
+    """Every live item of the planned clusters is equally likely: shows the value of a plan alone.
 
     The propensity of a slot is 1 / (number of items left in the clusters).
     """
@@ -150,8 +150,8 @@ class SearchRanker(_ShelfRanker):
     """Searches for the planned cluster's keywords: the "straightforward approach" of Wang et al. 2024.
 
     The query is the cluster's keywords, the texts are the titles and hashtags of all live items, those
-    filed in other clusters too: a search engine knows of no clusters. The score is BM25 (``agents.bm25``;
-    ties go to the older item), the same for every user, and found once a day. Users get what they have
+    filed in other clusters too: a search engine does not use clusters. The score is BM25 (``agents.bm25``;
+    ties go to the older item), the same for every user, and computed once a day. Users get what they have
     not seen of the ``hits`` best items that share a word with the query.
 
     Args:
@@ -173,13 +173,13 @@ class SearchRanker(_ShelfRanker):
         """Today's best hits of each cluster's query."""
         live, catalog = self.platform.live_items(), self.platform.catalog
         texts = self._words.of_terms(np.concatenate([catalog.title_terms, catalog.hashtag_terms], axis=1)[live])
-        found = bm25(self._queries, texts)  # (M, n) sparse
+        relevance = bm25(self._queries, texts)  # (M, n) sparse
 
         def scores(clusters: slice) -> FloatArray:
-            dense = found[clusters].toarray().astype(np.float32)
+            dense = relevance[clusters].toarray().astype(np.float32)
             dense[dense == 0] = -np.inf  # shares no word
             return np.asarray(dense)
 
-        nothing = np.empty((found.shape[0], 0), np.int64)
+        nothing = np.empty((relevance.shape[0], 0), np.int64)
         best, items = top_in_chunks(scores, live, nothing, self.hits)
         return Shelves(items, best)

@@ -1,4 +1,4 @@
-"""Counts of which the older count less."""
+"""Counts in which older occurrences weigh less."""
 
 from pathlib import Path
 

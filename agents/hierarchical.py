@@ -16,7 +16,7 @@ class HierarchicalAgent(Agent):
     """A planner chooses one cluster a slot, a ranker the item within it (Wang et al. 2024, figure 1).
 
     ``propensity`` is the ranker's: of the item in its slot, given the plan and the slots before. Where
-    a cluster has no item left, the ranker takes one from elsewhere; ``cluster`` still tells the plan.
+    a cluster has no item left, the ranker takes one from elsewhere; ``cluster`` still holds the planned one.
 
     A configuration that nests planner and ranker in a Hydra partial builds them once a partial: call
     ``hydra.utils.instantiate`` anew for each agent, or two agents would share them.
@@ -31,7 +31,7 @@ class HierarchicalAgent(Agent):
         self.ranker = ranker
 
     def bind(self, production: Agent) -> None:
-        """Let the ranker meet production."""
+        """Pass production to the ranker."""
         self.ranker.bind(production)
 
     def fit(self, platform: Platform, log: InteractionLog, rng: RandomStream) -> None:
@@ -64,14 +64,14 @@ class HierarchicalAgent(Agent):
     def probability(self, requests: Requests, items: IntArray, above: IntArray, rng: RandomStream) -> FloatArray | None:
         """See ``Agent.probability``; given the plan that ``recommend`` makes with the same ``rng``."""
         plan = self._planned(requests, rng)  # (B, S)
-        found = np.empty(items.shape)
+        probability = np.empty(items.shape)
         for slot in range(items.shape[1]):
             here = replace(requests.after(above[:, :slot]), num_slots=1)
             of_slot = self.ranker.probability(here, plan[:, slot : slot + 1], items[:, slot])
             if of_slot is None:
                 return None
-            found[:, slot] = of_slot
-        return found
+            probability[:, slot] = of_slot
+        return probability
 
     def _planned(self, requests: Requests, rng: RandomStream) -> IntArray:
         plan = self.planner.propose(requests, rng.at("planner"))

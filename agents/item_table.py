@@ -14,8 +14,8 @@ _BLOCK = 4096  # items whose content is held in float32 at a time
 class ItemTable:
     """Item rows trained by Adagrad (Duchi et al. 2011), which touches only the rows of a batch.
 
-    New items start at zero, so that whatever is added to the row (their content) speaks for them
-    alone until they have been seen.
+    New items start at zero, so that they are represented by their content alone until they have been
+    seen.
 
     Args:
         width: columns.

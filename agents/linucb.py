@@ -144,9 +144,9 @@ def read_state(path: Path, shapes: dict[str, tuple[int, ...]]) -> State:
         state: State = load_file(path)
     except (OSError, SafetensorError) as error:
         raise InvalidInput("checkpoint", str(path), f"must be a whole safetensors file ({error})") from None
-    found = {name: array.shape for name, array in state.items()}
-    if found != shapes:
+    shape_of = {name: array.shape for name, array in state.items()}
+    if shape_of != shapes:
         raise InvalidInput(
-            "checkpoint", found, f"must hold arrays of shapes {shapes}; use the configuration that it was saved with"
+            "checkpoint", shape_of, f"must hold arrays of shapes {shapes}; use the configuration that it was saved with"
         )
     return state

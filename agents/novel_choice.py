@@ -8,7 +8,7 @@ from sim.random import RandomStream
 
 
 def best_first(score: FloatArray, rng: RandomStream) -> IntArray:
-    """Clusters in the order of their scores, equal ones in random order: a cluster's number says nothing of it.
+    """Clusters in the order of their scores, equal ones in random order: a cluster's number has no meaning.
 
     Args:
         score: (..., M), larger is better.
@@ -82,9 +82,9 @@ def choose_novel_by_slot(
             competing &= np.cumsum(competing, axis=1) <= pool
             place = np.argmax(np.where(competing, scores[:, slot], -np.inf), axis=1)
         best = offered[every, place]
-        found = free.any(axis=1)
-        plan[found, slot] = best[found]
-        taken[every[found], best[found]] = True
+        has_free = free.any(axis=1)
+        plan[has_free, slot] = best[has_free]
+        taken[every[has_free], best[has_free]] = True
     _fill_at_random(plan, consumed, rng, rows)
     return plan
 

@@ -42,7 +42,7 @@ def novel_rows(log: InteractionLog, consumed_before: BoolArray) -> BoolArray:
 @checks_arguments
 @dataclass(frozen=True)
 class NoveltyBoost:
-    """Intrinsic motivation, multiplicative (Chen et al. 2021, "Values of user exploration in recommender systems").
+    """Multiplicative intrinsic motivation (Chen et al. 2021, "Values of user exploration in recommender systems").
 
     R_t = c * R^e_t if the item is surprising, else R^e_t. An item is *surprising* to a user whom no
     item of its cluster has pleased in the last d days. What earned no reward gets no boost. With
@@ -52,7 +52,7 @@ class NoveltyBoost:
     Args:
         factor: c (4 in the paper's live experiment).
         window_days: d, days, the day itself included (7 in the paper's live experiment).
-        history_bit: whether the model is told which items of the history were surprising and
+        history_bit: whether the model's input marks which items of the history were surprising and
             rewarded (the paper's "actionable representation", i_t).
 
     Raises:
@@ -150,7 +150,7 @@ def history_bits(
     """
     cluster = requests.clusters
     past, bits = _looked_up(requests.user, requests.items, events, len(cluster_of_item))  # (B, H)
-    # What is not found before anything is found is older than the events that are kept.
+    # History items before the first one that is among the events are older than the events that are kept.
     older = ~np.logical_or.accumulate(past, axis=1) & past.any(axis=1, keepdims=True)
     today = requests.positive & ~past & ~older  # pads are not positive
     new = today & recent.surprising_now(requests.user, cluster, requests.day, cluster_of_item)
@@ -169,5 +169,5 @@ def _looked_up(user: IntArray, items: IntArray, events: Events, num_items: int) 
     wanted = user[:, None] * num_items + items
     place = np.searchsorted(key, wanted, side="right", sorter=order) - 1  # the latest, where watched twice
     row = order[np.maximum(place, 0)]
-    found = (key[row] == wanted) & (items >= 0)
-    return found, found & events.surprising[row]
+    is_event = (key[row] == wanted) & (items >= 0)
+    return is_event, is_event & events.surprising[row]

@@ -1,7 +1,6 @@
-"""What the sequence model is trained for: pleasing, imitating what pleased, or being worth most as a slate.
+"""Training objectives of the sequence model: pointwise feedback, next positive item, or value of the slate.
 
-An objective says which impressions it learns from, what each is worth, against which other items it is
-held, and the loss of a batch.
+An objective defines the impressions that it learns from, the reward of each, the negatives, and the loss of a batch.
 """
 
 import abc
@@ -23,7 +22,7 @@ Behaviour = Literal["logged", "estimated"]
 
 @dataclass(frozen=True)
 class Scores:
-    """A batch's scores h . v_j + b_j and what an objective needs to know about them.
+    """A batch's scores h . v_j + b_j and what an objective's loss needs besides.
 
     Attributes:
         target: (T,) of the items shown.
@@ -43,13 +42,13 @@ class Scores:
 
 
 class Objective(abc.ABC):
-    """What an impression is worth, and the loss of a batch of them."""
+    """The reward of an impression, and the loss of a batch of impressions."""
 
     behaviour: Behaviour | None = None
     """Where beta(a | s) comes from: the log's propensities, a model trained along, or not needed."""
 
     every_impression: bool = False
-    """Whether impressions that earned nothing teach something."""
+    """Whether impressions without reward are learned from."""
 
     largest_score: float = 20.0
     """Product of a state and an item vector that point the same way."""
@@ -58,12 +57,12 @@ class Objective(abc.ABC):
     """Negatives a batch: drawn from all that was shown, and uniformly from the live catalog."""
 
     def rewards(self, log: InteractionLog) -> FloatArray:
-        """(R,) float32, what each impression is worth: 1 for positives."""
+        """(R,) float32, the reward of each impression: 1 for positives."""
         return log.positive.astype(np.float32)
 
     @abc.abstractmethod
     def loss(self, scores: Scores) -> Tensor:
-        """The scalar to descend on."""
+        """The scalar to minimise."""
 
 
 @checks_arguments

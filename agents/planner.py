@@ -31,8 +31,8 @@ def check_plan(plan: IntArray, requests: Requests, num_clusters: int, planner: P
     """
     field, shape = f"planner {type(planner).__name__}", (len(requests), requests.num_slots)
     if not isinstance(plan, np.ndarray) or plan.shape != shape or not np.issubdtype(plan.dtype, np.integer):
-        found = f"{plan.dtype} array of shape {plan.shape}" if isinstance(plan, np.ndarray) else type(plan).__name__
-        raise InvalidInput(field, found, f"propose must return an integer array of shape {shape}, one row a user")
+        actual = f"{plan.dtype} array of shape {plan.shape}" if isinstance(plan, np.ndarray) else type(plan).__name__
+        raise InvalidInput(field, actual, f"propose must return an integer array of shape {shape}, one row a user")
     in_order = np.sort(plan, axis=1)
     faults = (
         ((plan < 0) | (plan >= num_clusters), f"clusters must be in 0 .. {num_clusters - 1}"),

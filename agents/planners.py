@@ -17,7 +17,7 @@ from sim.records import Count, Positive, checks_arguments
 
 
 class RandomNovelPlanner(Planner):
-    """Every cluster that the user never consumed from is equally likely: exploration without a thought."""
+    """Every cluster that the user never consumed from is equally likely: uniform exploration."""
 
     def propose(self, requests: Requests, rng: RandomStream) -> IntArray:
         """Draw novel clusters without replacement; see ``choose_novel`` for users who have none left."""
@@ -70,9 +70,9 @@ class PopularNovelPlanner(Planner):
 
 @checks_arguments
 class TransitionCountPlanner(Planner):
-    """Plans what most often followed: novel transitions, counted and smoothed (``TransitionCounts``).
+    """Plans the clusters that most often followed: novel transitions, counted and smoothed (``TransitionCounts``).
 
-    What the LLM is fine-tuned on (Wang et al. 2024, section 3.2), remembered instead of generalised.
+    It memorises the transitions that the LLM is fine-tuned on (Wang et al. 2024, section 3.2).
     Each slot samples a pair from the user's history, as the LLM planner does, and takes the likeliest
     cluster that is new to the user.
 
@@ -101,8 +101,8 @@ class TransitionCountPlanner(Planner):
         if len(log) == 0:
             return
         known = InteractionLog.concatenate([self._kept, log])
-        found = novel_transitions(known, rng, self.history_days, self.history_length)
-        self._counts.add(found.where(found.day >= int(log.day.min())))
+        transitions = novel_transitions(known, rng, self.history_days, self.history_length)
+        self._counts.add(transitions.where(transitions.day >= int(log.day.min())))
         consumed = known.where(known.consumed)
         self._kept = consumed.where(_still_needed(consumed, self.history_days))
 

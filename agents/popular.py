@@ -1,4 +1,4 @@
-"""Popularity: what most people liked lately."""
+"""Popularity: discounted positives."""
 
 from pathlib import Path
 

@@ -53,7 +53,7 @@ def side_by_side(
         backend: one of ``backends.BACKENDS``. Ray's is the cluster that runs, or a new one on this machine.
         cores: that a job takes, for Ray to reserve.
         keep: whether loky's workers wait for the next call, whose imports they then have.
-        watch: called now and then with the jobs that run, also from a thread beside a job in this process.
+        watch: called now and then with the jobs that run, also from a thread next to a job in this process.
 
     Yields:
         A job's name and result, as soon as it is done.
@@ -84,7 +84,7 @@ def side_by_side(
 def end_with_parent(parent: int) -> None:
     """End this process when its parent, process ``parent``, has ended, however that was.
 
-    Workers outlive a parent that is killed: they would finish what they were at, hours of it, for nobody.
+    Workers outlive a parent that is killed: they would go on for hours with a job whose result nobody reads.
     """
 
     def look() -> None:
@@ -114,7 +114,7 @@ def _watched(look: Callable[[], object]) -> Iterator[None]:
 
 
 def _with_one_thread(job: Job[Result]) -> Result:
-    """Run a job with one thread for linear algebra: two jobs' on a core get in each other's way."""
+    """Run a job with one thread for linear algebra: two jobs' threads on a core slow each other down."""
     torch = sys.modules.get("torch")
     threads = torch.get_num_threads() if torch else 1
     with threadpool_limits(1, user_api="blas"):

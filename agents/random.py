@@ -10,7 +10,7 @@ from sim.arrays import FloatArray, IntArray
 class RandomAgent(Agent):
     """Every live item that is not excluded is equally likely in every slot.
 
-    The chance level of every comparison, and the way in which an untrained model collects data.
+    The uniform baseline of every comparison; untrained models collect data with it.
     """
 
     def recommend(self, requests: Requests, rng: RandomStream) -> Recommendations:
@@ -54,7 +54,7 @@ def uniform_slate(live_items: IntArray, requests: Requests, rng: RandomStream) -
 
 
 def uniform_probability(live_items: IntArray, requests: Requests, items: IntArray, above: IntArray) -> FloatArray:
-    """Tell the propensities with which ``uniform_slate`` puts ``items`` below ``above``.
+    """The propensities with which ``uniform_slate`` puts ``items`` below ``above``.
 
     Args:
         live_items: (n,) int64, ascending.

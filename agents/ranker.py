@@ -12,7 +12,7 @@ class Ranker(Learner):
     """Picks items, where asked from some clusters only."""
 
     def bind(self, production: Agent) -> None:
-        """Meet the production recommender before ``fit`` or ``load``; see ``Agent.bind``."""
+        """Receive the production recommender before ``fit`` or ``load``; see ``Agent.bind``."""
 
     @abc.abstractmethod
     def rank(self, requests: Requests, allowed: IntArray | None, rng: RandomStream) -> Recommendations:
@@ -27,7 +27,7 @@ class Ranker(Learner):
         """
 
     def probability(self, requests: Requests, allowed: IntArray | None, item: IntArray) -> FloatArray | None:
-        """Tell how likely ``rank`` is to put items (B,) into the first slot; see ``Agent.probability``.
+        """The probability that ``rank`` puts items (B,) into the first slot; see ``Agent.probability``.
 
         Returns:
             (B,) float in [0, 1]; None if the ranker cannot say.

@@ -1,6 +1,6 @@
 """A connection to a Ray cluster: one that somebody started, or a new one on this machine.
 
-``ray.init`` tries an address where nobody answers for minutes, and a wrong token twenty times, with a line on stderr
+``ray.init`` tries an address without a server for minutes, and a wrong token twenty times, with a line on stderr
 each time. So a cluster that was named is asked first, by Ray's own ``ray status``, in a process that can be given up.
 """
 
@@ -44,7 +44,7 @@ def connect_ray(address: str | None = None, num_cpus: int | None = None) -> Any:
         _check_cluster(ray, field, str(named))
     try:
         ray.init(address, num_cpus=num_cpus, include_dashboard=False, logging_level=logging.WARNING)
-    except ConnectionError as error:  # of a cluster that Ray has found by itself
+    except ConnectionError as error:  # of a cluster that Ray has detected by itself
         cause = f"{error.__cause__}"
         no_cluster = "must be the address of a Ray cluster that runs: none was found"
         raise InvalidInput(field, named, _TOKEN if "AuthToken" in cause else no_cluster) from None

@@ -21,7 +21,7 @@ MAX_OFFSET = 16
 """k of Shaw et al. 2018: keys further back than this count as this far back."""
 
 NUM_FEEDBACKS = 12
-"""Kinds of feedback told apart: four buckets of watched fraction, times not positive, positive, surprising."""
+"""Kinds of feedback: four buckets of watched fraction, times not positive, positive, surprising."""
 
 
 def feedback_of(watch: Tensor, positive: Tensor, surprising: Tensor) -> Tensor:
@@ -84,7 +84,7 @@ class SequenceModel(nn.Module):
             last_only: compute the state after the whole history alone.
 
         Returns:
-            (B, L + 1, d): state k follows the first k positions, so state 0 knows nothing; or
+            (B, L + 1, d): state k follows the first k positions, so state 0 depends on nothing; or
             (B, 1, d) if ``last_only``.
         """
         tokens = torch.where(valid[:, :, None], vectors + self.feedback[feedback], 0.0)
@@ -104,7 +104,7 @@ class SequenceModel(nn.Module):
 def relative_attention(
     query: Tensor, key: Tensor, value: Tensor, key_offset: Tensor, value_offset: Tensor, hidden: Tensor
 ) -> Tensor:
-    """Attention that knows how far back a key is (Shaw et al. 2018, "Self-attention with relative position
+    """Attention with relative positions of keys (Shaw et al. 2018, "Self-attention with relative position
     representations", equations 3 and 4).
 
     e_ij = q_i . (k_j + aK_ij) / sqrt(d_head),  z_i = sum over j of softmax(e_i)_j (v_j + aV_ij).

@@ -84,22 +84,22 @@ class SequenceRanker(Ranker):
     def probability(self, requests: Requests, allowed: IntArray | None, item: IntArray) -> FloatArray:
         """See ``Ranker.probability``; given ``allowed``."""
         state = self.model.encode(requests)
-        found = np.zeros(len(requests))
+        probability = np.zeros(len(requests))
         within = np.zeros(len(requests), bool)
         if allowed is not None:
             row, candidate = self._candidates(allowed, requests.exclude)  # flat
             within = np.bincount(row, minlength=len(requests)) > 0
             rows = np.flatnonzero(within)
             padded = _padded(row, candidate, self._flat_scores(state, row, candidate), rows, len(requests))
-            found[rows] = self._probability(*padded, item[rows])
+            probability[rows] = self._probability(*padded, item[rows])
         others = np.flatnonzero(~within)
         if len(others) and self.model.trained:
             pool = self.model.best(state[torch.from_numpy(others)], requests.exclude[others])
-            found[others] = self._probability(*pool, item[others])
+            probability[others] = self._probability(*pool, item[others])
         elif len(others):
             live, asked = self.platform.live_items(), item[others, None]
-            found[others] = uniform_probability(live, requests.where(others), asked, asked)[:, 0]
-        return found
+            probability[others] = uniform_probability(live, requests.where(others), asked, asked)[:, 0]
+        return probability
 
     def _probability(self, scores: FloatArray, items: IntArray, item: IntArray) -> FloatArray:
         exploration = self.exploration if self.model.trained else 1.0
@@ -152,7 +152,7 @@ class SequenceRanker(Ranker):
         return row[kept], items[place[kept]]
 
     def _items_by_cluster(self) -> tuple[IntArray, IntArray, IntArray]:
-        """How today's live items are filed; found once a day.
+        """Today's live items by cluster; computed once a day.
 
         Returns:
             The items sorted by cluster; where each cluster begins, (M + 1,); and the place of every

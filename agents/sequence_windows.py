@@ -19,7 +19,7 @@ class Targets:
         user: (P,) int64.
         item: (P,) int64.
         end: (P,) int64 rows of events; the user's events before that row are the state's past.
-        reward: (P,) float32, what each was worth.
+        reward: (P,) float32, the reward of each.
         log_propensity: (P,) float32, as logged; NaN where unknown.
     """
 

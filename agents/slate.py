@@ -29,7 +29,7 @@ def check_sampling(temperature: float, exploration: float) -> None:
 
 
 def excluded_positions(items: IntArray, exclude: IntArray) -> BoolArray:
-    """Tell which of some items each row excludes.
+    """Which of some items each row excludes.
 
     Args:
         items: (n,) int64, distinct.
@@ -161,7 +161,7 @@ def slate_probability(
     temperature: float,
     exploration: float,
 ) -> FloatArray:
-    """Tell what ``sample_slate`` would give as propensities, had it put ``items`` below ``above``.
+    """The propensities that ``sample_slate`` gives where it puts ``items`` below ``above``.
 
     Args:
         scores, candidates, temperature, exploration: see ``sample_slate``.

@@ -1,8 +1,8 @@
 """A small sentence encoder: texts to vectors whose cosines say how alike the texts are in meaning.
 
 all-MiniLM-L6-v2 (22M parameters; Wang et al. 2020, "MiniLM"; trained as in Reimers and Gurevych
-2019, "Sentence-BERT"). It knows language but has no part in the language model's pipeline: what
-the large model achieves has to be held against it.
+2019, "Sentence-BERT"). It encodes language but is no part of the language model's pipeline, so it serves as that
+model's baseline.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""A planner that reads keywords, and nothing else: the control of the LLM planner's claim to understand them."""
+"""A planner that uses keywords alone: a baseline for the LLM planner's use of them."""
 
 from pathlib import Path
 
@@ -38,7 +38,7 @@ class TextNeighbourPlanner(Planner):
     """
 
     def __init__(self, num_keywords: Count = 3) -> None:
-        encoder_folder()  # missing weights should be known before a burn-in, not after it
+        encoder_folder()  # so that missing weights are reported before a burn-in
         self.num_keywords = num_keywords
 
     def fit(self, platform: Platform, log: InteractionLog, rng: RandomStream) -> None:
@@ -63,9 +63,9 @@ class TextNeighbourPlanner(Planner):
         for slot in range(requests.num_slots):
             score = np.where(taken, -np.inf, self.scores(pairs[:, slot]))
             best = score.argmax(axis=1)
-            found = (pairs[:, slot, 0] >= 0) & ~taken[rows, best]
-            nearest[:, slot] = np.where(found, best, -1)
-            taken[rows[found], best[found]] = True
+            usable = (pairs[:, slot, 0] >= 0) & ~taken[rows, best]
+            nearest[:, slot] = np.where(usable, best, -1)
+            taken[rows[usable], best[usable]] = True
         return choose_novel_by_slot(nearest[:, :, None], consumed, rng.at("fill"), requests.user)
 
     def save(self, folder: Path) -> None:

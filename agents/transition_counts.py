@@ -1,4 +1,4 @@
-"""Novel transitions counted, with back-off: the collaborative rival of the language model."""
+"""Novel transitions counted, with back-off: a collaborative baseline for the language model."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Hydra configuration files; found as ``pkg://conf`` from any folder."""
+"""Hydra configuration files; available as ``pkg://conf`` from any folder."""
 
 from omegaconf import OmegaConf
 

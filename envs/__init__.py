@@ -1,4 +1,4 @@
-"""Gymnasium faces over ``sim.hidden.world``. Importing this package registers ``interestlab/Exploration-v0``."""
+"""Gymnasium environments over ``sim.hidden.world``. Importing this package registers ``interestlab/Exploration-v0``."""
 
 from gymnasium.envs.registration import register
 

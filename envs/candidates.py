@@ -1,10 +1,10 @@
-"""Lives in which an action picks a slate from candidates: what both faces of Exploration have in common."""
+"""Lives in which an action picks a slate from candidates: shared by the single-user and the vector environment."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from envs.life import Life, PublicFeedback, Setting
+from envs.life import Life, LifeSettings, PublicFeedback
 from envs.observation import Observation, observe
 from envs.slates import draw_candidates, fill_slates
 from sim.arrays import IntArray
@@ -12,8 +12,8 @@ from sim.errors import InvalidInput
 
 
 @dataclass(frozen=True)
-class CandidateSetting(Setting):
-    """What an Exploration environment is made of; checked.
+class CandidateSettings(LifeSettings):
+    """Settings of an Exploration environment; checked.
 
     Attributes:
         num_candidates: items to choose a slate from, C.
@@ -32,9 +32,9 @@ class CandidateSetting(Setting):
 class CandidateLife(Life):
     """B users who are offered C candidates each at every request; an action is (B, S) positions among them."""
 
-    def __init__(self, setting: CandidateSetting, users: IntArray, life_seed: int) -> None:
-        super().__init__(setting, users, life_seed, (setting.num_slots,), setting.num_candidates)
-        self._candidates = np.zeros((len(users), setting.num_candidates), np.int64)
+    def __init__(self, settings: CandidateSettings, users: IntArray, life_seed: int) -> None:
+        super().__init__(settings, users, life_seed, (settings.num_slots,), settings.num_candidates)
+        self._candidates = np.zeros((len(users), settings.num_candidates), np.int64)
         self._begin()
 
     def _slates(self, rows: IntArray, action: IntArray) -> tuple[IntArray, PublicFeedback]:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from envs.candidates import CandidateLife, CandidateSetting
+from envs.candidates import CandidateLife, CandidateSettings
 from envs.config import world_config
 from envs.observation import observation_space
 from envs.single import SingleUserEnv
@@ -30,8 +30,8 @@ class ExplorationEnv(SingleUserEnv[IntArray]):
     invalid the second time and replaced by the first candidate that the action does not name;
     ``info["repeated"]`` counts these slots.
 
-    *Reward*: minutes that the user watched of the slate. Novelty is not rewarded as such:
-    exploration has to pay by what the user does later.
+    *Reward*: minutes that the user watched of the slate. Novelty has no reward of its own:
+    exploration has to pay through later minutes.
 
     *End*: ``truncated`` once ``days`` days have passed (a time limit, come they again or not), together
     with the user's last request; the last observation has ``day == days``. In a life in which the user
@@ -44,7 +44,7 @@ class ExplorationEnv(SingleUserEnv[IntArray]):
     today), ``repeated``. ``waiting`` is always there. Latent state never is.
 
     *Seeds*: ``world_seed`` names who lives in the world and what is uploaded; ``reset(seed=...)``
-    names the luck of this life and of those after it. So a reset meets the same person afresh.
+    names the random stream of this life and of those after it. So a reset starts the same person anew.
 
     Args:
         world: preset name, mapping, or record of the world's constants.
@@ -70,10 +70,10 @@ class ExplorationEnv(SingleUserEnv[IntArray]):
         config = world_config(world)
         if not 0 <= user < config.num_users:
             raise InvalidInput("user", user, f"must be from 0 to world.num_users - 1 = {config.num_users - 1}")
-        self._setting = CandidateSetting(config, world_seed, days, num_slots, num_candidates)
+        self._settings = CandidateSettings(config, world_seed, days, num_slots, num_candidates)
         self._users = np.array([user], np.int64)
         self.observation_space = observation_space(config, days, num_slots, num_candidates)
         self.action_space = spaces.MultiDiscrete(np.full(num_slots, num_candidates))
 
     def _new_life(self, life_seed: int) -> CandidateLife:
-        return CandidateLife(self._setting, self._users, life_seed)
+        return CandidateLife(self._settings, self._users, life_seed)

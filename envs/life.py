@@ -1,8 +1,8 @@
-"""Lives of users in a world, in lock step: what the environments' faces have in common.
+"""Lives of users in a world, in lock step: the part that all environments share.
 
 A *world* (who lives in it, what is uploaded on which day) is named by its constants and a world
-seed. A *life* in it has its own luck, named by a life seed: candidates, responses, returns and
-trends. The same user can so be met again and again, each time with other luck.
+seed. A *life* in it has its own random stream, named by a life seed: candidates, responses, returns and
+trends. The same user can so live many lives, each with other random draws.
 """
 
 import abc
@@ -33,15 +33,15 @@ PublicFeedback = dict[str, npt.NDArray[Any]]
 
 @lru_cache(maxsize=4)
 def standing_world(config: WorldConfig, world_seed: int) -> tuple[World, InterestClusters]:
-    """The world before its first day, and its clusters, made with equal traffic; nobody lives in this copy."""
+    """The world before its first day, and its clusters, made with equal traffic; shared by all lives, never changed."""
     world = World(config, world_seed)
     items = np.arange(world.catalog.num_items)
     return world, build_clusters(world.catalog, items, np.ones(len(items)), config.clusters)
 
 
 @dataclass(frozen=True)
-class Setting:
-    """What an environment is made of; checked.
+class LifeSettings:
+    """Settings of an environment; checked.
 
     Attributes:
         config: the world's constants.
@@ -63,10 +63,10 @@ class Setting:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a step.
+    """The outcome of a step.
 
     Attributes:
-        acted: (B,) bool, whose slates were shown; the others were not here.
+        acted: (B,) bool, whose slates were shown; the other users were absent.
         minutes: (B,) float64, minutes that the user watched of the slate.
         info: public feedback, (B, S) or (B,) a field; 0 or False where not ``acted``.
     """
@@ -79,14 +79,14 @@ class Outcome:
 class Life(abc.ABC):
     """B users' lives from day 0 until day T, in lock step.
 
-    What is asked of an agent, and how its answers become slates, is left to the kinds of life:
+    Subclasses define the action of an agent and how it becomes slates:
     ``envs.candidates.CandidateLife`` and ``envs.planning.PlanLife``. They end their ``__init__``
     with ``_begin``.
 
     Args:
-        setting: the world and how long to live in it.
+        settings: the world and how long to live in it.
         users: (B,) int64, ascending.
-        life_seed: names the luck.
+        life_seed: names the random stream.
         action_shape: of one user's action.
         num_choices: an action's entries are integers below it.
 
@@ -99,15 +99,15 @@ class Life(abc.ABC):
     """
 
     def __init__(
-        self, setting: Setting, users: IntArray, life_seed: int, action_shape: tuple[int, ...], num_choices: int
+        self, settings: LifeSettings, users: IntArray, life_seed: int, action_shape: tuple[int, ...], num_choices: int
     ) -> None:
-        standing, clusters = standing_world(setting.config, setting.world_seed)
+        standing, clusters = standing_world(settings.config, settings.world_seed)
         # Only the population is ever written to in place; the rest is replaced day by day, or shared.
         self._world = copy.copy(standing)
         self._world.population = standing.population.copy()
         self._world.stream = standing.stream.at("life", life_seed)
         self._records = self._world.new_records(clusters)
-        self._setting = setting
+        self._settings = settings
         self._action_shape = (len(users), *action_shape)
         self._num_choices = num_choices
         self.users = users
@@ -120,17 +120,17 @@ class Life(abc.ABC):
 
     @abc.abstractmethod
     def _observe(self, rows: IntArray) -> Observation:
-        """What users in ``rows`` (b,) look like as they ask for a slate, a batch of b observations."""
+        """The observations of the users in ``rows`` (b,) as they ask for a slate, a batch of b."""
 
     @abc.abstractmethod
     def _slates(self, rows: IntArray, action: IntArray) -> tuple[IntArray, PublicFeedback]:
         """Slates (b, S) for the users in ``rows`` (b,), who get ``action`` (b, ...), and more for info (b, ...)."""
 
     def _remember(self, rows: IntArray, seen: PublicFeedback) -> None:
-        """Take note of what users in ``rows`` (b,) did; ``seen`` has (b, S) or (b,) a field."""
+        """Record the feedback of users in ``rows`` (b,); ``seen`` has (b, S) or (b,) a field."""
 
     def step(self, action: IntArray) -> Outcome:
-        """Show slates to those who are here, then live on until somebody asks again or it is over.
+        """Show slates to those who are here, then let days pass until somebody asks again or the life is over.
 
         Args:
             action: (B, ...) integers, of the kind of life; rows of users who are not here are ignored.
@@ -174,23 +174,23 @@ class Life(abc.ABC):
         minutes = np.zeros(len(self.users))
         minutes[rows] = feedback.watch_seconds.sum(axis=1, dtype=np.float64) / 60
         self._request += 1
-        self.here[rows] = ~feedback.left & (self._request < self._setting.config.platform.max_requests_per_day)
+        self.here[rows] = ~feedback.left & (self._request < self._settings.config.platform.max_requests_per_day)
         return Outcome(acted, minutes, info)
 
     def _live_on(self) -> None:
         """Let days pass until somebody is here or it is over; observe."""
         while not self.here.any() and not self.over:
-            self._world.end_day(self._came)
+            self._world.end_day(self._active)
             self._begin_day(self._world.day + 1)
         rows = np.arange(len(self.users)) if self.over else np.flatnonzero(self.here)
         for name, values in self._observe(rows).items():
             self.observation[name][rows] = values
 
     def _begin_day(self, day: int) -> None:
-        came = self._world.begin_day(day)
+        active = self._world.begin_day(day)
         self._records.begin_day(day, self._world.catalog)
-        self._came = self.users[np.isin(self.users, came)]
+        self._active = self.users[np.isin(self.users, active)]
         self._request = 0
         self._live = np.flatnonzero(self._world.catalog.alive(day))
-        self.over = day == self._setting.days
-        self.here: BoolArray = np.isin(self.users, self._came) & (not self.over)
+        self.over = day == self._settings.days
+        self.here: BoolArray = np.isin(self.users, self._active) & (not self.over)

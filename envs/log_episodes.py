@@ -56,7 +56,7 @@ def log_episodes(log: InteractionLog, catalog: Catalog, history_length: int, his
     Args:
         log: of at least one impression; no slot of a request twice.
         catalog: holds every item of the log.
-        history_length: H, consumed items an observation tells of.
+        history_length: H, consumed items an observation holds.
         history_days: how far back they reach.
 
     Raises:

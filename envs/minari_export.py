@@ -27,7 +27,7 @@ def export_log(
     *Action*: (S,) int64, the slate's items; -1 where the user left before.
     *Reward*: minutes watched of the slate. *Truncation*: at the user's last request.
 
-    *infos*, with one row more than there are steps, as Minari has it: row t + 1 came of action t, row 0
+    *infos*, with one row more than there are steps, as Minari has it: row t + 1 is the result of action t, row 0
     holds pads. ``user``, ``step`` (T + 1,); and (T + 1, S) ``examined``, ``cluster``, ``length`` in
     seconds, ``watch_seconds``, ``watch_fraction``, ``liked``, ``disliked``, ``positive``,
     ``consumed``, ``propensity``, ``source``, ``planned``, as in ``sim.log.InteractionLog``.
@@ -36,7 +36,7 @@ def export_log(
         log: of one arm or world; mixed logs hold slots twice and are refused.
         catalog: holds every item of the log.
         dataset_id: Minari's name for it, such as ``interestlab/demo/control-v0``.
-        history_length: H, consumed items that an observation tells of.
+        history_length: H, consumed items that an observation holds.
         history_days: how far back they reach.
 
     Returns:
@@ -57,8 +57,8 @@ def export_episodes(
 ) -> Any:
     """Play episodes and write them as a Minari data set.
 
-    ``infos`` has one row more than there are steps, as Minari has it: row t + 1 came of action t, row 0
-    is False or 0. The data set knows the environment: ``recover_environment`` makes it again.
+    ``infos`` has one row more than there are steps, as Minari has it: row t + 1 is the result of action t, row 0
+    is False or 0. The data set records the environment: ``recover_environment`` makes it again.
 
     Args:
         env: made by ``gymnasium.make``.
@@ -81,7 +81,7 @@ def export_episodes(
 
 def _minari() -> Any:
     try:
-        import h5py  # noqa: F401 - Minari would ask for it later, and less plainly
+        import h5py  # noqa: F401 - Minari would ask for it later, with a less clear message
         import minari
     except ImportError as error:
         raise InvalidInput("minari", str(error), "needs `pip install 'interestlab[rl]'`") from None
@@ -91,7 +91,7 @@ def _minari() -> Any:
 def _create(minari: Any, dataset_id: str, buffers: list[Any], origin: dict[str, Any], description: str) -> Any:
     try:
         with warnings.catch_warnings():
-            # What a public data set should tell of its author is for whoever publishes it.
+            # Whoever publishes the data set adds its author.
             warnings.simplefilter("ignore", UserWarning)
             return minari.create_dataset_from_buffers(dataset_id, buffers, description=description, **origin)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""What an environment shows of a user and of the candidates: public data only, in one place for all faces."""
+"""Observations of a user and of the candidates: public data only, the same in all environments."""
 
 from typing import Any
 
@@ -46,7 +46,7 @@ def observation_space(config: WorldConfig, days: int, num_slots: int, num_candid
 
 
 def history_fields(length: int, num_clusters: int, days: int, minutes: float) -> dict[str, spaces.Space[Any]]:
-    """The fields of ``observation_space`` that tell of the user, H = ``length``; at most ``minutes`` a day."""
+    """The fields of ``observation_space`` that describe the user, H = ``length``; at most ``minutes`` a day."""
     return {
         "day": spaces.Box(0, days, (1,), np.int32),
         "minutes_today": spaces.Box(0, minutes, (1,), np.float32),

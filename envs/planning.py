@@ -7,7 +7,7 @@ import numpy as np
 from gymnasium import spaces
 
 from envs.config import world_config
-from envs.life import Life, PublicFeedback, Setting
+from envs.life import Life, LifeSettings, PublicFeedback
 from envs.observation import Observation
 from envs.plan_ranker import POOL, cluster_centres, rank_within, shortlist
 from envs.single import SingleUserEnv
@@ -51,9 +51,9 @@ class PlanLife(Life):
     What the platform has seen of each user and cluster is tallied as it comes, (B, M) a tally.
     """
 
-    def __init__(self, setting: Setting, users: IntArray, life_seed: int) -> None:
-        num_clusters = setting.config.clusters.level_2
-        super().__init__(setting, users, life_seed, (), num_clusters)
+    def __init__(self, settings: LifeSettings, users: IntArray, life_seed: int) -> None:
+        num_clusters = settings.config.clusters.level_2
+        super().__init__(settings, users, life_seed, (), num_clusters)
         shape = (len(users), num_clusters)
         self._shown = np.zeros(shape)
         self._positive = np.zeros(shape)
@@ -68,7 +68,7 @@ class PlanLife(Life):
 
     def _slates(self, rows: IntArray, action: IntArray) -> tuple[IntArray, PublicFeedback]:
         day, user, records = self._world.day, self.users[rows], self._records
-        requests = records.requests(user, self._setting.num_slots)
+        requests = records.requests(user, self._settings.num_slots)
         shortlists = np.stack([self._shortlist(day, int(cluster)) for cluster in action])  # (b, K)
         own = records.cluster_of_item[shortlists] == action[:, None]
         stream = self._world.stream.at("plan", day, self._request)
@@ -78,8 +78,8 @@ class PlanLife(Life):
 
     def _shortlist(self, day: int, cluster: int) -> IntArray:
         if (day, cluster) not in self._shortlists:
-            records, setting = self._records, self._setting
-            size = min(len(self._live), setting.config.platform.seen_length + max(POOL, setting.num_slots))
+            records, settings = self._records, self._settings
+            size = min(len(self._live), settings.config.platform.seen_length + max(POOL, settings.num_slots))
             if self._embedding[0] != day:
                 self._embedding = day, records.catalog.embedding[self._live].astype(np.float32)
             self._shortlists[day, cluster] = shortlist(
@@ -97,21 +97,21 @@ class PlanLife(Life):
         self._last_shown[row[examined], clusters[examined]] = self._world.day
 
     def _observe(self, rows: IntArray) -> Observation:
-        day, config = self._world.day, self._setting.config
+        day, config = self._world.day, self._settings.config
         self._consumed *= 0.5 ** (day - self._tallied_day)
         self._tallied_day = day
         minutes = self._world.minutes_today()[self.users[rows], None].astype(np.float64)
         shown, seconds, recent = self._shown[rows], self._seconds[rows], self._consumed[rows]
         last = self._last_shown[rows]
         fields: dict[str, FloatArray] = {
-            "day": np.full((len(rows), 1), day / self._setting.days),
+            "day": np.full((len(rows), 1), day / self._settings.days),
             "request": np.full((len(rows), 1), self._request / config.platform.max_requests_per_day),
             "minutes_today": minutes / (minutes + MINUTES_SCALE),
             "shown": shown / (shown + SHOWN_SCALE),
             "positive_share": (self._positive[rows] + 1) / (shown + 4),
             "minutes_share": seconds / np.maximum(seconds + 10 * shown, 1),
             "recently_consumed": recent / (recent + RECENT_SCALE),
-            "idle": np.where(last < 0, 1.0, (day - last) / self._setting.days),
+            "idle": np.where(last < 0, 1.0, (day - last) / self._settings.days),
         }
         return {name: values.astype(np.float32) for name, values in fields.items()}
 
@@ -138,7 +138,7 @@ class ClusterPlanningEnv(SingleUserEnv[np.int64]):
     planning for people whom it never met takes. Leave some out to test that. Clusters' numbers
     mean the same for all users of a world, and something else in another world.
 
-    *End*, *seeds*: as in ``ExplorationEnv``; the user is drawn after the luck, so a life of a
+    *End*, *seeds*: as in ``ExplorationEnv``; the user is drawn after the random stream, so a life of a
     user is named by ``user`` and the seed alone, whoever else may be drawn.
 
     *info*: after ``reset`` ``user``; after a step the public feedback, as in ``ExplorationEnv``, with
@@ -149,7 +149,7 @@ class ClusterPlanningEnv(SingleUserEnv[np.int64]):
         user: whose lives: one user, several, or None for everybody.
         world_seed: names the world.
         days: days an episode lasts, T.
-        num_slots: items a slate, S. Five: enough to tell whether a cluster pleases, and few enough that
+        num_slots: items a slate, S. Five: enough to show whether a cluster pleases, and few enough that
             a day has room for several plans.
 
     Raises:
@@ -171,7 +171,7 @@ class ClusterPlanningEnv(SingleUserEnv[np.int64]):
         if len(wrong) or not len(self._users):
             value = int(wrong[0]) if len(wrong) else user
             raise InvalidInput("user", value, f"must be from 0 to world.num_users - 1 = {config.num_users - 1}")
-        self._setting = Setting(config, world_seed, days, num_slots)
+        self._settings = LifeSettings(config, world_seed, days, num_slots)
         self.observation_space = planning_space(config.clusters.level_2)
         self.action_space = spaces.Discrete(config.clusters.level_2)
 
@@ -184,4 +184,4 @@ class ClusterPlanningEnv(SingleUserEnv[np.int64]):
         return observation, {**info, "user": int(self._life.users[0])}
 
     def _new_life(self, life_seed: int) -> PlanLife:
-        return PlanLife(self._setting, self.np_random.choice(self._users, 1), life_seed)
+        return PlanLife(self._settings, self.np_random.choice(self._users, 1), life_seed)

@@ -40,7 +40,7 @@ class SingleUserEnv(gym.Env[Observation, Action]):
         life = self._life
         if life is None:
             raise gym.error.ResetNeeded("call reset before step")
-        if life.over:  # the user never came, or the caller steps on after the end
+        if life.over:  # the user was never active, or the caller steps on after the end
             return self._observation(life), 0.0, False, True, {"waiting": True}
         outcome = life.step(np.asarray(action)[None])
         info: dict[str, Any] = {name: values[0] for name, values in outcome.info.items()}

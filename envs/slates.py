@@ -38,7 +38,7 @@ def draw_candidates(
     rounds = 0
     while (fresh.sum(axis=1) < num_candidates).any():
         # Everybody draws another round; who has enough already keeps their first C, so nobody's
-        # candidates depend on others' bad luck.
+        # candidates depend on others' draws.
         place = (stream.at(rounds).uniform(user, num_candidates) * len(live)).astype(np.int64)
         drawn = np.concatenate([drawn, live[place]], axis=1)
         fresh = ~repeats(drawn)[:, exclude.shape[1] :]

@@ -10,7 +10,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from envs.candidates import CandidateLife, CandidateSetting
+from envs.candidates import CandidateLife, CandidateSettings
 from envs.config import world_config
 from envs.observation import Observation, observation_space
 from sim.arrays import BoolArray, FloatArray, IntArray
@@ -22,7 +22,7 @@ class ExplorationVectorEnv(VectorEnv[Observation, IntArray, npt.NDArray[Any]]):
     """The first ``num_envs`` users of one world, side by side; ``gymnasium.make_vec`` makes it.
 
     Sub-environment ``i`` is user ``i``, and lives the life that ``ExplorationEnv(user=i)`` lives
-    after ``reset`` with the same seed: all users of a life share one seed, and their luck differs
+    after ``reset`` with the same seed: all users of a life share one seed, and their random draws differ
     because their rows of the random streams do. (``vectorization_mode="sync"`` would make copies
     of *one* user with seeds that count up.)
 
@@ -39,7 +39,7 @@ class ExplorationVectorEnv(VectorEnv[Observation, IntArray, npt.NDArray[Any]]):
     are (``AutoresetMode.NEXT_STEP``), with reward 0.
 
     *info*: as in ``ExplorationEnv``, with a leading axis of users; ``info["_" + field]`` (num_envs,)
-    tells, after gymnasium's convention, whose slates were shown in this step.
+    says, after gymnasium's convention, whose slates were shown in this step.
 
     Args:
         num_envs: users.
@@ -64,7 +64,7 @@ class ExplorationVectorEnv(VectorEnv[Observation, IntArray, npt.NDArray[Any]]):
         if not 1 <= num_envs <= config.num_users:
             raise InvalidInput("num_envs", num_envs, f"must be from 1 to world.num_users = {config.num_users}")
         self.num_envs = num_envs
-        self._setting = CandidateSetting(config, world_seed, days, num_slots, num_candidates)
+        self._settings = CandidateSettings(config, world_seed, days, num_slots, num_candidates)
         self._life: CandidateLife | None = None
         self._ended = False  # whether the last step returned truncated: the next one resets
         self.single_observation_space = observation_space(config, days, num_slots, num_candidates)
@@ -78,7 +78,7 @@ class ExplorationVectorEnv(VectorEnv[Observation, IntArray, npt.NDArray[Any]]):
         """Begin a life of all users. ``options`` are not used."""
         super().reset(seed=seed)
         self._ended = False
-        self._life = CandidateLife(self._setting, np.arange(self.num_envs), int(self.np_random.integers(2**31)))
+        self._life = CandidateLife(self._settings, np.arange(self.num_envs), int(self.np_random.integers(2**31)))
         return self._observation(self._life), self._info(self._life)
 
     def step(self, actions: IntArray) -> tuple[Observation, FloatArray, BoolArray, BoolArray, dict[str, Any]]:
@@ -99,7 +99,7 @@ class ExplorationVectorEnv(VectorEnv[Observation, IntArray, npt.NDArray[Any]]):
         if self._ended:
             observation, info = self.reset()
             return observation, nothing, never, never.copy(), info
-        if life.over:  # nobody came in all days
+        if life.over:  # no user was active on any day
             self._ended = True
             return self._observation(life), nothing, never, ~never, self._info(life)
         outcome = life.step(actions)

@@ -191,24 +191,24 @@ def _config_name(command: str, words: Sequence[str], arguments: Sequence[str]) -
 def _help(conf: str) -> str:
     """What ``conf/hydra/help`` says of a command. Hydra's own way copies all configs a hundred times for it."""
     with initialize_config_module("conf", version_base="1.3"):
-        told = compose(conf, return_hydra_config=True).hydra.help
+        config = compose(conf, return_hydra_config=True).hydra.help
     folders = (each.name for each in files("conf").iterdir() if each.is_dir() and not each.name.startswith("__"))
     groups = {name: ", ".join(choices(name)) for name in sorted(folders)}
     listed = "\n".join(f"{name}: {known}" for name, known in groups.items() if known)
-    return Template(told.template).substitute(APP_CONFIG_GROUPS=listed)
+    return Template(config.template).substitute(APP_CONFIG_GROUPS=listed)
 
 
 def _compose_and_run(task: Task, conf: str, arguments: Sequence[str]) -> None:
-    """Let Hydra do its work; what is wrong with the arguments comes out as ``InvalidInput``."""
+    """Let Hydra do its work; errors in the arguments are raised as ``InvalidInput``."""
     own = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us instead of Hydra's own account of them
     try:
         hydra.main(version_base="1.3", config_path="pkg://conf", config_name=conf)(task)()
     except Exception as error:
-        found = None if task.begun or own == "1" else explained(error, conf, arguments)
-        if found is None:
+        clear_error = None if task.begun or own == "1" else explained(error, conf, arguments)
+        if clear_error is None:
             raise
-        raise found from None
+        raise clear_error from None
     finally:
         if own is None:
             del os.environ["HYDRA_FULL_ERROR"]

@@ -1,4 +1,4 @@
-"""Agents that other distributions bring: found, put on Hydra's search path, and told apart if broken.
+"""Agents of other distributions: discovered, put on Hydra's search path, and each reported if broken.
 
 A distribution announces an agent by an entry point of the group ``interestlab.agents``, whose name is
 the agent's and whose value is the package that holds ``conf/agent/NAME.yaml``:
@@ -39,7 +39,7 @@ RESERVED = ("control", "production")
 """Names that mean something else among arms and agents."""
 
 OURS = ("sim", "agents", "envs", "conf", "experiments")
-"""Our own packages, whose source the stages' digests know already."""
+"""Our own packages, whose source the stages' digests cover already."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Plugin:
     fault: str = ""
 
     def error(self) -> InvalidInput:
-        """What to tell a user who wants this agent."""
+        """The error for a user who chooses this agent."""
         return InvalidInput(f"agent plugin {self.name}", self.package, self.fault)
 
 
@@ -78,10 +78,10 @@ def built_in(group: str) -> list[str]:
 
 def installed() -> dict[str, Plugin]:
     """All announced agents by name, the faulty ones included."""
-    found: dict[str, list[EntryPoint]] = {}
+    points: dict[str, list[EntryPoint]] = {}
     for entry in entry_points(group=GROUP):
-        found.setdefault(entry.name, []).append(entry)
-    return {name: _plugin(name, entries) for name, entries in sorted(found.items())}
+        points.setdefault(entry.name, []).append(entry)
+    return {name: _plugin(name, entries) for name, entries in sorted(points.items())}
 
 
 def _plugin(name: str, entries: list[EntryPoint]) -> Plugin:
@@ -106,7 +106,7 @@ def _plugin(name: str, entries: list[EntryPoint]) -> Plugin:
 
 
 def package_folder(package: str) -> Path | None:
-    """A package's folder, found without importing it; None if there is no such package."""
+    """A package's folder, without importing it; None if there is no such package."""
     first, *rest = package.split(".")
     try:
         spec = find_spec(first)
@@ -214,15 +214,15 @@ def targets(config: Any) -> Iterator[str]:
 
 
 def outside_digests(agent: dict[str, Any] | None) -> dict[str, str]:
-    """What an agent rests on that is none of our own source: a changed plugin must not find its old results.
+    """Digests of an agent's dependencies outside our own source: a changed plugin must not reuse old results.
 
     Returns:
         SHA-256 of the whole top-level package (or module) of every ``_target_`` outside ours, and of every file that
         the config names; by package and by path.
     """
     tops = {target.partition(".")[0] for target in targets(agent)} - set(OURS)
-    found = {top: _digest_of_package(top) for top in sorted(tops)}
-    return found | {path: _digest([Path(path)]) for path in sorted(set(_named_files(agent)))}
+    digests = {top: _digest_of_package(top) for top in sorted(tops)}
+    return digests | {path: _digest([Path(path)]) for path in sorted(set(_named_files(agent)))}
 
 
 def _named_files(config: Any) -> Iterator[str]:

@@ -49,14 +49,14 @@ class PlainLift(TypedDict):
     p: float | None
 
 
-class LiftFound(PlainLift):
+class AdjustedLift(PlainLift):
     """A lift; where it is adjusted for the burn-in, also what it was without and how much variance that took away."""
 
     unadjusted: NotRequired[PlainLift]
     variance_reduction: NotRequired[float]
 
 
-class LiftRow(LiftFound):
+class LiftRow(AdjustedLift):
     """A lift as the table has it: against whom, and the p-value adjusted for many metrics."""
 
     vs: str | None
@@ -157,7 +157,7 @@ class Effects(TypedDict):
 
 
 class LanguageModel(TypedDict, total=False):
-    """What is told of a language model's table: curve and curation of one that was fine-tuned, else its answers."""
+    """Entries of a language model's table: curve and curation of one that was fine-tuned, else its answers."""
 
     best_step: int
     peaks: dict[str, Any]

@@ -21,8 +21,8 @@ from omegaconf import OmegaConf
 from safetensors.numpy import load_file, save_file
 
 from experiments.datasets.simulated import burn_in_dataset
-from experiments.offline.answers import ask, greedy
 from experiments.offline.intervals import means
+from experiments.offline.lists import greedy, recommended_lists
 from experiments.offline.measures import accuracy
 from experiments.offline.replay import replay
 from experiments.offline.split import split
@@ -89,10 +89,12 @@ def interval(values: FloatArray, stream: RandomStream) -> dict[str, float]:
 
 
 def top_of(config: dict[str, Any], parts: Checked) -> IntArray:
-    """Train an agent on the split and ask it for the users' best items, (U, TOP)."""
+    """Train an agent on the split and recommended_lists it for the users' best items, (U, TOP)."""
     agent = build_agent(greedy(config), "checked")
     agent.fit(Platform(parts.records), parts.history, RandomStream(0, "offline", "fit"))
-    return ask(agent, "checked", parts.records, parts.asked, TOP, RandomStream(0, "offline", "recommend")).items
+    return recommended_lists(
+        agent, "checked", parts.records, parts.asked, TOP, RandomStream(0, "offline", "recommend")
+    ).items
 
 
 def top_of_library(python: str, parts: Checked, folder: Path) -> list[IntArray]:

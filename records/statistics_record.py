@@ -21,7 +21,7 @@ from experiments.inference.calibration import (
     peeking_alarms,
 )
 from experiments.live import pipeline
-from experiments.measures.metrics import METRICS, ArmRun, Setting, user_sums
+from experiments.measures.metrics import METRICS, ArmRun, Design, user_sums
 from experiments.measures.over_time import burn_in_sums, sums_until
 from experiments.results_schema import MetricName
 from experiments.study.study import Study, check_study
@@ -35,7 +35,7 @@ TRIALS, SPLITS, WATCHED_SPLITS = 2000, 1000, 500
 WATCHED: tuple[MetricName, ...] = ("watch_minutes_per_user_day", "active_user_share")
 
 
-def a_a_of(log: InteractionLog, num_users: int, num_days: int) -> tuple[ArmRun, Setting]:
+def a_a_of(log: InteractionLog, num_users: int, num_days: int) -> tuple[ArmRun, Design]:
     """One arm and its past, from one log cut in the middle; ``InvalidInput`` if it has fewer than two days."""
     if num_days < 2:
         raise InvalidInput("experiment.burn_in_days", num_days, "must be at least 2, to be cut in the middle")
@@ -44,7 +44,7 @@ def a_a_of(log: InteractionLog, num_users: int, num_days: int) -> tuple[ArmRun, 
     num_clusters = int(log.cluster.max()) + 1
     consumed = np.zeros((num_users, num_clusters), dtype=bool)
     consumed[before.user[before.consumed], before.cluster[before.consumed]] = True
-    setting = Setting(
+    design = Design(
         num_users=num_users,
         first_day=first,
         num_days=num_days - first,
@@ -58,7 +58,7 @@ def a_a_of(log: InteractionLog, num_users: int, num_days: int) -> tuple[ArmRun, 
         reference="production",
     )
     nothing = np.zeros(num_users, dtype=np.int64)
-    return ArmRun("production", now, np.arange(num_users), np.zeros(len(now), dtype=bool), nothing), setting
+    return ArmRun("production", now, np.arange(num_users), np.zeros(len(now), dtype=bool), nothing), design
 
 
 def coverage_table(trials: int, stream: RandomStream) -> list[str]:
@@ -74,8 +74,8 @@ def coverage_table(trials: int, stream: RandomStream) -> list[str]:
 def a_a_tables(study: Study, splits: int, watched_splits: int) -> list[str]:
     """Markdown rows of false alarms, metric by metric, on the burn-in of a study."""
     log = InteractionLog.read(pipeline.burn_in(study).folder / "log.parquet")
-    run, setting = a_a_of(log, study.world.num_users, study.experiment.burn_in_days)
-    sums, before, stream = user_sums(run, setting), burn_in_sums(setting), RandomStream(study.seed, "a/a")
+    run, design = a_a_of(log, study.world.num_users, study.experiment.burn_in_days)
+    sums, before, stream = user_sums(run, design), burn_in_sums(design), RandomStream(study.seed, "a/a")
     low, high = binomial_bounds(splits, NOMINAL[1])
     lines = [
         f"| metric | false alarms of {splits:,} ({low} to {high} expected) | with CUPED | variance taken away |",
@@ -87,13 +87,13 @@ def a_a_tables(study: Study, splits: int, watched_splits: int) -> list[str]:
         found = false_alarms(sums[metric.name], before[metric.name], splits, stream)
         lines.append(f"| {metric.title} | {found.plain} | {found.cuped} | {found.variance_reduction:.0%} |")
     most = binomial_bounds(watched_splits, NOMINAL[1])[1]
-    days = f"looked at on each of {setting.num_days} days"
+    days = f"looked at on each of {design.num_days} days"
     lines += [
         "",
         f"| {days} | intervals for one look, of {watched_splits} | running (at most {most}) |",
         "|---|---:|---:|",
     ]
-    until = sums_until(run, setting)
+    until = sums_until(run, design)
     for metric in METRICS:
         if metric.name in WATCHED:
             fixed, running = peeking_alarms(until[metric.name], watched_splits, stream)

@@ -85,9 +85,9 @@ class Columns:
 def readonly(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return a view of ``array`` that cannot be written to; ``array`` itself if it is one already.
 
-    A plain read-only view gives way: ``setflags(write=True)`` or ``.base`` leads back to what can be
-    written to. This one lies over an Arrow buffer that lets nobody write, without a copy (unless
-    ``array`` is not contiguous). Who holds ``array`` itself can still change it.
+    A plain NumPy read-only view can be made writable again by ``setflags(write=True)`` or ``.base``. This
+    view is over an Arrow buffer, which cannot, without a copy (unless ``array`` is not contiguous).
+    Code that holds ``array`` itself can still change it.
     """
     if not array.flags.writeable and isinstance(_owner(array), (pa.Buffer, bytes)):
         return array
@@ -106,7 +106,7 @@ def repeats(values: IntArray) -> BoolArray:
 
 
 def _owner(array: npt.NDArray[Any]) -> object:
-    """What holds the memory that an array shows; None if the array does."""
+    """The object that owns an array's memory; None if the array owns it."""
     while isinstance(array.base, np.ndarray):
         array = array.base
     return array.base

@@ -1,4 +1,4 @@
-"""Interest clusters: what the platform knows of topics (public).
+"""Interest clusters: the platform's own topics (public).
 
 A nested four-level tree over items, made from embeddings and traffic alone (Wang et al. 2024,
 section 3.1); ``sim.hidden.clustering`` builds it. Level 2 is the level that planners plan on, and its
@@ -72,7 +72,7 @@ class InterestClusters:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of tree, centroids, offsets and keywords: tables made for other clusters are told apart by it."""
+        """SHA-256 of tree, centroids, offsets and keywords: identifies the clusters that a table was made for."""
         content = hashlib.sha256(json.dumps(self.keywords).encode())
         content.update(self.path.tobytes())
         content.update(self.centroid.tobytes())

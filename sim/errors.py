@@ -24,7 +24,7 @@ class InvalidInput(ValueError):
 class WallBreach(InvalidInput):
     """A recommender reached for what is hidden from it, or tried to change what it may only read.
 
-    ``breaches`` keeps every one that was raised, so that a recommender that catches its own is found out.
+    ``breaches`` keeps every one that was raised, so that one that the recommender catches is still reported.
     """
 
     def __init__(self, field: str, value: Any, expected: str) -> None:

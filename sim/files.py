@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 @contextmanager
 def written_whole(path: Path, many_writers: bool = False) -> Iterator[Path]:
-    """A temporary name beside ``path`` to write to; it is renamed to ``path`` when the block ends without an error.
+    """A temporary name next to ``path`` to write to; it is renamed to ``path`` when the block ends without an error.
 
     The folder is made if need be. After an error nothing is left; what a killed process left there the next one
     writes over.
@@ -61,9 +61,9 @@ def copy_file(source: Path, target: Path) -> None:
 
 @contextmanager
 def folder_written_whole(path: Path) -> Iterator[Path]:
-    """A new, empty folder beside ``path`` to fill; it is renamed to ``path`` when the block ends without an error.
+    """A new, empty folder next to ``path`` to fill; it is renamed to ``path`` when the block ends without an error.
 
-    What a killed process left under either name goes; only a whole folder is ever called ``path``.
+    Anything that a killed process left under either name is removed; ``path`` is always a whole folder.
     """
     temporary = path.with_name(f"{path.name}.tmp")
     if temporary.exists():

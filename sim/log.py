@@ -110,13 +110,13 @@ def check_order(log: InteractionLog) -> None:
     Raises:
         InvalidInput: how many rows are not so, and the first of them.
     """
-    ahead = np.zeros(max(len(log) - 1, 0), np.int8)  # sign of the first column that differs from the row before
+    order = np.zeros(max(len(log) - 1, 0), np.int8)  # sign of the first column that differs from the row before
     for column in (log.slot, log.user, log.step, log.day):
         change = (column[1:] > column[:-1]).astype(np.int8) - (column[1:] < column[:-1])
-        ahead = np.where(change != 0, change, ahead)
+        order = np.where(change != 0, change, order)
     for wrong, expected in (
-        (ahead < 0, "must not go backwards: sort the rows by day, step, user and slot"),
-        (ahead == 0, "must not stand twice: a row is one slot of one request"),
+        (order < 0, "must not go backwards: sort the rows by day, step, user and slot"),
+        (order == 0, "must not stand twice: a row is one slot of one request"),
     ):
         if wrong.any():
             row = int(np.flatnonzero(wrong)[0]) + 1

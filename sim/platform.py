@@ -1,7 +1,7 @@
 """What a recommender may see: the platform's own records, read-only.
 
 ``PlatformRecords`` belongs to the experiment, which writes down what happened. Agents get the
-``Platform`` in front of it, which only reads. Neither knows anything of the users' latent state.
+``Platform`` in front of it, which only reads. Neither holds any of the users' latent state.
 """
 
 from dataclasses import dataclass, replace
@@ -199,7 +199,7 @@ class _Unchangeable(type):
 
 
 class Platform(metaclass=_Unchangeable):
-    """All that a recommender may see: a live, read-only front of ``PlatformRecords``.
+    """All that a recommender may see: a live, read-only view of ``PlatformRecords``.
 
     Raises:
         WallBreach: on any attempt to read something else from it, or to set anything.

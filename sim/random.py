@@ -3,7 +3,7 @@
 A stream is a *place* in the experiment's randomness, such as ``(seed, "response", day, step)``.
 Row ``i`` of what it yields belongs to user ``i`` alone: it depends neither on which other users
 are asked for nor on how the users are batched, sharded or threaded. The same user in two arms
-therefore meets the same luck (common random numbers).
+therefore gets the same draws (common random numbers).
 
 Streams are Philox-4x64 counters (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2,
 3"), as implemented by numpy.

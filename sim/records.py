@@ -1,4 +1,4 @@
-"""Settings as typed records, and the one checker that says what is wrong with them.
+"""Settings as typed records, with one checker that reports errors in them.
 
 A record is a frozen dataclass whose annotations say what its entries may be:
 
@@ -114,7 +114,7 @@ def from_mapping(record: type[T], mapping: Any, prefix: str) -> T:
 
 
 def _plain(value: Any) -> Any:
-    """What JSON has no word for: a NumPy scalar is its number, anything else its text."""
+    """Values that JSON lacks: a NumPy scalar becomes its number, anything else its text."""
     return value.item() if hasattr(value, "item") and getattr(value, "ndim", 0) == 0 else str(value)
 
 

@@ -22,11 +22,11 @@ CASES = [
 def test_it_is_what_hydra_composes(command, overrides):
     known = by_hydra(command, overrides)
     for _ in range(2):  # the second time from what the first has left
-        found = compose(command, overrides)
-        assert found == known
-        assert found._metadata.flags == known._metadata.flags
-        with open_dict(found):
-            found.clear()  # changes no later one
+        actual = compose(command, overrides)
+        assert actual == known
+        assert actual._metadata.flags == known._metadata.flags
+        with open_dict(actual):
+            actual.clear()  # changes no later one
 
 
 @pytest.mark.parametrize("overrides", [["nothing=3"], ["world=nowhere"], ["~seeds"], ["+seed=3"], ["seed=1,2"]])

@@ -13,14 +13,14 @@ where batches of shuffled samples have 11.9 % (8: 2.1 %; 64: .3 %, but a batch t
 
 
 class Batches:
-    """Epochs of batches: every sample is shown exactly once an epoch, beside others of about its length.
+    """Epochs of batches: every sample is shown exactly once an epoch, with others of about its length.
 
     An epoch is shuffled; each window of ``_WINDOW`` batches of it is sorted by length, so that few
     tokens are pads; then the batches are shuffled. A sample's pair is shown in random order.
 
     Args:
         samples: n >= 1 of them.
-        prompts: what tells their lengths.
+        prompts: give their lengths.
         batch_size: most samples a batch; batches are as even as can be, so that of 21 samples
             in batches of 10 each third has 7.
         rng: order of samples and batches (``epoch``), and of each pair (``order``).

@@ -18,8 +18,8 @@ class BestOfNPlanner(Planner):
     """Takes the best of n proposals (after Wang et al. 2025, "User feedback alignment for LLM-powered
     exploration in large-scale recommendation systems", arXiv 2504.05522).
 
-    There, one language model proposes novel clusters, sampled n times, and another one, trained on what users
-    made of such clusters, picks the best. Here the proposals for a slot are the first n different clusters that
+    There, one language model proposes novel clusters, sampled n times, and another one, trained on users'
+    feedback to such clusters, picks the best. Here the proposals for a slot are the first n different clusters that
     ``LLMTablePlanner`` would come to for it, all new to the user and in no earlier slot, and a ``FeedbackScorer``
     picks; of equal ones the first. With n = 1 nothing is left to pick, and the plan is ``LLMTablePlanner``'s.
 
@@ -40,7 +40,7 @@ class BestOfNPlanner(Planner):
         self._scorer = FeedbackScorer(half_life_days, l2)
 
     def fit(self, platform: Platform, log: InteractionLog, rng: RandomStream) -> None:
-        """Learn from the burn-in log what users make of clusters that are new to them."""
+        """Learn from the burn-in log users' feedback on clusters that are new to them."""
         self._proposer.fit(platform, log, rng)
         self._scorer.fit(platform, log)
 

@@ -51,10 +51,10 @@ def read_checkpoint(
     Raises:
         InvalidInput: a file of the checkpoint is truncated or of another run.
     """
-    found = sorted(folder.glob("step-*"))
-    if not found:
+    checkpoints = sorted(folder.glob("step-*"))
+    if not checkpoints:
         return None
-    checkpoint = found[-1]
+    checkpoint = checkpoints[-1]
     remedy = f"delete {os.fspath(checkpoint)} to start over"
     try:
         progress: dict[str, Any] = json.loads((checkpoint / "progress.json").read_text())

@@ -69,8 +69,8 @@ def best_step(curve: Sequence[Mapping[str, Any]]) -> int:
     """The step whose weights are kept: that of the lowest held-out loss, the latest of equals.
 
     The loss is of whole labels, end of text included: it falls while the language is learned, then while alignment
-    is, and rises with overfitting. Every pair has its say in it, where a recall or match rate of 64 pairs has a
-    standard error of 4 to 6 points, which differences between steps do not reach. Later days, the test, have no say.
+    is, and rises with overfitting. It uses every pair, whereas a recall or match rate of 64 pairs has a
+    standard error of 4 to 6 points, more than steps differ by. Later days, the test, are not used.
     """
 
     def merit(point: Mapping[str, Any]) -> tuple[float, int]:
@@ -106,7 +106,7 @@ def _value(point: Mapping[str, Any], path: tuple[str, ...]) -> Any:
 
 
 def _without_nan(content: Any) -> Any:
-    """JSON knows no nan: None instead."""
+    """None in place of nan, which JSON lacks."""
     if isinstance(content, dict):
         return {name: _without_nan(value) for name, value in content.items()}
     return None if isinstance(content, float) and math.isnan(content) else content

@@ -10,14 +10,14 @@ from urllib.parse import urlsplit, urlunsplit
 
 from sim.errors import InvalidInput
 
-_PASSING = (408, 425, 429)  # statuses that may be gone next time, like all from 500
+_PASSING = (408, 425, 429)  # statuses that may be temporary, like all from 500
 
 
 class BadAnswer(Exception):
-    """No completion came.
+    """The response holds no completion.
 
     Attributes:
-        problem: what came instead, to be read after the endpoint's name; may quote the server.
+        problem: what came instead, printed after the endpoint's name; may quote the server.
         passing: whether it may be otherwise next time.
         retry_after: seconds that the server asks to be left alone; None = it said nothing.
         refused: whether the key was missing, wrong, or without the right.
@@ -132,7 +132,7 @@ def _text(choice: Any, chat: bool) -> str:
         text = choice["message"]["content"] if chat else choice["text"]
     except (KeyError, TypeError):
         text = ...
-    if chat and text is None:  # a model that only thought
+    if chat and text is None:  # only reasoning, no answer
         return ""
     if not isinstance(text, str):
         raise BadAnswer(f"gave a choice without {where}: is llm.chat right?", passing=False)

@@ -66,11 +66,11 @@ class Engine(abc.ABC):
     @property
     @abc.abstractmethod
     def description(self) -> dict[str, Any]:
-        """What the answers rest on beside the prompts, as JSON for a table's manifest; holds no secrets."""
+        """What the answers depend on in addition to the prompts, as JSON for a table's manifest; holds no secrets."""
 
     @abc.abstractmethod
     def _answers(self, prompts: Sequence[str], max_tokens: int) -> Iterator[Answer]:
-        """As ``answers``."""
+        """Complete prompts; called by ``answers``."""
 
     def answers(self, prompts: Sequence[str], max_tokens: int) -> Iterator[Answer]:
         """Complete prompts; gives each answer as it comes, in any order, so that none is lost if a later one fails.

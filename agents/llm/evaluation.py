@@ -1,4 +1,4 @@
-"""How well the model speaks the clusters' language and knows the users' transitions (figure 4a)."""
+"""How well the model generates clusters' texts and predicts users' transitions (figure 4a)."""
 
 from dataclasses import dataclass
 from typing import Any

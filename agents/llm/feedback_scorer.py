@@ -1,4 +1,4 @@
-"""What users make of clusters that are new to them, learned from the log: the judge of a language model's proposals."""
+"""Feedback of users on clusters that are new to them, learned from the log; it scores a language model's proposals."""
 
 import math
 from dataclasses import dataclass, fields
@@ -28,7 +28,7 @@ WIDTH = 16
 """Principal components of the clusters' sentence embeddings (chosen)."""
 
 NUM_KEYWORDS = 5
-"""Keywords a cluster that the encoder reads (as ``text_neighbour`` found best)."""
+"""Keywords a cluster that the encoder reads (as many as are best for ``text_neighbour``)."""
 
 INTERCEPT_L2 = 1.0
 """Ridge penalty on intercepts: that of a prior whose standard deviation is 1 logit (chosen)."""
@@ -141,7 +141,7 @@ def split_parameters(parameters: FloatArray, num_clusters: int) -> tuple[FloatAr
 
 @checks_arguments
 class FeedbackScorer:
-    """How likely a cluster is to please a user who does not know it, learned from feedback alone.
+    """The probability that a cluster new to a user gets positive feedback, learned from feedback alone.
 
     A logistic regression on *first contacts*: the logged impressions of clusters that their users had not
     consumed from, whoever chose them; the label is positive feedback. With the candidate l, its vector z_l and
@@ -151,8 +151,8 @@ class FeedbackScorer:
 
     z are the clusters' sentence embeddings (``agents.text_encoder``), centred and reduced to ``WIDTH`` principal
     components; u is the mean z of the user's last ``HISTORY`` consumed items, in which positives weigh
-    ``POSITIVE_WEIGHT`` and others 1, as where pairs are sampled for the language model. b_l says how newcomers
-    take to l, W which interests lead to which. a differs between production's slots and the agent's: production
+    ``POSITIVE_WEIGHT`` and others 1, as where pairs are sampled for the language model. b_l is how well new users
+    like l, W which interests lead to which. a differs between production's slots and the agent's: production
     shows what is new to a user only where it expects success, which is no merit of the cluster. Ridge penalties
     keep all of it small where there is little to learn from (``PenalisedLogistic``); an old contact weighs
     2^(-age / half-life).
@@ -166,7 +166,7 @@ class FeedbackScorer:
     """
 
     def __init__(self, half_life_days: Positive, l2: Positive) -> None:
-        encoder_folder()  # missing weights should be known before a burn-in, not after it
+        encoder_folder()  # so that missing weights are reported before a burn-in
         self.half_life_days = half_life_days
         self.l2 = l2
 
@@ -177,7 +177,7 @@ class FeedbackScorer:
         self.update(log)
 
     def begin(self, platform: Platform, vector: FloatArray) -> None:
-        """Know nothing yet of clusters with vectors (M, k) float64."""
+        """Start without contacts, for clusters with vectors (M, k) float64."""
         self.platform = platform
         self._vector = vector
         num, width = vector.shape

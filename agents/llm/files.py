@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and read with one clear complaint."""
+"""Files that are written whole or not at all, and read with one clear error."""
 
 import hashlib
 import importlib.metadata
@@ -66,7 +66,7 @@ def wheel_file(wheel: str, suffix: str, field: str, value: str) -> Path:
 
 
 def empty_folder(path: Path) -> Path:
-    """Make a folder anew: what a killed run left there goes."""
+    """Make an empty folder; anything that a killed run left there is removed."""
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir(parents=True)
     return path

@@ -97,7 +97,7 @@ def finetune(
 
 
 def _tidied(folder: Path) -> Path:
-    """The finished run's model, when all that it went on from is gone; a run may be killed while it throws it away."""
+    """The finished run's model, after its temporary files were removed; a run may be killed while it removes them."""
     shutil.rmtree(folder / "checkpoint", ignore_errors=True)
     for path in folder.glob("best-*.safetensors"):
         path.unlink()
@@ -181,7 +181,7 @@ class _Run:
         return self.folder / f"best-{step:06d}.safetensors"
 
     def _drop_superseded(self) -> None:
-        # Only once a checkpoint knows the newer best, lest a restart miss the older.
+        # Only once a checkpoint records the newer best, so that a restart still has the older one.
         for path in self.folder.glob("best-*.safetensors"):
             if path != self._best_file(self.best or 0):
                 path.unlink()

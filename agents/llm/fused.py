@@ -21,7 +21,7 @@ from sim.arrays import FloatArray, IntArray
 
 @dataclass(frozen=True)
 class Past:
-    """What P tokens left behind: a layer's keys (rotated) and values, (G, P, size) fp32 each."""
+    """The cache of P tokens: a layer's keys (rotated) and values, (G, P, size) fp32 each."""
 
     layers: tuple[tuple[FloatArray, FloatArray], ...]
     length: int

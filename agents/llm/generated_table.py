@@ -1,4 +1,4 @@
-"""The table by free generation: every ordered pair is put to an engine, and what it says is matched.
+"""The table by free generation: an engine completes every ordered pair's prompt, and the completions are matched.
 
 As the paper does it: the fine-tuned model generates, and texts that are exactly a cluster's are kept.
 Each first cluster's pairs are a shard, a file of answers that grows line by line, so that neither a
@@ -26,7 +26,7 @@ from sim.errors import InvalidInput
 from sim.files import write_text
 
 _SPARE_TOKENS = 8  # for what tokenizers put before the first word
-_HOPELESS = 500  # first answers that, if none names an interest, show that none will
+_MIN_ANSWERS = 500  # the run stops if none of so many first answers names an interest
 _EXAMPLES = 10  # unmatched texts that the manifest lists
 _EXAMPLE_LENGTH = 80  # characters
 
@@ -79,25 +79,25 @@ class _Shard:
 
     def read(self) -> dict[int, Answer]:
         """What was answered so far, by second cluster; a line cut off by a kill counts for nothing."""
-        found: dict[int, Answer] = {}
+        answers: dict[int, Answer] = {}
         path = self.file if self.file.is_file() else self._unfinished
         for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
             try:
                 entry = json.loads(line)
-                found[entry["second"]] = Answer(entry["second"], entry["text"], Cost(**entry["cost"]))
+                answers[entry["second"]] = Answer(entry["second"], entry["text"], Cost(**entry["cost"]))
             except (ValueError, KeyError, TypeError):
                 continue
-        return found
+        return answers
 
     def num_missing(self) -> int:
         """Pairs that were not answered yet."""
         return 0 if self.file.is_file() else self._num - len(self.read())
 
     def ask(self, engine: Engine, texts: tuple[str, ...], bar: Any) -> None:
-        """Let the engine answer what is missing."""
-        found = self.read()
-        missing = [second for second in range(self._num) if second not in found]
-        write_text(self._unfinished, "".join(map(_line, found.values())))  # without a line that was cut off
+        """Complete the missing pairs with the engine."""
+        answered = self.read()
+        missing = [second for second in range(self._num) if second not in answered]
+        write_text(self._unfinished, "".join(map(_line, answered.values())))  # without a line that was cut off
         prompts = [prompt_text(texts, self.first, second, engine.chat) for second in missing]
         # No tokenizer makes more tokens of a text than it has bytes.
         max_tokens = max(len(text.encode()) for text in texts) + _SPARE_TOKENS
@@ -114,7 +114,7 @@ def _line(answer: Answer) -> str:
 
 
 def _ask_all(engine: Engine, texts: tuple[str, ...], shards: list[_Shard]) -> None:
-    """Let the engine answer all that is missing, and notice if it never names an interest."""
+    """Complete all missing pairs; stop with an error if no answer ever names an interest."""
     total, number = len(texts) ** 2, {text: cluster for cluster, text in enumerate(texts)}
     said: Counter[str] = Counter()
     named = 0
@@ -131,7 +131,7 @@ def _ask_all(engine: Engine, texts: tuple[str, ...], shards: list[_Shard]) -> No
             named += sum(strict_match(text, number) >= 0 for text in texts_of_shard)
             said.update(map(str.strip, texts_of_shard))
             bar.set_postfix(named=f"{named / said.total():.0%}", refresh=False)
-            if named == 0 and (said.total() >= _HOPELESS or shard is shards[-1]):
+            if named == 0 and (said.total() >= _MIN_ANSWERS or shard is shards[-1]):
                 (text, count), *_ = said.most_common(1)
                 expected = (
                     f"is what the model said {count:,} times, and none of its first {said.total():,} answers is an "
@@ -143,7 +143,7 @@ def _ask_all(engine: Engine, texts: tuple[str, ...], shards: list[_Shard]) -> No
 def _assemble(folder: Path, shards: list[_Shard], texts: tuple[str, ...], inputs: dict[str, Any]) -> None:
     """Match the answers and write the table."""
     num, number = len(texts), {text: cluster for cluster, text in enumerate(texts)}
-    found = np.full((num, num), -1, np.int32)
+    best = np.full((num, num), -1, np.int32)
     unmatched: Counter[str] = Counter()
     cost, own = Cost(), 0
     for shard in shards:
@@ -157,12 +157,12 @@ def _assemble(folder: Path, shards: list[_Shard], texts: tuple[str, ...], inputs
             elif cluster < 0:
                 unmatched[answer.text.strip()[:_EXAMPLE_LENGTH]] += 1
             else:
-                found[shard.first, second] = cluster
+                best[shard.first, second] = cluster
             cost += answer.cost
-    matched = found >= 0
+    matched = best >= 0
     frequent = sorted(unmatched.items(), key=lambda text: (-text[1], text[0]))[:_EXAMPLES]
     about = {
-        **about_table(inputs, template(2), texts, found.reshape(-1)),
+        **about_table(inputs, template(2), texts, best.reshape(-1)),
         "answers": {
             "pairs": num * num,
             "matched": int(matched.sum()),
@@ -173,4 +173,4 @@ def _assemble(folder: Path, shards: list[_Shard], texts: tuple[str, ...], inputs
         },
         "cost": asdict(cost),
     }
-    TransitionTable.write(folder, found.reshape(-1, 1), np.full((num * num, 1), np.nan, np.float32), about)
+    TransitionTable.write(folder, best.reshape(-1, 1), np.full((num * num, 1), np.nan, np.float32), about)

@@ -1,7 +1,7 @@
 """An engine behind an endpoint that speaks the OpenAI protocol: ``/completions`` or ``/chat/completions``.
 
 Endpoints fail in many ways, most of them for a while only; a table may take days and cost money. So
-what may pass is tried again, what won't is said in one line, and no finished answer is lost.
+what may pass is tried again, other failures are reported in one line, and no finished answer is lost.
 """
 
 import textwrap
@@ -24,7 +24,7 @@ _MAX_RETRY_AFTER = 600.0  # seconds: a server that asks for more (a spent quota,
 _MAX_BYTES = 1 << 20  # an answer of a few words is never as long
 _LONGEST_PROBLEM = 300  # characters
 _SECRET_LENGTH = 8  # characters; shorter keys, such as EMPTY, are fillers for servers that need none
-_MUTE = 20  # first answers that, if all of them are empty, show that something is wrong
+_MAX_EMPTY_ANSWERS = 20  # first answers that, if all of them are empty, show that something is wrong
 
 
 class HttpEngine(Engine):
@@ -66,7 +66,7 @@ class HttpEngine(Engine):
         self._model, self._timeout, self._retries, self._in_flight = model, timeout, retries, requests_in_flight
         self._key, self._key_variable = read_key(key_variable), key_variable
         self._pace = Pace(requests_per_minute)
-        self._mute_answers: int | None = 0  # empty answers before the first other one, None from then on
+        self._empty_answers: int | None = 0  # empty answers before the first other one, None from then on
 
     @property
     def description(self) -> dict[str, Any]:
@@ -91,7 +91,7 @@ class HttpEngine(Engine):
                     for future in done:
                         try:
                             answer = future.result()
-                            self._listen(answer.text)
+                            self._check_not_all_empty(answer.text)
                         except (InvalidInput, Stopped) as error:
                             # The others in flight are waited for: their answers are paid for.
                             failure = failure or error
@@ -124,7 +124,7 @@ class HttpEngine(Engine):
             except BadAnswer as bad:
                 asked = bad.retry_after or 0.0
                 if not bad.passing or requests > self._retries or asked > _MAX_RETRY_AFTER:
-                    raise self._complaint(bad, requests) from None
+                    raise self._as_invalid_input(bad, requests) from None
                 if asked:
                     self._pace.pause(asked)  # the server means all of us
                 elif stop.wait(delay):
@@ -134,7 +134,7 @@ class HttpEngine(Engine):
             if not text.strip() and not asked_again and requests <= self._retries:
                 asked_again = True
                 continue
-            if len(self._key) >= _SECRET_LENGTH:  # should the server repeat it; answers are kept in files
+            if len(self._key) >= _SECRET_LENGTH:  # the server may repeat it, and answers are kept in files
                 text = text.replace(self._key, "***")
             return Answer(number, text, Cost(prompt_tokens, completion_tokens, requests, requests - 1))
 
@@ -142,7 +142,7 @@ class HttpEngine(Engine):
         """One request: text, prompt tokens, completion tokens.
 
         Raises:
-            BadAnswer: there is no such thing in what came.
+            BadAnswer: the response holds none.
         """
         said = {"messages": [{"role": "user", "content": prompt}]} if self.chat else {"prompt": prompt}
         body = {"model": self._model, **said, "max_tokens": max_tokens, "temperature": 0}
@@ -168,21 +168,23 @@ class HttpEngine(Engine):
                 raise BadAnswer(f"sent more than {_MAX_BYTES:,} bytes", passing=False)
         return bytes(content)
 
-    def _listen(self, text: str) -> None:
-        """Notice an endpoint that has nothing to say at all.
+    def _check_not_all_empty(self, text: str) -> None:
+        """Stop if the first answers are all empty.
 
         Raises:
             InvalidInput: the first answers were all empty.
         """
-        if self._mute_answers is None:
+        if self._empty_answers is None:
             return
-        self._mute_answers = None if text.strip() else self._mute_answers + 1
-        if self._mute_answers == _MUTE:
+        self._empty_answers = None if text.strip() else self._empty_answers + 1
+        if self._empty_answers == _MAX_EMPTY_ANSWERS:
             advice = "llm.chat must be as the model needs it, and models that think aloud must have that switched off"
-            raise InvalidInput("llm.url", self._endpoint, f"gave {_MUTE} empty texts and no other: {advice}")
+            raise InvalidInput(
+                "llm.url", self._endpoint, f"gave {_MAX_EMPTY_ANSWERS} empty texts and no other: {advice}"
+            )
 
-    def _complaint(self, bad: BadAnswer, requests: int) -> InvalidInput:
-        """What a user is told; never the key, should the server have repeated it."""
+    def _as_invalid_input(self, bad: BadAnswer, requests: int) -> InvalidInput:
+        """The error for the user; never holds the key, even if the server repeated it."""
         problem = bad.problem.replace(self._key, "***") if self._key else bad.problem
         problem = textwrap.shorten(problem, _LONGEST_PROBLEM, placeholder=" …")
         if requests > 1:

@@ -2,7 +2,7 @@
 
 Left to torch, these steps are a dozen operations a layer that each read and write everything, and
 take twice as long as the products themselves. Sequences lie one after another in one array of
-tokens, so nothing is padded. ``bfloat16``, which numpy does not know, is handled as its bits in
+tokens, so nothing is padded. ``bfloat16``, which numpy does not have, is handled as its bits in
 ``uint16``; all sums are in fp32.
 """
 

@@ -29,7 +29,7 @@ class _LocalEngine(Engine):
     """
 
     name: str
-    version: dict[str, str] = {}  # noqa: RUF012 - what else tells which engine it was
+    version: dict[str, str] = {}  # noqa: RUF012 - further entries of the description
 
     def __init__(self, weights: Path, precision: str, chat: bool = False) -> None:
         super().__init__(chat)

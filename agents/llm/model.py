@@ -37,7 +37,7 @@ def load_model(folder: Path, dtype: torch.dtype) -> Any:
         dtype: of the weights and of the computation.
 
     Raises:
-        InvalidInput: not a causal language model that transformers knows, weights that are not
+        InvalidInput: not a causal language model that transformers supports, weights that are not
             that model's, or an output head that does more than multiply.
     """
     transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # loading takes half a second
@@ -119,7 +119,7 @@ def _ready(model: Any) -> Any:
     capped = getattr(model.config.get_text_config(decoder=True), "final_logit_softcapping", None)
     if capped or model.get_output_embeddings().bias is not None:
         raise InvalidInput("llm.model", model.config.model_type, "models with a capped or biased output head won't do")
-    # Greedy means greedy: many models come with penalties for repetition that would act all the same.
+    # Many models come with repetition penalties, which would change greedy generation too.
     own = model.generation_config
     model.generation_config = GenerationConfig(  # type: ignore[no-untyped-call]
         bos_token_id=own.bos_token_id, eos_token_id=own.eos_token_id, pad_token_id=own.pad_token_id

@@ -1,4 +1,4 @@
-"""When the next request may start."""
+"""Spacing of requests over time."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""Tables as Parquet, for whoever wants to read them without us."""
+"""Tables as Parquet files, to read without interestlab."""
 
 import json
 from pathlib import Path

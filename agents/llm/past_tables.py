@@ -28,7 +28,7 @@ from sim.random import RandomStream
 
 @dataclass(frozen=True)
 class FromLog:
-    """What of the log a table rests on, beside the clusters.
+    """Inputs of a table that come from the log, in addition to the clusters.
 
     Attributes:
         successor: (M, M) int32, see ``agents.transitions.recent_successors``; where prompts have hints.
@@ -59,7 +59,7 @@ def fill_table(
 
     A label's score is log P(label | past) - ``pmi_coefficient`` x log of its mean probability
     over ``PRIOR_PAIRS`` random pasts: what the past adds to the label's general appeal. With
-    ``encoder_weight`` above 0 a sentence encoder has a say too; see ``mixed``. The past's own
+    ``encoder_weight`` above 0 a sentence encoder's similarity is added; see ``mixed``. The past's own
     clusters are never labels. The table of pairs has all M^2 ordered ones, (c, c) included.
 
     Args:
@@ -73,7 +73,7 @@ def fill_table(
         workers, backend: processes, of one thread each; see ``agents.processes.side_by_side``.
         from_log: the hints or triples, where there are any.
         earlier: a table of the same kind, of other clusters or an older log, to keep rows of; see
-            ``agents.llm.refresh`` for what these are then worth. None = compute all.
+            ``agents.llm.refresh`` for what kept rows then mean. None = compute all.
 
     Raises:
         InvalidInput: too few clusters; the folder holds a damaged table or one of other inputs; or

@@ -50,19 +50,19 @@ class LLMTablePlanner(Planner):
         """What the table offers for every slot, in the order in which ``propose`` comes to it.
 
         Returns:
-            (B, S, c) int, best first, -1 where there is nothing; clusters that the user knows and
+            (B, S, c) int, best first, -1 where there is nothing; clusters that the user has consumed from and
             repeats are among them.
         """
         batch, slots = len(requests), requests.num_slots
         past = sample_past(requests, slots * TRIES, self._table.past_clusters, rng.at("pairs"))  # (B, S * tries, K)
         flat = past.reshape(batch * slots * TRIES, -1)
-        found, known = self._table.next_clusters(flat.clip(0))  # (B * S * tries, n)
+        clusters, known = self._table.next_clusters(flat.clip(0))  # (B * S * tries, n)
         empty = flat[:, 0] < 0
-        found[empty] = -1  # no history, nothing to look up
+        clusters[empty] = -1  # no history, nothing to look up
         self.num_lookups += int((~empty).sum())
         self.num_fallbacks += int((~empty & ~known).sum())
         # A slot's later tries come after all candidates of its earlier ones.
-        return found.reshape(batch, slots, TRIES * found.shape[1])
+        return clusters.reshape(batch, slots, TRIES * clusters.shape[1])
 
     def save(self, folder: Path) -> None:
         """Write how many pasts were looked up; the table stays where it was."""

@@ -1,7 +1,7 @@
-"""Whether this machine multiplies matrices faster in bf16: measured, since hardware flags don't tell.
+"""Whether this machine multiplies matrices faster in bf16: measured, since hardware flags don't show it.
 
-A processor may know bf16 and have a library that doesn't use it, or emulate it ten times slower
-than fp32. Results depend on the choice, so it must not waver: bf16 is taken only where it is clearly
+A processor may support bf16 and have a library that doesn't use it, or emulate it ten times slower
+than fp32. Results depend on the choice, so the choice must be stable: bf16 is taken only where it is clearly
 faster (``MARGIN``), a process measures once, and runs and tables record what they were made in.
 """
 

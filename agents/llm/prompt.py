@@ -1,6 +1,6 @@
 """The prompt: one template, in one place (after Wang et al. 2024, figure 2).
 
-A sentence that a small model can simply finish (docs/knowledge.md has what other wordings know and cost):
+A sentence that a small model can simply finish (docs/knowledge.md has results and costs of other wordings):
 
     People who enjoy {C1} and {C2} also enjoy {CL}<end>
 
@@ -8,8 +8,8 @@ where a cluster is its first keywords. What follows C2 is computed anew for ever
 long. The pieces are tokenised apart and joined, in training and inference alike, so that the tokens
 up to C1 never depend on C2 and their key-value cache can be shared exactly.
 
-Models that are only to be had through a chat are told what to do, with the list of all interests: they
-were not fine-tuned, and cannot know them otherwise.
+Models that are only available through a chat get an instruction with the list of all interests: they
+were not fine-tuned on them.
 """
 
 import hashlib
@@ -95,7 +95,7 @@ class PromptTokens:
 def cluster_texts(
     clusters: InterestClusters, num_keywords: int, leading: Sequence[int] | None = None
 ) -> tuple[str, ...]:
-    """Name each cluster by its first ``num_keywords`` keywords, more where needed to tell two apart.
+    """Name each cluster by its first ``num_keywords`` keywords, more where two would be equal.
 
     Args:
         clusters: M level-2 clusters with keywords.
@@ -182,7 +182,7 @@ def tokenise_prompts(clusters: InterestClusters, num_keywords: int, tokenizer: A
 
     Raises:
         InvalidInput: the tokenizer has no end-of-text token, or finds it in a cluster's text, or
-            cannot tell two clusters apart; or as ``cluster_texts``.
+            maps two clusters to the same tokens; or as ``cluster_texts``.
     """
     end = tokenizer.eos_token_id
     if end is None:

@@ -58,7 +58,7 @@ def mask_inputs(scores: FloatArray, first: IntArray, second: IntArray) -> FloatA
 
 
 def mixed(score: FloatArray, similarity: FloatArray, encoder_weight: float) -> FloatArray:
-    """What two scorers who use different units say of labels, together.
+    """Combine the scores of two scorers with different units.
 
         z(score) + encoder_weight * z(similarity),   z(x) = (x - mean x) / sd x  over a pair's labels
 

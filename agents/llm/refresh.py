@@ -1,13 +1,13 @@
-"""What an earlier table is still worth when the clusters have drifted or the log has grown.
+"""Reuse of an earlier table's rows after the clusters have changed or the log has grown.
 
 A row belongs to a prompt. Where the prompt's words are the same as before (the texts of its past clusters,
 and of its hint), the row is *kept*; any other is *computed anew*, and then is, bit for bit in fp32, what a
 full fill with the new clusters would put there. A kept row is exact in this sense only: it is what the
-same weights said to the same words when they could choose among the *old* labels, corrected by the
+same weights gave for the same words among the *old* labels, corrected by the
 *old* labels' general appeal. Therefore
 
-- a cluster under a new text can't be in a kept row: it never competed;
-- a label whose cluster is gone leaves the kept row shorter: what stood after the last one is not known;
+- a cluster with a new text can't be in a kept row: it was not among the labels;
+- a label whose cluster no longer exists leaves the kept row shorter: what stood after the last one is not known;
 - a label that goes on under another text (``ClusterMatch.renamed``) stands where the old text stood;
 - log-probabilities of kept and new rows are under different sets of labels, and rankings under different
   corrections: both differ from a full fill's wherever any label's text changed.
@@ -42,7 +42,7 @@ class ClusterMatch:
 
     Attributes:
         old_text: (M',) int32, the old cluster with the same text, -1 = none.
-        label: (M,) int32, the new cluster that each old one goes on as, -1 = it is gone.
+        label: (M,) int32, the new cluster that each old one goes on as, -1 = it no longer exists.
         renamed: (M,) bool, whether it does so under another text.
     """
 

@@ -99,7 +99,7 @@ def _lay_out(contexts: Sequence[Tokens], trie: LabelTrie, cached: int) -> tuple[
     own[longest:, longest:] = trie.sees
     real = np.arange(width) >= pads[:, None]  # (B, L + W)
     mask = np.ones((len(contexts), 1, width, cached + width), bool)
-    # A pad sees itself, lest its attention be over nothing; nothing else sees it.
+    # A pad attends to itself, so that its softmax is not over nothing; nothing else attends to it.
     mask[:, 0, :, cached:] = (own & real[:, None, :]) | np.eye(width, dtype=bool)
     return ids, positions, mask
 

@@ -80,7 +80,7 @@ class TransitionTable:
         """What to show next after pasts (B, K).
 
         Returns:
-            (B, n) clusters, best first, -1 = none; and (B,) bool, whether the table knows the past: all.
+            (B, n) clusters, best first, -1 = none; and (B,) bool, whether the table holds the past: all True.
         """
         return self.clusters.take(self.rows_of(past), axis=0), np.ones(len(past), bool)
 
@@ -187,7 +187,7 @@ def check_num_clusters(num: int) -> None:
 
 
 def about_table(inputs: dict[str, Any], template: str, texts: Sequence[str], best: IntArray) -> dict[str, Any]:
-    """What every table's manifest tells.
+    """The entries of every table's manifest.
 
     Args:
         inputs: what the table was made of; holds ``clusters_digest``.

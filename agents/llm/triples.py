@@ -68,10 +68,10 @@ class TripleTable:
         """
         row = self.rows_of(past)
         known = row >= 0
-        found, _ = self.pairs.next_clusters(past[:, :2])  # (B, n)
+        clusters, _ = self.pairs.next_clusters(past[:, :2])  # (B, n)
         if known.any():
-            found[known] = self.clusters.take(row[known], axis=0)
-        return found, known
+            clusters[known] = self.clusters.take(row[known], axis=0)
+        return clusters, known
 
     @staticmethod
     def write(
@@ -201,9 +201,9 @@ def recent_triples(
     keys, count = np.empty(0, np.int64), np.empty(0, np.int64)
     for start in range(0, len(padded), _CHUNK_USERS):
         triples = padded[start : start + _CHUNK_USERS][:, choice].reshape(-1, 3)
-        found = keys_of(triples[(triples >= 0).all(axis=1)], num_clusters)
-        together = np.concatenate([keys, found])
+        of_chunk = keys_of(triples[(triples >= 0).all(axis=1)], num_clusters)
+        together = np.concatenate([keys, of_chunk])
         keys, inverse = np.unique(together, return_inverse=True)
-        weights = np.concatenate([count, np.ones(len(found), np.int64)])
+        weights = np.concatenate([count, np.ones(len(of_chunk), np.int64)])
         count = np.bincount(inverse, weights=weights, minlength=len(keys)).astype(np.int64)
     return keys, count

@@ -75,7 +75,7 @@ def _convert(gguf: Path, folder: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
     tokenizer.save_pretrained(temporary)
     loaded = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
-    # A model that knows that it was quantised refuses to be saved: move its tensors to one that doesn't.
+    # A model that is marked as quantised refuses to be saved: move its tensors to one that doesn't.
     config = loaded.config.to_dict()
     config.pop("quantization_config", None)
     config["architectures"] = [type(loaded).__name__]

@@ -1,1 +1,1 @@
-"""``interestlab arena``: off-policy estimates and what is true of agents."""
+"""``interestlab arena``: off-policy estimates of agents and their true values."""

@@ -1,13 +1,13 @@
-"""``interestlab arena``: what off-policy evaluation says of agents, beside what is true of them.
+"""``interestlab arena``: off-policy estimates of agents, compared with their true values.
 
-A log tells what came of what was shown. What an agent would show instead is known; what would come of it is
-not, and estimators differ in how they guess. In a simulated world it is known as well, twice over:
+A log holds the feedback to what was shown. An agent's own slates are known, but not the feedback that they would
+get: estimators estimate it. In a simulated world its true value is known, in two forms:
 
-- *at the same requests*: what the agent's slates earn, each shown to the same user in the same state; what
-  estimators try to tell;
-- *in an A/B*: what they earn once the agent serves for days; which is what one wants to know.
+- *at the same requests*: the reward of the agent's slates, each shown to the same user in the same state; what
+  estimators estimate;
+- *in an A/B*: the reward when the agent serves for days; what one wants to know.
 
-The first is what estimators are off from by chance, by their assumptions, and by all that the logging policy
+Estimators deviate from the first by chance, by their assumptions, and by all that the logging policy
 never shows. The second differs from the first because agents change users.
 """
 
@@ -59,9 +59,9 @@ def arena(config: DictConfig, folder: Path) -> Path:
         for policy, logged in tqdm(made.logged.items(), desc="estimators", unit="log", dynamic_ncols=True):
             offline = {name: made.offline[policy, name] for name in study.experiment.arms}
             scored[policy] = scores_stage(study, settings, policy, logged, offline)
-        found = summarise(study, made, scored, ready.clustered)
-        write_json(folder / "arena.json", found)
-        pyarrow.csv.write_csv(flat(found), folder / "arena.csv")
+        results = summarise(study, made, scored, ready.clustered)
+        write_json(folder / "arena.json", results)
+        pyarrow.csv.write_csv(flat(results), folder / "arena.csv")
         facts = {
             "users": f"{study.world.num_users:,}",
             "items": f"{study.world.num_items:,}",
@@ -70,7 +70,7 @@ def arena(config: DictConfig, folder: Path) -> Path:
             "log_days": str(settings.log_days),
             "redraws": str(settings.redraws),
         }
-        return write_arena(found, facts, folder)
+        return write_arena(results, facts, folder)
 
 
 def run(config: DictConfig, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The arena's figures: estimates beside two truths, by agent; and how estimators fare as logs grow."""
+"""The arena's figures: estimates against two true values, by agent; and estimators' accuracy as logs grow."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from experiments.arena.summary import total
 from experiments.reporting.figures.axes import BLACK, COLOURS, MARKERS, legend_below, named_rows, panels, styled
 
 DRAWN = ("ips", "snips", "dm", "dr", "reward_interaction")
-"""Estimators beside the truth."""
+"""Estimators in the panels with the true values."""
 
 BY_SIZE = ("ips", "ips_clipped", "snips", "dm", "dr", "switch_dr", "standard", "reward_interaction", "pseudo_inverse")
 """Estimators over the size of the log."""
@@ -27,22 +27,22 @@ _UNITS = {"positive": "positives (% of slots)", "watch": "watch time (s a slot)"
 
 
 @styled
-def arena_figure(found: ArenaResults) -> Figure:
+def arena_figure(results: ArenaResults) -> Figure:
     """A row a logging policy, a column a metric; agents from the least exploring to the most.
 
     Args:
-        found: as ``counterfactuals.summary.summarise`` returns it.
+        results: as ``experiments.arena.summary.summarise`` returns it.
     """
-    agents, policies = found["agents"], found["logging"]
+    agents, policies = results["agents"], results["logging"]
     height = 0.9 + len(policies) * (0.5 + 0.33 * len(agents))
     figure, grid = panels(len(policies), len(REWARDS), height, 9.0, sharex="col", sharey=True)
     for row, (policy, each) in zip(grid, policies.items(), strict=True):
         for axes, metric in zip(row, REWARDS, strict=True):
-            _beside_truth(axes, found, each, metric)
+            _against_truth(axes, results, each, metric)
         row[0].set_ylabel(f"logged by {policy}", fontsize=8)
     for axes, metric in zip(grid[0], REWARDS, strict=True):
         axes.set_title(_UNITS[metric], fontsize=8)
-    named_rows(grid[0, 0], [f"{name.replace('_', ' ')} ({100 * found['novel'][name]:.0f}%)" for name in agents])
+    named_rows(grid[0, 0], [f"{name.replace('_', ' ')} ({100 * results['novel'][name]:.0f}%)" for name in agents])
     figure.legend(handles=_legend(), loc="outside lower center", ncols=5, fontsize=7, columnspacing=1.4)
     return figure
 
@@ -61,10 +61,10 @@ def _legend() -> list[Any]:
     return truths + dots
 
 
-def _beside_truth(axes: Axes, found: ArenaResults, of_policy: PolicyRow, metric: str) -> None:
-    agents, scale = found["agents"], _SCALE[metric]
+def _against_truth(axes: Axes, results: ArenaResults, of_policy: PolicyRow, metric: str) -> None:
+    agents, scale = results["agents"], _SCALE[metric]
     truth = np.array([of_policy["truth"][name][metric]["value"] for name in agents]) * scale
-    live = np.array([found["live"][name][metric]["value"] for name in agents]) * scale
+    live = np.array([results["live"][name][metric]["value"] for name in agents]) * scale
     seen = np.array([of_policy["seen"][name][metric] for name in agents]) * scale
     places = np.arange(len(agents))
     axes.barh(places, seen, height=0.78, color=_SEEN, linewidth=0, zorder=1)
@@ -99,14 +99,14 @@ def _estimate(axes: Axes, cell: JudgedAgent, scale: float, y: float, limit: floa
 
 
 @styled
-def sizes_figure(found: ArenaResults, metric: str) -> Figure:
+def sizes_figure(results: ArenaResults, metric: str) -> Figure:
     """Error, coverage and ranking over the size of the log; a column a logging policy.
 
     Args:
-        found: as ``counterfactuals.summary.summarise`` returns it.
+        results: as ``experiments.arena.summary.summarise`` returns it.
         metric: one of ``REWARDS``.
     """
-    policies = found["logging"]
+    policies = results["logging"]
     rows = ("median error (% of the truth)", "intervals that\nhold the truth (%)", "rank correlation\nwith the A/B")
     figure, grid = panels(3, len(policies), 5.6, 1.2 + 2.3 * len(policies), sharex=True, sharey="row")
     for column, (policy, each) in zip(grid.T, policies.items(), strict=True):
@@ -128,8 +128,8 @@ def _over_sizes(panels: Any, of_policy: PolicyRow, metric: str) -> None:
     truth = {name: each[metric]["value"] for name, each in of_policy["truth"].items()}
     sizes = [int(size) for size in of_policy["sizes"]]
     for k, estimator in enumerate(BY_SIZE):
-        found = [cell["metrics"][metric][estimator] for cell in of_policy["sizes"].values()]
-        over = [total(each["agents"], truth) for each in found]
+        judged = [cell["metrics"][metric][estimator] for cell in of_policy["sizes"].values()]
+        over = [total(each["agents"], truth) for each in judged]
         style: dict[str, Any] = {
             "color": COLOURS[k % len(COLOURS)],
             "marker": MARKERS[k % len(MARKERS)],
@@ -140,7 +140,7 @@ def _over_sizes(panels: Any, of_policy: PolicyRow, metric: str) -> None:
         lines = (
             [100 * each["rmse"] if each["rmse"] else np.nan for each in over],
             [100 * each["covered"] for each in over],
-            [np.nan if each["tau"] is None else each["tau"] for each in found],
+            [np.nan if each["tau"] is None else each["tau"] for each in judged],
         )
         for axes, values in zip(panels, lines, strict=True):
             axes.plot(sizes, values, label=estimator.replace("_", " "), **style)

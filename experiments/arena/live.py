@@ -1,4 +1,4 @@
-"""What the A/B says: agents that really serve, as they were fitted, or learning as they go."""
+"""Agents that serve in the A/B, frozen as they were fitted, or learning daily."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from safetensors.numpy import load_file, save_file
 
 from agents.novelty import novel_rows
 from experiments.arena.rewards import rewards_of
-from experiments.arena.sides import Watcher, live_frozen, side_of
+from experiments.arena.sides import FrozenRunCallbacks, live_frozen, side_of
 from experiments.live.arm_stages import read_arm
 from experiments.live.pipeline import consumed_before
 from experiments.live.serving_day import Served
@@ -22,8 +22,8 @@ from sim.random import RandomStream
 def live_stage(study: Study, name: str, before: Stage, clustered: Stage, fitted: Stage | None) -> Stage:
     """Let an agent serve everybody for the A/B's days, frozen, in a twin world.
 
-    ``live.safetensors`` holds of every first request of a day its user (b,) and what its slate earned,
-    reward (b, 3); and all (3,), what all requests earned together.
+    ``live.safetensors`` holds, of every first request of a day, its user (b,) and its slate's reward (b, 3);
+    and all (3,), the sum of rewards of all requests.
     """
     first, num = study.experiment.burn_in_days, study.experiment.days
 
@@ -39,7 +39,7 @@ def live_stage(study: Study, name: str, before: Stage, clustered: Stage, fitted:
     return run_stage(study.cache_dir, f"arena-live-{name}", make, config=config, inputs=digests)
 
 
-class _Sums(Watcher):
+class _Sums(FrozenRunCallbacks):
     """Adds up what slates earn."""
 
     def __init__(self, platform: Platform) -> None:
@@ -49,10 +49,10 @@ class _Sums(Watcher):
         self._first: list[FloatArray] = []
         self._all = np.zeros(3)
 
-    def asked(self, step: int, requests: Requests) -> None:
+    def on_requests(self, step: int, requests: Requests) -> None:
         self._known = self._platform.consumed_clusters(requests.user)
 
-    def served(self, served: Served) -> None:
+    def on_served(self, served: Served) -> None:
         filed = self._platform.cluster_of_item[served.slates.items]
         reward = rewards_of(served.feedback, self._known, filed).sum(axis=1)  # (B, 3)
         self._all += reward.sum(axis=0)
@@ -71,7 +71,7 @@ def read_live(stage: Stage) -> dict[str, FloatArray]:
 
 
 def read_learning(study: Study, name: str, stage: Stage, clustered: Stage) -> dict[str, FloatArray]:
-    """What ``read_live`` tells, of an arm of the usual A/B that had the whole feed, and learned daily."""
+    """As ``read_live``, of an arm of the usual A/B that had the whole feed, and learned daily."""
     log, _ = read_arm(study, name, stage)
     novel = novel_rows(log, consumed_before(clustered))
     reward = np.stack([log.positive, log.watch_seconds, log.positive & novel], axis=1).astype(np.float64)

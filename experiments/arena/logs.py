@@ -1,4 +1,4 @@
-"""What logging policies leave behind: whole slates of each user's first request of a day, drawn several times."""
+"""Logs of logging policies: whole slates of each user's first request of a day, drawn several times."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from agents.base import Agent, Requests
 from agents.check import validate
 from experiments.arena.rewards import rewards_of
 from experiments.arena.settings import ArenaConfig
-from experiments.arena.sides import Watcher, live_frozen, logging_side
+from experiments.arena.sides import FrozenRunCallbacks, live_frozen, logging_side
 from experiments.live.arms import Arm
 from experiments.off_policy.probabilities import drawn_slates, logging_marginals
 from experiments.off_policy.reward_model import PastRates, features
@@ -34,12 +34,12 @@ def log_stage(study: Study, arena: ArenaConfig, name: str, before: Stage, cluste
     """Let a logging policy serve everybody, frozen, and write down what it shows at first requests of a day.
 
     Every request is drawn R times, before it is served: what the policy might show at the same request
-    to the same user, and what would come of it, each time with other luck. That makes R independent
+    to the same user, and the feedback that would follow, each time with other random draws. That makes R independent
     logs. All slots are kept, also those that a user does not get to.
 
     The folder holds, for each day, ``day_DDDD.safetensors`` with user (B,), and of the draws items,
     propensity (given the slots above) and marginal (R, B, S), reward (R, B, S, 3) and features (R, B, S, F);
-    and in ``day_DDDD/`` the world and the platform's records on its eve.
+    and in ``day_DDDD/`` the world and the platform's records before it.
     """
     days = logged_days(study, arena)
     entries = arena.logging[name]
@@ -65,7 +65,7 @@ def log_stage(study: Study, arena: ArenaConfig, name: str, before: Stage, cluste
     return run_stage(study.cache_dir, f"arena-log-{name}", make, config=config, inputs=digests)
 
 
-class _Writer(Watcher):
+class _Writer(FrozenRunCallbacks):
     """Writes down each day's first requests."""
 
     def __init__(
@@ -74,13 +74,13 @@ class _Writer(Watcher):
         self._arm, self._policy, self._arena, self._past = arm, policy, arena, past
         self._stream, self._folder = stream, folder
 
-    def eve(self, day: int) -> None:
+    def on_day(self, day: int) -> None:
         """Keep the world and the records, so that others meet the same requests."""
         with folder_written_whole(self._folder / f"day_{day:04}") as state:
             self._arm.world.save(state)
             self._arm.records.save(state / "records.safetensors")
 
-    def asked(self, step: int, requests: Requests) -> None:
+    def on_requests(self, step: int, requests: Requests) -> None:
         """Draw a day's first requests R times."""
         if step:
             return
@@ -96,16 +96,16 @@ class _Writer(Watcher):
             rng = self._stream.at("log", requests.day, redraw)
             slate = self._policy.recommend(requests, rng)
             validate(slate, requests, platform, name)
-            feedback = arm.world.rehearse(np.asarray(requests.user), slate.items, rng.at("luck"))
+            feedback = arm.world.counterfactual_response(np.asarray(requests.user), slate.items, rng.at("luck"))
             filed = platform.cluster_of_item[slate.items]
-            found = {
+            of_redraw = {
                 "items": slate.items,
                 "marginal": logging_marginals(self._policy, requests, slate, others, rng, name),
                 "propensity": np.asarray(slate.propensity, np.float64),
                 "reward": rewards_of(feedback, known, filed),
                 "features": features(platform, rates, requests, slate.items),
             }
-            for column, values in found.items():
+            for column, values in of_redraw.items():
                 columns.setdefault(column, []).append(values)
         arrays = {column: np.stack(values) for column, values in columns.items()}
         arrays["user"] = np.array(requests.user)

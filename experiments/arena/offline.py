@@ -31,7 +31,7 @@ def offline_stage(
     logged: Stage,
     fitted: Stage | None,
 ) -> Stage:
-    """Put an agent before the requests that a logging policy met.
+    """Evaluate an agent at the requests that a logging policy met.
 
     ``offline.safetensors`` holds, days one after the other, b requests in all:
 
@@ -54,8 +54,8 @@ def offline_stage(
             state = logged.folder / f"day_{day:04}"
             for each in (arm, other):
                 _return_to(each, state, day)
-            found = _of_day(study, arena, (arm, agent, name), policy, read_day(logged, day), past)
-            for column, values in found.items():
+            columns = _of_day(study, arena, (arm, agent, name), policy, read_day(logged, day), past)
+            for column, values in columns.items():
                 parts.setdefault(column, []).append(values)
         axis = {"conditional": 1, "marginal": 1}
         joined = {column: np.concatenate(values, axis=axis.get(column, 0)) for column, values in parts.items()}
@@ -73,7 +73,7 @@ def read_offline(stage: Stage) -> dict[str, FloatArray]:
 
 
 def _return_to(arm: Arm, state: Path, day: int) -> None:
-    """Make an arm's world and records what they were on a logged day, before anything was shown."""
+    """Restore an arm's world and records of a logged day, before anything was shown."""
     arm.world.load(state)
     arm.records.load(state / "records.safetensors", arm.world.catalog, arm.records.clusters)
     arm.world.begin_day(day)
@@ -93,31 +93,33 @@ def _of_day(
     requests = records.requests(logged["user"].astype(np.int64), arm.slots)
     rng = RandomStream(study.seed, "arena", name, requests.day)
     drawn = drawn_slates(agent, arm.platform, requests, rng, arena.draws, name)
-    told = [probabilities_of(agent, requests, items.astype(np.int64), drawn, rng, name) for items in logged["items"]]
+    probabilities = [
+        probabilities_of(agent, requests, items.astype(np.int64), drawn, rng, name) for items in logged["items"]
+    ]
     rates = PastRates.of(past, records.cluster_of_item, records.clusters.num_clusters)
     own = [_own(arena, arm, policy, requests, slate, rng.at("luck", k)) for k, slate in enumerate(drawn)]
-    found = {column: np.mean([each[column] for each in own], axis=0) for column in own[0]}
-    found["conditional"] = np.stack([each.conditional for each in told])
-    found["marginal"] = np.stack([each.marginal for each in told])
+    columns = {column: np.mean([each[column] for each in own], axis=0) for column in own[0]}
+    columns["conditional"] = np.stack([each.conditional for each in probabilities])
+    columns["marginal"] = np.stack([each.marginal for each in probabilities])
     shown = [features(arm.platform, rates, requests, slate.items) for slate in drawn]
-    found["features"] = np.mean(shown, axis=0, dtype=np.float32)
-    return found
+    columns["features"] = np.mean(shown, axis=0, dtype=np.float32)
+    return columns
 
 
 def _own(
-    arena: ArenaConfig, arm: Arm, policy: Agent, requests: Requests, slate: Recommendations, luck: RandomStream
+    arena: ArenaConfig, arm: Arm, policy: Agent, requests: Requests, slate: Recommendations, stream: RandomStream
 ) -> dict[str, FloatArray]:
-    """What the agent's own slates earn, and how much of it a log of the policy could show."""
+    """Rewards of the agent's own slates, and the part that a log of the policy can show."""
     user, platform = np.asarray(requests.user), arm.platform
     known, filed = platform.consumed_clusters(user), platform.cluster_of_item[slate.items]
     reward = np.mean(
         [
-            rewards_of(arm.world.rehearse(user, slate.items, luck.at(number)), known, filed)
+            rewards_of(arm.world.counterfactual_response(user, slate.items, stream.at(number)), known, filed)
             for number in range(arena.lucks)
         ],
         axis=0,
     )  # (B, S, 3)
-    possible = policy.probability(requests, slate.items, slate.items, luck)
+    possible = policy.probability(requests, slate.items, slate.items, stream)
     assert possible is not None  # the log's stage has refused policies that do not say
     reachable = possible > 0  # (B, S)
     return {

@@ -21,18 +21,18 @@ def unit(metric: str) -> str:
     return "s" if metric == "watch" else "%"
 
 
-def limits_table(found: ArenaResults) -> tuple[list[str], list[list[str]]]:
+def limits_table(results: ArenaResults) -> tuple[list[str], list[list[str]]]:
     """Heads and rows: what each agent earns in the A/B, at the logged requests, and as far as a log can show."""
     heads = ["agent", "logging policy", "new clusters, %", "in reach, %"]
     for metric, title in REWARDS.items():
         heads += [f"{title} ({unit(metric)}): A/B", "same requests", "in reach"]
     rows = []
-    for agent in found["agents"]:
-        for policy, each in found["logging"].items():
-            row = [agent, policy, f"{100 * found['novel'][agent]:.0f}", f"{100 * each['reach'][agent]:.0f}"]
+    for agent in results["agents"]:
+        for policy, each in results["logging"].items():
+            row = [agent, policy, f"{100 * results['novel'][agent]:.0f}", f"{100 * each['reach'][agent]:.0f}"]
             for metric in REWARDS:
                 values = (
-                    found["live"][agent][metric]["value"],
+                    results["live"][agent][metric]["value"],
                     each["truth"][agent][metric]["value"],
                     each["seen"][agent][metric],
                 )
@@ -41,18 +41,18 @@ def limits_table(found: ArenaResults) -> tuple[list[str], list[list[str]]]:
     return heads, rows
 
 
-def ranking_table(found: ArenaResults) -> tuple[list[str], list[list[str]]]:
+def ranking_table(results: ArenaResults) -> tuple[list[str], list[list[str]]]:
     """Heads and rows: how each estimator fares on logs of each policy and size, over all agents."""
     heads = ["logging policy", "impressions", "estimator", "logs"]
     for title in REWARDS.values():
         heads += [f"{title}: error, %", "covered, %", "\N{GREEK SMALL LETTER TAU}", "winner, %"]
     rows = []
-    for policy, each in found["logging"].items():
+    for policy, each in results["logging"].items():
         for size, cell in each["sizes"].items():
             for estimator in ESTIMATORS:
                 row = [policy, f"{int(size):,}", estimator, str(cell["logs"])]
                 for metric in REWARDS:
-                    row += _fared(each, cell["metrics"][metric][estimator], metric)
+                    row += _accuracy(each, cell["metrics"][metric][estimator], metric)
                 rows.append(row)
         seen = [each["limits"][metric]["seen"] for metric in REWARDS]
         truth = [each["limits"][metric]["truth"] for metric in REWARDS]
@@ -64,10 +64,10 @@ def ranking_table(found: ArenaResults) -> tuple[list[str], list[list[str]]]:
     return heads, rows
 
 
-def _fared(of_policy: PolicyRow, found: Judged, metric: str) -> list[str]:
+def _accuracy(of_policy: PolicyRow, judged: Judged, metric: str) -> list[str]:
     truth = {name: each[metric]["value"] for name, each in of_policy["truth"].items()}
-    over = total(found["agents"], truth)
-    return [_percent(over["rmse"]), _percent(over["covered"]), _number(found["tau"]), _percent(found["winner"])]
+    over = total(judged["agents"], truth)
+    return [_percent(over["rmse"]), _percent(over["covered"]), _number(judged["tau"]), _percent(judged["winner"])]
 
 
 def _percent(value: float | None) -> str:
@@ -78,55 +78,55 @@ def _number(value: float | None) -> str:
     return number(value, "+.2f")
 
 
-def support_table(found: ArenaResults) -> tuple[list[str], list[list[str]]]:
+def support_table(results: ArenaResults) -> tuple[list[str], list[list[str]]]:
     """Heads and rows: whether the first of the largest logs supports each agent."""
     heads = ["logging policy", "agent", "impressions"]
     heads += ["worth, rows", "mean weight", "largest share, %", "what is wrong"]
     rows = []
-    for policy, each in found["logging"].items():
+    for policy, each in results["logging"].items():
         if not each["sizes"]:
             continue
         cell = list(each["sizes"].values())[-1]
-        for agent in found["agents"]:
-            told = cell["support"][agent]["slots"]
+        for agent in results["agents"]:
+            support = cell["support"][agent]["slots"]
             rows.append(
                 [
                     policy,
                     agent,
-                    f"{told['rows']:,}",
-                    f"{told['effective_rows']:,.0f}",
-                    estimate(told["mean_weight"], ".2f"),
-                    f"{100 * told['largest_share']:.0f}",
+                    f"{support['rows']:,}",
+                    f"{support['effective_rows']:,.0f}",
+                    estimate(support["mean_weight"], ".2f"),
+                    f"{100 * support['largest_share']:.0f}",
                     cell["support"][agent]["verdict"] or "nothing",
                 ]
             )
     return heads, rows
 
 
-def write_arena(found: ArenaResults, facts: dict[str, str], folder: Path) -> Path:
+def write_arena(results: ArenaResults, facts: dict[str, str], folder: Path) -> Path:
     """Write arena.md, the figures and arena.html into ``folder``.
 
     Args:
-        found: as ``summarise`` returns it.
+        results: as ``summarise`` returns it.
         facts: what the page says of the world: ``users``, ``days``, ``log_days``.
 
     Returns:
         The path of arena.html.
     """
-    tables = {"limits": limits_table(found), "ranking": ranking_table(found), "support": support_table(found)}
+    tables = {"limits": limits_table(results), "ranking": ranking_table(results), "support": support_table(results)}
     titles = {
         "limits": "What agents earn, and how much of it a log can show",
         "ranking": "How estimators fare",
         "support": "What the largest logs support",
     }
     texts = [f"## {title}\n\n{markdown(*tables[name], names=3)}" for name, title in titles.items()]
-    figures = {"arena": arena_figure(found)}
-    figures |= {f"arena_sizes_{metric}": sizes_figure(found, metric) for metric in REWARDS}
+    figures = {"arena": arena_figure(results)}
+    figures |= {f"arena_sizes_{metric}": sizes_figure(results, metric) for metric in REWARDS}
     content = {
         "facts": facts,
-        "seed": found["seed"],
-        "slots": found["slots"],
-        "policies": list(found["logging"]),
+        "seed": results["seed"],
+        "slots": results["slots"],
+        "policies": list(results["logging"]),
         "rewards": REWARDS,
         "estimators": ESTIMATORS,
         "titles": titles,

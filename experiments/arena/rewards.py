@@ -1,4 +1,4 @@
-"""The rewards of a slate's slots: what a platform would target."""
+"""The rewards of a slate's slots."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ REWARDS = {
 
 
 def rewards_of(feedback: Feedback, consumed_before: BoolArray, cluster: IntArray) -> FloatArray:
-    """What each slot earned.
+    """The reward of each slot.
 
     A positive is novel where the user had consumed nothing of its cluster before the slot, earlier slots of
     the slate included (as ``agents.novelty.novel_rows`` has it).
@@ -34,7 +34,7 @@ def rewards_of(feedback: Feedback, consumed_before: BoolArray, cluster: IntArray
 
 
 def novel_slots(consumed_before: BoolArray, cluster: IntArray, consumed: BoolArray) -> BoolArray:
-    """(B, S) bool: whether the slot's cluster was new to the user when its turn came."""
+    """(B, S) bool: whether the slot's cluster was new to the user before the slot."""
     novel = ~np.take_along_axis(consumed_before, cluster.astype(np.int64), axis=1)
     for slot in range(1, cluster.shape[1]):
         for earlier in range(slot):

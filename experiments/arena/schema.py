@@ -1,4 +1,4 @@
-"""What ``arena.json`` holds; metrics are named as in ``counterfactuals.rewards.REWARDS``, values are a slot's."""
+"""What ``arena.json`` holds; metrics are named as in ``experiments.arena.rewards.REWARDS``, values are a slot's."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from typing_extensions import TypedDict
 
 
 class Earned(TypedDict):
-    """What a slot earned, with its 95 % interval over ``n`` users."""
+    """The mean reward of a slot, with its 95 % interval over ``n`` users."""
 
     value: float
     low: float | None
@@ -27,7 +27,7 @@ class JudgedAgent(TypedDict):
 
 
 class Ranked(TypedDict):
-    """How values rank the agents beside the A/B: Kendall's tau, and how often the winner is the A/B's."""
+    """How values rank the agents against the A/B: Kendall's tau, and how often the winner is the A/B's."""
 
     tau: float | None
     winner: float
@@ -54,7 +54,7 @@ class Limits(TypedDict):
 
 
 class SizeRow(TypedDict):
-    """Logs of one size; ``metrics`` is metric -> estimator -> how it fared."""
+    """Logs of one size; ``metrics`` is metric -> estimator -> its accuracy."""
 
     logs: int
     support: dict[str, dict[str, Any]]
@@ -73,7 +73,7 @@ class PolicyRow(TypedDict):
 
 
 class ArenaResults(TypedDict):
-    """An arena: agents, the least exploring first, what each earns, and what logs tell of it."""
+    """Results of an arena: agents, the least exploring first, their rewards, and estimates from logs."""
 
     seed: int
     slots: int

@@ -1,4 +1,4 @@
-"""What estimators say on logs of several sizes, held against what is true."""
+"""Estimates from logs of several sizes, compared with the true values."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -28,7 +28,7 @@ from sim.random import RandomStream
 
 @dataclass(frozen=True)
 class Bank:
-    """All that was drawn at a logging policy's b requests, R times each, and what A agents make of it.
+    """All slates drawn at a logging policy's b requests, R times each, and A agents' probabilities of them.
 
     Attributes:
         user: (b,) int64.
@@ -72,12 +72,12 @@ class Log:
 
     def rows(self, agent: str, metric: int) -> tuple[LoggedSlates, LoggedActions]:
         """The log as estimators take it: given the slots above, and marginal."""
-        told, logged = self.bank.agents[agent], self.bank.logged
+        offline, logged = self.bank.agents[agent], self.bank.logged
         user = np.repeat(self.unit, self.num_slots)
         reward = self.reward(metric)
         slate = np.repeat(np.arange(len(self.unit)), self.num_slots)
-        given = (self._column(logged["propensity"]), self._column(told["conditional"]))
-        marginal = (self._column(logged["marginal"]), self._column(told["marginal"]))
+        given = (self._column(logged["propensity"]), self._column(offline["conditional"]))
+        marginal = (self._column(logged["marginal"]), self._column(offline["marginal"]))
         return LoggedSlates(user, slate, reward, *given), LoggedActions(user, reward, *marginal)
 
     def reward(self, metric: int) -> FloatArray:
@@ -85,12 +85,12 @@ class Log:
         return np.asarray(self.bank.logged["reward"][self.redraw, self.request, :, metric]).ravel()
 
     def outcomes(self, agents: list[str], metric: int) -> dict[str, Outcomes]:
-        """What the reward model, fitted on this log alone, says for each agent."""
+        """Predictions of the reward model, fitted on this log alone, for each agent."""
         features = self.bank.logged["features"][self.redraw, self.request]  # (m, S, F)
         flat = features.reshape(-1, features.shape[2])
         policy = [self.bank.agents[name]["features"][self.request].reshape(flat.shape) for name in agents]
-        found = cross_fitted(np.repeat(self.unit, self.num_slots), self.reward(metric), flat, policy)
-        return dict(zip(agents, found, strict=True))
+        predictions = cross_fitted(np.repeat(self.unit, self.num_slots), self.reward(metric), flat, policy)
+        return dict(zip(agents, predictions, strict=True))
 
 
 def logs_of(bank: Bank, num_slates: int, max_logs: int, rng: RandomStream) -> list[Log]:
@@ -111,11 +111,11 @@ def logs_of(bank: Bank, num_slates: int, max_logs: int, rng: RandomStream) -> li
     number = log_of_unit[unit]  # (R, b)
     sorted_by_log = np.argsort(number.ravel(), kind="stable")
     ends = np.searchsorted(number.ravel()[sorted_by_log], np.arange(min(whole, max_logs) + 1))
-    found = []
+    logs = []
     for start, stop in pairwise(ends):
         redraw, request = np.divmod(sorted_by_log[start:stop], requests)
-        found.append(Log(bank, redraw, request, unit[redraw, request]))
-    return found
+        logs.append(Log(bank, redraw, request, unit[redraw, request]))
+    return logs
 
 
 def scores_stage(study: Study, arena: ArenaConfig, policy: str, logged: Stage, offline: dict[str, Stage]) -> Stage:
@@ -142,7 +142,7 @@ def read_scores(stage: Stage) -> dict[str, Any]:
 
 
 def scores(bank: Bank, arena: ArenaConfig, rng: RandomStream) -> dict[str, Any]:
-    """All estimators of all agents on logs of all sizes, beside the truth at the same requests.
+    """All estimators of all agents on logs of all sizes, with the true values at the same requests.
 
     All values are a slot's: a slate's divided by its number of slots.
 
@@ -153,37 +153,37 @@ def scores(bank: Bank, arena: ArenaConfig, rng: RandomStream) -> dict[str, Any]:
     """
     slots = bank.logged["marginal"].shape[2]
     limits = Limits(arena.clip, arena.switch)
-    found: dict[str, Any] = {
+    results: dict[str, Any] = {
         "requests": len(bank.user),
-        "truth": {name: slate_values(bank.user, told["truth"], slots) for name, told in bank.agents.items()},
+        "truth": {name: slate_values(bank.user, offline["truth"], slots) for name, offline in bank.agents.items()},
         "seen": {
-            name: dict(zip(REWARDS, (told["seen"].mean(axis=0) / slots).tolist(), strict=True))
-            for name, told in bank.agents.items()
+            name: dict(zip(REWARDS, (offline["seen"].mean(axis=0) / slots).tolist(), strict=True))
+            for name, offline in bank.agents.items()
         },
-        "reach": {name: float(told["reach"].mean()) for name, told in bank.agents.items()},
-        "novel": {name: float(told["novel"].mean()) for name, told in bank.agents.items()},
+        "reach": {name: float(offline["reach"].mean()) for name, offline in bank.agents.items()},
+        "novel": {name: float(offline["novel"].mean()) for name, offline in bank.agents.items()},
         "sizes": {},
     }
     for size in arena.sizes:
         logs = logs_of(bank, -(-size // slots), arena.max_logs, rng.at(size))
         if logs:
-            found["sizes"][str(size)] = {
+            results["sizes"][str(size)] = {
                 "logs": len(logs),
                 "support": {name: asdict(support(*logs[0].rows(name, 0), limits)) for name in bank.agents},
                 "metrics": {title: _of_metric(logs, k, limits) for k, title in enumerate(REWARDS)},
             }
-    return found
+    return results
 
 
 def slate_values(user: IntArray, reward: FloatArray, slots: int) -> dict[str, Earned]:
     """The mean reward of a slot of slates (b, 3) of users (b,), by metric, with intervals over users."""
-    found: dict[str, Earned] = {}
+    values: dict[str, Earned] = {}
     for k, metric in enumerate(REWARDS):
         numerator, slates = per_user(user, reward[:, k] / slots, np.ones(len(user)))
         each = ratio_interval(UserSums(numerator, slates))
-        assert each.value is not None, "nobody came"
-        found[metric] = {"value": each.value, "low": each.low, "high": each.high, "n": each.n}
-    return found
+        assert each.value is not None, "no active user"
+        values[metric] = {"value": each.value, "low": each.low, "high": each.high, "n": each.n}
+    return values
 
 
 def _of_metric(logs: list[Log], metric: int, limits: Limits) -> dict[str, Any]:
@@ -202,7 +202,7 @@ def _of_metric(logs: list[Log], metric: int, limits: Limits) -> dict[str, Any]:
 
 
 def judged(cells: dict[str, Any], truth: dict[str, float], live: dict[str, float]) -> Judged:
-    """One estimator's estimates of all agents, on logs of one size, against what is true.
+    """One estimator's estimates of all agents, on logs of one size, against the true values.
 
     Args:
         cells: agent -> ``{"estimates", "low", "high"}``, a log each; None where nothing could be estimated.

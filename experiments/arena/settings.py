@@ -20,7 +20,7 @@ Logging = Annotated[dict[Name, Entries], MinLen(1), Expected("must name a loggin
 class ArenaConfig:
     """``arena`` of conf/arena.yaml, which says what each entry means, checked.
 
-    Elsewhere the redraws, the independent logs at the same requests, are R in number, the draws D and the lucks L.
+    Elsewhere R is the number of redraws (independent logs at the same requests), D of draws, L of ``lucks``.
     """
 
     logging: Logging

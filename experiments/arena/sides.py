@@ -1,4 +1,4 @@
-"""Who serves: agents fitted on the burn-in and kept as they are, and a life under one of them."""
+"""Frozen agents, fitted on the burn-in, and a simulation in which one of them serves."""
 
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ def fit_stage(study: Study, name: str, before: Stage, clustered: Stage, inputs: 
 
 
 def side_of(study: Study, name: str, before: Stage, clustered: Stage, fitted: Stage | None) -> tuple[Arm, Agent]:
-    """A twin world on the eve of the A/B, and an agent in it as it was fitted; ``control`` is production."""
+    """A twin world at the end of the burn-in, and an agent in it as it was fitted; ``control`` is production."""
     (arm,), _ = prepare_arms(study, (name,), before, clustered)
     if name == CONTROL or fitted is None:
         return arm, arm.production
@@ -48,7 +48,7 @@ def side_of(study: Study, name: str, before: Stage, clustered: Stage, fitted: St
 def logging_side(
     study: Study, name: str, entries: dict[str, Any], before: Stage, clustered: Stage
 ) -> tuple[Arm, Agent]:
-    """A twin world on the eve of the A/B, and the logging policy ``name`` in it.
+    """A twin world at the end of the burn-in, and the logging policy ``name`` in it.
 
     Args:
         entries: those of production's config that are different, production having learned what it had; or, with a
@@ -65,29 +65,29 @@ def logging_side(
     return arm, policy
 
 
-def live_frozen(arm: Arm, agent: Agent, days: range, rng: RandomStream, watch: "Watcher") -> None:
-    """Let an agent that learns nothing serve everybody, whole feeds, for the next days; ``watch`` is told."""
+def live_frozen(arm: Arm, agent: Agent, days: range, rng: RandomStream, callbacks: "FrozenRunCallbacks") -> None:
+    """Let an agent that learns nothing serve everybody, whole feeds, for the next days."""
 
     def show(user: IntArray, step: int) -> FilledSlates:
         requests = arm.records.requests(user, arm.slots)
-        watch.asked(step, requests)
+        callbacks.on_requests(step, requests)
         return checked_slates(agent, requests, rng.at(requests.day, step), arm.platform, arm.name)
 
     for day in days:
-        watch.eve(day)
+        callbacks.on_day(day)
         with serving_day(arm.world, arm.records, day) as today:
             for served in today.requests(show):
-                watch.served(served)
+                callbacks.on_served(served)
 
 
-class Watcher:
-    """Told of a frozen life; the methods do nothing by themselves."""
+class FrozenRunCallbacks:
+    """Callbacks of ``live_frozen``; by default they do nothing."""
 
-    def eve(self, day: int) -> None:
-        """A day is about to begin."""
+    def on_day(self, day: int) -> None:
+        """Called before a day begins."""
 
-    def asked(self, step: int, requests: Requests) -> None:
-        """Requests have come, and nothing has been shown yet."""
+    def on_requests(self, step: int, requests: Requests) -> None:
+        """Called with requests, before anything is shown."""
 
-    def served(self, served: Served) -> None:
-        """A request has been answered."""
+    def on_served(self, served: Served) -> None:
+        """Called after a request was served."""

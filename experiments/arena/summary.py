@@ -1,4 +1,4 @@
-"""All that an arena found, in one record: what stands in arena.json, and its cells as a flat table."""
+"""An arena's results in one record, as in arena.json, and its cells as a flat table."""
 
 from typing import Any
 
@@ -27,16 +27,16 @@ from sim.arrays import FloatArray
 
 
 def summarise(study: Study, made: Made, scored: dict[str, Stage], clustered: Stage) -> ArenaResults:
-    """Put the stages' findings together. All values are a slot's; those of slates are divided by their slots."""
+    """Join the stages' results. All values are a slot's; those of slates are divided by their slots."""
     arms = list(study.experiment.arms)
     slots = study.experiment.slots
     lives = {name: read_live(made.live[name]) for name in arms}
     learned = {name: read_learning(study, name, stage, clustered) for name, stage in made.learning.items()}
-    live = {name: _values(found, slots) for name, found in lives.items()}
+    live = {name: _values(results, slots) for name, results in lives.items()}
     scores = {policy: read_scores(stage) for policy, stage in scored.items()}
     novel = next(iter(scores.values()))["novel"]
     days = study.world.num_users * study.experiment.days
-    found: ArenaResults = {
+    results: ArenaResults = {
         "seed": study.seed,
         "slots": slots,
         "agents": sorted(arms, key=lambda name: (novel[name], name)),
@@ -48,12 +48,12 @@ def summarise(study: Study, made: Made, scored: dict[str, Stage], clustered: Sta
         },
         "logging": {policy: _of_policy(each, live) for policy, each in scores.items()},
     }
-    rounded: ArenaResults = plain(found)
+    rounded: ArenaResults = plain(results)
     return rounded
 
 
-def _values(found: dict[str, FloatArray], slots: int) -> dict[str, Earned]:
-    return slate_values(found["user"].astype(np.int64), found["reward"], slots)
+def _values(rewards: dict[str, FloatArray], slots: int) -> dict[str, Earned]:
+    return slate_values(rewards["user"].astype(np.int64), rewards["reward"], slots)
 
 
 def _of_policy(scores: dict[str, Any], live: dict[str, dict[str, Earned]]) -> PolicyRow:
@@ -87,7 +87,7 @@ def _of_policy(scores: dict[str, Any], live: dict[str, dict[str, Earned]]) -> Po
 
 
 def _ranked(values: dict[str, float], live: dict[str, float]) -> Ranked:
-    """How values that are known without error rank the agents, beside the A/B."""
+    """How values that are known without error rank the agents, against the A/B."""
     names = list(live)
     tau = float(kendalltau([values[name] for name in names], [live[name] for name in names]).statistic)
     right = max(names, key=lambda name: values[name]) == max(names, key=lambda name: live[name])
@@ -108,7 +108,7 @@ def total(cells: dict[str, JudgedAgent], truth: dict[str, float]) -> Total:
     }
 
 
-def flat(found: ArenaResults) -> pa.Table:
+def flat(results: ArenaResults) -> pa.Table:
     """Every cell a row: policy, size, metric, estimator, agent, then what ``judged`` says, the truth and the A/B."""
     rows = [
         {
@@ -119,9 +119,9 @@ def flat(found: ArenaResults) -> pa.Table:
             "agent": agent,
             **cell,
             "truth": of_policy["truth"][agent][metric]["value"],
-            "live": found["live"][agent][metric]["value"],
+            "live": results["live"][agent][metric]["value"],
         }
-        for policy, of_policy in found["logging"].items()
+        for policy, of_policy in results["logging"].items()
         for size, of_size in of_policy["sizes"].items()
         for metric, estimators in of_size["metrics"].items()
         for estimator, each in estimators.items()

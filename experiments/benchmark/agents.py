@@ -1,4 +1,4 @@
-"""What agents cost: training on the burn-in log and on a day, and milliseconds a request."""
+"""Costs of agents: training on the burn-in log and on a day, and milliseconds a request."""
 
 import statistics
 import time
@@ -99,7 +99,7 @@ def _serving(agent: Agent, records: Any, asked: Sequence[IntArray], num_slots: i
 
 
 def _serving_row(name: str, batch: int, spent: dict[str, list[float]]) -> Row:
-    """The median call's milliseconds a request, with the slowest hundredth of calls beside it."""
+    """The median call's milliseconds a request, and that of the slowest hundredth of calls."""
     each = [value / batch for value in spent[name]]
     row = benchmark_row("agents", f"{name}: serving {batch:,} at once", each, "ms/request")
     row["p99"] = float(np.percentile(each, 99))

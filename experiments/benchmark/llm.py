@@ -1,4 +1,4 @@
-"""How fast the language model's table is filled and the model fine-tuned, beside the library's ways."""
+"""Speed of filling the language model's table and of fine-tuning, compared with the library's ways."""
 
 import statistics
 import time

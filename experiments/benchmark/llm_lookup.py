@@ -27,7 +27,7 @@ BATCH = 1000
 """Users at once."""
 
 CALLS = 1000
-"""Measured calls, of which the 99th percentile is told."""
+"""Measured calls, of which the 99th percentile is reported."""
 
 COLD_CALLS = 30
 """Calls that find none of the table in memory: each first empties it and maps the file again."""
@@ -95,7 +95,7 @@ def _milliseconds(call: Callable[[], Any]) -> tuple[float, float]:
 
 
 def _cold(folder: Path, num_clusters: int, pairs: IntArray, bar: Any) -> Times | None:
-    """Look-ups in a table that the operating system has just been told to forget; None where it does not."""
+    """Look-ups in a table just dropped from the page cache; None where that is not possible."""
     names = ("clusters", "log_probability")
     manifest = {"num_clusters": num_clusters, "past_clusters": 2}
     spent = []

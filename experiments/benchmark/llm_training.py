@@ -1,4 +1,4 @@
-"""What a fine-tuning step costs, beside the step of transformers' own Trainer on the same batch."""
+"""Cost of a fine-tuning step, compared with a step of transformers' own Trainer on the same batch."""
 
 import statistics
 import tempfile

@@ -1,4 +1,4 @@
-"""What off-policy evaluation costs: a large log read from its file, and every estimator on it."""
+"""Cost of off-policy evaluation: a large log read from its file, and every estimator on it."""
 
 import resource
 import sys
@@ -49,14 +49,14 @@ def offline_rows(config: DictConfig) -> list[Row]:
         marginal = LoggedActions(rows.user, rows.reward, rows.propensity, rows.evaluated)
         del read
         outcomes = Outcomes(np.full(len(rows), 0.2), np.full(len(rows), 0.25))
-        found = evaluate(rows, marginal, LIMITS, outcomes)
+        estimates = evaluate(rows, marginal, LIMITS, outcomes)
         lap("every estimator")
         support(rows, marginal, LIMITS)
         lap("diagnostics")
     cases = {part: spent[part] for part in ("reading the log", "every estimator", "diagnostics")}
     named = f"{config.impressions:,} impressions"
     made = [benchmark_row("offline", f"{named}: {part}", [seconds], "s") for part, seconds in cases.items()]
-    made[1]["case"] = f"{named}: every estimator ({len(found)})"
+    made[1]["case"] = f"{named}: every estimator ({len(estimates)})"
     made.append(benchmark_row("offline", f"{named}: all of it", [sum(cases.values())], "s"))
     made.append(benchmark_row("offline", f"{named}: peak memory of the process", [peak_memory()], "GB"))
     return made

@@ -1,4 +1,4 @@
-"""What a row of benchmark.json says."""
+"""Rows of benchmark.json."""
 
 import statistics
 from collections.abc import Sequence

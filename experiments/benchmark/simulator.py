@@ -148,7 +148,7 @@ _PARTS = {
 
 
 def _parts(case: _Case, slots: int) -> list[Row]:
-    """What a day costs beside the response, in nanoseconds a user-step."""
+    """A day's costs other than the response, in nanoseconds a user-step."""
     world = case.world
     clusters = InterestClusters(np.zeros((1, 4), np.int32), world.catalog.embedding[:1].astype(np.float32), (("all",),))
     records = world.new_records(clusters)
@@ -162,7 +162,7 @@ def _parts(case: _Case, slots: int) -> list[Row]:
 
     for part, (whose, method) in _PARTS.items():
         owner = {"world": world, "records": records}.get(whose)
-        if owner is not None:  # drawing luck is a part of the response, and timed below by itself
+        if owner is not None:  # drawing uniforms is a part of the response, and timed by itself below
             setattr(owner, method, partial(timed, part, getattr(owner, method)))
     steps = [0] * ROUNDS
     generator = np.random.default_rng(0)

@@ -17,7 +17,7 @@ _ACTIVE_SHARE = 0.2
 
 
 def watching(log: InteractionLog, length: FloatArray) -> dict[str, float]:
-    """Fact 5: shape of the watched fraction, replays, and how it goes with the items' lengths (n,) in seconds.
+    """Fact 5: shape of the watched fraction, replays, and its correlation with the items' lengths (n,) in seconds.
 
     Returns:
         ``valley``: lowest density between 0.2 and 0.6 over the lower of the peaks below and above (1 or more: no two
@@ -65,7 +65,7 @@ def activity(log: InteractionLog, num_users: int) -> dict[str, float]:
     1.1 have 0.6 to 1.5, and skewness from 2. Heavy-tailed activity: the share of the watch time
     that the most active 20 % of the users have.
 
-    Source: science.md. No public figure was found; the bounds are our choice.
+    Source: science.md. There is no public figure; the bounds are our choice.
     """
     length = session_lengths(log, num_users)
     seconds = np.sort(np.bincount(log.user, log.watch_seconds, minlength=num_users))[::-1]

@@ -1,4 +1,4 @@
-"""Facts 1 to 4, 8 and 11: what is consumed, by how many, and how that differs between policies."""
+"""Facts 1 to 4, 8 and 11: concentration and variety of consumption, and their differences between policies."""
 
 import numpy as np
 
@@ -38,12 +38,12 @@ def concentration(random: Life, greedy: Life, stream: RandomStream) -> dict[str,
     logs = [life.log.where(life.log.consumed) for life in (random, greedy)]
     counts = [np.bincount(log.user, minlength=num_users) for log in logs]
     kept = np.minimum(*counts)
-    luck = stream.at("pairs").generator().random((PAIRS, 2))
+    draws = stream.at("pairs").generator().random((PAIRS, 2))
     ginis, overlaps = [], []
     for log, name in zip(logs, ("random", "greedy"), strict=True):
         user, item = thinned(log, kept, stream.at("thinned", name))
         ginis.append(gini(np.bincount(item, minlength=num_items)) or 0.0)
-        overlaps.append(mean_jaccard(user, item, np.flatnonzero(kept), luck) or 0.0)
+        overlaps.append(mean_jaccard(user, item, np.flatnonzero(kept), draws) or 0.0)
     return {"gini": ginis[1] - ginis[0], "jaccard": overlaps[1] - overlaps[0]}
 
 
@@ -170,7 +170,7 @@ def novelty_cost(random: Life) -> dict[str, float]:
 
 
 def taste(random: Life, greedy: Life, popular_rate: float, people: Population) -> dict[str, float]:
-    """Fact 11: what the same policy gains by knowing whom it serves, and how far it finds what people love.
+    """Fact 11: a policy's gain from personalisation, and its share of impressions on loved interests.
 
         over_popular = positive rate of greedy / ``popular_rate``, that of popular,
         loved_lift   = share of greedy's impressions on loved interests / that of random exposure's.

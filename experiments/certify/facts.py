@@ -1,4 +1,4 @@
-"""The eleven facts: what is asked of each statistic, and what the worlds say to it.
+"""The eleven facts: targets of each statistic, and verdicts over worlds.
 
 A fact has one or more parts. A part passes if its *whole interval* over worlds meets the target; a fact
 passes if all of its parts do. Statistics are defined where they are computed (``consumption``,
@@ -131,7 +131,7 @@ def judge(parts: list[dict[str, float]], config: WorldConfig) -> list[FactRow]:
 
     Args:
         parts: ``measure(...)["parts"]`` of each world.
-        config: the world, to know which facts must fail in it by construction.
+        config: the world; says which facts must fail in it by construction.
     """
     impossible = fails_by_construction(config)
     rows: list[FactRow] = []

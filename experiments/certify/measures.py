@@ -15,7 +15,7 @@ from experiments.certify.consumption import (
     weekly_variety,
 )
 from experiments.certify.probes import drift_dial, satiation, satiation_probe, successor_stability
-from experiments.live.reference_life import WarmWorld, lived, warmed_up
+from experiments.live.reference_life import WarmWorld, simulate_policy, warmed_up
 from experiments.live.reference_policies import Exploring, Greedy, Informed, Popular, Random
 from sim.hidden.cluster_quality import ClusterQuality, cluster_quality
 from sim.hidden.config import WorldConfig
@@ -28,21 +28,21 @@ Measures = dict[str, Any]
 def measure(config: WorldConfig, seed: int, days: int) -> Measures:
     """Measure one world: ``{"parts": {"1 gini": value, ...}, "curves": {...}, "clusters": {...}}``.
 
-    The seed names the world and the luck of all policies in it, each of which serves ``days`` days after the warm-up.
+    The seed names the world and its policies' random stream; each policy serves ``days`` days after the warm-up.
     """
     stream = RandomStream(seed, "certificate")
     world = World(config, seed)
     probe = satiation_probe(world, stream.at("satiation"))
     stability = successor_stability(config, seed)
     warm = warmed_up(world, stream)
-    random, greedy = lived(warm, Random, days, stream), lived(warm, Greedy, days, stream)
+    random, greedy = simulate_policy(warm, Random, days, stream), simulate_policy(warm, Greedy, days, stream)
     varieties = {"random": weekly_variety(random), "greedy": weekly_variety(greedy)}
     watched, gains = greedy.seconds, {}
     for policy in (Exploring, Informed):  # of whose lives only totals are kept
-        life = lived(warm, policy, days, stream)
+        life = simulate_policy(warm, policy, days, stream)
         gains[policy.name], varieties[policy.name] = life.seconds / watched - 1, weekly_variety(life)
     exposure, novelty = exposure_gap(random, greedy), novelty_cost(random)
-    popular_rate = float(lived(warm, Popular, days, stream).log.positive.mean())
+    popular_rate = float(simulate_policy(warm, Popular, days, stream).log.positive.mean())
     facts = {
         1: concentration(random, greedy, stream.at("concentration")),
         2: narrowing(varieties["greedy"], varieties["exploring"]),
@@ -96,7 +96,7 @@ def control_gain(config: WorldConfig, seed: int, days: int) -> float:
     """
     stream = RandomStream(seed, "certificate")
     warm = warmed_up(World(control_twin(config), seed), stream)
-    greedy, exploring = (lived(warm, policy, days, stream).seconds for policy in (Greedy, Exploring))
+    greedy, exploring = (simulate_policy(warm, policy, days, stream).seconds for policy in (Greedy, Exploring))
     return exploring / greedy - 1
 
 

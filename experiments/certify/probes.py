@@ -25,13 +25,13 @@ DRIFTS = (0.0, 0.002, 0.01, 0.03, 0.1)
 MONTH = 30
 SUCCESSORS = 5
 _PROBED_USERS = 5000
-_STAYS = 1.0  # no hazard reaches 1, so nobody with this luck leaves
+_STAYS = 1.0  # no hazard reaches 1, so nobody with this draw leaves
 
 
 def satiation_probe(world: World, stream: RandomStream) -> dict[str, list[float]]:
-    """Show users their strongest known interest again and again, then once more after some days.
+    """Show users their strongest discovered interest repeatedly, then once more after some days.
 
-    Every showing is the same item under the same luck, so that nothing but the user's state
+    Every showing is the same item with the same draws, so that nothing but the user's state
     differs between them. The value of a showing is the mean of seconds watched.
 
     Returns:
@@ -43,17 +43,17 @@ def satiation_probe(world: World, stream: RandomStream) -> dict[str, list[float]
     user = np.flatnonzero(known.max(axis=1) > 0)[:_PROBED_USERS]
     interest = population.interest[user, known[user].argmax(axis=1)].astype(np.int64)
     item = _an_item_of(world, interest, stream)
-    luck = stream.at("luck").uniform(user, DRAWS_PER_SLOT)
-    luck[:, 4] = _STAYS
+    uniforms = stream.at("luck").uniform(user, DRAWS_PER_SLOT)
+    uniforms[:, 4] = _STAYS
 
     def show(people: Population, times: int) -> FloatArray:
         session = SessionState.begin(people.num_users)
         truth = world.truth
         traits = item_traits(truth.interest, truth.latent, truth.quality, world.catalog.length)
-        slates, draws = np.repeat(item[:, None], times, axis=1), np.repeat(luck[:, None], times, axis=1)
+        slates, draws = np.repeat(item[:, None], times, axis=1), np.repeat(uniforms[:, None], times, axis=1)
         config = world.config
-        told = respond(people, session, user, slates, traits, world.trend, draws, config.response, config.dynamics)
-        return np.asarray(told.watch_seconds.mean(axis=0, dtype=np.float64))
+        feedback = respond(people, session, user, slates, traits, world.trend, draws, config.response, config.dynamics)
+        return np.asarray(feedback.watch_seconds.mean(axis=0, dtype=np.float64))
 
     repeats = show(population, REPEATS)
     recovered = []
@@ -69,8 +69,8 @@ def _an_item_of(world: World, interest: IntArray, stream: RandomStream) -> IntAr
     order = np.argsort(world.truth.interest, kind="stable")
     ordered = world.truth.interest[order]
     begin, end = np.searchsorted(ordered, interest), np.searchsorted(ordered, interest, side="right")
-    luck = stream.at("item").uniform(np.arange(len(interest)), 1)[:, 0]
-    return np.asarray(order[np.minimum(begin + (luck * (end - begin)).astype(np.int64), len(order) - 1)])
+    uniforms = stream.at("item").uniform(np.arange(len(interest)), 1)[:, 0]
+    return np.asarray(order[np.minimum(begin + (uniforms * (end - begin)).astype(np.int64), len(order) - 1)])
 
 
 def satiation(curves: dict[str, list[float]]) -> dict[str, float]:
@@ -92,7 +92,7 @@ def satiation(curves: dict[str, list[float]]) -> dict[str, float]:
 def successor_stability(config: WorldConfig, seed: int) -> list[float]:
     """Mean Jaccard of each interest's successors on day 0 and ``MONTH`` days later, at each of ``DRIFTS``.
 
-    The successors of an interest are the five that are dormant for most of the users who know it:
+    The successors of an interest are the five that are dormant for most of the users who have discovered it:
     what they would love next. They are read from the truth, of the whole population and without anybody
     being served, so that the log's sampling noise does not pass for drift. Interests without five
     successors on either day are left out; nan if all are.
@@ -111,7 +111,7 @@ def successor_stability(config: WorldConfig, seed: int) -> list[float]:
 
 
 def successors(population: Population, num_interests: int) -> IntArray:
-    """(M, 5) int64 interests most often dormant among the users who know each interest, -1 where there are fewer."""
+    """(M, 5) int64 interests most often dormant among users who discovered each interest, -1 where there are fewer."""
     counts = np.zeros((num_interests, num_interests), np.int32)
     known, dormant = population.status == DISCOVERED, population.status == DORMANT
     for own in range(known.shape[1]):

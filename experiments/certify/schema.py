@@ -17,7 +17,7 @@ Verdict = Literal["pass", "fail", "shown"]
 
 
 class PartRow(Numbers):
-    """A statistic of a fact beside its target."""
+    """A statistic of a fact and its target."""
 
     part: str
     target: str

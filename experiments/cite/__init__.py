@@ -1,1 +1,1 @@
-"""``interestlab cite``: BibTeX of what an agent rests on."""
+"""``interestlab cite``: BibTeX of an agent's papers."""

@@ -21,8 +21,8 @@ def papers() -> dict[str, list[str]]:
 
 def entries() -> dict[str, str]:
     """The entries of ``papers.bib`` by key."""
-    found = re.findall(r"^(@\w+\{(\w+),.*?^\})$", _read("papers.bib"), re.MULTILINE | re.DOTALL)
-    return {key: entry for entry, key in found}
+    matches = re.findall(r"^(@\w+\{(\w+),.*?^\})$", _read("papers.bib"), re.MULTILINE | re.DOTALL)
+    return {key: entry for entry, key in matches}
 
 
 def citation(agent: str) -> str:

@@ -9,12 +9,12 @@ from omegaconf import DictConfig
 from experiments.compare.page import write_report
 from experiments.live import arm_stages, pipeline
 from experiments.live.prepare import check_runnable, prepare
-from experiments.live.run_arms import lived, run_arms
+from experiments.live.run_arms import arm_days, run_arms
 from experiments.live.tracking import make_tracker, track_curve
 from experiments.live.watching import Watch
 from experiments.llm import arms as llm_arms
 from experiments.measures.effects import exact_effects, user_traits
-from experiments.measures.metrics import ArmRun, Setting
+from experiments.measures.metrics import ArmRun, Design
 from experiments.measures.results import assemble
 from experiments.reporting.figures.comparison import figures_of
 from experiments.reporting.figures.files import save_figures
@@ -47,7 +47,7 @@ def compare(config: DictConfig, folder: Path) -> Path:
     watch = Watch(study.experiment.arms, study.experiment.days, tracker)
     arms = run_arms(study, before, clustered, ready.inputs, watch)
     for name, stage in arms.items():
-        watch.found(name, lived(study, name, clustered, stage.folder))
+        watch.report_cached(name, arm_days(study, name, clustered, stage.folder))
     stages = ready.stages | {f"arm {name}": stage for name, stage in arms.items()}
     folder.mkdir(parents=True, exist_ok=True)
     for name, stage in arms.items():
@@ -70,7 +70,7 @@ def _results(
     burn_in = InteractionLog.read(clustered.folder / "log.parquet")
     experiment = study.experiment
     kept = {name: arm_stages.read_arm(study, name, stage) for name, stage in arms.items()}
-    setting = Setting(
+    design = Design(
         num_users=study.world.num_users,
         first_day=experiment.burn_in_days,
         num_days=experiment.days,
@@ -90,9 +90,9 @@ def _results(
     ]
     costs = extra.pop("costs", {})
     generator = RandomStream(study.seed, "report").generator()
-    results = assemble(runs, setting, config, costs, generator)
-    traits = user_traits(pipeline.population_after(before), setting.consumed_before)
-    results["effects"] = exact_effects(runs, setting, traits)
+    results = assemble(runs, design, config, costs, generator)
+    traits = user_traits(pipeline.population_after(before), design.consumed_before)
+    results["effects"] = exact_effects(runs, design, traits)
     results.update(extra)  # type: ignore[typeddict-item]  # what the language model's arms add, if there are any
     results["log_sha256"] = {run.name: run.log.digest() for run in runs}
     return results

@@ -6,7 +6,7 @@ from experiments.inference.multiplicity import holm
 from experiments.inference.users import reach_of, two_sided
 from experiments.measures.effects import EFFECTS, HARM_SHARE, THIRDS
 from experiments.measures.metrics import METRICS
-from experiments.measures.told_apart import sure, too_few
+from experiments.measures.significance import significant, too_few
 from experiments.reporting.html import cell
 from experiments.reporting.text import UNKNOWN, ends, number
 from experiments.results_schema import Contrast, Effects, Estimate, MetricName, Results
@@ -46,7 +46,7 @@ def _mean_row(results: Results, effects: Effects, metric: MetricName) -> dict[st
     cells = []
     for arm, of_arm in effects["arms"].items():
         each, lift = of_arm[metric], results["lifts"][arm][metric]
-        told = lift["vs"] == effects["vs"] and sure(lift["p_adjusted"])
+        told = lift["vs"] == effects["vs"] and significant(lift["p_adjusted"])
         cells.append(_cell(each["mean"], factor, told, f"SD {number(each['sd'], '.2f', factor)}"))
     return {"title": _TITLES[metric].title, "unit": unit, "cells": cells}
 
@@ -57,7 +57,7 @@ def _contrast_row(effects: Effects, trait: str, metric: MetricName) -> dict[str,
     cells = []
     for of_arm in effects["arms"].values():
         contrast = of_arm[metric]["contrast"][trait]
-        cells.append(_cell(contrast, factor, sure(contrast["p_adjusted"])))
+        cells.append(_cell(contrast, factor, significant(contrast["p_adjusted"])))
     title = f"{words['title']}: {words['high']} less {words['low']}"
     return {"title": title, "unit": f"{_TITLES[metric].title}, {unit}", "cells": cells}
 
@@ -67,7 +67,7 @@ def _harm_rows(effects: Effects) -> list[dict[str, Any]]:
     share = [cell(number(of["worse"], ".1f", 100.0)) for of in harm]
     better = [cell(number(of["better"], ".1f", 100.0)) for of in harm]
     lost = [cell(number(of["lost"], ".2f")) for of in harm]
-    net = [_cell(of["net"], 100.0, sure(_p(of["net"]))) for of in harm]
+    net = [_cell(of["net"], 100.0, significant(_p(of["net"]))) for of in harm]
     return [
         {"title": "Worse off", "unit": "% of users", "cells": share},
         {"title": "Better off", "unit": "% of users", "cells": better},
@@ -88,7 +88,7 @@ def _least_row(effects: Effects, trait: str) -> dict[str, Any]:
             continue
         _, worst = min(known)
         adjusted = holm([_p(third["net"]) for of_trait in of_arm["thirds"].values() for third in of_trait])
-        told = sure(adjusted[list(of_arm["thirds"]).index(trait) * len(THIRDS) + worst])
+        told = significant(adjusted[list(of_arm["thirds"]).index(trait) * len(THIRDS) + worst])
         cells.append(_cell(nets[worst], 100.0, told, THIRDS[worst]))
     unit = f"{words['low']} \N{RIGHTWARDS ARROW} {words['high']}"
     return {"title": words["title"], "unit": unit, "cells": cells}

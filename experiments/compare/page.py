@@ -17,7 +17,7 @@ from experiments.compare.effects_section import effects_section
 from experiments.inference.bands import MIN_ARM_USERS, MIN_REFERENCE_USERS
 from experiments.inference.users import LEVEL
 from experiments.measures.metrics import METRICS, PRIMARY, TRAILING_DAYS, Metric
-from experiments.measures.told_apart import FEW_DAYS, FEW_USERS, sure, too_few
+from experiments.measures.significance import FEW_DAYS, FEW_USERS, significant, too_few
 from experiments.measures.variety import RAREFIED_WATCHES
 from experiments.reporting.figures.arms import arm_styles, baselines
 from experiments.reporting.figures.comparison import missing
@@ -98,10 +98,10 @@ def summary(results: Results) -> list[str]:
             sentences.append(f"{subject}: no comparison available{_no_reference(results, lifts)}.")
             continue
         best_first = sorted(known, key=lambda arm: -(known[arm]["relative"] or 0.0))
-        told_apart = [arm for arm in best_first if sure(known[arm]["p_adjusted"]) and not few]
-        above = [arm for arm in told_apart if (known[arm]["relative"] or 0.0) > 0]
-        below = [arm for arm in reversed(told_apart) if arm not in above]
-        level = [arm for arm in best_first if arm not in told_apart]
+        differing = [arm for arm in best_first if significant(known[arm]["p_adjusted"]) and not few]
+        above = [arm for arm in differing if (known[arm]["relative"] or 0.0) > 0]
+        below = [arm for arm in reversed(differing) if arm not in above]
+        level = [arm for arm in best_first if arm not in differing]
         told = [f"{word} under {_extreme(arms, known)}" for word, arms in ((rise, above), (fall, below)) if arms]
         if level:
             least = [f"{arm} ({_lift(known[arm])}; seen from ±{_detectable(known[arm])})" for arm in level]
@@ -260,7 +260,7 @@ def _lift_cell(lift: LiftRow, few: bool) -> dict[str, Any]:
     if relative is None:
         return cell(UNKNOWN)
     alone = low is not None and high is not None and (low > 0 or high < 0)
-    told = alone and sure(adjusted) and not few
+    told = alone and significant(adjusted) and not few
     mark = _MARKS[relative > 0][told] if alone else ""
     value, _, interval = _lift(lift).partition(_SPACE)
     p = "" if lift["p"] is None or adjusted is None else f"{_p(lift['p'])}, adjusted {_p(adjusted)[2:]}"

@@ -128,8 +128,10 @@ def assemble(
     items = _described(items, left_out)
     rows, place = _usable(rows, items, left_out)
     if not len(place):
-        told = ", ".join(f"{count:,} {reason}" for reason, count in left_out.items() if count)
-        raise InvalidInput("dataset.source", source, f"no row of the log can be used; left out were {told or 'none'}")
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in left_out.items() if count)
+        raise InvalidInput(
+            "dataset.source", source, f"no row of the log can be used; left out were {reasons or 'none'}"
+        )
     user_number, user = np.unique(rows.user, return_inverse=True)
     shown, item = np.unique(place, return_inverse=True)
     left_out["items that no row shows"] += len(items.number) - len(shown)

@@ -8,7 +8,7 @@
     action                (n_rounds,) int64
     position              (n_rounds,) int64: slots
     reward                (n_rounds,) float64: 1 for a positive
-    expected_reward       None: nobody knows it of a log
+    expected_reward       None: unknown for a log
     pscore                (n_rounds,) float64; None where no propensity is known
 
 The file has the same keys but for those that are None, and under ``interestlab.`` what the dict has no place for: all
@@ -152,8 +152,8 @@ def _read_npz(path: Path) -> dict[str, Any]:
     ):
         if wrong.any():
             value = arrays[name][wrong.argmax()].item()
-            told = f"{expected}; {int(wrong.sum()):,} of {len(wrong):,} rows are not so"
-            raise InvalidInput(f"{path}: {name}", value, told)
+            message = f"{expected}; {int(wrong.sum()):,} of {len(wrong):,} rows are not so"
+            raise InvalidInput(f"{path}: {name}", value, message)
     return arrays
 
 

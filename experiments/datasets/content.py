@@ -1,4 +1,4 @@
-"""What the items of a published data set are about: terms, clusters after the source's categories, embeddings.
+"""Content of a published data set's items: terms, clusters after the source's categories, embeddings.
 
 Published logs have categories and at best titles; agents expect an embedding of 256 numbers and a
 four-level cluster tree. Both are made from the words alone, by the same rule for every source, so that
@@ -85,11 +85,11 @@ def terms_of(*pieces: tuple[IntArray, pa.Array]) -> tuple[Terms, ...]:
     vocabulary = pc.unique(pa.concat_arrays([pa.array(words, pa.string()) for _, words in pieces]))
     vocabulary = vocabulary.take(pc.sort_indices(vocabulary))
     known = tuple(vocabulary.to_pylist())
-    found = []
+    terms = []
     for item, words in pieces:
         term = pc.index_in(words, vocabulary).to_numpy(zero_copy_only=False).astype(np.int32)
-        found.append(Terms(item, term, known))
-    return tuple(found)
+        terms.append(Terms(item, term, known))
+    return tuple(terms)
 
 
 @dataclass(frozen=True)

@@ -119,9 +119,9 @@ class LoggedDataset:
         clusters = InterestClusters.load(folder / "clusters.safetensors")
         users = folder / "users.parquet"
         user_id = tuple(_table(users, ("id",)).column("id").to_pylist()) if users.exists() else ()
-        for name, found in (("num_items", catalog.num_items), ("num_impressions", len(log))):
-            if facts[name] != found:
-                raise InvalidInput(f"{folder / _FACTS}: {name}", facts[name], f"the files hold {found:,}: half a copy?")
+        for name, count in (("num_items", catalog.num_items), ("num_impressions", len(log))):
+            if facts[name] != count:
+                raise InvalidInput(f"{folder / _FACTS}: {name}", facts[name], f"the files hold {count:,}: half a copy?")
         has = facts["has"]
         return LoggedDataset(
             facts["name"],

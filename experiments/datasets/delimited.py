@@ -55,10 +55,10 @@ def folder_of(folder: Path, source: str) -> Path:
 
 def files_like(folder: Path, patterns: Sequence[str]) -> list[Path]:
     """The files that match any of the patterns, by name; ``InvalidInput`` if there is none."""
-    found = sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()})
-    if not found:
+    matches = sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()})
+    if not matches:
         raise InvalidInput("dataset.folder", str(folder), f"must hold a file {' or '.join(patterns)}")
-    return found
+    return matches
 
 
 def text_blocks(
@@ -66,7 +66,7 @@ def text_blocks(
 ) -> Iterator[dict[str, pa.Array]]:
     """The columns named, as text (null where empty), some thousand rows at a time.
 
-    ``left_out`` is told of rows with too few or too many fields.
+    ``left_out`` counts rows with too few or too many fields.
 
     Raises:
         InvalidInput: no such file, a column is missing, or the file ends in the middle of a line.
@@ -125,7 +125,7 @@ def read_numbers(
     Args:
         paths: the files.
         columns: name -> numpy type. Rows with anything else than a number in one of them are left out.
-        left_out: is told how many, by column.
+        left_out: counts them, by column.
         layout: of the files.
     """
     parts: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in columns}

@@ -1,4 +1,4 @@
-"""What the writers to other people's formats have in common."""
+"""Helpers that the writers to other formats share."""
 
 from collections.abc import Mapping
 from pathlib import Path

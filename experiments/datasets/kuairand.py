@@ -45,7 +45,7 @@ POOL = 7_583
 
 PARTS = {"standard": ("log_standard_*.csv",), "random": ("log_random_*.csv",)}
 BEIJING = 8 * 3_600_000
-"""Milliseconds ahead of UTC."""
+"""Offset to UTC, milliseconds."""
 
 _LOG = {
     "user_id": np.int64, "video_id": np.int64, "time_ms": np.int64, "is_like": np.bool_, "is_hate": np.bool_,

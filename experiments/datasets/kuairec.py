@@ -133,5 +133,5 @@ def write(data: LoggedDataset, folder: Path) -> dict[str, int]:
     write_csv(folder / "data" / "big_matrix.csv", columns)
     feat = np.char.add(np.char.add("[", tag_codes(data, ", ")), "]")
     write_csv(folder / "data" / "item_categories.csv", {"video_id": np.arange(len(feat)), "feat": feat})
-    told = {"likes that the format cannot carry": log.liked, "dislikes that the format cannot carry": log.disliked}
-    return {reason: int(rows.sum()) for reason, rows in told.items() if rows.any()}
+    left_out = {"likes that the format cannot carry": log.liked, "dislikes that the format cannot carry": log.disliked}
+    return {reason: int(rows.sum()) for reason, rows in left_out.items() if rows.any()}

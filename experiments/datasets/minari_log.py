@@ -42,7 +42,7 @@ def read_log(dataset_id: str) -> InteractionLog:
 
 
 def _episode(episode: Any, dataset_id: str) -> InteractionLog:
-    """One user's rows; row t + 1 of the infos came of action t."""
+    """One user's rows; row t + 1 of the infos is the result of action t."""
     infos = episode.infos
     missing = {"examined", "user", "step", *_SLOTS} - set(infos)
     if missing:

@@ -13,7 +13,7 @@ What we take it for:
 - *positive* and *consumed*: a click. Likes, dislikes and reading times were not logged; lengths are nominal.
 - *history*: what a user had clicked before the log begins stands once more in each of their rows. The first row's is
   taken as one request on a day of its own before all others (day 0), every slot clicked: without it, what is
-  new to a user could not be told. It holds no impressions without a click: rates should be of later days.
+  new to a user would be unknown. It holds no impressions without a click: rates should be of later days.
   With ``part: impressions`` it is left out.
 - *cluster*: the subcategory, under its category; titles' words are keywords.
 - *propensity*: unknown. Impressions without a click were logged.
@@ -199,8 +199,8 @@ def write(data: LoggedDataset, folder: Path) -> dict[str, int]:
         *[np.full(len(cluster), "")] * 4,
     ]
     write_lines(folder / "news.tsv", pc.binary_join_element_wise(*map(pa.array, columns), "\t"))
-    told = {"likes that the format cannot carry": log.liked, "dislikes that the format cannot carry": log.disliked}
-    return {reason: int(rows.sum()) for reason, rows in told.items() if rows.any()}
+    left_out = {"likes that the format cannot carry": log.liked, "dislikes that the format cannot carry": log.disliked}
+    return {reason: int(rows.sum()) for reason, rows in left_out.items() if rows.any()}
 
 
 def _same_request(log: InteractionLog) -> BoolArray:

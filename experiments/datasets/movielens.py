@@ -95,10 +95,10 @@ def _ratings(path: Path, left_out: Counter[str]) -> dict[str, np.ndarray]:
 
 def _fields(lines: pa.Array, pattern: str, left_out: Counter[str]) -> dict[str, pa.Array]:
     """The named groups of each line (n,); lines that are otherwise are left out."""
-    found = pc.extract_regex(lines, pattern)
-    left_out["rows with too few or too many fields"] += found.null_count
-    found = found.drop_null()
-    return {found.type.field(place).name: found.field(place) for place in range(found.type.num_fields)}
+    fields = pc.extract_regex(lines, pattern)
+    left_out["rows with too few or too many fields"] += fields.null_count
+    fields = fields.drop_null()
+    return {fields.type.field(place).name: fields.field(place) for place in range(fields.type.num_fields)}
 
 
 def write(data: LoggedDataset, folder: Path) -> dict[str, int]:

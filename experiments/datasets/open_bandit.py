@@ -45,7 +45,7 @@ def read_rows(folder: Path, part: str, left_out: Counter[str], timed: bool = Tru
     Args:
         folder: with a folder for each policy.
         part: policy and campaign, such as ``random/all``.
-        left_out: is told of rows that cannot be read.
+        left_out: counts rows that cannot be read.
         timed: whether to read ``time``, in milliseconds, as well.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The log of a simulated world as a data set: what its platform would hand out."""
+"""The log of a simulated world as a data set: the part that a platform could publish."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from sim.log import InteractionLog
 def burn_in_dataset(study: Study) -> LoggedDataset:
     """The burn-in's log under production, filed under the clusters made after it; both stages from the cache.
 
-    The catalog is as on the eve of the A/B. Nothing of the users' latent state is in it.
+    The catalog is that of the end of the burn-in. Nothing of the users' latent state is in it.
     """
     before = burn_in(study)
     clustered = cluster(study, before)

@@ -1,1 +1,1 @@
-"""``interestlab explain``: what planners say should follow on two interests."""
+"""``interestlab explain``: planners' next clusters after two interests."""

@@ -33,7 +33,7 @@ from sim.log import InteractionLog
 
 @dataclass(frozen=True)
 class Column:
-    """What one planner says of all M clusters after a pair.
+    """One planner's scores of all M clusters after a pair.
 
     Attributes:
         name: in explain.json.
@@ -138,9 +138,9 @@ def count_planner(agent: Any) -> TransitionCountPlanner:
 
 
 def counts_column(arm: Arm, log: InteractionLog, pair: tuple[int, int]) -> Column:
-    """The column of the arm ``counts`` as its planner is on the eve of the A/B, after a pair in either order.
+    """The column of the arm ``counts`` as its planner is at the end of the burn-in, after a pair in either order.
 
-    The planner is trained here on the burn-in's log, with the very luck that it has in a comparison.
+    The planner is trained here on the burn-in's log, with the same random stream as in a comparison.
     """
     planner = count_planner(arm.agent)
     planner.fit(arm.platform, log, arm.stream.at("fit", "planner"))

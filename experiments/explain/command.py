@@ -1,4 +1,4 @@
-"""``interestlab explain TEXT TEXT``: what planners say should follow on two interests, and what is true."""
+"""``interestlab explain TEXT TEXT``: planners' next clusters after two interests, and the true ones."""
 
 import json
 import shutil
@@ -14,7 +14,7 @@ from agents.llm.prompt import prompt_text
 from agents.llm.settings import LLMSettings
 from agents.llm.table import check_num_clusters
 from experiments.explain.columns import Column, count_planner, counts_column, llm_columns, prompts_for
-from experiments.explain.search import Found, check_text, find_cluster
+from experiments.explain.search import Match, check_text, find_cluster
 from experiments.explain.text import as_text
 from experiments.live import arm_stages, pipeline
 from experiments.live.arms import Arm
@@ -51,8 +51,8 @@ def explain(texts: Sequence[str], config: DictConfig, folder: Path) -> dict[str,
     before = pipeline.burn_in(study)
     clustered = pipeline.cluster(study, before)
     (arm,), log = arm_stages.prepare_arms(study, ("counts",), before, clustered)
-    found = [find_cluster(text, arm.platform, arm.world.tree) for text in texts]
-    pair = (found[0].cluster, found[1].cluster)
+    matches = [find_cluster(text, arm.platform, arm.world.tree) for text in texts]
+    pair = (matches[0].cluster, matches[1].cluster)
     tuned = tuned_model(study, settings, clustered).folder / "run"
     models = {("zero_shot", "zero-shot LLM"): weights, ("fine_tuned", "fine-tuned LLM"): tuned / "model"}
     columns = [*llm_columns(study, settings, clustered, models, pair), counts_column(arm, log, pair)]
@@ -61,7 +61,7 @@ def explain(texts: Sequence[str], config: DictConfig, folder: Path) -> dict[str,
         "text": prompt_text(prompts.text, *pair, chat=False),
         "tokens": list(prompts.prompt(*pair)),
     }
-    explanation = explanation_of(found, columns, prompts.text, arm)
+    explanation = explanation_of(matches, columns, prompts.text, arm)
     curve = json.loads((tuned / "curve.json").read_text())
     fine_tuning = {"random_weights": settings.random_weights, "best_step": curve["best_step"], "steps": settings.steps}
     explanation = {"prompt": prompt, **explanation, "fine_tuning": fine_tuning, "config": described(config, _ARMS)}
@@ -70,7 +70,7 @@ def explain(texts: Sequence[str], config: DictConfig, folder: Path) -> dict[str,
 
 
 def _checked(texts: Sequence[str], config: DictConfig) -> tuple[Study, LLMSettings]:
-    """Find whatever can be wrong before the burn-in."""
+    """Check all inputs before the burn-in."""
     if len(texts) != 2 or not all(text.strip() for text in texts):
         raise InvalidInput("interests", list(texts), f"must be two texts, each in quotation marks: {USAGE}")
     study = check_study(config)
@@ -98,7 +98,7 @@ def _checked(texts: Sequence[str], config: DictConfig) -> tuple[Study, LLMSettin
 
 
 def explanation_of(
-    found: Sequence[Found], columns: Sequence[Column], called: Sequence[str], arm: Arm
+    matches: Sequence[Match], columns: Sequence[Column], called: Sequence[str], arm: Arm
 ) -> dict[str, Any]:
     """The pair, the columns, and what of them is true.
 
@@ -106,7 +106,7 @@ def explanation_of(
     if some persona names both their interests today. Chance takes clusters at random among all but the pair's own.
 
     Args:
-        found, columns: the pair, and what planners say of the M clusters.
+        matches, columns: the pair, and planners' scores of the M clusters.
         called: M texts, what the prompt calls each.
         arm: the world, of which the truth is read, and its platform.
     """
@@ -115,8 +115,8 @@ def explanation_of(
     filed = platform.cluster_of_item[live]
     interest, share = majority_interests(world.truth.interest[live], filed, len(called), num_interests)
     personas = personas_of_clusters(world.links, interest, num_interests)  # (P, M)
-    shares = sharing(personas, (found[0].cluster, found[1].cluster))  # (M, 2)
-    others = np.setdiff1d(np.arange(len(called)), [each.cluster for each in found])
+    shares = sharing(personas, (matches[0].cluster, matches[1].cluster))  # (M, 2)
+    others = np.setdiff1d(np.arange(len(called)), [each.cluster for each in matches])
 
     def words_of(cluster: int) -> dict[str, Any]:
         return {"cluster": cluster, "called": called[cluster], "keywords": list(platform.clusters.keywords[cluster])}
@@ -142,7 +142,7 @@ def explanation_of(
     return {
         "pair": [
             {"text": each.text, "found_by": each.by, **words_of(each.cluster), "truth": truth_of(each.cluster)}
-            for each in found
+            for each in matches
         ],
         "num_candidates": len(others),
         "columns": [

@@ -1,4 +1,4 @@
-"""Which cluster a text means, told by public words alone: keywords, titles and hashtags."""
+"""Search for the cluster that a text means, by public words alone: keywords, titles and hashtags."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,13 +21,13 @@ _SUGGESTIONS = 5
 
 
 @dataclass(frozen=True)
-class Found:
-    """The cluster that a text was taken for.
+class Match:
+    """The cluster that a text matched.
 
     Attributes:
         text: as it was given.
         cluster: level 2.
-        by: what told so.
+        by: the rule that matched.
     """
 
     text: str
@@ -36,7 +36,7 @@ class Found:
 
 
 def check_text(text: str, tree: InterestTree, authored: list[AuthoredTheme]) -> None:
-    """Check, before there are clusters, that some could be found by a text.
+    """Check, before there are clusters, that a text can match some.
 
     Args:
         text: anything.
@@ -53,7 +53,7 @@ def check_text(text: str, tree: InterestTree, authored: list[AuthoredTheme]) -> 
     raise _unknown(text, tree, authored)
 
 
-def find_cluster(text: str, platform: Platform, tree: InterestTree) -> Found:
+def find_cluster(text: str, platform: Platform, tree: InterestTree) -> Match:
     """Find the level-2 cluster that a text means.
 
     A keyword, or several as a table names a cluster, means the cluster that has it; of several, the one with most live
@@ -73,16 +73,16 @@ def find_cluster(text: str, platform: Platform, tree: InterestTree) -> Found:
     count = _carrying({plain}, platform)
     named = np.array([plain in _names(keywords) for keywords in platform.clusters.keywords])  # (M,)
     if named.any():
-        return Found(text, int(np.where(named, count, -1).argmax()), "its keywords")
+        return Match(text, int(np.where(named, count, -1).argmax()), "its keywords")
     if 0 < (count > 0).sum() <= num_clusters / 2:
-        return Found(text, int(count.argmax()), "the items that carry this term")
+        return Match(text, int(count.argmax()), "the items that carry this term")
     keywords = dict(zip(map(_plain, tree.interests), tree.keywords, strict=True)).get(plain, ())
     count = _carrying({_plain(keyword) for keyword in keywords}, platform)
     if count.any():
-        return Found(text, int(count.argmax()), "the items that carry the keywords of the interest of this name")
+        return Match(text, int(count.argmax()), "the items that carry the keywords of the interest of this name")
     scores = _searched(plain, platform)
     if scores.any():
-        return Found(text, int(scores.argmax()), "search of titles and hashtags")
+        return Match(text, int(scores.argmax()), "search of titles and hashtags")
     raise _unknown(text, tree, [])
 
 
@@ -133,7 +133,7 @@ def _terms(tree: InterestTree) -> list[str]:
 
 
 def _unknown(text: str, tree: InterestTree, authored: list[AuthoredTheme]) -> InvalidInput:
-    """What to tell a user whose text means nothing here."""
+    """The error for a text that matches nothing."""
     here = f"this world's {tree.num_interests} interests"
     interests = [interest for theme in authored for interest in theme.interests]
     elsewhere = {word for each in interests for phrase in (each.name, *each.keywords) for word in phrase.split()}

@@ -1,4 +1,4 @@
-"""``interestlab fit``: bring your own world. Its constants fitted to a log of yours, and how close that comes."""
+"""``interestlab fit``: fit a world's constants to a log of one's own, and report how close it comes."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +13,7 @@ from experiments.datasets.dataset import LoggedDataset
 from experiments.fit.constants import check_constants
 from experiments.fit.direct import direct_constants, sized, with_constants
 from experiments.fit.fitting import Fit, fit, target_of
-from experiments.fit.lives import PRODUCTION, Setting, life
+from experiments.fit.lives import PRODUCTION, SimulationSettings, life
 from experiments.fit.observation import LEAST_DAYS, LEAST_USERS, observed_dataset
 from experiments.fit.report import Source, write_fit
 from experiments.fit.search import least_evaluations
@@ -48,7 +48,7 @@ class FitSettings:
 
 @dataclass(frozen=True)
 class Fitting:
-    """What is fitted to what, and how.
+    """The inputs of a fit.
 
     Attributes:
         seed: of the search's world.
@@ -80,7 +80,7 @@ def check_fitting(config: DictConfig) -> Fitting:
     checked(Annotated[int, limits(least_points)], settings.evaluations, "fit.evaluations")  # three a constant, and two
     production = check_agent_config(plain.get("production"), PRODUCTION)
     if settings.policy == PRODUCTION:
-        build_agent(production, PRODUCTION)  # one that cannot be made should be known before anything runs
+        build_agent(production, PRODUCTION)  # so that one that cannot be made is reported before anything runs
     cache_dir = check_cache_dir(plain.get("cache_dir"))
     dataset = Path(settings.dataset).expanduser()
     return Fitting(seed, world, settings, production, dataset, cache_dir, runtime)
@@ -101,14 +101,14 @@ def run_fit(fitting: Fitting, folder: Path) -> Path:
     start = with_constants(before, direct)
     constants = check_constants(settings.constants, settings.only, start)
     target = target_of(data, seen, settings.bootstrap, stream)
-    setting = Setting(
+    simulation = SimulationSettings(
         settings.policy, fitting.production, seen.num_days, seen.has_watch, seen.has_negatives, fitting.cache_dir
     )
     total = settings.evaluations * settings.search_worlds + 2 * settings.worlds
     with tqdm(total=total, desc="fit", unit="life", dynamic_ncols=True) as bar:
 
         def lives(worlds: list[tuple[WorldConfig, int]]) -> list[Statistics]:
-            jobs = {number: partial(life, setting, *each) for number, each in enumerate(worlds)}
+            jobs = {number: partial(life, simulation, *each) for number, each in enumerate(worlds)}
             lived = {}
             runtime = fitting.runtime
             for number, of_life in side_by_side(jobs, runtime.workers, runtime.backend, keep=True):
@@ -116,7 +116,7 @@ def run_fit(fitting: Fitting, folder: Path) -> Path:
                 bar.update()
             return [lived[number] for number in jobs]
 
-        found: Fit = fit(
+        fitted: Fit = fit(
             target,
             before,
             start,
@@ -131,7 +131,7 @@ def run_fit(fitting: Fitting, folder: Path) -> Path:
             tolerance=settings.tolerance,
         )
     source = Source(data, seen, settings.policy, fitting.seed, settings.evaluations, direct)
-    return write_fit(found, source, folder)
+    return write_fit(fitted, source, folder)
 
 
 def run(config: DictConfig, folder: Path) -> None:

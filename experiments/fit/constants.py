@@ -1,4 +1,4 @@
-"""The constants that are searched for, on scales on which a step means about as much for each."""
+"""The constants that are searched for, on scales on which a step has a similar effect for each."""
 
 import dataclasses
 import math
@@ -43,12 +43,12 @@ class Constant:
     def value(self, x: float) -> float:
         """The constant at x steps, within its limits."""
         if self.scale == "add":
-            found = self.start + self.step * x
+            unclipped = self.start + self.step * x
         elif self.scale == "factor":
-            found = self.start * self.step**x
+            unclipped = self.start * self.step**x
         else:
-            found = float(expit(logit(self.start) + self.step * x))
-        return min(max(found, self.low), self.high)
+            unclipped = float(expit(logit(self.start) + self.step * x))
+        return min(max(unclipped, self.low), self.high)
 
     def steps(self, value: float) -> float:
         """How many steps from the start a value is; infinite at the end of a scale that never gets there."""

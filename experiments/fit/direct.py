@@ -1,4 +1,4 @@
-"""What a log tells without a simulation: how often people come, how long videos are, and how much there is."""
+"""Constants estimated from a log without a simulation: users' activity, lengths of videos, sizes."""
 
 from dataclasses import asdict, replace
 
@@ -23,12 +23,12 @@ def activity_of_days(days: FloatArray, num_days: int) -> tuple[float, float] | N
     """Mean and standard deviation of users' logit of coming on a day, from their numbers of active days (U,), 1 to D.
 
     The logistic-normal binomial (Williams 1982, "Extra-binomial variation in logistic linear models"), without the
-    users who never came, by maximum likelihood with Gauss-Hermite quadrature:
+    users who were never active, by maximum likelihood with Gauss-Hermite quadrature:
 
         P(k) = int Binomial(k; D, sigmoid(m + s z)) phi(z) dz,    max over m, s of sum_u log[P(k_u) / (1 - P(0))].
 
     Returns:
-        m and s, in the limits of ``sim.hidden.config``; None where all users came equally often, which tells no s.
+        m and s, in the limits of ``sim.hidden.config``; None where all users were active equally often.
     """
     if len(np.unique(days)) < 2:
         return None
@@ -44,8 +44,8 @@ def activity_of_days(days: FloatArray, num_days: int) -> tuple[float, float] | N
         log_here = np.log(-np.expm1(min(float(log_p[0]), -1e-12)))
         return float(-(count[1:] @ (log_p[1:] - log_here)))
 
-    found = minimize(loss, np.zeros(2), method="Nelder-Mead", bounds=[(-6, 6), (np.log(0.05), np.log(6))])
-    return float(found.x[0]), float(np.exp(found.x[1]))
+    optimum = minimize(loss, np.zeros(2), method="Nelder-Mead", bounds=[(-6, 6), (np.log(0.05), np.log(6))])
+    return float(optimum.x[0]), float(np.exp(optimum.x[1]))
 
 
 def sized(world: WorldConfig, data: LoggedDataset, seen: Observation, most_items: int) -> WorldConfig:
@@ -63,24 +63,24 @@ def sized(world: WorldConfig, data: LoggedDataset, seen: Observation, most_items
 
 
 def direct_constants(world: WorldConfig, data: LoggedDataset, seen: Observation) -> dict[str, float]:
-    """Constants by name, estimated straight from the log; those that it does not tell are left out.
+    """Constants by name, estimated straight from the log; those that it does not identify are left out.
 
     ``population.activity_mean`` and ``activity_sd`` from users' active days (``activity_of_days``);
     ``items.length_seconds_median`` and ``length_sigma`` (median, and standard deviation of the logarithm) from the
     lengths of the items shown, where watch time was logged, and with it lengths.
     """
-    found: dict[str, float] = {}
+    constants: dict[str, float] = {}
     days = np.bincount(Visits.of(seen).user)
     fitted = activity_of_days(days[days > 0].astype(np.float64), seen.num_days)
     if fitted is not None:
-        found["population.activity_mean"], found["population.activity_sd"] = fitted
+        constants["population.activity_mean"], constants["population.activity_sd"] = fitted
     if seen.has_watch:
         length = data.catalog.length[np.unique(seen.log.item)].astype(np.float64)
         length = length[length > 0]
         if len(length):
-            found["items.length_seconds_median"] = float(np.clip(np.median(length), 1, 3600))
-            found["items.length_sigma"] = float(min(np.log(length).std(), 3.0))
-    return found
+            constants["items.length_seconds_median"] = float(np.clip(np.median(length), 1, 3600))
+            constants["items.length_sigma"] = float(min(np.log(length).std(), 3.0))
+    return constants
 
 
 def with_constants(world: WorldConfig, values: dict[str, float]) -> WorldConfig:

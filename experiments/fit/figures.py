@@ -1,4 +1,4 @@
-"""A fit at a glance: how far each statistic is off the log's, before and after, and where the constants went."""
+"""Figure of a fit: each statistic's difference to the log, before and after, and the constants' changes."""
 
 from typing import Any
 
@@ -23,17 +23,17 @@ _EXACT = 2.0  # standard errors up to which the scale is linear; beyond, logarit
 
 
 @styled
-def fit_figure(found: dict[str, Any]) -> Figure:
+def fit_figure(results: dict[str, Any]) -> Figure:
     """Left: differences to the log in standard errors, mean and 95 % interval over worlds. Right: constants in steps.
 
     Args:
-        found: as ``experiments.fit.report.record`` returns it.
+        results: as ``experiments.fit.report.record`` returns it.
     """
-    rows = [row for row in found["statistics"].values() if row["fitted"]]
-    height = 1.4 + 0.21 * max(len(rows), len(found["constants"]))
+    rows = [row for row in results["statistics"].values() if row["fitted"]]
+    height = 1.4 + 0.21 * max(len(rows), len(results["constants"]))
     figure, ((left, right),) = panels(1, 2, height, 7.6, width_ratios=(1.35, 1))
     _statistics(left, rows)
-    _constants(right, found["constants"])
+    _constants(right, results["constants"])
     legend_below(figure, left, 3, fontsize=8)
     return figure
 
@@ -61,10 +61,10 @@ def _off(row: dict[str, Any], value: float | None) -> float | None:
 def _constants(axes: Axes, constants: dict[str, Any]) -> None:
     zero_lines(axes, "x")
     for place, row in enumerate(constants.values()):
-        told, steps, reach = row["identified"], row["steps"], Z * row["error_steps"]
-        lines = "solid" if told else "dotted"
+        identified, steps, reach = row["identified"], row["steps"], Z * row["error_steps"]
+        lines = "solid" if identified else "dotted"
         axes.hlines(place, steps - reach, steps + reach, color=_AFTER, linewidth=1.2, linestyle=lines)
-        axes.plot(steps, place, "D", color=_AFTER, markersize=4, fillstyle="full" if told else "none")
+        axes.plot(steps, place, "D", color=_AFTER, markersize=4, fillstyle="full" if identified else "none")
     axes.set_xlabel("steps from the start\n(hollow: not identified)", fontsize=8)
     signed(axes, "x")
     _name_rows(axes, [name.partition(".")[2] for name in constants])

@@ -1,4 +1,4 @@
-"""Fitting a world to a log by simulated moments: what is compared, in what units, and the search."""
+"""Fit of a world to a log by simulated moments: statistics, their units, and the search."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from experiments.fit.constants import Constant, bounds_of, values_at
 from experiments.fit.direct import with_constants
 from experiments.fit.identification import Identification, identify
 from experiments.fit.observation import Observation
-from experiments.fit.search import Found, search
+from experiments.fit.search import SearchResult, search
 from experiments.fit.statistics import FITTED, STATISTICS, Statistics, statistics
 from sim.arrays import FloatArray
 from sim.errors import InvalidInput
@@ -29,7 +29,7 @@ LivesOf = Callable[[list[tuple[WorldConfig, int]]], list[Statistics]]
 
 @dataclass(frozen=True)
 class Target:
-    """What is to be met.
+    """The statistics to match.
 
     Attributes:
         logged: the log's statistics, all of ``STATISTICS``.
@@ -53,7 +53,7 @@ class Fit:
         scale: (K,) the standard error that each difference is counted in.
         before, start, fitted: the world as given, at the log's size; with direct estimates; in the end.
         constants: what was searched for.
-        found: by the search.
+        search: by the search.
         identification: what the log tells of each constant.
         lives_before, lives_after: statistics of W worlds each, under seeds that the search did not use.
     """
@@ -64,7 +64,7 @@ class Fit:
     start: WorldConfig
     fitted: WorldConfig
     constants: tuple[Constant, ...]
-    found: Found
+    search: SearchResult
     identification: Identification
     lives_before: list[Statistics]
     lives_after: list[Statistics]
@@ -84,8 +84,8 @@ def target_of(data: LoggedDataset, seen: Observation, draws: int, stream: Random
         InvalidInput: the log has none.
     """
     logged = statistics(seen)
-    luck = stream.at("bootstrap").uniform(np.arange(draws), seen.num_users)  # (B, N)
-    users = (luck * seen.num_users).astype(np.int64)
+    uniforms = stream.at("bootstrap").uniform(np.arange(draws), seen.num_users)  # (B, N)
+    users = (uniforms * seen.num_users).astype(np.int64)
     drawn = []
     for row in tqdm(users, desc="standard errors", unit="draw", dynamic_ncols=True):
         drawn.append(statistics(seen.of_users(row)))
@@ -104,7 +104,7 @@ def target_of(data: LoggedDataset, seen: Observation, draws: int, stream: Random
 def scale_of(target: Target, lives: list[Statistics]) -> FloatArray:
     """(K,) standard error of the difference between a log and one simulated world of the same constants.
 
-    scale^2 = 2 max(e, w)^2 + (``LEAST_ERROR`` m)^2: m the log's value, e its bootstrap error, which knows its users
+    scale^2 = 2 max(e, w)^2 + (``LEAST_ERROR`` m)^2: m the log's value, e its bootstrap error, which covers its users
     alone, and w the standard deviation over ``lives`` of one world under several seeds, which vary by their users and
     by their items, trends and production as well. Twice, as both sides have it.
     """
@@ -151,7 +151,7 @@ def fit(
         min over x of  sum_k [(m_k(x) - m_k) / scale_k]^2 + sum_j (x_j / pull)^2
 
     m_k the log's statistics, m_k(x) the mean of those of a few simulated worlds of the same size, whose seeds are the
-    same at every x, so that points differ by their constants and not by luck.
+    same at every x, so that points differ by their constants and not by random draws.
 
     Args:
         target: the log's statistics.
@@ -172,13 +172,13 @@ def fit(
         return with_constants(start, values_at(constants, x))
 
     def off(points: list[FloatArray]) -> list[FloatArray]:
-        found = lives([(world, each) for world in map(world_at, points) for each in searched])
-        rows = np.stack([differences(target, scale, life) for life in found])
+        of_lives = lives([(world, each) for world in map(world_at, points) for each in searched])
+        rows = np.stack([differences(target, scale, life) for life in of_lives])
         return list(rows.reshape(len(points), search_worlds, -1))
 
     low, high = bounds_of(constants, most_steps)
-    found = search(off, low, high, pull, budget, tolerance)
-    fitted = world_at(found.x)
-    told = identify(found.jacobians, target.correlation, pull)
+    result = search(off, low, high, pull, budget, tolerance)
+    fitted = world_at(result.x)
+    identification = identify(result.jacobians, target.correlation, pull)
     lives_after = lives([(fitted, each) for each in others])
-    return Fit(target, scale, before, start, fitted, constants, found, told, lives_before, lives_after)
+    return Fit(target, scale, before, start, fitted, constants, result, identification, lives_before, lives_after)

@@ -1,4 +1,4 @@
-"""What the log tells of each constant: standard errors from the statistics' Jacobian, and the curvature at the fit."""
+"""Information in the log on each constant: standard errors from the statistics' Jacobian, and curvature at the fit."""
 
 from dataclasses import dataclass
 
@@ -13,12 +13,12 @@ Z = reach_of(MANY_USERS)
 
 @dataclass(frozen=True)
 class Identification:
-    """How well each of p constants is told, in its steps.
+    """How precisely each of p constants is identified, in its steps.
 
     Attributes:
         error: (p,) standard error; at most about ``pull``, which is what is known without a log.
         alone: (p,) how much the sum of squares rises by a step of this constant alone.
-        refitted: (p,) ... when all others may follow: what is left of it is told by nothing but this constant.
+        refitted: (p,) ... when all others may follow: what is left of it depends on this constant alone.
         like: (p,) the constant whose estimate goes most with this one's.
         correlation: (p,) their correlation.
     """

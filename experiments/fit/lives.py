@@ -1,4 +1,4 @@
-"""Simulated lives, a cached stage each: a world lives under a policy, and the statistics of its log are kept."""
+"""Simulated worlds, a cached stage each: a policy serves a world, and the statistics of its log are kept."""
 
 import json
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Any
 from experiments.fit.observation import Observation, observed
 from experiments.fit.statistics import Statistics, statistics
 from experiments.live.pipeline import burn_in, cluster
-from experiments.live.reference_life import SLOTS, WARM_UP_DAYS, lived, warmed_up
+from experiments.live.reference_life import SLOTS, WARM_UP_DAYS, simulate_policy, warmed_up
 from experiments.live.reference_policies import Greedy, Popular, Random
 from experiments.plugins import outside_digests
 from experiments.stages.stages import run_stage, world_content
@@ -26,8 +26,8 @@ POLICIES: dict[str, type[Random]] = {policy.name: policy for policy in (Greedy, 
 
 
 @dataclass(frozen=True)
-class Setting:
-    """What all simulated lives of a fit have in common.
+class SimulationSettings:
+    """Settings of all simulated lives of a fit.
 
     Attributes:
         policy: a name of ``POLICIES``, or ``PRODUCTION``.
@@ -45,43 +45,50 @@ class Setting:
     cache_dir: Path
 
 
-def simulated(setting: Setting, world: WorldConfig, seed: int) -> Observation:
-    """Let a world live its warm-up and its days under the policy, and look at its days as at the user's log."""
-    if setting.policy == PRODUCTION:
-        study = _study(setting, world, seed)
+def simulated(simulation: SimulationSettings, world: WorldConfig, seed: int) -> Observation:
+    """Simulate a world's warm-up and days under the policy; observe its days in the same way as the user's log."""
+    if simulation.policy == PRODUCTION:
+        study = _study(simulation, world, seed)
         clustered = cluster(study, burn_in(study))
         log = InteractionLog.read(clustered.folder / "log.parquet")
     else:
         stream = RandomStream(seed, "fit")
         warm = warmed_up(World(world, seed), stream)
-        log = lived(warm, POLICIES[setting.policy], setting.num_days, stream).log
+        log = simulate_policy(warm, POLICIES[simulation.policy], simulation.num_days, stream).log
     return observed(
-        log, world.num_users, world.clusters.level_2, setting.num_days, setting.has_watch, setting.has_negatives
+        log,
+        world.num_users,
+        world.clusters.level_2,
+        simulation.num_days,
+        simulation.has_watch,
+        simulation.has_negatives,
     )
 
 
-def _study(setting: Setting, world: WorldConfig, seed: int) -> Study:
+def _study(simulation: SimulationSettings, world: WorldConfig, seed: int) -> Study:
     """Production alone, from a cold start; its first days are the warm-up."""
-    experiment = ExperimentConfig((CONTROL,), CONTROL, CONTROL, WARM_UP_DAYS + setting.num_days, 1, SLOTS, 1, "twins")
-    return Study(seed, world, experiment, setting.production, {}, setting.cache_dir, Runtime(1, 1))
+    experiment = ExperimentConfig(
+        (CONTROL,), CONTROL, CONTROL, WARM_UP_DAYS + simulation.num_days, 1, SLOTS, 1, "twins"
+    )
+    return Study(seed, world, experiment, simulation.production, {}, simulation.cache_dir, Runtime(1, 1))
 
 
-def life(setting: Setting, world: WorldConfig, seed: int) -> Statistics:
-    """The statistics of a simulated life, from the cache if it has been lived before."""
+def life(simulation: SimulationSettings, world: WorldConfig, seed: int) -> Statistics:
+    """The statistics of a simulated life, from the cache if it was simulated before."""
 
     def make(folder: Path) -> None:
-        write_json(folder / "statistics.json", statistics(simulated(setting, world, seed)))
+        write_json(folder / "statistics.json", statistics(simulated(simulation, world, seed)))
 
-    produced = setting.policy == PRODUCTION
+    produced = simulation.policy == PRODUCTION
     config = {
         "world": world_content(world),
         "seed": seed,
-        "policy": setting.policy,
-        "production": setting.production if produced else None,
-        "plugins": outside_digests(setting.production) if produced else None,
-        "days": setting.num_days,
-        "has": [setting.has_watch, setting.has_negatives],
+        "policy": simulation.policy,
+        "production": simulation.production if produced else None,
+        "plugins": outside_digests(simulation.production) if produced else None,
+        "days": simulation.num_days,
+        "has": [simulation.has_watch, simulation.has_negatives],
     }
-    stage = run_stage(setting.cache_dir, "fit-life", make, config=config, inputs=[])
+    stage = run_stage(simulation.cache_dir, "fit-life", make, config=config, inputs=[])
     content: Statistics = json.loads((stage.folder / "statistics.json").read_text(encoding="utf-8"))
     return content

@@ -1,4 +1,4 @@
-"""What is looked at of a log: some of its users over its last days, and draws of these users for standard errors."""
+"""The part of a log that is fitted to: some of its users over its last days, and bootstrap draws of these users."""
 
 from dataclasses import dataclass, replace
 

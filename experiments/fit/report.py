@@ -1,4 +1,4 @@
-"""What a fit leaves behind: fit.json, fit.md, fit.html, the figure, and the world as a choice of ``world``."""
+"""Files of a fit: fit.json, fit.md, fit.html, the figure, and the world as a choice of ``world``."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ NAME = "fitted"
 
 @dataclass(frozen=True)
 class Source:
-    """What was fitted to.
+    """The data that a world was fitted to.
 
     Attributes:
         data: the data set.
@@ -48,9 +48,9 @@ class Source:
 
 
 def record(fit: Fit, source: Source) -> dict[str, Any]:
-    """All that was found, as fit.json has it; docs/fit.md names the fields."""
+    """All results, as fit.json has them; docs/fit.md names the fields."""
     data, seen = source.data, source.seen
-    first = source.seed + len(fit.found.jacobians)
+    first = source.seed + len(fit.search.jacobians)
     off = {"before": fit.differences(fit.lives_before), "after": fit.differences(fit.lives_after)}
     reached = reproduction(off["after"])
     return dict(
@@ -69,10 +69,10 @@ def record(fit: Fit, source: Source) -> dict[str, Any]:
                 "worlds": list(range(first, first + len(fit.lives_after))),
                 "search": {
                     "worlds": list(range(source.seed, first)),
-                    "evaluations": fit.found.evaluations,
+                    "evaluations": fit.search.evaluations,
                     "budget": source.budget,
-                    "budget_spent": fit.found.spent,
-                    "distance": float(distances(fit.found.differences[None])[0]),
+                    "budget_spent": fit.search.spent,
+                    "distance": float(distances(fit.search.differences[None])[0]),
                 },
                 "distance": {name: _mean(distances(each).tolist()) for name, each in off.items()},
                 "reproduction": asdict(reached),
@@ -89,13 +89,13 @@ def record(fit: Fit, source: Source) -> dict[str, Any]:
 
 
 def _mean(values: list[float | None]) -> dict[str, Any]:
-    found = over_worlds(values)
-    return {"mean": found.mean, "low": found.low, "high": found.high, "by_world": list(found.by_world)}
+    estimate = over_worlds(values)
+    return {"mean": estimate.mean, "low": estimate.low, "high": estimate.high, "by_world": list(estimate.by_world)}
 
 
 def _constants(fit: Fit, reproduced: bool) -> dict[str, Any]:
-    told, x = fit.identification, fit.found.x
-    low, high = told.interval(x)
+    identified, x = fit.identification, fit.search.x
+    low, high = identified.interval(x)
     least, most = bounds_of(fit.constants, float("inf"))
     rows = {}
     for place, constant in enumerate(fit.constants):
@@ -109,13 +109,13 @@ def _constants(fit: Fit, reproduced: bool) -> dict[str, Any]:
             "scale": constant.scale,
             "step": constant.step,
             "steps": float(x[place]),
-            "error_steps": float(told.error[place]),
-            "precise": bool(told.precise[place]),
-            "identified": reproduced and bool(told.precise[place]),
-            "rise_alone": float(told.alone[place]),
-            "rise_refitted": float(told.refitted[place]),
-            "goes_with": fit.constants[int(told.like[place])].name,
-            "correlation": float(told.correlation[place]),
+            "error_steps": float(identified.error[place]),
+            "precise": bool(identified.precise[place]),
+            "identified": reproduced and bool(identified.precise[place]),
+            "rise_alone": float(identified.alone[place]),
+            "rise_refitted": float(identified.refitted[place]),
+            "goes_with": fit.constants[int(identified.like[place])].name,
+            "correlation": float(identified.correlation[place]),
             "at_limit": bool(min(x[place] - least[place], most[place] - x[place]) < 1e-3),
         }
     return rows
@@ -144,30 +144,30 @@ def _statistics(fit: Fit, off: dict[str, list[float]]) -> dict[str, Any]:
     return rows
 
 
-def summary(found: dict[str, Any]) -> list[str]:
-    """What one should know before using the world, in sentences."""
-    distance, statistics, constants = found["distance"], found["statistics"], found["constants"]
+def summary(results: dict[str, Any]) -> list[str]:
+    """Limits of the fitted world, in sentences."""
+    distance, statistics, constants = results["distance"], results["statistics"], results["constants"]
     before, after = (distance[when]["mean"] for when in ("before", "after"))
     lines = [
-        f"Distance to the log: {before:.2f} standard errors before, {after:.2f} after, in {len(found['worlds'])} "
+        f"Distance to the log: {before:.2f} standard errors before, {after:.2f} after, in {len(results['worlds'])} "
         "worlds that the search did not see; 1 is what another world of the log's own constants would have."
     ]
-    lines += sentences(found)
+    lines += sentences(results)
     ends = [name for name, row in constants.items() if row["at_limit"]]
     if ends:
         lines.append(f"At the end of what the world allows: {', '.join(ends)}.")
     missing = [row["title"] for row in statistics.values() if row["logged"] is None]
     if missing:
         lines.append(f"This log does not tell: {'; '.join(missing)}.")
-    if found["search"]["budget_spent"]:
-        lines.append(f"The search ended with its budget, {found['search']['budget']} points; more may come closer.")
+    if results["search"]["budget_spent"]:
+        lines.append(f"The search ended with its budget, {results['search']['budget']} points; more may come closer.")
     lines.append(
-        f"Simulated logs were collected under {found['policy']!r}; if yours was not, constants make up for it."
+        f"Simulated logs were collected under {results['policy']!r}; if yours was not, constants make up for it."
     )
     return lines
 
 
-def tables(found: dict[str, Any]) -> dict[str, tuple[list[str], list[list[str]]]]:
+def tables(results: dict[str, Any]) -> dict[str, tuple[list[str], list[list[str]]]]:
     """Heads and rows of the constants' and the statistics' tables."""
     heads = ["constant", "before", "start", "fitted", "95 % interval"]
     heads += ["rise, alone", "rise, others refitted", "identified"]
@@ -180,12 +180,12 @@ def tables(found: dict[str, Any]) -> dict[str, tuple[list[str], list[list[str]]]
             between(row["low"], row["high"]),
             f"{row['rise_alone']:.3g}",
             f"{row['rise_refitted']:.3g}",
-            _identified(row, found["reproduction"]["enough_worlds"]),
+            _identified(row, results["reproduction"]["enough_worlds"]),
         ]
-        for name, row in found["constants"].items()
+        for name, row in results["constants"].items()
     ]
-    for name, row in found["direct"].items():
-        if name not in found["constants"]:
+    for name, row in results["direct"].items():
+        if name not in results["constants"]:
             value = number(row["estimate"])
             constants.append([name, number(row["before"]), value, value, "from the log", "", "", "directly"])
     columns = ["statistic", "unit", "logged", "standard error", "before", "off", "after", "off"]
@@ -200,7 +200,7 @@ def tables(found: dict[str, Any]) -> dict[str, tuple[list[str], list[list[str]]]
             estimate(row["after"]),
             number(row["off_after"], "+.1f"),
         ]
-        for row in found["statistics"].values()
+        for row in results["statistics"].values()
     ]
     return {"constants": (heads, constants), "statistics": (columns, statistics)}
 
@@ -213,7 +213,7 @@ def _identified(row: dict[str, Any], enough_worlds: bool) -> str:
     return f"no; precise, but the world {'does not' if enough_worlds else 'is not known to'} reproduce the log"
 
 
-def write_world(world: WorldConfig, found: dict[str, Any], folder: Path) -> Path:
+def write_world(world: WorldConfig, results: dict[str, Any], folder: Path) -> Path:
     """Write the world as ``world/fitted.yaml``, which ``--config-dir FOLDER world=fitted`` chooses in any command.
 
     Returns:
@@ -222,16 +222,17 @@ def write_world(world: WorldConfig, found: dict[str, Any], folder: Path) -> Path
     content = asdict(world)
     if world.clusters.level_2 == world.num_interests:
         content["clusters"]["level_2"] = "${world.num_interests}"  # as in conf/world/base.yaml
-    data = found["dataset"]
-    vague = [name for name, row in found["constants"].items() if not row["identified"]]
+    data = results["dataset"]
+    vague = [name for name, row in results["constants"].items() if not row["identified"]]
     lines = [
         f"A world fitted to {data['name']!r}: {data['users']:,} users, {data['days']} days, {data['impressions']:,} "
         "impressions.",
-        f"Distance {found['distance']['before']['mean']:.2f} before, {found['distance']['after']['mean']:.2f} after, "
-        f"under policy {found['policy']!r}; see fit.html.",
-        f"Searched for: {', '.join(found['constants'])}.",
+        f"Distance {results['distance']['before']['mean']:.2f} before, "
+        f"{results['distance']['after']['mean']:.2f} after, "
+        f"under policy {results['policy']!r}; see fit.html.",
+        f"Searched for: {', '.join(results['constants'])}.",
         f"Not identified: {', '.join(vague) or 'none'}.",
-        statistics_sentence(found),
+        statistics_sentence(results),
     ]
     head = "".join(f"# {' '.join(line.split())}\n" for line in lines)
     (folder / "world").mkdir(parents=True, exist_ok=True)
@@ -246,16 +247,16 @@ def write_fit(fit: Fit, source: Source, folder: Path) -> Path:
     Returns:
         The path of fit.html.
     """
-    found = record(fit, source)
+    results = record(fit, source)
     folder.mkdir(parents=True, exist_ok=True)
-    write_world(fit.fitted, found, folder)
-    lines, named = summary(found), tables(found)
-    text = [f"# A world fitted to {found['dataset']['name']}\n\n", *(f"- {line}\n" for line in lines)]
+    write_world(fit.fitted, results, folder)
+    lines, named = summary(results), tables(results)
+    text = [f"# A world fitted to {results['dataset']['name']}\n\n", *(f"- {line}\n" for line in lines)]
     for title, (heads, rows) in named.items():
         text.append(f"\n## {title.capitalize()}\n\n{markdown(heads, rows, names=2 if title == 'statistics' else 1)}")
-    content = {"found": found, "summary": lines, "tables": named, "differs": DIFFERS}
-    page = write_found(folder, "fit", content, {"fit": fit_figure(found)}, "".join(text))
-    write_json(folder / "fit.json", found)
+    content = {"found": results, "summary": lines, "tables": named, "differs": DIFFERS}
+    page = write_found(folder, "fit", content, {"fit": fit_figure(results)}, "".join(text))
+    write_json(folder / "fit.json", results)
     for line in lines:
         print(line)
     return page

@@ -1,4 +1,4 @@
-"""Whether a fitted world reproduces its log, without which no constant is identified, however small its error."""
+"""Whether a fitted world reproduces its log, a condition for any constant to be identified."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +21,7 @@ FAR = 0.01
 
 @dataclass(frozen=True)
 class Reproduction:
-    """How many statistics of the fitted world differ from the log's, beside how many chance would let differ.
+    """How many statistics of the fitted world differ from the log's, and how many would differ by chance.
 
     Attributes:
         statistics: K, that were fitted.
@@ -55,7 +55,7 @@ def reproduction(off: FloatArray) -> Reproduction:
 
     ``by_chance`` is the 95 % quantile of Binomial(K, p(``DIFFERS``)): 5 of 19 with 3 worlds, 4 with 4, 3 with 8 and
     more. ``farthest_by_chance`` has p = ``FAR`` / K (Bonferroni): 12.7 with 4 worlds; a stricter bound on the largest
-    would refuse worlds whose constants are found again. That statistics go together, which the binomial leaves out,
+    would refuse worlds whose constants are recovered. That statistics go together, which the binomial leaves out,
     and that w is no spread where e is more, pull opposite ways: see docs/fit.md for what was measured.
 
     Args:
@@ -74,15 +74,15 @@ def reproduction(off: FloatArray) -> Reproduction:
     return Reproduction(num, worlds, differing, by_chance, farthest, bound, enough, reproduced)
 
 
-def sentences(found: dict[str, Any]) -> list[str]:
+def sentences(results: dict[str, Any]) -> list[str]:
     """How many statistics differ, and what that means for the constants, in words.
 
     Args:
-        found: as ``experiments.fit.report.record`` returns it.
+        results: as ``experiments.fit.report.record`` returns it.
     """
-    of, constants = found["reproduction"], found["constants"]
+    of, constants = results["reproduction"], results["constants"]
     precise, vague = ([name for name, row in constants.items() if row["precise"] == is_so] for is_so in (True, False))
-    lines = [statistics_sentence(found)]
+    lines = [statistics_sentence(results)]
     if not of["reproduced"]:
         whether = "this one does not" if of["enough_worlds"] else "of this one it is not known"
         lines.append(
@@ -100,10 +100,10 @@ def sentences(found: dict[str, Any]) -> list[str]:
     return lines
 
 
-def statistics_sentence(found: dict[str, Any]) -> str:
+def statistics_sentence(results: dict[str, Any]) -> str:
     """How many fitted statistics differ, how many chance would let differ, and which."""
-    of = found["reproduction"]
-    rows = [row for row in found["statistics"].values() if row["differs"]]
+    of = results["reproduction"]
+    rows = [row for row in results["statistics"].values() if row["differs"]]
     which = "; ".join(f"{row['title']} ({number(row['off_after'], '+.1f')})" for row in rows)
     head = "The world reproduces the log" if of["reproduced"] else "The world does not reproduce the log"
     if not of["enough_worlds"]:

@@ -1,4 +1,4 @@
-"""The search: least squares over differences in standard errors, by few and dear evaluations."""
+"""The search: least squares over differences in standard errors, with few, expensive evaluations."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,8 +18,8 @@ _TRIES = 6  # evaluations between two fresh Jacobians
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a search found.
+class SearchResult:
+    """The result of a search.
 
     Attributes:
         x: (p,) steps from the start.
@@ -50,30 +50,32 @@ class _Points:
         """(S, K) of each point (p,)."""
         points = [np.round(x, 6) + 0.0 for x in points]  # a millionth of a step off an end is at it; no -0
         new = list({x.tobytes(): x for x in points if x.tobytes() not in self.known}.values())
-        for x, found in zip(new, self.differences(new) if new else [], strict=True):
-            self.known[x.tobytes()] = found
+        for x, difference in zip(new, self.differences(new) if new else [], strict=True):
+            self.known[x.tobytes()] = difference
         return [self.known[x.tobytes()] for x in points]
 
     def at(self, x: FloatArray) -> FloatArray:
         """(K + p,) the mean over worlds, and each constant's weak pull to its start as one more difference."""
         return self._pulled(x, self.worlds([x])[0])
 
-    def _pulled(self, x: FloatArray, found: FloatArray) -> FloatArray:
-        return np.concatenate([found.mean(axis=0), x / self.pull])
+    def _pulled(self, x: FloatArray, differences: FloatArray) -> FloatArray:
+        return np.concatenate([differences.mean(axis=0), x / self.pull])
 
     def jacobian(self, x: FloatArray) -> FloatArray:
         """(K + p, p) by one-sided differences of ``STEP``, away from the upper ends."""
         moves = np.where(x + STEP <= self.high, STEP, -STEP)
         points = [x, *(x + move * unit for move, unit in zip(moves, np.eye(len(x)), strict=True))]
-        here, *there = [self._pulled(at, found) for at, found in zip(points, self.worlds(points), strict=True)]
+        here, *there = [
+            self._pulled(at, differences) for at, differences in zip(points, self.worlds(points), strict=True)
+        ]
         return np.stack([(moved - here) / move for moved, move in zip(there, moves, strict=True)], axis=1)
 
     def jacobians(self, x: FloatArray) -> FloatArray:
         """(S, K, p) by differences between ``STEP`` below and above, or the ends of the range."""
         above, below = np.minimum(x + STEP, self.high), np.maximum(x - STEP, self.low)
         ends = [np.where(np.arange(len(x)) == k, end, x) for end in (above, below) for k in range(len(x))]
-        found = np.stack(self.worlds(ends))  # (2 p, S, K)
-        slopes = (found[: len(x)] - found[len(x) :]) / (above - below)[:, None, None]
+        differences = np.stack(self.worlds(ends))  # (2 p, S, K)
+        slopes = (differences[: len(x)] - differences[len(x) :]) / (above - below)[:, None, None]
         return np.asarray(slopes.transpose(1, 2, 0))
 
 
@@ -84,7 +86,7 @@ def least_evaluations(num_constants: int) -> int:
 
 def search(
     differences: Differences, low: FloatArray, high: FloatArray, pull: float, budget: int, tolerance: float
-) -> Found:
+) -> SearchResult:
     """Minimise the sum of squared differences, and of squares of x / ``pull``, over low <= x <= high.
 
     Rounds of trust-region least squares (Branch, Coleman and Li 1999; ``scipy``'s "trf"), whose steps grow shorter
@@ -93,7 +95,7 @@ def search(
 
         J <- J + (dr - J dx) dx' / (dx' dx).
 
-    A search that knows the parts of a sum of squares needs far fewer evaluations than one that sees the sum alone.
+    A search that uses the parts of a sum of squares needs far fewer evaluations than one that uses the sum alone.
     Rounds end when one gains less than a share ``tolerance`` of the sum, or the budget would not pay for another.
 
     Args:
@@ -114,11 +116,11 @@ def search(
             spent = False
             break
     jacobians = points.jacobians(x)
-    return Found(x, points.worlds([x])[0].mean(axis=0), jacobians, len(points.known), spent)
+    return SearchResult(x, points.worlds([x])[0].mean(axis=0), jacobians, len(points.known), spent)
 
 
 def _round(points: _Points, x: FloatArray, tries: int) -> FloatArray:
-    """One round of ``search`` from x (p,): the best point (p,) that it came to."""
+    """One round of ``search`` from x (p,): its best point (p,)."""
     last = {"x": x, "differences": points.at(x), "jacobian": points.jacobian(x)}
 
     def broyden(at: FloatArray) -> FloatArray:
@@ -130,7 +132,7 @@ def _round(points: _Points, x: FloatArray, tries: int) -> FloatArray:
             last["x"], last["differences"] = at.copy(), now
         return last["jacobian"]
 
-    found = least_squares(
+    fitted = least_squares(
         points.at,
         x,
         broyden,
@@ -140,4 +142,4 @@ def _round(points: _Points, x: FloatArray, tries: int) -> FloatArray:
         ftol=1e-3,
         gtol=None,
     )
-    return np.asarray(np.round(found.x, 6), np.float64)
+    return np.asarray(np.round(fitted.x, 6), np.float64)

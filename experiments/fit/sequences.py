@@ -1,4 +1,4 @@
-"""Statistics that hang on the order of a user's impressions: satiation, discovery, cluster transitions."""
+"""Statistics that depend on the order of a user's impressions: satiation, discovery, cluster transitions."""
 
 import numpy as np
 from scipy.stats import entropy
@@ -34,7 +34,7 @@ def within_slope(group: IntArray, x: FloatArray, y: FloatArray) -> float | None:
 
 
 def satiation(seen: Observation) -> dict[str, float | None]:
-    """What recent showings of a cluster do to the next one's chance to please.
+    """The effect of recent showings of a cluster on the next one's positive rate.
 
     Within a day: over the G user-cluster-days g with at least three showings, f_g whether the first one was positive
     and l_g the positive rate from the third on,
@@ -99,13 +99,13 @@ def discovery(seen: Observation) -> dict[str, float | None]:
         return {}
     visits = len(np.unique(log.user * seen.num_days + log.day))
     pairs = len(np.unique(log.user[log.consumed] * seen.num_clusters + log.cluster[log.consumed]))
-    found: dict[str, float | None] = {"new_clusters": pairs / visits}
+    statistics: dict[str, float | None] = {"new_clusters": pairs / visits}
     if seen.has_negatives:
         novel = novel_rows(log, np.zeros((seen.num_users, seen.num_clusters), bool))
         if novel.any() and not novel.all():
             rates = float(log.positive[novel].mean()), float(log.positive[~novel].mean())
-            found["novel_ratio"] = ratio(*rates)
-    return found
+            statistics["novel_ratio"] = ratio(*rates)
+    return statistics
 
 
 def transitions(seen: Observation) -> dict[str, float | None]:
@@ -125,16 +125,16 @@ def transitions(seen: Observation) -> dict[str, float | None]:
     if not len(last):
         return {}
     moved = last != following
-    found: dict[str, float | None] = {"staying": float((~moved).mean())}
+    statistics: dict[str, float | None] = {"staying": float((~moved).mean())}
     last, following = last[moved], following[moved]
     if len(last):
         pair, count = np.unique(last * seen.num_clusters + following, return_counts=True)
-        found["transition_information"] = information(last, following, count)
+        statistics["transition_information"] = information(last, following, count)
         order = np.lexsort((-count, pair // seen.num_clusters))
         first = np.searchsorted(pair // seen.num_clusters, pair // seen.num_clusters)
         rank = np.arange(len(pair)) - first[order]
-        found["top_successors"] = float(count[order][rank < SUCCESSORS].sum() / len(last))
-    return found
+        statistics["top_successors"] = float(count[order][rank < SUCCESSORS].sum() / len(last))
+    return statistics
 
 
 def information(one: IntArray, other: IntArray, joint: IntArray) -> float:

@@ -68,7 +68,7 @@ FITTED = tuple(each.name for each in STATISTICS if each.fitted)
 
 
 def statistics(seen: Observation) -> Statistics:
-    """All of ``STATISTICS``, ``None`` for those that the log does not tell."""
+    """All of ``STATISTICS``, ``None`` for those that the log does not allow."""
     values: Statistics = {}
     for group in (activity, returning, feedback, watching, popularity, satiation, discovery, transitions):
         values |= group(seen)
@@ -105,7 +105,7 @@ class Visits:
 
     @property
     def returned(self) -> BoolArray:
-        """(V,) whether the user came on the next day as well."""
+        """(V,) whether the user was active on the next day as well."""
         return np.isin(self.key + 1, self.key)
 
 
@@ -141,7 +141,7 @@ def activity(seen: Observation) -> Statistics:
 
 
 def returning(seen: Observation) -> Statistics:
-    """Who comes again the next day, and whether the more satisfied do so more.
+    """Share of users who return the next day, and its dependence on satisfaction.
 
     Over visits v before the last day, y_v = 1 if the user comes on the next day, x_v the visit's positive rate:
 

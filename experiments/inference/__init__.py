@@ -1,1 +1,1 @@
-"""What differences mean: intervals, bands and tests over users, days and worlds."""
+"""Intervals, bands and tests over users, days and worlds."""

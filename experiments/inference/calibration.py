@@ -1,4 +1,4 @@
-"""Do the intervals keep what they promise? Planted truth drawn again and again, and A/A splits of one log."""
+"""Calibration of intervals: coverage of a planted truth over repeated draws, and A/A splits of one log."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -61,8 +61,8 @@ def _within(low: float | None, truth: float, high: float | None) -> bool:
 
 
 def _ratio(rng: np.random.Generator) -> bool:
-    found = ratio_interval(planted(rng)[0].now)
-    return _within(found.low, _RATE, found.high)
+    interval = ratio_interval(planted(rng)[0].now)
+    return _within(interval.low, _RATE, interval.high)
 
 
 def _paired(rng: np.random.Generator) -> bool:
@@ -122,8 +122,8 @@ def _threshold_band(rng: np.random.Generator) -> bool:
 def _worlds(rng: np.random.Generator) -> bool:
     errors = np.array([0.03, 0.04, 0.05])
     values = _LIFT + rng.normal(0, 0.06, size=3) + rng.normal(0, errors)
-    found = over_worlds(values.tolist(), errors.tolist())
-    return _within(found.low, _LIFT, found.high)
+    mean = over_worlds(values.tolist(), errors.tolist())
+    return _within(mean.low, _LIFT, mean.high)
 
 
 COVERAGE: dict[str, Callable[[np.random.Generator], bool]] = {
@@ -140,15 +140,15 @@ COVERAGE: dict[str, Callable[[np.random.Generator], bool]] = {
 
 
 def covered(name: str, trials: int, stream: RandomStream) -> int:
-    """In how many of the trials ``COVERAGE[name]`` held the truth."""
+    """The number of trials in which ``COVERAGE[name]`` covered the truth."""
     rng = stream.at(name).generator()
     return sum(COVERAGE[name](rng) for _ in range(trials))
 
 
 def adjusted_lift(treated: UserSums, control: UserSums, before: tuple[UserSums, UserSums]) -> Lift | None:
     """The CUPED-adjusted lift between other users, ``None`` without a covariate."""
-    found = adjust(treated, control, before)
-    return None if found is None else lift_between(found.treated, found.control, paired=False)
+    adjusted = adjust(treated, control, before)
+    return None if adjusted is None else lift_between(adjusted.treated, adjusted.control, paired=False)
 
 
 @dataclass(frozen=True)
@@ -175,16 +175,16 @@ def halves(users: IntArray, splits: int, stream: RandomStream) -> Iterable[tuple
 
 
 def false_alarms(now: UserSums, before: UserSums, splits: int, stream: RandomStream) -> FalseAlarms:
-    """Split users who were all treated alike, and count how often a difference is found in a metric (U,)."""
+    """Split users who were all treated alike, and count how often a metric (U,) differs significantly."""
     plain = cuped = 0
     reductions = []
     for one, two in halves(np.arange(len(now.numerator)), splits, stream):
         lift = relative_lift(now.only(one), now.only(two), paired=False)
         plain += _alarm(lift)
-        found = adjust(now.only(one), now.only(two), (before.only(one), before.only(two)))
-        if found is not None:
-            cuped += _alarm(lift_between(found.treated, found.control, paired=False))
-            reductions.append(found.variance_reduction)
+        adjusted = adjust(now.only(one), now.only(two), (before.only(one), before.only(two)))
+        if adjusted is not None:
+            cuped += _alarm(lift_between(adjusted.treated, adjusted.control, paired=False))
+            reductions.append(adjusted.variance_reduction)
     return FalseAlarms(splits, plain, cuped, float(np.mean(reductions)) if reductions else 0.0)
 
 

@@ -1,4 +1,4 @@
-"""CUPED: what users did before the experiment takes their differences out of a lift.
+"""CUPED: users' behaviour before the experiment as a covariate lowers a lift's variance.
 
 For arms with other users each (``split``). Twins need none: there every user is their own control.
 """

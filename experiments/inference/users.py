@@ -16,7 +16,7 @@ import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 from scipy.stats import t as student
 
-from experiments.results_schema import Estimate, LiftFound
+from experiments.results_schema import AdjustedLift, Estimate
 from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.errors import InvalidInput
 
@@ -119,7 +119,7 @@ class Lift:
     high: float | None
     p: float | None
 
-    def row(self) -> LiftFound:
+    def row(self) -> AdjustedLift:
         """The same as results have it."""
         return {"relative": self.relative, "low": self.low, "high": self.high, "p": self.p}
 
@@ -192,7 +192,7 @@ def relative_lift(treated: UserSums, control: UserSums, paired: bool) -> Lift:
         L + mean(psi_T / R_C) - mean(psi_C R_T / R_C^2).
 
     Split arms have other users each, so the variances of the two means add. Twin arms have the
-    same users under the same luck, so the variance is that of the user's difference of the two
+    same users and common random numbers, so the variance is that of the user's difference of the two
     terms, which is smaller by their covariance. p is from the distribution of L / se(L) that the interval
     is from, so that p < 0.05 exactly where the interval leaves 0 out: normal, with fewer than
     ``MANY_USERS`` degrees of freedom Student's t (of split arms Welch's).

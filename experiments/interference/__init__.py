@@ -1,1 +1,1 @@
-"""``interestlab interference``: live experiments' estimates and what is true."""
+"""``interestlab interference``: live experiments' estimates and the true lifts."""

@@ -1,7 +1,7 @@
-"""``interestlab interference``: what experiments estimate under each diversion, against the truth that twins tell.
+"""``interestlab interference``: what experiments estimate under each diversion, against the true lifts in twins.
 
 In a world whose every user can live twice, the lift that an arm really has is known: everybody under the
-arm against everybody under the control, under the same luck. What an experiment with divided users
+arm against everybody under the control, with common random numbers. What an experiment with divided users
 reports for the same world is off by chance, which its interval allows for, and by interference, which it
 does not. Over worlds the two come apart: chance cancels in the mean, interference does not.
 """
@@ -20,7 +20,7 @@ from experiments.measures.results import plain
 from experiments.reporting.html import write_found
 from experiments.reporting.text import markdown, number, shown
 from experiments.results_schema import LiftRow, MetricName
-from experiments.several.cost import ahead
+from experiments.several.cost import cost_lines
 from experiments.several.plan import Comparison, plan
 from experiments.several.runs import alone_in, check_all, run_all
 from experiments.several.worlds import Variants, read_variants
@@ -29,7 +29,7 @@ from sim.errors import InvalidInput
 from sim.files import write_json
 
 TRUTH = "twins"
-"""The diversion that knows what is true."""
+"""The diversion whose lifts are the truth."""
 
 COMPARED: tuple[MetricName, ...] = (
     "watch_minutes_per_user_day",
@@ -42,7 +42,7 @@ COMPARED: tuple[MetricName, ...] = (
 
 
 def biases(variants: Variants) -> dict[str, Any]:
-    """What each diversion's lifts are off by.
+    """The bias of each diversion's lifts.
 
     With L_dw the lift that diversion d reports in world w, [l_dw, h_dw] its interval, and T_w that of twins,
 
@@ -55,9 +55,9 @@ def biases(variants: Variants) -> dict[str, Any]:
         .1 is 10 %. ``half_width`` is that of a world's interval, the mean.
     """
     truth = variants[TRUTH]
-    found: dict[str, Any] = {}
+    by_arm: dict[str, Any] = {}
     for arm in truth.each[0]["lifts"]:
-        found[arm] = {}
+        by_arm[arm] = {}
         for metric in COMPARED:
             of_worlds = [each["lifts"][arm][metric]["relative"] for each in truth.each]
             true = dict(zip(truth.seeds, of_worlds, strict=True))
@@ -66,8 +66,8 @@ def biases(variants: Variants) -> dict[str, Any]:
                 if name != TRUTH:
                     lifts = [each["lifts"][arm][metric] for each in worlds.each]
                     of_metric[name] = _against(lifts, [true[seed] for seed in worlds.seeds])
-            found[arm][metric] = of_metric
-    return dict(plain(found))
+            by_arm[arm][metric] = of_metric
+    return dict(plain(by_arm))
 
 
 def _against(lifts: list[LiftRow], truth: list[float | None]) -> dict[str, Any]:
@@ -90,16 +90,16 @@ def _against(lifts: list[LiftRow], truth: list[float | None]) -> dict[str, Any]:
     }
 
 
-def table(found: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+def table(by_arm: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Heads and rows, in percent: arm, metric, truth, then each diversion's bias and coverage."""
-    first = next(iter(next(iter(found.values())).values()))
+    first = next(iter(next(iter(by_arm.values())).values()))
     diversions = [name for name in first if name != "truth"]
     heads = ["arm", "metric", "truth (twins), %"]
     for name in diversions:
         heads += [f"{name}: bias, points", f"{name}: RMSE", f"{name}: covered"]
     titles = {metric.name: metric.title for metric in METRICS}
     rows = []
-    for arm, of_arm in found.items():
+    for arm, of_arm in by_arm.items():
         for metric, cells in of_arm.items():
             row = [arm, titles[metric], shown(cells["truth"], signed=True)]
             for name in diversions:
@@ -130,19 +130,19 @@ def interference(config: DictConfig, folder: Path) -> Path:
     check_all(comparisons)
     workers = int(config.runtime.workers)
     with alone_in(folder):
-        print(ahead(comparisons, workers), flush=True)
+        print(cost_lines(comparisons, workers), flush=True)
         run_all(comparisons, workers, str(config.runtime.backend))
         return _write(comparisons, folder)
 
 
 def _write(comparisons: list[Comparison], folder: Path) -> Path:
-    """What finished comparisons say together."""
+    """Write the results of finished comparisons."""
     variants = read_variants(comparisons)
-    found = biases(variants)
+    by_arm = biases(variants)
     seeds = list(variants[TRUTH].seeds)
     control = comparisons[0].config["experiment"]["control"]
-    write_json(folder / "interference.json", {"seeds": seeds, "vs": control, "arms": found})
-    heads, rows = table(found)
+    write_json(folder / "interference.json", {"seeds": seeds, "vs": control, "arms": by_arm})
+    heads, rows = table(by_arm)
     content = {
         "seeds": ", ".join(map(str, seeds)),
         "num_worlds": len(seeds),
@@ -151,7 +151,7 @@ def _write(comparisons: list[Comparison], folder: Path) -> Path:
         "heads": heads,
         "rows": rows,
     }
-    figures = {"interference": interference_figure(found)}
+    figures = {"interference": interference_figure(by_arm)}
     return write_found(folder, "interference", content, figures, markdown(heads, rows, names=2))
 
 

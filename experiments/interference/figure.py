@@ -1,4 +1,4 @@
-"""What divided experiments report beside what is true: a dot a world, the mean's interval, and the truth's."""
+"""Estimates of divided experiments and the true lifts: a dot a world, the mean's interval, and the truth's."""
 
 from typing import Any
 
@@ -15,16 +15,16 @@ _METRICS = {
 
 
 @styled
-def interference_figure(found: dict[str, Any]) -> Figure:
+def interference_figure(arms: dict[str, Any]) -> Figure:
     """A panel an arm and metric; rows are the diversions, the truth on top.
 
     Args:
-        found: as ``experiments.interference.command.biases`` returns it.
+        arms: as ``experiments.interference.command.biases`` returns it.
     """
-    names = list(next(iter(next(iter(found.values())).values())))  # the truth, then diversions
-    height = 0.6 + (0.42 + 0.2 * len(names)) * len(found)
-    figure, grid = panels(len(found), len(_METRICS), height, sharex="col", sharey=True)
-    for row, (arm, of_arm) in enumerate(found.items()):
+    names = list(next(iter(next(iter(arms.values())).values())))  # the truth, then diversions
+    height = 0.6 + (0.42 + 0.2 * len(names)) * len(arms)
+    figure, grid = panels(len(arms), len(_METRICS), height, sharex="col", sharey=True)
+    for row, (arm, of_arm) in enumerate(arms.items()):
         for axes, metric in zip(grid[row], _METRICS, strict=True):
             truth = of_arm[metric]["truth"]
             axes.axvline(0, **{**ZERO, "color": "#bbbbbb"})

@@ -8,7 +8,7 @@ from omegaconf import DictConfig, open_dict
 
 from agents.llm.weights import weights_digest
 from agents.text_encoder import encoder_folder
-from experiments.knowledge.contestants import LLM, SCORED, all_answers
+from experiments.knowledge.contestants import LLM, SCORED, all_scores
 from experiments.knowledge.fold import Fold
 from experiments.knowledge.folds_stage import facts_of, fold_file, fold_stage
 from experiments.knowledge.jobs import RIVALS, Job
@@ -39,14 +39,14 @@ def check(config: DictConfig) -> tuple[list[Study], KnowledgeConfig]:
     return studies, knowledge
 
 
-def know(config: DictConfig, folder: Path) -> Path:
+def run_knowledge(config: DictConfig, folder: Path) -> Path:
     """Run the test and write knowledge.json, knowledge.md, knowledge.html and the figure into ``folder``.
 
     Returns:
         The path of knowledge.html.
     """
     studies, knowledge = check(config)
-    encoder_folder()  # what is missing should be known before the burn-in
+    encoder_folder()  # so that missing weights are reported before the burn-in
     weights = find_weights(knowledge.models[LLM], studies[0].cache_dir)
     print(cost(knowledge), flush=True)
     jobs = {f"{study.world.semantic_alignment:g}": _jobs(study, knowledge, weights) for study in studies}
@@ -65,7 +65,7 @@ def know(config: DictConfig, folder: Path) -> Path:
 
 
 def cost(knowledge: KnowledgeConfig) -> str:
-    """What lies ahead, in one line."""
+    """The cost of the run, in one line."""
     rounds = len(knowledge.alphas) * knowledge.folds
     llm, _, twin = (knowledge.models[name] for name in SCORED)
     return (
@@ -76,7 +76,7 @@ def cost(knowledge: KnowledgeConfig) -> str:
 
 
 def _jobs(study: Study, knowledge: KnowledgeConfig, weights: Path) -> list[Job]:
-    """What is to be answered in one world, after its burn-in, clusters and folds; fold by fold."""
+    """The jobs of one world, after its burn-in, clusters and folds; fold by fold."""
     before = pipeline.burn_in(study)
     clustered = pipeline.cluster(study, before)
     folds = fold_stage(study, knowledge, before, clustered)
@@ -102,15 +102,15 @@ def _jobs(study: Study, knowledge: KnowledgeConfig, weights: Path) -> list[Job]:
 
 def _mark(jobs: list[Job], knowledge: KnowledgeConfig) -> Marks:
     """Every contestant's marks in one world."""
-    exams, answers = [], []
+    exams, scores = [], []
     for number in range(knowledge.folds):
         of_fold = {job.who: job for job in jobs if job.number == number}
         exams.append(Fold.load(fold_file(of_fold[RIVALS].folds.folder, number)).exam)
-        given = {who: job.answers() for who, job in of_fold.items()}
+        given = {who: job.scores() for who, job in of_fold.items()}
         of_rivals = given.pop(RIVALS)
         coefficient = knowledge.models[LLM].pmi_coefficient
-        answers.append(all_answers(given, of_rivals, coefficient, knowledge.encoder_weight))
-    return mark(exams, answers)
+        scores.append(all_scores(given, of_rivals, coefficient, knowledge.encoder_weight))
+    return mark(exams, scores)
 
 
 def _world(alpha: str, jobs: list[Job], marks: dict[str, Marks]) -> WorldRow:
@@ -135,6 +135,6 @@ def _timings(jobs: dict[str, list[Job]], made: dict[Job, Stage]) -> dict[str, An
 
 def run(config: DictConfig, folder: Path) -> None:
     """The command."""
-    page = know(config, folder)
+    page = run_knowledge(config, folder)
     print((page.with_name("knowledge.md")).read_text(encoding="utf-8"))
     print(f"knowledge: {page.resolve()}")

@@ -1,4 +1,4 @@
-"""Who sits the exam: the language model in several forms, its rivals, and what each answers."""
+"""The contestants: the language model in several forms, its baselines, and their scores."""
 
 import numpy as np
 
@@ -26,7 +26,7 @@ CONTESTANTS = {
     "svd": "nearest neighbours in a truncated SVD of the fine-tuning log's PPMI",
     "counts": "counts of the fine-tuning log's transitions, with back-off",
 }
-"""All contestants and what they are; beside them stand chance and the ideal."""
+"""All contestants and what they are; chance and the ideal are added to them."""
 
 SCORED = (LLM, "llm_zero_shot", "llm_random_weights")
 """The contestants that are a language model of their own."""
@@ -35,7 +35,7 @@ SCORED = (LLM, "llm_zero_shot", "llm_random_weights")
 def rivals(
     clusters: InterestClusters, num_keywords: int, kept: Transitions, svd_rank: int, smoothing: float, exam: Exam
 ) -> dict[str, FloatArray]:
-    """What those answer that are no language models: (T, M) float64 each, the higher the better.
+    """Scores of the contestants that are no language models: (T, M) float64 each, the higher the better.
 
     Args:
         clusters, num_keywords: M, and keywords a cluster that the sentence encoder reads.
@@ -47,19 +47,19 @@ def rivals(
     counts.add(kept)
     text = label_similarity(embed_texts(cluster_texts(clusters, num_keywords)))
     return {
-        "text_neighbour": beside(text, exam),
-        "svd": beside(label_similarity(collaborative_vectors(counts.links, svd_rank)), exam),
+        "text_neighbour": mean_similarity(text, exam),
+        "svd": mean_similarity(label_similarity(collaborative_vectors(counts.links, svd_rank)), exam),
         "counts": counts.probabilities(np.stack([exam.first, exam.second], axis=1)),
     }
 
 
-def beside(similarity: FloatArray, exam: Exam) -> FloatArray:
+def mean_similarity(similarity: FloatArray, exam: Exam) -> FloatArray:
     """(T, M): mean similarity (M, M) of each label to the two clusters of each question."""
     return np.asarray((similarity[exam.first].astype(np.float64) + similarity[exam.second]) / 2)
 
 
 def collaborative_vectors(links: IntArray, rank: int) -> FloatArray:
-    """Vectors of clusters from what was seen together, as word vectors are made from a corpus.
+    """Vectors of clusters from co-occurrences, as word vectors are made from a corpus.
 
     PPMI = max(0, log(n(a, b) n / (n(a) n(b)))), factorised as U S U', rows of U sqrt(|S|) of the ``rank`` largest |S|,
     scaled to length 1 (Levy and Goldberg 2014, "Neural Word Embedding as Implicit Matrix Factorization", section 5).
@@ -83,23 +83,23 @@ def collaborative_vectors(links: IntArray, rank: int) -> FloatArray:
     return np.asarray(vectors / np.where(length > 1e-12, length, 1), np.float32)
 
 
-def all_answers(
+def all_scores(
     scored: dict[str, dict[str, FloatArray]],
     of_rivals: dict[str, FloatArray],
     pmi_coefficient: float,
     encoder_weight: float,
 ) -> dict[str, FloatArray]:
-    """Every contestant's answers, (T, M) each, in the order of ``CONTESTANTS``.
+    """Every contestant's scores, (T, M) each, in the order of ``CONTESTANTS``.
 
     Args:
         scored: of each of ``SCORED``: ``raw`` (T, M) log-probabilities and ``prior`` (M,), the labels' log mean
             probability over validation pairs, of which ``pmi_coefficient`` is subtracted.
         of_rivals: what ``rivals`` gave.
-        encoder_weight: of the sentence encoder in ``llm_text``; see ``agents.llm.scoring.mixed``.
+        encoder_weight: of the sentence encoder in ``llm_text``; see ``agents.llm.ranking.mixed``.
     """
-    answers = dict(of_rivals)
+    scores_of = dict(of_rivals)
     for name, scores in scored.items():
-        answers[f"{name}_raw"] = scores["raw"]
-        answers[name] = scores["raw"] - pmi_coefficient * scores["prior"]
-    answers["llm_text"] = mixed(answers[LLM], answers["text_neighbour"], encoder_weight)
-    return {name: answers[name] for name in CONTESTANTS}
+        scores_of[f"{name}_raw"] = scores["raw"]
+        scores_of[name] = scores["raw"] - pmi_coefficient * scores["prior"]
+    scores_of["llm_text"] = mixed(scores_of[LLM], scores_of["text_neighbour"], encoder_weight)
+    return {name: scores_of[name] for name in CONTESTANTS}

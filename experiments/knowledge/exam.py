@@ -35,7 +35,7 @@ class Exam:
 
     @property
     def hidden(self) -> BoolArray:
-        """(T, M) bool: the candidates that the persona names: what is to be found."""
+        """(T, M) bool: the candidates that the persona names: the targets."""
         return np.asarray(self.candidate & (self.weight > 0))
 
     def save(self, path: Path) -> None:

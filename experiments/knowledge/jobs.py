@@ -1,4 +1,4 @@
-"""The jobs: each contestant's fine-tuning and answers in each fold, cached."""
+"""The jobs: each contestant's fine-tuning and scores in each fold, cached."""
 
 import contextlib
 import json
@@ -30,7 +30,7 @@ from sim.files import written_whole
 from sim.random import RandomStream
 
 RIVALS = "rivals"
-"""Who answers for all contestants that are no language models."""
+"""The job of all contestants that are no language models."""
 
 _SCORED_LATER = ("encoder_weight", "top_n", "pairs_per_shard", *OF_ENGINES)
 """Settings that neither fine-tuning nor the scores of a question's labels depend on."""
@@ -38,7 +38,7 @@ _SCORED_LATER = ("encoder_weight", "top_n", "pairs_per_shard", *OF_ENGINES)
 
 @dataclass(frozen=True)
 class Job:
-    """A contestant's answers in one fold; small enough to send to a worker.
+    """A contestant's scores in one fold; small enough to send to a worker.
 
     Attributes:
         who: one of ``SCORED``, or ``RIVALS``.
@@ -78,7 +78,7 @@ class Job:
 
     @property
     def folder(self) -> Path:
-        """Where the answers are, or will be."""
+        """The folder of the scores."""
         digest = stage_digest(self._name, self._identity(), [self.folds.digest], __name__)
         return stage_folder(self.cache_dir, self._name, digest)
 
@@ -100,34 +100,34 @@ class Job:
         return 0
 
     def run(self) -> Stage:
-        """Find the answers in the cache, or work them out."""
+        """Read the scores from the cache, or compute them."""
         return run_stage(
             self.cache_dir,
             self._name,
-            self._answer,
+            self._write_scores,
             config=self._identity(),
             inputs=[self.folds.digest],
         )
 
-    def _answer(self, folder: Path) -> None:
+    def _write_scores(self, folder: Path) -> None:
         path = folder / "answers.safetensors"
         if not path.is_file():  # else a run was killed while it threw the model away
             torch.set_num_threads(1 if self.who == RIVALS else self.settings.threads)
-            answers = self._answers(folder)
+            scores = self._scores(folder)
             with written_whole(path) as temporary:
-                save_file({name: np.ascontiguousarray(value) for name, value in answers.items()}, temporary)
+                save_file({name: np.ascontiguousarray(value) for name, value in scores.items()}, temporary)
         shutil.rmtree(folder / "run" / "model", ignore_errors=True)  # half a gigabyte that nobody reads again
 
-    def _answers(self, folder: Path) -> dict[str, FloatArray]:
+    def _scores(self, folder: Path) -> dict[str, FloatArray]:
         fold = Fold.load(fold_file(self.folds.folder, self.number))
         clusters = InterestClusters.load(self.clusters)
         if self.who == RIVALS:
             words, of_counts = self.settings.num_keywords, self.counts_smoothing
             return rivals(clusters, words, fold.kept, self.svd_rank, of_counts, fold.exam)
-        return self._answer_by_model(fold, clusters, folder)
+        return self._scores_by_model(fold, clusters, folder)
 
-    def _answer_by_model(self, fold: Fold, clusters: InterestClusters, folder: Path) -> dict[str, FloatArray]:
-        """``raw`` (T, M) and ``prior`` (M,); see ``all_answers``."""
+    def _scores_by_model(self, fold: Fold, clusters: InterestClusters, folder: Path) -> dict[str, FloatArray]:
+        """``raw`` (T, M) and ``prior`` (M,); see ``all_scores``."""
         settings, run = self.settings, folder / "run"
         model_folder = self.weights
         if settings.steps or settings.random_weights:
@@ -159,6 +159,6 @@ class Job:
             "last_validation_loss": curve["steps"][-1]["held_out_loss"],
         }
 
-    def answers(self) -> dict[str, FloatArray]:
+    def scores(self) -> dict[str, FloatArray]:
         """What the finished job wrote."""
         return dict(load_file(self.folder / "answers.safetensors"))

@@ -1,6 +1,6 @@
 """How well scores rank what was hidden: recall, affinity and AUC a question, all exact in expectation over ties.
 
-A question has candidates, of which some are *hidden* (to be found), each with a *weight*, how
+A question has candidates, of which some are *hidden* (targets), each with a *weight*, how
 typical it is of the persona asked about. What is no candidate never counts.
 """
 
@@ -35,7 +35,7 @@ def measure(exam: Exam, scores: FloatArray) -> Measured:
 
 
 def chance(exam: Exam) -> Measured:
-    """What scores that know nothing get, exactly."""
+    """The exact expectation of random scores."""
     return measure(exam, np.zeros(exam.candidate.shape))
 
 
@@ -51,8 +51,8 @@ def _ranked(exam: Exam, scores: FloatArray) -> Measured:
     for name, k in _DEPTHS:
         depth = np.minimum(k, num)
         if name == "recall":
-            found = _sum_of_best(scores, exam.hidden.astype(np.float64), depth)
-            measured[f"recall@{k}"] = found / np.minimum(depth, num_hidden)
+            hits = _sum_of_best(scores, exam.hidden.astype(np.float64), depth)
+            measured[f"recall@{k}"] = hits / np.minimum(depth, num_hidden)
         else:
             measured[f"affinity@{k}"] = _sum_of_best(scores, exam.weight, depth) / depth
     return measured

@@ -1,4 +1,4 @@
-"""From answers to estimates: every contestant's marks, and how the language model compares, over personas."""
+"""From scores to estimates over personas: every contestant's measures, and differences to the language model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from experiments.results_schema import Estimate
 from sim.arrays import FloatArray, IntArray
 
 CHANCE, IDEAL = "chance", "ideal"
-"""Who knows nothing, and who knows the personas: both exact, without a contestant."""
+"""Random scores, and the personas' own: both exact, without a contestant."""
 
 SAME_MODEL = "llm_elsewhere"
 """The difference of the language model to itself in the world of another alpha, on the same questions."""
@@ -42,11 +42,11 @@ class Marks:
         return all(np.array_equal(getattr(self, n), getattr(other, n)) for n in ("persona", "asked", "candidate"))
 
 
-def mark(exams: Sequence[Exam], answers: Sequence[dict[str, FloatArray]]) -> Marks:
-    """Measure every contestant's answers, (T, M) each, in every fold; no persona is in two of them."""
+def mark(exams: Sequence[Exam], scores: Sequence[dict[str, FloatArray]]) -> Marks:
+    """Measure every contestant's scores, (T, M) each, in every fold; no persona is in two of them."""
     each = [
         {name: measure(exam, scores) for name, scores in given.items()} | {CHANCE: chance(exam), IDEAL: ideal(exam)}
-        for exam, given in zip(exams, answers, strict=True)
+        for exam, given in zip(exams, scores, strict=True)
     ]
     return Marks(
         persona=np.concatenate([exam.persona for exam in exams]),

@@ -1,4 +1,4 @@
-"""``knowledge.md``, ``knowledge.html`` and the figure: what was found, in words, tables and dots."""
+"""``knowledge.md``, ``knowledge.html`` and the figure: results as sentences, tables and dots."""
 
 from itertools import cycle
 from pathlib import Path
@@ -39,9 +39,10 @@ def findings(worlds: dict[str, WorldRow]) -> list[str]:
     if "0" in worlds:
         gap = worlds["0"]["differences"]["llm_random_weights"][_MAIN]
         said = verdict(gap)
-        gone = "as it must be" if said == "no difference seen" else "which must not be: look for a leak"
+        judgement = "as it must be" if said == "no difference seen" else "which must not be: look for a leak"
         lines.append(
-            f"Control: with labels permuted, the edge over the twin is {_shown(gap, signed=True)} ({said}), {gone}."
+            f"Control: with labels permuted, the edge over the twin is {_shown(gap, signed=True)} ({said}), "
+            f"{judgement}."
         )
     return lines
 
@@ -61,15 +62,15 @@ def _doubts(world: WorldRow) -> list[str]:
 
 def tables(results: KnowledgeResults) -> list[tuple[str, list[str], list[list[str]]]]:
     """Title, heads and rows of each table."""
-    found = []
+    named = []
     for alpha, world in results["worlds"].items():
         for title, part, signed in (
             (f"alpha = {alpha}", world["contestants"], False),
             (f"alpha = {alpha}: the fine-tuned language model less each other", world["differences"], True),
         ):
             rows = [[name, *(_shown(estimates[m], signed) for m in MEASURES)] for name, estimates in part.items()]
-            found.append((title, ["contestant", *MEASURES], rows))
-    return found
+            named.append((title, ["contestant", *MEASURES], rows))
+    return named
 
 
 def as_markdown(results: KnowledgeResults) -> str:
@@ -79,8 +80,8 @@ def as_markdown(results: KnowledgeResults) -> str:
     return "\n".join(parts)
 
 
-def _shown(found: Estimate, signed: bool = False) -> str:
-    return estimate(found, "+.3f" if signed else ".3f")
+def _shown(value: Estimate, signed: bool = False) -> str:
+    return estimate(value, "+.3f" if signed else ".3f")
 
 
 @styled

@@ -47,7 +47,7 @@ def co_interests(world: World, clusters: InterestClusters) -> CoInterests:
     """Read the truth of a world on the day on which the platform's clusters were made.
 
     A cluster belongs to the interest of most of its live items, ties going to the lower number. Personas are as
-    authored, before any drift: fashions are nothing that language could know.
+    authored, before any drift, since language models cannot know drift.
     """
     live = np.flatnonzero(world.catalog.alive(world.day))
     filed = clusters.file(world.catalog.embedding[live])[:, 1]
@@ -75,8 +75,8 @@ def without(transitions: Transitions, hidden: BoolArray) -> Transitions:
 def shown_links(first: IntArray, second: IntArray, label: IntArray, interest: IntArray) -> BoolArray:
     """What samples [(first, second) -> label], (n,) clusters each, show to go together.
 
-    Judged by interest (M,), not by cluster: where an interest has two clusters, whoever saw one of them beside a label
-    has been told of the other.
+    Judged by interest (M,), not by cluster: where an interest has two clusters, one of them with a label reveals
+    the other.
 
     Returns:
         (M, M) bool, symmetric: some sample has a cluster of the one's interest as label and one of the other's in

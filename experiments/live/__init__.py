@@ -1,1 +1,1 @@
-"""Arms that live day by day: burn-in, serving, reference policies, what is watched meanwhile."""
+"""Arms simulated day by day: burn-in, serving, reference policies, progress."""

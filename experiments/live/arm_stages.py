@@ -1,4 +1,4 @@
-"""The arms of a comparison as cached stages, and what they leave behind."""
+"""The arms of a comparison as cached stages, and their files."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -23,7 +23,7 @@ from sim.random import RandomStream
 
 
 def arms_stage(study: Study, names: tuple[str, ...], before: Stage, clustered: Stage, inputs: list[str]) -> Stage:
-    """Let one arm, or several that share a world, live through the A/B; runs in a worker process.
+    """Simulate the A/B of one arm, or of several that share a world; runs in a worker process.
 
     Args:
         study, before, clustered: the study and its first stages.
@@ -75,7 +75,7 @@ def _rests_on(
 def prepare_arms(
     study: Study, names: tuple[str, ...], before: Stage, clustered: Stage
 ) -> tuple[list[Arm], InteractionLog]:
-    """Arms that share a world, its records and production, on the eve of the A/B, and the burn-in log."""
+    """Arms that share a world, its records and production, at the end of the burn-in, and the burn-in log."""
     world = study.build_world()
     world.load(before.folder / "state")
     clusters = InterestClusters.load(clustered.folder / "clusters.safetensors")
@@ -102,7 +102,7 @@ def prepare_arms(
             slots=study.experiment.slots,
             exploration_slots=study.experiment.exploration_slots,
             stream=RandomStream(study.seed, "arm", name),
-            luck=study.luck,
+            common_stream=study.common_stream,
             corpus=corpus,
         )
         reveal(arm.agent, arm.world)
@@ -124,7 +124,7 @@ def _write_arms(world: World, record: DayRecord, folder: Path) -> None:
 
 
 def read_arm(study: Study, name: str, stage: Stage) -> tuple[InteractionLog, dict[str, Any]]:
-    """An arm's log and truth as its stage wrote them, without those of arms that lived beside it."""
+    """An arm's log and truth as its stage wrote them, without those of arms that shared its world."""
     log, truth = InteractionLog.read(stage.folder / "log.parquet"), load_file(stage.folder / "truth.safetensors")
     if study.experiment.diversion != "shared":
         return log, truth

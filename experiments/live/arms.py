@@ -28,7 +28,7 @@ from sim.random import RandomStream
 
 @dataclass
 class Arm:
-    """An arm as it lives: its world, its platform, its recommenders.
+    """The state of an arm: its world, its platform, its recommenders.
 
     Attributes:
         name: the arm's name.
@@ -39,8 +39,9 @@ class Arm:
         agent: fills the exploration slots; None in the control arm.
         users: (U,) int64, the users assigned to the arm.
         slots, exploration_slots: S and E.
-        stream: the arm's randomness; twins share ``luck``, which is the same in every arm.
-        luck: randomness that arms have in common (production's draws, where the agent's slots are).
+        stream: the arm's randomness; its own draws.
+        common_stream: random stream that all arms share (common random numbers): production's draws, and the places of
+            the agent's slots.
         corpus: the arm's part of the items; None where it has them all.
     """
 
@@ -54,13 +55,13 @@ class Arm:
     slots: int
     exploration_slots: int
     stream: RandomStream
-    luck: RandomStream
+    common_stream: RandomStream
     corpus: Corpus | None = None
 
 
 @dataclass(frozen=True)
 class DayRecord:
-    """What a day of an arm brought: the log, and the truth beside it.
+    """The record of an arm's day: the log, and hidden truth of its rows.
 
     Attributes:
         log: R impressions.
@@ -78,9 +79,9 @@ class DayRecord:
 
 
 def run_day(arms: Sequence[Arm], day: int) -> DayRecord:
-    """Let one arm live one day, or several with users of their own that share world, records and production.
+    """Simulate one day of an arm, or of several with users of their own that share world, records and production.
 
-    Every user who comes asks for slates until they leave, or have asked ``max_requests_per_day`` times. At the end of
+    Every active user asks for slates until they leave, or have asked ``max_requests_per_day`` times. At the end of
     the day, 0 or one more than the last, production and agents learn from all of its rows.
     """
     first = arms[0]
@@ -92,20 +93,20 @@ def run_day(arms: Sequence[Arm], day: int) -> DayRecord:
             for served in today.requests(lambda user, step: _shown(arms, user, day, step))
         ]
     record = _joined(parts)
-    first.production.update(record.log, first.luck.at("production update", day))
+    first.production.update(record.log, first.common_stream.at("production update", day))
     for arm in arms:
         if arm.agent is not None:
             arm.agent.update(record.log, arm.stream.at("update", day))
     return record
 
 
-def _truth(told: Feedback) -> tuple[BoolArray, BoolArray]:
+def _truth(feedback: Feedback) -> tuple[BoolArray, BoolArray]:
     """Of the examined impressions, (R,) whether dormant and (R,) whether discovered."""
-    return told.dormant[told.examined], told.discovered[told.examined]
+    return feedback.dormant[feedback.examined], feedback.discovered[feedback.examined]
 
 
 def _shown(arms: Sequence[Arm], user: IntArray, day: int, step: int) -> FilledSlates:
-    """What users (B,) of several arms are shown, each by their own."""
+    """The slates of users (B,) of several arms, each from its own arm."""
     if len(arms) == 1:
         return compose_slates(arms[0], user, day, step)
     of_arm = [(arm, np.flatnonzero(np.isin(user, arm.users))) for arm in arms]
@@ -115,25 +116,27 @@ def _shown(arms: Sequence[Arm], user: IntArray, day: int, step: int) -> FilledSl
 
 
 def compose_slates(arm: Arm, user: IntArray, day: int, step: int) -> FilledSlates:
-    """Slates of S items: E from the arm's agent at random positions, the rest from production.
+    """Compose slates of S items: E from the arm's agent at random positions, the rest from production.
 
     The agent chooses first; production then fills the other slots from what is left, so that the
     propensities of both are exact.
     """
     slots, explored = arm.slots, arm.exploration_slots if arm.agent is not None else 0
     requests = arm.records.requests(user, slots)
-    production_luck = arm.luck.at("production", day, step)
+    production_stream = arm.common_stream.at("production", day, step)
     if arm.agent is None or explored == 0:
-        return checked_slates(arm.production, requests, production_luck, arm.platform, "production")
+        return checked_slates(arm.production, requests, production_stream, arm.platform, "production")
     asked = replace(requests, num_slots=explored)
     rng = arm.stream.at("agent", day, step)
     theirs = checked_slates(arm.agent, asked, rng, arm.platform, arm.name, AGENT)
     if explored == slots:
         return theirs
     left = requests.after(theirs.items)
-    own = checked_slates(arm.production, left, production_luck, arm.platform, "production")
+    own = checked_slates(arm.production, left, production_stream, arm.platform, "production")
     # The E smallest of S uniforms: every set of positions is equally likely.
-    place = np.sort(arm.luck.at("positions", day, step).uniform(user, slots).argsort(axis=1)[:, :explored], axis=1)
+    place = np.sort(
+        arm.common_stream.at("positions", day, step).uniform(user, slots).argsort(axis=1)[:, :explored], axis=1
+    )
     agents = np.zeros((len(user), slots), np.int8)
     np.put_along_axis(agents, place, 1, axis=1)
     # A stable sort lists production's places first, then the agent's, both in order.
@@ -176,13 +179,13 @@ def live(
     on_day: Callable[[], object],
     burn_in: InteractionLog | None = None,
 ) -> DayRecord:
-    """Let an arm live ``num_days``, writing a checkpoint a day; goes on where a killed run stopped.
+    """Simulate ``num_days`` of an arm, writing a checkpoint a day; continues where a killed run stopped.
 
     Args:
         arms: as they are before ``first_day``; more than one share world, records and production.
         folder: where days are kept: ``day_0014/`` holds that day's log and, until the next day is complete, the
             whole state.
-        on_day: called after each day, and for each day found done.
+        on_day: called after each day, and for each day that was complete already.
         burn_in: the log that the arms' agents learn from before their first day.
     """
     done = _resume(arms, first_day, num_days, folder)

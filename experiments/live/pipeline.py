@@ -1,4 +1,4 @@
-"""The first stages of a comparison, each cached, and what later ones read of them: burn-in, clusters."""
+"""The first stages of a comparison, each cached, and readers for later ones: burn-in, clusters."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -45,10 +45,10 @@ def burn_in(study: Study) -> Stage:
             slots=study.experiment.slots,
             exploration_slots=0,
             stream=RandomStream(study.seed, "burn-in"),
-            luck=study.luck,
+            common_stream=study.common_stream,
         )
         nothing = InteractionLog.concatenate([])
-        arm.production.fit(arm.platform, nothing, study.luck.at("production fit"))
+        arm.production.fit(arm.platform, nothing, study.common_stream.at("production fit"))
         with tqdm(total=days, desc="burn-in", unit="day", dynamic_ncols=True) as bar:
             record = live([arm], 0, days, folder / "days", lambda: bar.update())
         record.log.write(folder / "log.parquet")
@@ -66,7 +66,7 @@ def burn_in(study: Study) -> Stage:
 
 
 def cluster(study: Study, before: Stage) -> Stage:
-    """Cluster the live items anew, now that there is traffic, and refile the log under the new clusters."""
+    """Cluster the live items by the burn-in's traffic, and refile the log under the new clusters."""
 
     def make(folder: Path) -> None:
         world = study.build_world()
@@ -91,7 +91,7 @@ def cluster(study: Study, before: Stage) -> Stage:
 
 
 def population_after(before: Stage) -> Population:
-    """Hidden truth: every user on the eve of the A/B, for what is reported; no recommender is given it."""
+    """Hidden truth: every user at the end of the burn-in, for reports; no recommender receives it."""
     return Population.load(before.folder / "state" / "population.safetensors")
 
 

@@ -14,7 +14,7 @@ from experiments.study.study import Study, check_agents
 
 @dataclass(frozen=True)
 class Prepared:
-    """A study on the eve of its A/B.
+    """A study at the end of its burn-in.
 
     Attributes:
         study: with the folders of tables filled in.
@@ -30,7 +30,7 @@ class Prepared:
 
     @property
     def inputs(self) -> dict[str, list[str]]:
-        """Of each arm that reads a table, the digests of the stages that its agent rests on beside its config."""
+        """Of each arm that reads a table, the digests of the stages that its agent depends on besides its config."""
         return llm_arms.inputs_of(self.tables)
 
     @property
@@ -40,7 +40,7 @@ class Prepared:
 
 
 def check_runnable(study: Study, config: DictConfig) -> dict[str, LLMSettings]:
-    """Find what would stop a study later on, before anything runs: an agent that cannot be made, a missing model.
+    """Check before anything runs for what would stop a study later: an agent that cannot be made, a missing model.
 
     Returns:
         The settings of every arm that reads a table, out of ``config.llm`` and its own.
@@ -55,7 +55,7 @@ def check_runnable(study: Study, config: DictConfig) -> dict[str, LLMSettings]:
 
 
 def prepare(study: Study, settings: dict[str, LLMSettings]) -> Prepared:
-    """Make what a study's arms rest on, or find it in the cache.
+    """Make the stages that a study's arms depend on, or read them from the cache.
 
     ``settings`` are what ``check_runnable`` says of it; errors are those of ``llm_stages.make_table``.
     """

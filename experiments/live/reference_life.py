@@ -1,4 +1,4 @@
-"""Letting a policy serve a world for some days, and the log of it."""
+"""Simulation of a policy that serves a world for some days, and its log."""
 
 import copy
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class WarmWorld:
     """A world after its warm-up, with the clusters made of that traffic.
 
     Attributes:
-        world: the world; ``lived`` copies it, so that several policies start from the same.
+        world: the world; ``simulate_policy`` copies it, so that several policies start from the same.
         records: the platform's book-keeping, with what users consumed in the warm-up.
         log: the warm-up's impressions, filed under the clusters.
         items, traffic, tree: (n,) the clustered items, (n,) their weights, (n, 4) their cut.
@@ -42,7 +42,7 @@ class WarmWorld:
 
 @dataclass(frozen=True)
 class Life:
-    """What came of a policy's days.
+    """The result of a policy's days.
 
     Attributes:
         log: R impressions, in the order (day, step, user, slot).
@@ -63,7 +63,7 @@ class Life:
 
 
 def warmed_up(world: World, stream: RandomStream) -> WarmWorld:
-    """Let a world of day 0 live its warm-up, then cluster its live items by that traffic."""
+    """Run the warm-up of a world at day 0, then cluster its live items by that traffic."""
     config = world.config
     policy = WarmUp(world, None, stream.at("warm-up"))  # type: ignore[arg-type]  # it looks at no records
     log = _serve(world, None, policy, 0, WARM_UP_DAYS)
@@ -78,11 +78,12 @@ def warmed_up(world: World, stream: RandomStream) -> WarmWorld:
     return WarmWorld(world, records, log, items, traffic, tree)
 
 
-def lived(warm: WarmWorld, policy: type[Random], days: int, stream: RandomStream) -> Life:
-    """Let a policy serve a copy of a warm world; every policy meets the same people and the same luck."""
+def simulate_policy(warm: WarmWorld, policy: type[Random], days: int, stream: RandomStream) -> Life:
+    """Let a policy serve a copy of a warm world; all policies have the same users and common random numbers."""
     world, records = copy.deepcopy(warm.world), copy.deepcopy(warm.records)
     before = records.consumed.copy()
-    chooses = policy(world, records, stream.at("policy"))  # one luck for all: they differ by what they do alone
+    # The same stream for all policies, so that they differ only in their choices.
+    chooses = policy(world, records, stream.at("policy"))
     if isinstance(chooses, Greedy):
         chooses.count(warm.log.user, warm.log.item, warm.log.positive)
     log = _serve(world, records, chooses, world.day + 1, days)
@@ -93,7 +94,7 @@ def _serve(world: World, records: PlatformRecords | None, policy: Random, first_
     parts = []
     for day in range(first_day, first_day + days):
         with serving_day(world, records, day) as today:
-            policy.begin_day(today.came)
+            policy.begin_day(today.active)
             for served in today.requests(lambda user, step: FilledSlates.of(policy.slates(user, step, SLOTS))):
                 parts.append(served.rows())
                 policy.learn(served.user, served.slates.items, served.feedback)

@@ -1,7 +1,7 @@
-"""Reference policies of the certificate: simple recommenders whose consequences the facts are about.
+"""Reference policies of the certificate: simple recommenders, whose effects the facts are about.
 
-They are yardsticks of the *world*, not contestants: as plain as a fact needs them to be. Only
-``Informed`` and the warm-up read hidden truth, and say so. None of them rewards novelty as such.
+They measure the *world* and do not compete, so each is as simple as its fact allows. Only
+``Informed`` and the warm-up read hidden truth. None of them rewards novelty.
 """
 
 import numpy as np
@@ -41,56 +41,56 @@ class Random:
     def __init__(self, world: World, records: PlatformRecords, stream: RandomStream) -> None:
         self.world, self.records, self.stream = world, records, stream
 
-    def begin_day(self, came: IntArray) -> None:
-        """Get ready for a day's users (A,)."""
+    def begin_day(self, users: IntArray) -> None:
+        """Prepare for a day's active users (A,)."""
         self.live = np.flatnonzero(self.world.catalog.alive(self.world.day))
         self.shuffled = self.stream.at("shuffle", self.world.day).generator().permutation(self.live)
 
     def slates(self, user: IntArray, step: int, num_slots: int) -> IntArray:
         """(B, S) int64 items for users (B,) at their request number ``step`` today."""
-        luck = self.stream.at("slate", self.world.day, step).uniform(user, num_slots)
+        draws = self.stream.at("slate", self.world.day, step).uniform(user, num_slots)
         # One draw from each of S equal parts of a shuffled list: distinct, and all equally likely.
-        place = (np.arange(num_slots) + luck) * len(self.shuffled) / num_slots
+        place = (np.arange(num_slots) + draws) * len(self.shuffled) / num_slots
         return np.asarray(self.shuffled[np.minimum(place.astype(np.int64), len(self.shuffled) - 1)])
 
     def learn(self, user: IntArray, items: IntArray, feedback: Feedback) -> None:
-        """Hear what users (B,) did with their slates (B, S)."""
+        """Learn from the feedback of users (B,) on their slates (B, S)."""
 
 
 class WarmUp(Random):
-    """The past that a world has before it is measured: half random, half what each user knows (hidden truth).
+    """The policy before a world is measured: half random items, half of discovered interests (hidden truth).
 
-    On day 0 users know a part of what they love, since they have met it before. No log of that
+    On day 0 users have discovered a part of the interests that they love. No log of that
     time exists, so the warm-up makes one: every other slot shows a random item of a random interest
-    that the user knows. Policies learn from it and are the same until it ends.
+    that the user has discovered. Policies learn from it and are the same until it ends.
     """
 
     name = "warm-up"
 
-    def begin_day(self, came: IntArray) -> None:
+    def begin_day(self, users: IntArray) -> None:
         """Also list live items by their true interest."""
-        super().begin_day(came)
+        super().begin_day(users)
         interest = self.world.truth.interest
         even = np.zeros(len(interest), np.float32)
         self.lists = RankedLists.of(self.live, interest, self.world.config.num_interests, even)
 
     def slates(self, user: IntArray, step: int, num_slots: int) -> IntArray:
-        """Every other slot from what the user knows; an item may come twice."""
+        """Every other slot from the user's discovered interests; an item may come twice."""
         slates = super().slates(user, step, num_slots)
         population = self.world.population
         for slot in range(1, num_slots, 2):
-            luck = self.stream.at("known", self.world.day, step, slot).uniform(user, 2)
-            known = nth_unmarked(population.status[user] != DISCOVERED, luck[:, 0])
+            draws = self.stream.at("known", self.world.day, step, slot).uniform(user, 2)
+            known = nth_unmarked(population.status[user] != DISCOVERED, draws[:, 0])
             interest = np.maximum(population.interest[user, known], 0)
             begin, end = self.lists.start[interest], self.lists.start[interest + 1]
             there = end > begin
-            place = begin + (luck[:, 1] * (end - begin)).astype(np.int64)
+            place = begin + (draws[:, 1] * (end - begin)).astype(np.int64)
             slates[there, slot] = self.lists.item[place[there]]
         return slates
 
 
 class Greedy(Random):
-    """Exploits what it knows, and retrains every night on what it has shown: the feedback loop.
+    """Exploits its estimates, and retrains every night on what it has shown: the feedback loop.
 
     With shown and positive impressions n and p (a user's own decay with ``MEMORY_DAYS``), k =
     ``PRIOR_IMPRESSIONS`` and w = ``POPULARITY_WEIGHT``:
@@ -129,9 +129,9 @@ class Greedy(Random):
         self.item_shown = np.concatenate([self.item_shown, new])
         self.item_positive = np.concatenate([self.item_positive, new])
 
-    def begin_day(self, came: IntArray) -> None:
+    def begin_day(self, users: IntArray) -> None:
         """Retrain: rates of clusters and items, then every user's best clusters."""
-        super().begin_day(came)
+        super().begin_day(users)
         self._grow(self.world.catalog.num_items)
         forget = np.float32(0.5 ** (1 / MEMORY_DAYS))
         self.shown *= forget
@@ -143,28 +143,28 @@ class Greedy(Random):
         lift = (self.item_positive + prior[cluster]) / (self.item_shown + PRIOR_IMPRESSIONS) / rate[cluster]
         self.lift = (lift * (1 + POPULARITY_WEIGHT * np.log1p(self.item_positive))).astype(np.float32)
         self.lists = RankedLists.of(self.live, cluster, num, self.lift)
-        own = self.own_rates(came, rate)
+        own = self.own_rates(users, rate)
         kept = min(CANDIDATE_CLUSTERS, num)
-        self.came = came
+        self.active_users = users
         first = self.lists.start[:-1]
         there = first < self.lists.start[1:]
-        hit = np.zeros(num, np.float32)  # lift of each cluster's best item: a hit may be worth a weaker cluster
+        hit = np.zeros(num, np.float32)  # lift of each cluster's best item: a hit may justify a weaker cluster
         hit[there] = self.lift[self.lists.item[first[there]]]
         self.best = np.argpartition(-own * hit, kept - 1, axis=1)[:, :kept]  # (A, K)
         self.best_rate = np.take_along_axis(own, self.best, axis=1)
 
-    def own_rates(self, came: IntArray, rate: FloatArray) -> FloatArray:
+    def own_rates(self, users: IntArray, rate: FloatArray) -> FloatArray:
         """(A, C) float32 rates of users (A,) in each cluster, whose rates over all are (C,)."""
         prior = (PRIOR_IMPRESSIONS * rate).astype(np.float32)
-        return (self.positive[came] + prior) / (self.shown[came] + np.float32(PRIOR_IMPRESSIONS))
+        return (self.positive[users] + prior) / (self.shown[users] + np.float32(PRIOR_IMPRESSIONS))
 
     def slates(self, user: IntArray, step: int, num_slots: int) -> IntArray:
         """The explored slots, if any, then the best of the rest, in random places."""
-        slates = super().slates(user, step, num_slots)  # stays where nothing better is found
+        slates = super().slates(user, step, num_slots)  # stays where nothing better is available
         exclude = self.records.requests(user, num_slots).exclude
         filled = np.zeros(len(user), np.int64)
         self.explore(user, slates, filled, exclude, step)
-        row = np.searchsorted(self.came, user)
+        row = np.searchsorted(self.active_users, user)
         fill_best(slates, filled, self.best[row], self.best_rate[row], self.lists, exclude, MOST_PER_CLUSTER)
         order = self.stream.at("places", self.world.day, step).uniform(user, num_slots).argsort(axis=1)
         return np.take_along_axis(slates, order, axis=1)
@@ -174,22 +174,22 @@ class Greedy(Random):
 
 
 class Popular(Greedy):
-    """Greedy that takes everybody for the same: what is liked in general, not by whom.
+    """Greedy without personalisation: every user has the same rates.
 
     rate[u, c] = rate[c]; all else, the exclusion of what was seen included, is greedy's.
     """
 
     name = "popular"
 
-    def own_rates(self, came: IntArray, rate: FloatArray) -> FloatArray:
+    def own_rates(self, users: IntArray, rate: FloatArray) -> FloatArray:
         """(A, C) float32 the same rates for all."""
-        return np.broadcast_to(rate.astype(np.float32), (len(came), len(rate)))
+        return np.broadcast_to(rate.astype(np.float32), (len(users), len(rate)))
 
 
 class Exploring(Greedy):
     """Greedy, but for ``EXPLORED_SLOTS`` slots from random clusters that the user never consumed from.
 
-    Blind: it knows nothing of which ones the user might like. Where none is left, any cluster.
+    Uninformed: it does not estimate which ones the user might like. Where none is left, any cluster.
     """
 
     name = "exploring"
@@ -197,9 +197,9 @@ class Exploring(Greedy):
     def explore(self, user: IntArray, slates: IntArray, filled: IntArray, exclude: IntArray, step: int) -> None:
         """A random novel cluster's best item in each slot."""
         consumed = self.records.consumed[user]
-        luck = self.stream.at("explore", self.world.day, step).uniform(user, EXPLORED_SLOTS)
+        draws = self.stream.at("explore", self.world.day, step).uniform(user, EXPLORED_SLOTS)
         for one in range(EXPLORED_SLOTS):
-            cluster = nth_unmarked(consumed, luck[:, one])
+            cluster = nth_unmarked(consumed, draws[:, one])
             fill_next(slates, filled, cluster, self.lists, exclude)
             consumed[np.arange(len(user)), cluster] = True
 
@@ -207,15 +207,15 @@ class Exploring(Greedy):
 class Informed(Greedy):
     """Greedy, but for ``EXPLORED_SLOTS`` slots for the user's strongest dormant interests: an oracle.
 
-    It reads hidden truth, which no recommender can: an upper bound on what exploration is worth.
+    It reads hidden truth, which no recommender can: an upper bound on the value of exploration.
     A user without dormant interests gets greedy's slates.
     """
 
     name = "informed"
 
-    def begin_day(self, came: IntArray) -> None:
+    def begin_day(self, users: IntArray) -> None:
         """Also rank live items by true interest."""
-        super().begin_day(came)
+        super().begin_day(users)
         interest = self.world.truth.interest
         self.of_interest = RankedLists.of(self.live, interest, self.world.config.num_interests, self.lift)
 

@@ -1,4 +1,4 @@
-"""The arms of a comparison side by side, and what is seen of them meanwhile: a bar, a line a day, a tracker."""
+"""The arms of a comparison side by side, with a progress bar, a line a day, and a tracker."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -20,12 +20,12 @@ def run_arms(
 ) -> dict[str, Stage]:
     """Run every arm, ``runtime.workers`` at a time, with one progress bar over all arms' days.
 
-    An arm's stage does nothing but live and write; what is shown is worked out here, from the days that it leaves.
+    An arm's stage only simulates and writes; progress is computed here, from the days that it writes.
 
     Args:
         study, before, clustered: the study and its first stages.
         inputs: of each arm, digests of further stages that its agent reads.
-        watch: hears of each day of the arms that were not found in the cache.
+        watch: called with each day of the arms that are not in the cache.
     """
     groups = groups_of(study.experiment)
     rests_on = {
@@ -36,9 +36,9 @@ def run_arms(
     folders = {group: arms_folder(study, *rests_on[group]) for group in groups}
     stages = {group: job() for group, job in jobs.items() if folders[group].is_dir()}
     missing = {group: job for group, job in jobs.items() if group not in stages}
-    num_days, found = study.experiment.days, sum(map(len, stages))
+    num_days, num_cached = study.experiment.days, sum(map(len, stages))
     total = num_days * len(study.experiment.arms)
-    with tqdm(total=total, initial=num_days * found, desc="A/B", unit="arm-day", dynamic_ncols=True) as bar:
+    with tqdm(total=total, initial=num_days * num_cached, desc="A/B", unit="arm-day", dynamic_ncols=True) as bar:
 
         def on_day(day: ArmDay) -> None:
             bar.set_postfix_str(day.arm, refresh=False)
@@ -59,7 +59,7 @@ def run_arms(
     return {name: stages[group] for group in groups for name in group}
 
 
-def lived(study: Study, name: str, clustered: Stage, folder: Path) -> Iterator[ArmDay]:
+def arm_days(study: Study, name: str, clustered: Stage, folder: Path) -> Iterator[ArmDay]:
     """The days of an arm whose stage is, or will be, in ``folder``."""
     experiment = study.experiment
     users = assigned_users(study, name)
@@ -71,7 +71,7 @@ class _Days:
     """Days of arms that share a world, as they come."""
 
     def __init__(self, study: Study, names: tuple[str, ...], clustered: Stage, folder: Path) -> None:
-        self._each = [lived(study, name, clustered, folder) for name in names]
+        self._each = [arm_days(study, name, clustered, folder) for name in names]
         self._folder, self._next = folder / "days", study.experiment.burn_in_days
 
     def new(self) -> Iterator[ArmDay]:

@@ -1,6 +1,6 @@
-"""A day of a world: who comes asks for slates until they leave, and the platform writes down what they do.
+"""A day of a world: active users ask for slates until they leave, and the platform records their feedback.
 
-Every life in this project is made of such days: an arm's, a frozen agent's, a reference policy's.
+Every simulation in this project consists of such days: of an arm, a frozen agent, a reference policy.
 """
 
 from collections.abc import Callable, Iterator
@@ -41,7 +41,7 @@ class FilledSlates:
         cluster: IntArray | None = None,
         source: int = PRODUCTION,
     ) -> "FilledSlates":
-        """Slates that one recommender filled, which may not know all about them."""
+        """Slates that one recommender filled, which may leave columns out."""
         return cls(
             items,
             np.full(items.shape, np.nan, np.float32) if propensity is None else propensity,
@@ -64,7 +64,7 @@ class FilledSlates:
 
 @dataclass(frozen=True)
 class Served:
-    """One request of B users, and what came of it.
+    """One request of B users, and their feedback.
 
     Attributes:
         user: (B,) int64, ascending.
@@ -83,8 +83,8 @@ class Served:
 
     def rows(self) -> InteractionLog:
         """The examined impressions, by user and slot."""
-        told = self.feedback
-        row, slot = place = np.nonzero(told.examined)
+        feedback = self.feedback
+        row, slot = place = np.nonzero(feedback.examined)
         item = self.slates.items[place]
         return InteractionLog(
             user=self.user[row],
@@ -93,12 +93,12 @@ class Served:
             slot=slot,
             item=item,
             cluster=np.full(len(row), -1) if self.cluster_of_item is None else self.cluster_of_item[item],
-            watch_seconds=told.watch_seconds[place],
-            watch_fraction=told.watch_fraction[place],
-            liked=told.liked[place],
-            disliked=told.disliked[place],
-            positive=told.positive[place],
-            consumed=told.consumed[place],
+            watch_seconds=feedback.watch_seconds[place],
+            watch_fraction=feedback.watch_fraction[place],
+            liked=feedback.liked[place],
+            disliked=feedback.disliked[place],
+            positive=feedback.positive[place],
+            consumed=feedback.consumed[place],
             propensity=self.slates.propensity[place],
             source=self.slates.source[place],
             planned=self.slates.cluster[place],
@@ -112,15 +112,15 @@ class Today:
     Attributes:
         world: whose day it is.
         records: the platform's book-keeping; None before there is any.
-        came: (A,) int64, ascending: who comes today.
+        active: (A,) int64, ascending: today's active users.
     """
 
     world: World
     records: PlatformRecords | None
-    came: IntArray
+    active: IntArray
 
     def requests(self, show: Callable[[IntArray, int], FilledSlates]) -> Iterator[Served]:
-        """Let everybody who came ask until they leave, or have asked ``max_requests_per_day`` times.
+        """Let every active user ask until they leave, or have asked ``max_requests_per_day`` times.
 
         Args:
             show: given users (B,) and their request number today, what they are shown.
@@ -128,16 +128,25 @@ class Today:
         Yields:
             Each request, when it is written down.
         """
-        world, records, here = self.world, self.records, self.came
+        world, records, asking = self.world, self.records, self.active
         for step in range(world.config.platform.max_requests_per_day):
-            if not len(here):
+            if not len(asking):
                 return
-            slates = show(here, step)
-            told = world.respond(here, slates.items, step)
+            slates = show(asking, step)
+            feedback = world.respond(asking, slates.items, step)
             if records is not None:
-                records.record(here, slates.items, told.examined, told.consumed, told.watch_fraction, told.positive)
-            yield Served(here, world.day, step, slates, told, None if records is None else records.cluster_of_item)
-            here = here[~told.left]
+                records.record(
+                    asking,
+                    slates.items,
+                    feedback.examined,
+                    feedback.consumed,
+                    feedback.watch_fraction,
+                    feedback.positive,
+                )
+            yield Served(
+                asking, world.day, step, slates, feedback, None if records is None else records.cluster_of_item
+            )
+            asking = asking[~feedback.left]
 
 
 @contextmanager
@@ -149,7 +158,7 @@ def serving_day(
     users: IntArray | None = None,
     offered: Callable[[Catalog], Catalog] = lambda catalog: catalog,
 ) -> Iterator[Today]:
-    """Open a day of a world and its platform; the night follows where the ``with`` block ends.
+    """Start a day of a world and its platform; it ends, with its overnight changes, where the ``with`` block ends.
 
     Args:
         world: the world.
@@ -158,10 +167,10 @@ def serving_day(
         users: (U,) int64, who is served of those who come; None for everybody.
         offered: of the day's catalog, what the platform can show.
     """
-    came = world.begin_day(day)
+    active = world.begin_day(day)
     if users is not None:
-        came = came[np.isin(came, users)]
+        active = active[np.isin(active, users)]
     if records is not None:
         records.begin_day(day, offered(world.catalog))
-    yield Today(world, records, came)
-    world.end_day(came)
+    yield Today(world, records, active)
+    world.end_day(active)

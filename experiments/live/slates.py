@@ -48,7 +48,7 @@ def fill_best(
     """Fill what is left of each row with the items of largest rate x lift, at most ``most`` a group.
 
     Args:
-        slates: (B, S) int64, written to; a place for which nothing is found keeps what it had.
+        slates: (B, S) int64, written to; a place that cannot be filled keeps what it had.
         filled: (B,) int64, columns of each row that are filled already: kept, and not repeated.
         group: (B, K) int64, groups to choose from.
         rate: (B, K) float32, the user's rate of each; at or below 0 is left out.
@@ -95,8 +95,8 @@ def fill_next(slates: IntArray, filled: IntArray, group: IntArray, lists: Ranked
 
 
 @njit(cache=True, nogil=True)
-def nth_unmarked(marked: BoolArray, luck: FloatArray) -> IntArray:
-    """Draw one unmarked column a row of (B, M), each as likely, by luck (B,) in (0, 1): (B,) int64.
+def nth_unmarked(marked: BoolArray, draws: FloatArray) -> IntArray:
+    """Draw one unmarked column a row of (B, M), each as likely, by draws (B,) in (0, 1): (B,) int64.
 
     Where all are marked, it is one of all.
     """
@@ -107,9 +107,9 @@ def nth_unmarked(marked: BoolArray, luck: FloatArray) -> IntArray:
         for m in range(num):
             unmarked += not marked[b, m]
         if unmarked == 0:
-            chosen[b] = int(luck[b] * num)
+            chosen[b] = int(draws[b] * num)
             continue
-        left = int(luck[b] * unmarked)
+        left = int(draws[b] * unmarked)
         for m in range(num):
             if not marked[b, m]:
                 if left == 0:

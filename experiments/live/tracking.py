@@ -1,8 +1,8 @@
 """Trackers: scalars of a running experiment for TensorBoard, MLflow or Weights & Biases (``conf/tracker``).
 
-A tracker sees what happens and changes nothing: it is no part of any hash, nor of ``results.json``. A run that was
-killed and started again tells its tracker of all days from the first on, most of which it finds in its cache;
-what the killed run had told in the same folder is replaced, so that no day stands twice.
+A tracker changes nothing in a run: it is no part of any hash, nor of ``results.json``. A run that was
+killed and started again reports all days to its tracker from the first on, most of them from its cache;
+reports of the killed run in the same folder are replaced, so that no day stands twice.
 """
 
 import shutil
@@ -44,7 +44,7 @@ class TensorBoard:
     """Event files in ``tensorboard/`` of the run's folder."""
 
     def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
-        """``config`` stands in ``results.json`` beside it."""
+        """``config`` is not written: ``results.json`` in the same folder holds it."""
         _need("tensorboard", "tracking")
         from torch.utils.tensorboard import SummaryWriter
 
@@ -80,11 +80,11 @@ class MLflow:
         from mlflow import MlflowClient
         from mlflow.entities import Param
 
-        beside = folder.resolve().parent
-        self._client: Any = MlflowClient(tracking_uri=uri or f"sqlite:///{beside / 'mlflow.db'}")
+        folder_above = folder.resolve().parent
+        self._client: Any = MlflowClient(tracking_uri=uri or f"sqlite:///{folder_above / 'mlflow.db'}")
         known = self._client.get_experiment_by_name(experiment)
         number = known.experiment_id if known else self._client.create_experiment(
-            experiment, artifact_location=None if uri else (beside / "mlflow").as_uri()
+            experiment, artifact_location=None if uri else (folder_above / "mlflow").as_uri()
         )  # fmt: skip
         for old in self._client.search_runs([number], filter_string=f"tags.folder = '{folder.resolve()}'"):
             self._client.delete_run(old.info.run_id)

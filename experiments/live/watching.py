@@ -1,6 +1,6 @@
-"""A running experiment, watched: after each day of an arm a line in the terminal, and scalars for a tracker.
+"""Progress of a running experiment: after each day of an arm a line in the terminal, and scalars for a tracker.
 
-What is shown is worked out from the arm's log, as in ``experiments.measures.metrics``; nothing of it flows back.
+Values are computed from the arm's log, as in ``experiments.measures.metrics``; the experiment does not read them.
 """
 
 import sys
@@ -22,7 +22,7 @@ from sim.log import InteractionLog
 
 @dataclass(frozen=True)
 class DaySums:
-    """What one or more days of an arm brought, before division.
+    """Sums of one or more days of an arm, before division.
 
     Attributes:
         user_days: assigned users times days.
@@ -94,7 +94,7 @@ def days_of(
 
 
 def has_day(folder: Path, day: int) -> bool:
-    """Whether an arm has lived a day; ``folder`` is ``days`` in its stage's, which may still be at work."""
+    """Whether a day of an arm is complete; ``folder`` is ``days`` in its stage's, which may still be at work."""
     return any(log.is_file() for log in _logs(folder, day))
 
 
@@ -115,7 +115,7 @@ def _log_of(folder: Path, day: int) -> InteractionLog:
 
 
 class Watch:
-    """Hears of every day of every arm, in whatever order arms live."""
+    """Reports every day of every arm, in any order."""
 
     def __init__(self, arms: tuple[str, ...], num_days: int, tracker: Tracker) -> None:
         """The tracker gets each day's values by themselves, as ``METRIC/ARM``."""
@@ -130,8 +130,8 @@ class Watch:
         self._say(self._line(day))
         self._track(day)
 
-    def found(self, arm: str, days: Iterator[ArmDay]) -> None:
-        """An arm was found in the cache: there is nothing to watch, but the tracker wants its days all the same."""
+    def report_cached(self, arm: str, days: Iterator[ArmDay]) -> None:
+        """Report the days of an arm from the cache to the tracker; they are not printed."""
         if arm not in self._so_far:
             for day in days:
                 self._track(day)

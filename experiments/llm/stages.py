@@ -27,7 +27,7 @@ from agents.llm.table import TransitionTable
 from agents.llm.triples import TripleTable, open_table
 from agents.llm.weights import prepare_weights, weights_digest
 from agents.transitions import Transitions, novel_transitions
-from experiments.llm.table_facts import MADE, facts_of, made_of, read_clustered
+from experiments.llm.table_facts import MADE, facts_of, read_clustered, refresh_facts
 from experiments.stages.stages import Stage, run_stage
 from experiments.study.study import Study
 from sim.clusters import InterestClusters
@@ -38,7 +38,7 @@ from sim.random import RandomStream
 
 @dataclass(frozen=True)
 class TableMade:
-    """What the language model's stages left.
+    """The results of the language model's stages.
 
     Attributes:
         tuned: the fine-tuning stage; ``model/``, ``curve.json``, ``curation.json`` in its folder;
@@ -50,7 +50,7 @@ class TableMade:
     table: Stage
 
     def described(self) -> dict[str, Any]:
-        """What results.json and the report say of the model: labels, and curve and curation or the answers."""
+        """The model's entries of results.json and the report: labels, and curve and curation or the answers."""
         table = open_table(self.table.folder / "table")
         labels = {"label_skew": table.manifest["labels"], "label_counts": _label_counts(table)}
         if self.tuned is None:
@@ -84,7 +84,7 @@ def _label_counts(table: TransitionTable | TripleTable) -> list[int]:
 
 
 def make_table(study: Study, settings: LLMSettings, clustered: Stage) -> TableMade:
-    """Fine-tune the model on the burn-in log and let it fill a table, or let an engine answer all pairs.
+    """Fine-tune the model on the burn-in log and fill its table, or let an engine complete the prompts of all pairs.
 
     With ``llm.past_clusters=3`` the table of pairs is a stage of its own, which arms with pairs share.
 
@@ -107,7 +107,7 @@ def make_table(study: Study, settings: LLMSettings, clustered: Stage) -> TableMa
         fill_table(
             plan.model, clusters, settings, folder / "table", plan.stream, runtime.workers, runtime.backend, facts
         )
-        write_json(folder / MADE, made_of(study, settings, clustered, plan.tuned))
+        write_json(folder / MADE, refresh_facts(study, settings, clustered, plan.tuned))
 
     table = run_stage(
         study.cache_dir,
@@ -121,7 +121,7 @@ def make_table(study: Study, settings: LLMSettings, clustered: Stage) -> TableMa
 
 @dataclass(frozen=True)
 class TablePlan:
-    """What a table's stage rests on.
+    """What a table's stage depends on.
 
     Attributes:
         tuned: the fine-tuning stage.
@@ -222,7 +222,7 @@ def open_engine(settings: LLMSettings, cache_dir: Path) -> Engine:
 def check_ready(settings: LLMSettings, cache_dir: Path) -> None:
     """Check that the model can be had, before anything runs; weights are converted into the cache if need be.
 
-    Whether an endpoint answers is found out when it is asked: a table that is in the cache needs none.
+    Endpoints are not called here: a table that is in the cache needs none.
 
     Raises:
         InvalidInput: weights, package or key are missing; says how to get them.

@@ -1,4 +1,4 @@
-"""What a language model's table rests on beside the model: of the log, and of the stages before it."""
+"""What a language model's table depends on in addition to the model: the log, and the stages before it."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ from sim.log import InteractionLog
 from sim.random import RandomStream
 
 MADE = "made.json"
-"""Of a table's stage: what a later refresh has to know."""
+"""File of a table's stage with what a later refresh reads."""
 
 _HINT_DAYS = 7
 """How far back a pair's most frequent recent successor is looked for, days (chosen)."""
@@ -29,7 +29,7 @@ def read_clustered(clustered: Stage) -> tuple[InterestClusters, InteractionLog]:
 
 
 def facts_of(study: Study, settings: LLMSettings, clusters: InterestClusters, log: InteractionLog) -> FromLog:
-    """What of the log the table rests on, beside the clusters."""
+    """The inputs of a table that come from the log, in addition to the clusters."""
     memory, num = study.world.platform, clusters.num_clusters
     stream = RandomStream(study.seed, "llm")
     if settings.successor_hint:
@@ -42,8 +42,8 @@ def facts_of(study: Study, settings: LLMSettings, clusters: InterestClusters, lo
     return FromLog()
 
 
-def made_of(study: Study, settings: LLMSettings, clustered: Stage, tuned: Stage) -> dict[str, Any]:
-    """What a later refresh has to know of a table: its stages, and which tables are of its kind."""
+def refresh_facts(study: Study, settings: LLMSettings, clustered: Stage, tuned: Stage) -> dict[str, Any]:
+    """What a later refresh reads of a table: its stages, and the kind of table."""
     return {
         "kind": table_kind(study, settings),
         "clusters": {"stage": clustered.folder.name, "digest": clustered.digest},

@@ -1,4 +1,4 @@
-"""Tables that are not made at one go: a share of the shards, and what of an earlier table has to be computed anew."""
+"""Tables made in parts: a share of the shards, or the changed rows of an earlier table."""
 
 import json
 from dataclasses import replace
@@ -11,7 +11,7 @@ from agents.llm.refresh import table_digest
 from agents.llm.settings import LLMSettings
 from agents.llm.triples import open_table
 from experiments.llm.stages import TableMade, make_table, plan_table, table_config, table_stream
-from experiments.llm.table_facts import MADE, facts_of, made_of, read_clustered, table_kind
+from experiments.llm.table_facts import MADE, facts_of, read_clustered, refresh_facts, table_kind
 from experiments.stages.stages import Stage, partial_folder, run_stage, stage_digest, stage_folder
 from experiments.study.study import Study
 from sim.clusters import InterestClusters
@@ -50,7 +50,7 @@ def share_table(study: Study, settings: LLMSettings, clustered: Stage, share: tu
             study.runtime.workers,
             study.runtime.backend,
         )
-    except FileNotFoundError:  # the folder went its way under our hands: another process has made the table
+    except FileNotFoundError:  # the folder was renamed meanwhile: another process has made the table
         if not folder.is_dir():
             raise
         return True
@@ -69,7 +69,7 @@ def refresh_table(
             settings with an older (or other) log.
 
     Raises:
-        InvalidInput: there is none, its stages are gone, or it is of another kind.
+        InvalidInput: there is none, its stages are no longer in the cache, or it is of another kind.
     """
     if settings.engine != "transformers":
         raise InvalidInput("refresh", source or True, "must be false unless llm.engine=transformers")
@@ -99,7 +99,7 @@ def refresh_table(
             from_log=facts,
             earlier=earlier,
         )
-        write_json(folder / MADE, made_of(study, settings, clustered, tuned))
+        write_json(folder / MADE, refresh_facts(study, settings, clustered, tuned))
 
     table = run_stage(
         study.cache_dir,
@@ -120,18 +120,18 @@ def _with_filings(study: Study, before: Stage, facts: FromLog, old: InterestClus
 
 
 def _newest(study: Study, settings: LLMSettings, clustered: Stage) -> Path:
-    kind, found = table_kind(study, settings), []
+    kind, candidates = table_kind(study, settings), []
     for path in (study.cache_dir / "stages").glob(f"table-*/{MADE}"):
         made: dict[str, Any] = json.loads(path.read_text())
         if made["kind"] == kind and made["clusters"]["digest"] != clustered.digest:
-            found.append((path.stat().st_mtime_ns, path.parent))
-    if not found:
+            candidates.append((path.stat().st_mtime_ns, path.parent))
+    if not candidates:
         expected = (
             "found no earlier table of the same world and settings with another log in the cache: make one with "
             "`interestlab table`, or give an earlier table's folder"
         )
         raise InvalidInput("refresh", True, expected)
-    return max(found)[1]
+    return max(candidates)[1]
 
 
 def _stage_of(table: Path) -> Path:

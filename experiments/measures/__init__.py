@@ -1,1 +1,1 @@
-"""Metrics of logs, contrasts between arms, users' own effects, and results put together."""
+"""Metrics of logs, contrasts between arms, users' own effects, and the results record."""

@@ -1,4 +1,4 @@
-"""Several worlds' results as one: what holds in one world is an anecdote, what holds in each a finding.
+"""Results of several worlds, joined: one world alone is no evidence.
 
 Runs of the same comparison in worlds of other seeds are joined. The world is the unit: users of one
 world share its catalog, its trends and the models that each arm trained.
@@ -23,14 +23,14 @@ def find_runs(folders: list[Path]) -> list[Path]:
     Raises:
         InvalidInput: a folder holds no results.
     """
-    found = []
+    paths = []
     for folder in folders:
-        here = [folder / "results.json"] if (folder / "results.json").is_file() else []
-        below = here or sorted(folder.glob("*/results.json"), key=lambda path: (len(path.parent.name), path))
+        own = [folder / "results.json"] if (folder / "results.json").is_file() else []
+        below = own or sorted(folder.glob("*/results.json"), key=lambda path: (len(path.parent.name), path))
         if not below:
             raise InvalidInput("folder", str(folder), "must be a comparison's folder, or a sweep's, with results.json")
-        found += below
-    return found
+        paths += below
+    return paths
 
 
 def read_results(path: Path) -> Results:
@@ -76,8 +76,8 @@ def join(runs: dict[str, Results]) -> Joined:
     arms = {arm: {name: value(arm, name) for name in names} for arm in first["arms"]}
     lifts = {arm: {name: lift(arm, name) for name in names} for arm in first["lifts"]}
     config = {key: value for key, value in first["config"].items() if key != "seed"}
-    found: Joined = plain({"seeds": seeds, "config": config, "arms": arms, "lifts": lifts})
-    return found
+    joined: Joined = plain({"seeds": seeds, "config": config, "arms": arms, "lifts": lifts})
+    return joined
 
 
 def _errors(cells: Sequence[Estimate | LiftRow]) -> list[float | None]:
@@ -90,8 +90,8 @@ def _difference(one: Any, other: Any, path: str = "") -> str | None:
     if isinstance(one, dict) and isinstance(other, dict):
         for key in sorted({*one, *other}):
             missing = object()
-            found = _difference(one.get(key, missing), other.get(key, missing), f"{path}.{key}" if path else str(key))
-            if found is not None:
-                return found
+            entry = _difference(one.get(key, missing), other.get(key, missing), f"{path}.{key}" if path else str(key))
+            if entry is not None:
+                return entry
         return None
     return None if one == other else path

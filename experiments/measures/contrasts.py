@@ -1,7 +1,7 @@
 """Arms against each other: lifts, Figure 5's daily curves, running intervals, UCI@N.
 
 In twins every lift is paired. In other diversions every lift of a user-level metric is adjusted for what the
-users did in the burn-in (``inference.covariates``), and what it was without stands beside it.
+users did in the burn-in (``inference.covariates``), and the unadjusted value is given with it.
 """
 
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from experiments.inference.covariates import adjust
 from experiments.inference.multiplicity import benjamini_hochberg, holm
 from experiments.inference.sequential import running_intervals
 from experiments.inference.users import NO_LIFT, Lift, Ratio, UserSums, lift_between, ratio_of, relative_lift
-from experiments.measures.metrics import METRICS, PRIMARY, ArmRun, Setting, active, distinct_clusters, watch_minutes
+from experiments.measures.metrics import METRICS, PRIMARY, ArmRun, Design, active, distinct_clusters, watch_minutes
 from experiments.measures.over_time import burn_in_sums, sums_until
 from experiments.results_schema import (
+    AdjustedLift,
     Daily,
     DailySeries,
-    LiftFound,
     LiftRow,
     MetricName,
     Running,
@@ -34,36 +34,36 @@ class Contrasts:
 
     Attributes:
         arms: in the order of the report; in twins all with the same users.
-        setting: what they have in common.
+        design: what they have in common.
         before: covariates by metric, over all N users; empty in twins, which need none.
     """
 
     arms: dict[str, ArmRun]
-    setting: Setting
+    design: Design
     before: dict[MetricName, UserSums]
 
     @staticmethod
-    def of(arms: list[ArmRun], setting: Setting) -> "Contrasts":
+    def of(arms: list[ArmRun], design: Design) -> "Contrasts":
         """Prepare the comparison; reads the burn-in where covariates are wanted."""
-        before = burn_in_sums(setting) if setting.diversion != "twins" else {}
-        return Contrasts({run.name: run for run in arms}, setting, before)
+        before = burn_in_sums(design) if design.diversion != "twins" else {}
+        return Contrasts({run.name: run for run in arms}, design, before)
 
     @property
     def paired(self) -> bool:
         """Whether row i is the same user in all arms."""
-        return self.setting.diversion == "twins"
+        return self.design.diversion == "twins"
 
     def against(self, metric: MetricName) -> str | None:
         """The arm that a metric is compared with, or ``None`` where that arm was not run."""
         on_agent_slots = next(m.scope for m in METRICS if m.name == metric) == "agent slots"
-        name = self.setting.reference if on_agent_slots else self.setting.control
+        name = self.design.reference if on_agent_slots else self.design.control
         return name if name in self.arms else None
 
     def others(self) -> list[str]:
         """Every arm but the control."""
-        return [name for name in self.arms if name != self.setting.control]
+        return [name for name in self.arms if name != self.design.control]
 
-    def lift(self, metric: MetricName, name: str, other: str, sums: tuple[UserSums, UserSums]) -> LiftFound:
+    def lift(self, metric: MetricName, name: str, other: str, sums: tuple[UserSums, UserSums]) -> AdjustedLift:
         """One lift as it stands in ``results.json``."""
         plain = relative_lift(*sums, self.paired)
         adjusted = self._adjusted(metric, name, other, sums)
@@ -89,10 +89,10 @@ class Contrasts:
         if metric not in self.before:
             return None
         covariate = self.before[metric]
-        found = adjust(*sums, (covariate.only(self.arms[name].assigned), covariate.only(self.arms[other].assigned)))
-        if found is None or found.control.value <= 0:
+        adjusted = adjust(*sums, (covariate.only(self.arms[name].assigned), covariate.only(self.arms[other].assigned)))
+        if adjusted is None or adjusted.control.value <= 0:
             return None
-        return (found.treated, found.control), found.variance_reduction
+        return (adjusted.treated, adjusted.control), adjusted.variance_reduction
 
 
 def lifts(
@@ -106,7 +106,7 @@ def lifts(
         contrasts: the arms.
         sums, whole: arm -> metric -> its sums over users, or the whole arm's value.
     """
-    found: dict[str, dict[MetricName, LiftRow]] = {}
+    rows: dict[str, dict[MetricName, LiftRow]] = {}
     for name in contrasts.others():
         of_arm: dict[MetricName, LiftRow] = {}
         for metric in METRICS:
@@ -120,9 +120,9 @@ def lifts(
                     over, under = whole[name][metric.name], whole[other][metric.name]
                     lift["relative"] = over / under - 1.0 if over is not None and under else None
             of_arm[metric.name] = {"vs": other, **lift, "p_adjusted": None}
-        found[name] = of_arm
+        rows[name] = of_arm
         _adjust_p(of_arm)
-    return found
+    return rows
 
 
 def _adjust_p(of_arm: dict[MetricName, LiftRow]) -> None:
@@ -135,15 +135,15 @@ def _adjust_p(of_arm: dict[MetricName, LiftRow]) -> None:
 
 def daily(contrasts: Contrasts, rng: np.random.Generator) -> Daily:
     """Figure 5: each day's lift in watch time and in active users against the control, under bands over all days."""
-    setting = contrasts.setting
-    control = setting.control if setting.control in contrasts.arms else None
-    days = list(range(1, setting.num_days + 1))
+    design = contrasts.design
+    control = design.control if design.control in contrasts.arms else None
+    days = list(range(1, design.num_days + 1))
     if control is None:
         return {"vs": None, "day": days, "arms": {}}
-    under = watch_minutes(contrasts.arms[control], setting)
+    under = watch_minutes(contrasts.arms[control], design)
     arms: dict[str, dict[DailySeries, Series]] = {}
     for name in contrasts.others():
-        over = watch_minutes(contrasts.arms[name], setting)
+        over = watch_minutes(contrasts.arms[name], design)
         series: dict[DailySeries, tuple[MetricName, FloatArray | BoolArray, FloatArray | BoolArray]] = {
             "watch_minutes": ("watch_minutes_per_user_day", over, under),
             "active_users": ("active_user_share", active(over), active(under)),
@@ -159,29 +159,29 @@ def daily(contrasts: Contrasts, rng: np.random.Generator) -> Daily:
 def sequential(contrasts: Contrasts) -> dict[str, dict[MetricName, Running]]:
     """Each primary metric's lift so far, day by day, with an interval that holds on all days at once."""
     until: dict[str, dict[MetricName, list[UserSums]]] = {}
-    found: dict[str, dict[MetricName, Running]] = {}
+    running: dict[str, dict[MetricName, Running]] = {}
     for name in contrasts.others():
-        found[name] = {}
-        own = sums_until(contrasts.arms[name], contrasts.setting)
+        running[name] = {}
+        own = sums_until(contrasts.arms[name], contrasts.design)
         for metric in PRIMARY:
             other = contrasts.against(metric)
             if other is None or other == name:
                 continue
             if other not in until:
-                until[other] = sums_until(contrasts.arms[other], contrasts.setting)
+                until[other] = sums_until(contrasts.arms[other], contrasts.design)
             pairs = zip(own[metric], until[other][metric], strict=True)
             looks = [contrasts.ratios(metric, name, other, pair) for pair in pairs]
             fixed = [NO_LIFT if pair is None else lift_between(*pair, contrasts.paired) for pair in looks]
-            days = list(range(1, contrasts.setting.num_days + 1))
-            found[name][metric] = {"vs": other, "day": days, **_columns(running_intervals(fixed))}
-    return found
+            days = list(range(1, contrasts.design.num_days + 1))
+            running[name][metric] = {"vs": other, "day": days, **_columns(running_intervals(fixed))}
+    return running
 
 
 def uci(contrasts: Contrasts, rng: np.random.Generator) -> dict[str, UciCurve]:
     """Figure 4c: lift in the share of assigned users with at least N clusters in seven days."""
-    setting = contrasts.setting
-    clusters = {name: distinct_clusters(run, setting) for name, run in contrasts.arms.items()}
-    other = next((name for name in (setting.reference, setting.control) if name in clusters), None)
+    design = contrasts.design
+    clusters = {name: distinct_clusters(run, design) for name, run in contrasts.arms.items()}
+    other = next((name for name in (design.reference, design.control) if name in clusters), None)
     curves: dict[str, UciCurve] = {}
     for name in clusters:
         if other is None or name == other:

@@ -1,7 +1,7 @@
-"""Exact effects: what an arm did to each user, who in twins lives twice under the same luck.
+"""Exact effects: the effect of an arm on each user, whom twins simulate twice with common random numbers.
 
 A user's effect is the difference of two lives that share every draw until a slate differs. From
-then on the same luck falls on other items, so that a single user's difference also holds chance;
+then on the same draws apply to other items, so that a single user's difference also holds chance;
 means over users do not, but for what their number leaves. Of counts of users who gain or lose, chance
 adds as much to both sides, so that what can be believed is the *net*: gaining less losing.
 """
@@ -12,7 +12,7 @@ import numpy as np
 
 from experiments.inference.multiplicity import holm
 from experiments.inference.users import interval_of, two_sided, welch
-from experiments.measures.metrics import ArmRun, Setting, user_sums
+from experiments.measures.metrics import ArmRun, Design, user_sums
 from experiments.measures.results import plain
 from experiments.results_schema import Contrast, Effects, Estimate, Harm, MetricEffect, MetricName, Sides
 from sim.arrays import BoolArray, FloatArray, IntArray
@@ -38,7 +38,7 @@ THIRDS = ("lower third", "middle third", "upper third")
 
 @dataclass(frozen=True)
 class Trait:
-    """Something that users differ in before the experiment begins.
+    """A trait of users before the experiment begins.
 
     Attributes:
         title: in words.
@@ -53,7 +53,7 @@ class Trait:
 
 
 def user_traits(population: Population, consumed_before: BoolArray) -> dict[str, Trait]:
-    """What users differ in on the eve of the A/B, by name. All but breadth is hidden truth.
+    """Traits of users at the end of the burn-in, by name. All but breadth are hidden truth.
 
     With s_m the share of users who love interest m, and a_im user i's affinity for it, the
     popularity of i's taste is sum_m a_im s_m / sum_m a_im over what i loves: a small value is a
@@ -80,12 +80,12 @@ def user_traits(population: Population, consumed_before: BoolArray) -> dict[str,
     }
 
 
-def exact_effects(arms: list[ArmRun], setting: Setting, traits: dict[str, Trait]) -> Effects | None:
+def exact_effects(arms: list[ArmRun], design: Design, traits: dict[str, Trait]) -> Effects | None:
     """Every arm's effects on users against the control; None in other diversions than twins, or without a control.
 
     Args:
         arms: with the same users each.
-        setting: what they have in common.
+        design: what they have in common.
         traits: of all N users.
 
     Returns:
@@ -97,20 +97,20 @@ def exact_effects(arms: list[ArmRun], setting: Setting, traits: dict[str, Trait]
         InvalidInput: a trait is not of all users.
     """
     runs = {run.name: run for run in arms}
-    if setting.diversion != "twins" or setting.control not in runs:
+    if design.diversion != "twins" or design.control not in runs:
         return None
     for name, trait in traits.items():
-        if trait.value.shape != (setting.num_users,):
-            raise InvalidInput(f"traits.{name}", trait.value.shape, f"must be of all {setting.num_users} users")
-    control = runs.pop(setting.control)
+        if trait.value.shape != (design.num_users,):
+            raise InvalidInput(f"traits.{name}", trait.value.shape, f"must be of all {design.num_users} users")
+    control = runs.pop(design.control)
     thirds = {name: thirds_of(trait.value[control.assigned]) for name, trait in traits.items()}
-    base = _values(control, setting)
-    values = {name: _values(run, setting) for name, run in runs.items()}
+    base = _values(control, design)
+    values = {name: _values(run, design) for name, run in runs.items()}
     of_arms = {name: _effects(of_arm, base, thirds) for name, of_arm in values.items()}
     harm = {name: _harm(of_arm[HARM_METRIC], base[HARM_METRIC], thirds) for name, of_arm in values.items()}
     titles = {name: {"title": t.title, "low": t.low, "high": t.high} for name, t in traits.items()}
-    found: Effects = plain({"vs": setting.control, "traits": titles, "arms": of_arms, "harm": harm})
-    return found
+    effects: Effects = plain({"vs": design.control, "traits": titles, "arms": of_arms, "harm": harm})
+    return effects
 
 
 def thirds_of(value: FloatArray) -> IntArray:
@@ -122,28 +122,28 @@ def thirds_of(value: FloatArray) -> IntArray:
     return third
 
 
-def _values(run: ArmRun, setting: Setting) -> dict[MetricName, FloatArray]:
-    sums = user_sums(run, setting)
+def _values(run: ArmRun, design: Design) -> dict[MetricName, FloatArray]:
+    sums = user_sums(run, design)
     return {name: sums[name].numerator / sums[name].denominator for name in EFFECTS}  # each (U,)
 
 
 def _effects(
     of_arm: dict[MetricName, FloatArray], base: dict[MetricName, FloatArray], thirds: dict[str, IntArray]
 ) -> dict[MetricName, MetricEffect]:
-    found: dict[MetricName, MetricEffect] = {}
+    effects: dict[MetricName, MetricEffect] = {}
     for metric in EFFECTS:
         effect = of_arm[metric] - base[metric]  # (U,)
         parts = {trait: [effect[third == k] for k in range(len(THIRDS))] for trait, third in thirds.items()}
-        found[metric] = {
+        effects[metric] = {
             "mean": mean_interval(effect),
             "sd": float(effect.std(ddof=1)) if len(effect) > 1 else None,
             "thirds": {trait: [mean_interval(part) for part in of_trait] for trait, of_trait in parts.items()},
             "contrast": {trait: _contrast(of_trait[-1], of_trait[0]) for trait, of_trait in parts.items()},
         }
-    contrasts = [found[metric]["contrast"][trait] for metric in EFFECTS for trait in thirds]
+    contrasts = [effects[metric]["contrast"][trait] for metric in EFFECTS for trait in thirds]
     for contrast, p in zip(contrasts, holm([contrast["p"] for contrast in contrasts]), strict=True):
         contrast["p_adjusted"] = p
-    return found
+    return effects
 
 
 def mean_interval(values: FloatArray) -> Estimate:

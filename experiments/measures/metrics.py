@@ -1,8 +1,8 @@
-"""What is measured in an A/B test, from the impressions and nothing else.
+"""Metrics of an A/B test, computed from the impressions alone.
 
 A metric of ``METRICS`` is a ratio of sums over users (``UserSums``), so that all inference is over
 users, or a property of the whole arm. Whether an impression was novel is worked out from the log
-(``agents.novelty.novel_rows``); what the agent planned, and what it was told, is never read.
+(``agents.novelty.novel_rows``); the agent's plans and inputs are never read.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ Scope = Literal["feed", "agent slots", "user", "arm"]
 
 @dataclass(frozen=True)
 class ArmRun:
-    """What one arm of the experiment left behind.
+    """The log of one arm of the experiment.
 
     Attributes:
         name: the arm.
@@ -47,8 +47,8 @@ class ArmRun:
 
 
 @dataclass(frozen=True)
-class Setting:
-    """What all arms have in common.
+class Design:
+    """The design of an experiment, the same for all arms.
 
     Attributes:
         num_users: N, users of the world.
@@ -141,11 +141,11 @@ with a band of its own."""
 
 
 def by_day(
-    run: ArmRun, setting: Setting, rows: BoolArray | slice = slice(None), weight: FloatArray | None = None
+    run: ArmRun, design: Design, rows: BoolArray | slice = slice(None), weight: FloatArray | None = None
 ) -> FloatArray:
     """(U, D) how many of the selected rows each assigned user has on each day of the A/B, or their weight (R,)."""
-    place, shape = _places(run, setting)[run.log.user[rows]], (len(run.assigned), setting.num_days)
-    return sums_by_day(place, run.log.day[rows] - setting.first_day, shape, None if weight is None else weight[rows])
+    place, shape = _places(run, design)[run.log.user[rows]], (len(run.assigned), design.num_days)
+    return sums_by_day(place, run.log.day[rows] - design.first_day, shape, None if weight is None else weight[rows])
 
 
 def sums_by_day(user: IntArray, day: IntArray, shape: tuple[int, int], weight: FloatArray | None = None) -> FloatArray:
@@ -154,9 +154,9 @@ def sums_by_day(user: IntArray, day: IntArray, shape: tuple[int, int], weight: F
     return np.asarray(np.bincount(cell, weight, shape[0] * shape[1]).reshape(shape), dtype=np.float64)
 
 
-def watch_minutes(run: ArmRun, setting: Setting) -> FloatArray:
+def watch_minutes(run: ArmRun, design: Design) -> FloatArray:
     """(U, D) minutes that each assigned user watched on each day of the A/B."""
-    return by_day(run, setting, weight=run.log.watch_seconds) / 60.0
+    return by_day(run, design, weight=run.log.watch_seconds) / 60.0
 
 
 def active(minutes: FloatArray) -> BoolArray:
@@ -173,7 +173,7 @@ def watch_sums(minutes: FloatArray) -> dict[MetricName, UserSums]:
     }
 
 
-def trailing_watches(run: ArmRun, setting: Setting) -> tuple[IntArray, IntArray]:
+def trailing_watches(run: ArmRun, design: Design) -> tuple[IntArray, IntArray]:
     """Consumed items per user and cluster in the trailing window that ends with the A/B.
 
     An experiment shorter than the window borrows the last days of the burn-in.
@@ -182,35 +182,35 @@ def trailing_watches(run: ArmRun, setting: Setting) -> tuple[IntArray, IntArray]
         ``(place, watches)``, both (P,), one for each pair of an assigned user and a cluster that they consumed from:
         the user's position in ``run.assigned`` and the number of consumed items.
     """
-    since = setting.first_day + setting.num_days - TRAILING_DAYS
-    place_of = _places(run, setting)
+    since = design.first_day + design.num_days - TRAILING_DAYS
+    place_of = _places(run, design)
     keys = []
-    for log in (setting.burn_in, run.log):
+    for log in (design.burn_in, run.log):
         rows = log.consumed & (log.day >= since)
-        keys.append(place_of[log.user[rows]] * setting.num_clusters + log.cluster[rows])
+        keys.append(place_of[log.user[rows]] * design.num_clusters + log.cluster[rows])
     joined = np.concatenate(keys)
     pairs, watches = np.unique(joined[joined >= 0], return_counts=True)  # below 0: users of other arms
-    return pairs // setting.num_clusters, watches
+    return pairs // design.num_clusters, watches
 
 
-def distinct_clusters(run: ArmRun, setting: Setting) -> IntArray:
+def distinct_clusters(run: ArmRun, design: Design) -> IntArray:
     """(U,) distinct clusters that each assigned user consumed in the trailing window."""
-    place, _ = trailing_watches(run, setting)
+    place, _ = trailing_watches(run, design)
     return np.bincount(place, minlength=len(run.assigned))
 
 
-def user_sums(run: ArmRun, setting: Setting) -> dict[MetricName, UserSums]:
+def user_sums(run: ArmRun, design: Design) -> dict[MetricName, UserSums]:
     """Every user-level metric of ``METRICS`` as (U,) sums in the order of ``run.assigned``."""
     log, num = run.log, len(run.assigned)
-    place = _places(run, setting)[log.user]
-    every, novel, agent = np.ones(len(log), dtype=bool), novel_rows(log, setting.consumed_before), log.source == AGENT
+    place = _places(run, design)[log.user]
+    every, novel, agent = np.ones(len(log), dtype=bool), novel_rows(log, design.consumed_before), log.source == AGENT
 
     def share(of: BoolArray, among: BoolArray) -> UserSums:
         return UserSums(np.bincount(place[of & among], minlength=num), np.bincount(place[among], minlength=num))
 
     one = np.ones(num)
-    engaged = np.unique(place[log.positive] * setting.num_clusters + log.cluster[log.positive])
-    pair_place, watches = trailing_watches(run, setting)
+    engaged = np.unique(place[log.positive] * design.num_clusters + log.cluster[log.positive])
+    pair_place, watches = trailing_watches(run, design)
     return {
         "exploration_precision": share(run.dormant, novel),
         "novel_impression_ratio": share(novel, every),
@@ -219,15 +219,15 @@ def user_sums(run: ArmRun, setting: Setting) -> dict[MetricName, UserSums]:
         "positive_rate_agent_slots": share(log.positive, agent),
         "novel_positive_rate": share(log.positive, novel),
         "novel_positive_rate_agent_slots": share(log.positive, novel & agent),
-        **watch_sums(watch_minutes(run, setting)),
-        "unique_engaged_pairs": UserSums(np.bincount(engaged // setting.num_clusters, minlength=num), one),
+        **watch_sums(watch_minutes(run, design)),
+        "unique_engaged_pairs": UserSums(np.bincount(engaged // design.num_clusters, minlength=num), one),
         "discoveries_per_user": UserSums(run.discoveries[run.assigned], one),
         "distinct_clusters_7d": UserSums(np.bincount(pair_place, minlength=num), one),
         "distinct_clusters_7d_rarefied": rarefied(pair_place, watches, num),
     }
 
 
-def arm_values(run: ArmRun, setting: Setting, num_items: int, draws: FloatArray) -> dict[MetricName, float | None]:
+def arm_values(run: ArmRun, design: Design, num_items: int, draws: FloatArray) -> dict[MetricName, float | None]:
     """The metrics of scope ``"arm"``, from which no user-level interval follows.
 
     Args:
@@ -243,8 +243,8 @@ def arm_values(run: ArmRun, setting: Setting, num_items: int, draws: FloatArray)
     }
 
 
-def _places(run: ArmRun, setting: Setting) -> IntArray:
+def _places(run: ArmRun, design: Design) -> IntArray:
     """(N,) position of each user in ``run.assigned``; users of other arms lie far below zero."""
-    place = np.full(setting.num_users, -1, dtype=np.int64)
+    place = np.full(design.num_users, -1, dtype=np.int64)
     place[run.assigned] = np.arange(len(run.assigned))
     return place

@@ -6,7 +6,7 @@ import numpy as np
 
 from agents.novelty import novel_rows
 from experiments.inference.users import UserSums
-from experiments.measures.metrics import METRICS, ArmRun, Setting, active, by_day, user_sums, watch_minutes
+from experiments.measures.metrics import METRICS, ArmRun, Design, active, by_day, user_sums, watch_minutes
 from experiments.results_schema import MetricName
 from sim.arrays import BoolArray, FloatArray
 from sim.log import AGENT, InteractionLog
@@ -15,22 +15,22 @@ WITHOUT_PAST: tuple[MetricName, ...] = ("discoveries_per_user", "exploration_pre
 """Metrics of hidden truth, which no log holds; their covariate is watch time."""
 
 
-def burn_in_sums(setting: Setting) -> dict[MetricName, UserSums]:
+def burn_in_sums(design: Design) -> dict[MetricName, UserSums]:
     """Each metric's covariate: the same metric over the burn-in, for all N users in the order of their ids.
 
     The agents had no slots then: metrics of the agent's slots have the whole feed's. Metrics of
     hidden truth (``WITHOUT_PAST``) have watch time.
     """
-    if len(setting.burn_in) == 0 or setting.first_day < 1:
+    if len(design.burn_in) == 0 or design.first_day < 1:
         return {}
-    everyone = np.arange(setting.num_users)
-    rows, nothing = len(setting.burn_in), np.zeros(setting.num_users, dtype=np.int64)
-    run = ArmRun("burn-in", setting.burn_in, everyone, np.zeros(rows, dtype=bool), nothing)
+    everyone = np.arange(design.num_users)
+    rows, nothing = len(design.burn_in), np.zeros(design.num_users, dtype=np.int64)
+    run = ArmRun("burn-in", design.burn_in, everyone, np.zeros(rows, dtype=bool), nothing)
     past = replace(
-        setting,
+        design,
         first_day=0,
-        num_days=setting.first_day,
-        consumed_before=np.zeros_like(setting.consumed_before),
+        num_days=design.first_day,
+        consumed_before=np.zeros_like(design.consumed_before),
         burn_in=InteractionLog.concatenate([]),
     )
     sums = user_sums(run, past)
@@ -42,20 +42,20 @@ def burn_in_sums(setting: Setting) -> dict[MetricName, UserSums]:
     return covariates
 
 
-def sums_until(run: ArmRun, setting: Setting) -> dict[MetricName, list[UserSums]]:
+def sums_until(run: ArmRun, design: Design) -> dict[MetricName, list[UserSums]]:
     """The metrics of ``metrics.PRIMARY`` as they stand at the end of each of the D days.
 
     Returns:
         D sums a metric, each (U,) over the days until then; the last are those of ``metrics.user_sums``.
     """
-    minutes = watch_minutes(run, setting)  # (U, D)
+    minutes = watch_minutes(run, design)  # (U, D)
     days = np.ones_like(minutes)
     agent = run.log.source == AGENT
-    novel = novel_rows(run.log, setting.consumed_before)
-    shown = by_day(run, setting, agent)
+    novel = novel_rows(run.log, design.consumed_before)
+    shown = by_day(run, design, agent)
     series: dict[MetricName, tuple[FloatArray | BoolArray, FloatArray]] = {
-        "novel_impression_ratio_agent_slots": (by_day(run, setting, novel & agent), shown),
-        "positive_rate_agent_slots": (by_day(run, setting, run.log.positive & agent), shown),
+        "novel_impression_ratio_agent_slots": (by_day(run, design, novel & agent), shown),
+        "positive_rate_agent_slots": (by_day(run, design, run.log.positive & agent), shown),
         "watch_minutes_per_user_day": (minutes, days),
         "active_user_share": (active(minutes), days),
     }

@@ -1,1 +1,1 @@
-"""Off-policy evaluation: what a policy would have earned, from the log of another one."""
+"""Off-policy evaluation: the rewards of a policy, estimated from the log of another one."""

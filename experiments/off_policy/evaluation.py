@@ -1,4 +1,4 @@
-"""All estimators on one log: what a policy's slates would have earned, and how far the log supports it."""
+"""All estimators on one log: the estimated rewards of a policy's slates, and the log's support for them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -49,7 +49,7 @@ def slates_of(log: InteractionLog, reward: FloatArray, evaluated: FloatArray) ->
 
     Args:
         log: R impressions, all with a propensity.
-        reward, evaluated: (R,) float, what each earned, and the evaluated policy's probability of it.
+        reward, evaluated: (R,) float, the reward of each, and the evaluated policy's probability of it.
 
     Raises:
         InvalidInput: rows out of order or twice (``sim.log.check_order``); see ``LoggedActions``.
@@ -95,22 +95,22 @@ def evaluate(
             "dr": actions.dr(marginal, outcomes),
             "switch_dr": actions.switch_dr(marginal, outcomes, limits.switch),
         }
-    found = {name: _scaled(interval, per_slate) for name, interval in single.items()}
-    found["standard"] = slates.standard_ips(rows)
-    found["reward_interaction"] = slates.reward_interaction_ips(rows)
+    estimates = {name: _scaled(interval, per_slate) for name, interval in single.items()}
+    estimates["standard"] = slates.standard_ips(rows)
+    estimates["reward_interaction"] = slates.reward_interaction_ips(rows)
     at_margins = replace(rows, propensity=marginal.propensity, evaluated=marginal.evaluated)
-    found["pseudo_inverse"] = slates.pseudo_inverse(at_margins)
-    return found
+    estimates["pseudo_inverse"] = slates.pseudo_inverse(at_margins)
+    return estimates
 
 
-def _scaled(found: Interval, factor: float) -> Interval:
-    value, low, high = (None if end is None else end * factor for end in (found.value, found.low, found.high))
-    return Interval(value, low, high, found.n)
+def _scaled(interval: Interval, factor: float) -> Interval:
+    value, low, high = (None if end is None else end * factor for end in (interval.value, interval.low, interval.high))
+    return Interval(value, low, high, interval.n)
 
 
 @dataclass(frozen=True)
 class Support:
-    """Whether a log can tell anything of a policy.
+    """Whether a log supports the evaluation of a policy.
 
     Attributes:
         slots: ``diagnostics`` of slots' marginal weights.
@@ -130,7 +130,7 @@ _ROUNDING = 1e-6  # propensities are kept as float32
 
 
 def support(rows: LoggedSlates, marginal: LoggedActions, limits: Limits) -> Support:
-    """Look at the weights before any estimate is believed.
+    """Check the weights before any estimate is used.
 
     A mean weight whose interval excludes 1 has one of two causes, which a log alone cannot tell apart:
     propensities that are not those with which actions were drawn, or (below 1) actions of the policy
@@ -148,9 +148,9 @@ def _slate_weights(rows: LoggedSlates) -> FloatArray:
     return np.asarray(np.multiply.reduceat(rows.ratios(), rows.first))
 
 
-def _verdict(found: Diagnostics) -> str:
-    mean = found.mean_weight
-    told = []
+def _verdict(diagnostics: Diagnostics) -> str:
+    mean = diagnostics.mean_weight
+    problems = []
     value = 1.0 if mean.value is None else mean.value
     low, high = (value if end is None else end for end in (mean.low, mean.high))  # weights that are all the same
     if not low - _ROUNDING <= 1 <= high + _ROUNDING:
@@ -160,7 +160,7 @@ def _verdict(found: Diagnostics) -> str:
             if side == "below"
             else "propensities are not those of the logged actions"
         )
-        told.append(f"mean weight {value:.2f} [{low:.2f}, {high:.2f}] is {side} 1: {cause}")
-    if found.effective_rows < FEW_ROWS:
-        told.append(f"worth only {found.effective_rows:.0f} rows of the policy's own")
-    return "; ".join(told)
+        problems.append(f"mean weight {value:.2f} [{low:.2f}, {high:.2f}] is {side} 1: {cause}")
+    if diagnostics.effective_rows < FEW_ROWS:
+        problems.append(f"worth only {diagnostics.effective_rows:.0f} rows of the policy's own")
+    return "; ".join(problems)

@@ -42,7 +42,7 @@ class Probabilities:
 def drawn_slates(
     agent: Agent, platform: Platform, requests: Requests, rng: RandomStream, num_draws: int, name: str
 ) -> list[Recommendations]:
-    """Ask an agent D times, with the luck of ``rng.at(d)`` for draw d; ``InvalidInput`` if a slate is not valid."""
+    """Ask an agent D times, with the stream ``rng.at(d)`` for draw d; ``InvalidInput`` if a slate is not valid."""
     slates = [agent.recommend(requests, rng.at(draw)) for draw in range(num_draws)]
     for slate in slates:
         validate(slate, requests, platform, name)
@@ -68,12 +68,12 @@ def probabilities_of(
     product = np.zeros(logged.shape)
     num_given = 0
     for number, slate in enumerate(drawn):
-        told = _told(agent, requests, logged, slate.items, rng.at(number), name)
-        if told is None:
+        probability = _checked_probability(agent, requests, logged, slate.items, rng.at(number), name)
+        if probability is None:
             return _frequencies(agent, requests, logged, drawn, rng)
-        marginal += told
+        marginal += probability
         if number == 0 or slate.cluster is not None:  # without a plan there is nothing to average over
-            given = _told(agent, requests, logged, logged, rng.at(number), name)
+            given = _checked_probability(agent, requests, logged, logged, rng.at(number), name)
             assert given is not None
             product += np.cumprod(given, axis=1)
             num_given += 1
@@ -83,24 +83,24 @@ def probabilities_of(
 def _conditional(product: FloatArray) -> FloatArray:
     """From probabilities of the first s items (B, S) to that of each given those before; 0 below an impossible one."""
     before = np.concatenate([np.ones((len(product), 1)), product[:, :-1]], axis=1)
-    found = np.divide(product, before, out=np.zeros_like(product), where=before > 0)
-    return np.asarray(np.minimum(found, 1.0))  # rounding
+    conditional = np.divide(product, before, out=np.zeros_like(product), where=before > 0)
+    return np.asarray(np.minimum(conditional, 1.0))  # rounding
 
 
-def _told(
+def _checked_probability(
     agent: Agent, requests: Requests, items: IntArray, above: IntArray, rng: RandomStream, name: str
 ) -> FloatArray | None:
-    """What the agent says; ``InvalidInput`` if it is of another shape, or no probabilities."""
-    told = agent.probability(requests, items, above, rng)
-    if told is None:
+    """The agent's probabilities; ``InvalidInput`` if it is of another shape, or no probabilities."""
+    probability = agent.probability(requests, items, above, rng)
+    if probability is None:
         return None
-    told = np.asarray(told, np.float64)
-    if told.shape != items.shape:
-        raise InvalidInput(f"agent {name}: probability", told.shape, f"must have the shape {items.shape}")
-    wrong = ~((told >= 0) & (told <= 1 + 1e-9))
+    probability = np.asarray(probability, np.float64)
+    if probability.shape != items.shape:
+        raise InvalidInput(f"agent {name}: probability", probability.shape, f"must have the shape {items.shape}")
+    wrong = ~((probability >= 0) & (probability <= 1 + 1e-9))
     if wrong.any():
-        raise InvalidInput(f"agent {name}: probability", float(told[wrong][0]), "must be in [0, 1]")
-    return np.asarray(np.minimum(told, 1.0))
+        raise InvalidInput(f"agent {name}: probability", float(probability[wrong][0]), "must be in [0, 1]")
+    return np.asarray(np.minimum(probability, 1.0))
 
 
 def _frequencies(
@@ -130,16 +130,16 @@ def check_propensities(agent: Agent, requests: Requests, logged: Recommendations
     Raises:
         InvalidInput: with the first one's place and value, and in how many slots they differ.
     """
-    told = _told(agent, requests, logged.items, logged.items, rng, name)
-    if told is None or logged.propensity is None:
+    probability = _checked_probability(agent, requests, logged.items, logged.items, rng, name)
+    if probability is None or logged.propensity is None:
         return
-    wrong = np.abs(told - logged.propensity) > _TOLERANCE * told + 1e-9
+    wrong = np.abs(probability - logged.propensity) > _TOLERANCE * probability + 1e-9
     if wrong.any():
         row, slot = np.argwhere(wrong)[0]
         raise InvalidInput(
             f"logging policy {name}: propensity",
             f"{logged.propensity[row, slot]:.4g} of item {logged.items[row, slot]} for user {requests.user[row]}",
-            f"must be {told[row, slot]:.4g}, with which the policy shows it there; {int(wrong.sum()):,} of "
+            f"must be {probability[row, slot]:.4g}, with which the policy shows it there; {int(wrong.sum()):,} of "
             f"{wrong.size:,} are not so",
         )
 
@@ -176,8 +176,8 @@ def logging_marginals(
     check_propensities(agent, requests, logged, rng, name)
     total = np.asarray(logged.propensity, np.float64)
     for slate in drawn:
-        told = _told(agent, requests, logged.items, slate.items, rng, name)
-        if told is None:
+        probability = _checked_probability(agent, requests, logged.items, slate.items, rng, name)
+        if probability is None:
             raise InvalidInput(f"logging policy {name}", "probability", "must be implemented (agents/base.py)")
-        total = total + told
+        total = total + probability
     return np.asarray(total / (len(drawn) + 1))

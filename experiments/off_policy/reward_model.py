@@ -21,7 +21,7 @@ RIDGE = 1.0
 """Penalty on squared coefficients, in rows of unit features."""
 
 NUM_PLAIN = 10
-"""Features beside one a slot."""
+"""Features in addition to one a slot."""
 
 _LENGTH = 30.0  # seconds, so that log(length / 30 s) is near 0
 
@@ -46,19 +46,19 @@ class PastRates:
         """Smoothed rates of a log; items without a row have those of their cluster (n,), given for all uploaded."""
         num_items = len(cluster_of_item)
         shown = np.bincount(log.item, minlength=num_items)
-        found = []
+        rates = []
         for value in (log.positive.astype(np.float64), log.watch_seconds / 60.0):
             mean = value.mean() if len(value) else 0.0
             total = np.bincount(log.cluster, value, minlength=num_clusters) + CLUSTER_PRIOR * mean
             of_cluster = total / (np.bincount(log.cluster, minlength=num_clusters) + CLUSTER_PRIOR)
             of_item = np.bincount(log.item, value, minlength=num_items) + ITEM_PRIOR * of_cluster[cluster_of_item]
-            found.append((of_cluster, of_item / (shown + ITEM_PRIOR)))
-        (cluster_positive, item_positive), (_, item_watch) = found
+            rates.append((of_cluster, of_item / (shown + ITEM_PRIOR)))
+        (cluster_positive, item_positive), (_, item_watch) = rates
         return PastRates(item_positive, item_watch, np.log1p(shown), cluster_positive)
 
 
 def features(platform: Platform, past: PastRates, requests: Requests, items: IntArray) -> FloatArray:
-    """What the model knows of each slot.
+    """The model's features of each slot.
 
     One feature a slot, then: whether the user has consumed from the cluster before; how often lately
     (log); the share of it that pleased, less the user's mean; the item's past positive rate, watch time

@@ -1,4 +1,4 @@
-"""Estimators for slates: what a policy that fills S slots at once would have earned.
+"""Off-policy estimators for slates: the reward of a policy that fills S slots at once.
 
 A log has a row an impression; rows of one request are one slate. The estimators differ in what they take
 a slot's reward to depend on, and with it in whose weights it is multiplied by:

@@ -1,6 +1,6 @@
 """``interestlab offline``: which item, which cluster, which new cluster next? Agents asked about a log's last days.
 
-Recall on a log flatters whoever imitates the recommender that made it: what was never shown cannot be a hit.
+Recall on a log is biased towards agents that imitate its recommender: items that were never shown cannot be hits.
 """
 
 from collections.abc import Mapping
@@ -17,8 +17,8 @@ from experiments.datasets.simulated import burn_in_dataset
 from experiments.live.prepare import check_runnable
 from experiments.llm import arms as llm_arms
 from experiments.measures.results import plain
-from experiments.offline.answers import history_stage, morning_of
-from experiments.offline.asking import all_answers
+from experiments.offline.all_lists import all_lists
+from experiments.offline.lists import history_stage, start_of_day
 from experiments.offline.outcome import Past, measured
 from experiments.offline.page import write_offline
 from experiments.offline.schema import OfflineResults
@@ -80,7 +80,7 @@ def _planner(agent: Mapping[str, Any]) -> Any:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be done, checked before anything runs.
+    """The plan of a run, checked before it starts.
 
     Attributes:
         study: with the agents that are asked.
@@ -96,7 +96,7 @@ class Plan:
 
 
 def check_plan(config: DictConfig) -> Plan:
-    """Find whatever can be wrong before the burn-in, and raise ``InvalidInput``."""
+    """Check all inputs before the burn-in, and raise ``InvalidInput``."""
     study = check_study(config)
     known, settings = resolved(config.agents, "agents"), resolved(config.offline, "offline")
     offline = check_offline(settings, known)
@@ -127,7 +127,7 @@ def offline(config: DictConfig, folder: Path) -> Path:
     tasks, past = _questions(study, settings, parts, history)
     made = llm_arms.make_tables(study, plan.settings, history)
     study = llm_arms.with_tables(study, made)
-    answers = all_answers(study, history, llm_arms.inputs_of(made), settings.exclude_seen, settings.top_k)
+    lists = all_lists(study, history, llm_arms.inputs_of(made), settings.exclude_seen, settings.top_k)
     stream = RandomStream(study.seed, "offline", "bootstrap")
     results: OfflineResults = {
         "config": described(config, settings.agents),
@@ -140,17 +140,17 @@ def offline(config: DictConfig, folder: Path) -> Path:
         "dataset": _facts(dataset, parts),
         "users": dict(parts.users),
         "left_out_agents": plan.left_out,
-        "tasks": measured(answers, tasks, past, settings.reference, stream, settings.resamples),
+        "tasks": measured(lists, tasks, past, settings.reference, stream, settings.resamples),
     }
-    found: OfflineResults = plain(results)
+    rounded: OfflineResults = plain(results)
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "offline.json", found)
-    return write_offline(found, folder)
+    write_json(folder / "offline.json", rounded)
+    return write_offline(rounded, folder)
 
 
 def _questions(study: Study, settings: OfflineConfig, parts: Split, history: Stage) -> tuple[dict[str, Task], Past]:
     """The tasks, and what measures need of the days before; ``InvalidInput`` if there is less to choose from."""
-    records, _, asked = morning_of(study, history, settings.exclude_seen)
+    records, _, asked = start_of_day(study, history, settings.exclude_seen)
     platform = Platform(records)
     tasks = tasks_of(parts, platform, records.requests(asked, settings.top_k))
     fewest = min(int(tasks["next_item"].num_candidates.min()), platform.clusters.num_clusters)

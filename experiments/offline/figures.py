@@ -1,4 +1,4 @@
-"""How much of what pleased next each agent had in its list: a dot and an interval an agent, sorted, beside chance."""
+"""Recall and NDCG of each agent's lists: a dot and an interval an agent, sorted, with chance."""
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure

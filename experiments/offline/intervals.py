@@ -50,7 +50,7 @@ def means(values: FloatArray, stream: RandomStream, resamples: int) -> list[Resa
     return [Resampled(float(values[:, m].mean()), resampled[:, m]) for m in range(values.shape[1])]
 
 
-def coverage(answers: IntArray, num: int, stream: RandomStream, resamples: int) -> Resampled:
+def coverage(lists: IntArray, num: int, stream: RandomStream, resamples: int) -> Resampled:
     """Share of the candidates that anybody's list holds:  coverage@k = |union of the users' lists| / candidates
 
     (catalogue coverage: Ge, Delgado-Battenfeld and Jannach 2010, "Beyond accuracy"). It grows with the number of
@@ -58,18 +58,18 @@ def coverage(answers: IntArray, num: int, stream: RandomStream, resamples: int) 
     the value (and none leaves 0 to 1): their spread is taken from the bootstrap, their place is not.
 
     Args:
-        answers: (U, k), -1 pads.
+        lists: (U, k), -1 pads.
         num: candidates.
         stream, resamples: as of ``means``.
     """
-    row, slot = np.nonzero(answers >= 0)
-    once, column = np.unique(answers[row, slot], return_inverse=True)
-    shape = (len(answers), len(once))
+    row, slot = np.nonzero(lists >= 0)
+    once, column = np.unique(lists[row, slot], return_inverse=True)
+    shape = (len(lists), len(once))
     listed = sparse.csr_matrix((np.ones(len(row), np.float32), (row, column)), shape=shape)
     value = len(once) / num
     drawn = [
         (listed.T @ (counts > 0).T.astype(np.float32) > 0).sum(axis=0) / num
-        for counts in _drawn(len(answers), stream, resamples)
+        for counts in _drawn(len(lists), stream, resamples)
     ]
     resampled = np.concatenate(drawn)
     return Resampled(value, np.clip(resampled + (value - resampled.mean()), 0.0, 1.0))

@@ -2,8 +2,8 @@
 
 The dataset (Saito et al. 2020, "Open Bandit Dataset and Pipeline") holds the logs of two policies that
 filled three places on the pages of a fashion shop at the same time: Bernoulli Thompson sampling, with
-its propensities, and uniformly random choice. What random choice earned is known from its own log;
-estimated from the other's, with weights (1 / number of items) / propensity, it should come out the same.
+its propensities, and uniformly random choice. The reward of random choice is known from its own log;
+the estimate from the other's, with weights (1 / number of items) / propensity, should agree.
 
 Ten thousand rows of each lie in the distribution ``obp`` 0.4.1 on the package index; they are not ours to
 pass on: fetch it with ``pip download --no-deps obp==0.4.1``, unzip it, and name the folder ``obp/dataset/obd``.
@@ -90,7 +90,7 @@ def compare(folder: Path, campaign: str) -> tuple[dict[str, Interval], Diagnosti
     num_items = int(max(random.item.max(), bts.item.max())) + 1
     rows, outcomes = random_from(bts, num_items)
     ones = np.ones(len(random.item))
-    found = {
+    estimates = {
         "on_policy": ips(LoggedActions(np.arange(len(ones)), random.click, ones, ones)),
         "naive": ips(LoggedActions(rows.user, rows.reward, np.ones(len(rows)), np.ones(len(rows)))),
         "ips": ips(rows),
@@ -100,7 +100,7 @@ def compare(folder: Path, campaign: str) -> tuple[dict[str, Interval], Diagnosti
         "dr": dr(rows, outcomes),
         f"switch_dr, {SWITCH:g}": switch_dr(rows, outcomes, SWITCH),
     }
-    return found, diagnostics(rows, CLIP)
+    return estimates, diagnostics(rows, CLIP)
 
 
 def main() -> None:
@@ -112,11 +112,11 @@ def main() -> None:
     folder = parser.parse_args().folder
     with clear_errors("open_bandit"):
         for campaign in CAMPAIGNS:
-            found, support = compare(folder, campaign)
+            estimates, support = compare(folder, campaign)
             weight = support.mean_weight
             print(f"{campaign}: {support.rows:,} rows, worth {support.effective_rows:,.0f} of random choice's own")
             print(f"  mean weight      {weight.value:.2f} [{weight.low:.2f}, {weight.high:.2f}]")
-            for name, each in found.items():
+            for name, each in estimates.items():
                 print(f"  {name:16} {_percent(each.value)} % [{_percent(each.low)}, {_percent(each.high)}]")
 
 

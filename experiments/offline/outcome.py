@@ -1,4 +1,4 @@
-"""Answers measured: every agent on every task, with intervals, and what sets it apart from the reference."""
+"""Measures of every agent's lists on every task, with intervals, and what sets it apart from the reference."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ import numpy as np
 from tqdm import tqdm
 
 from experiments.inference.multiplicity import holm
-from experiments.offline.answers import Answers
 from experiments.offline.intervals import Resampled, coverage, means, paired_p
+from experiments.offline.lists import Lists
 from experiments.offline.measures import accuracy, chance, miscalibration, novelty, popularity_of
 from experiments.offline.schema import Cell, Difference, TaskRow
 from experiments.offline.split import Split
@@ -21,7 +21,7 @@ from sim.random import RandomStream
 
 @dataclass(frozen=True)
 class Past:
-    """What of the days before the measures need.
+    """The parts of the days before that measures use.
 
     Attributes:
         popularity: of every item and of every cluster, by ``item`` and ``cluster``; see ``measures.novelty``.
@@ -57,7 +57,7 @@ class Past:
 
 
 def measured(
-    answers: Mapping[str, Answers],
+    lists: Mapping[str, Lists],
     tasks: Mapping[str, Task],
     past: Past,
     reference: str,
@@ -72,9 +72,9 @@ def measured(
     Returns:
         By task; one without targets has empty ``chance``, ``agents`` and ``differences``.
     """
-    found: dict[str, TaskRow] = {}
-    length = next(iter(answers.values())).items.shape[1]
-    with tqdm(total=len(tasks) * len(answers), desc="measures", unit="agent", dynamic_ncols=True) as bar:
+    rows: dict[str, TaskRow] = {}
+    length = next(iter(lists.values())).items.shape[1]
+    with tqdm(total=len(tasks) * len(lists), desc="measures", unit="agent", dynamic_ncols=True) as bar:
         for name, task in tasks.items():
             of_task: TaskRow = {
                 "users": len(task.users),
@@ -87,40 +87,40 @@ def measured(
             }
             if len(task.users):
                 of_task["chance"] = {key: float(values.mean()) for key, values in chance(task, length).items()}
-                by_user = {agent: of_users(given, task, past) for agent, given in answers.items()}
-                resampled = _resampled(by_user, answers, task, past, stream.at(name), resamples, bar)
+                by_user = {agent: of_users(given, task, past) for agent, given in lists.items()}
+                resampled = _resampled(by_user, lists, task, past, stream.at(name), resamples, bar)
                 of_task["agents"] = {
                     agent: {
-                        "planned": answers[agent].planned,
+                        "planned": lists[agent].planned,
                         "measures": {key: _cell(each) for key, each in of_agent.items()},
                     }
                     for agent, of_agent in resampled.items()
                 }
                 of_task["differences"] = _differences(by_user, resampled, reference)
-            found[name] = of_task
-    _adjust(found)
-    return found
+            rows[name] = of_task
+    _adjust(rows)
+    return rows
 
 
-def _listed(given: Answers, task: Task) -> IntArray:
+def _listed(given: Lists, task: Task) -> IntArray:
     return given.items if task.name == "next_item" else given.clusters
 
 
-def of_users(given: Answers, task: Task, past: Past) -> dict[str, FloatArray]:
+def of_users(given: Lists, task: Task, past: Past) -> dict[str, FloatArray]:
     """Every measure that is a mean over users, each (V,) float64 of the users who have a target."""
-    answers = _listed(given, task)
+    lists = _listed(given, task)
     column = "item" if task.name == "next_item" else "cluster"
-    found = accuracy(answers, task)
-    found["novelty"] = novelty(answers, past.popularity[column])[task.users]
+    measures = accuracy(lists, task)
+    measures["novelty"] = novelty(lists, past.popularity[column])[task.users]
     if column == "item":
-        clusters = past.cluster_of_item[answers]
-        found["calibration"] = miscalibration(clusters, past.row, past.cluster, past.num_clusters)[task.users]
-    return found
+        clusters = past.cluster_of_item[lists]
+        measures["calibration"] = miscalibration(clusters, past.row, past.cluster, past.num_clusters)[task.users]
+    return measures
 
 
 def _resampled(
     by_user: Mapping[str, dict[str, FloatArray]],
-    answers: Mapping[str, Answers],
+    lists: Mapping[str, Lists],
     task: Task,
     past: Past,
     stream: RandomStream,
@@ -129,14 +129,14 @@ def _resampled(
 ) -> dict[str, dict[str, Resampled]]:
     """Every agent's measures on the same resamples."""
     num = past.num_live if task.name == "next_item" else past.num_clusters
-    found = {}
+    by_agent = {}
     for agent, of_agent in by_user.items():
         columns = means(np.stack(list(of_agent.values()), axis=1), stream, resamples)
-        found[agent] = dict(zip(of_agent, columns, strict=True))
-        listed = _listed(answers[agent], task)[task.users]
-        found[agent]["coverage"] = coverage(listed, num, stream, resamples)
+        by_agent[agent] = dict(zip(of_agent, columns, strict=True))
+        listed = _listed(lists[agent], task)[task.users]
+        by_agent[agent]["coverage"] = coverage(listed, num, stream, resamples)
         bar.update()
-    return found
+    return by_agent
 
 
 def _cell(each: Resampled) -> Cell:
@@ -147,22 +147,22 @@ def _cell(each: Resampled) -> Cell:
 def _differences(
     by_user: Mapping[str, dict[str, FloatArray]], resampled: Mapping[str, dict[str, Resampled]], reference: str
 ) -> dict[str, dict[str, Difference]]:
-    found: dict[str, dict[str, Difference]] = {}
+    by_agent: dict[str, dict[str, Difference]] = {}
     for agent, of_agent in resampled.items():
         if agent == reference:
             continue
-        found[agent] = {}
+        by_agent[agent] = {}
         for key, each in of_agent.items():
             users = by_user[agent].get(key)
             p = None if users is None else paired_p(users - by_user[reference][key])
-            found[agent][key] = {**_cell(each - resampled[reference][key]), "p": p, "p_holm": None}
-    return found
+            by_agent[agent][key] = {**_cell(each - resampled[reference][key]), "p": p, "p_holm": None}
+    return by_agent
 
 
-def _adjust(found: dict[str, TaskRow]) -> None:
+def _adjust(rows: dict[str, TaskRow]) -> None:
     """Fill in ``p_holm`` of every difference."""
     cells: dict[str, list[Difference]] = {}
-    for of_task in found.values():
+    for of_task in rows.values():
         for of_agent in of_task["differences"].values():
             for key, cell in of_agent.items():
                 cells.setdefault(key, []).append(cell)

@@ -1,4 +1,4 @@
-"""What was found, as tables and as a page."""
+"""Results as tables and as a page."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The platform as it stood on some morning, made from a log alone: nothing of a world is needed."""
+"""The platform's records at the start of a day, made from a log alone, without a world."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""What ``offline.json`` holds; measures are named as in ``prediction.measures.TITLES``."""
+"""What ``offline.json`` holds; measures are named as in ``experiments.offline.measures.TITLES``."""
 
 from typing import Any
 
@@ -49,7 +49,7 @@ class Asked(TypedDict):
 
 
 class OfflineResults(TypedDict):
-    """What every agent answered, measured."""
+    """Measures of every agent's lists."""
 
     config: dict[str, Any]
     offline: Asked

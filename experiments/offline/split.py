@@ -1,4 +1,4 @@
-"""A log cut in time: what is learned from, who is asked, and what pleased them afterwards."""
+"""A log split by time: training data, users to ask, and their later positives."""
 
 import hashlib
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from sim.log import InteractionLog
 
 @dataclass(frozen=True)
 class Split:
-    """What is learned from, and what is asked afterwards.
+    """Training data and held-out data.
 
     Attributes:
         day: the first held-out day, on whose morning users are asked.

@@ -23,7 +23,7 @@ class Task:
 
     Attributes:
         name: a key of ``TITLES``.
-        size: what there is at all, S: targets and answers are 0 .. S-1.
+        size: what there is at all, S: targets and lists are 0 .. S-1.
         row, target: (T,) int64 distinct pairs, sorted: what pleased the user in place ``row``.
         unseen: (T,) bool, whether the target is of a cluster that the user never consumed from before.
         num_candidates: (U,) int64, what an answer could be: the choices of a random one.
@@ -48,14 +48,14 @@ class Task:
         """(V,) int64, places of the users who have a target."""
         return np.flatnonzero(self.num_targets)
 
-    def hits(self, answers: IntArray) -> BoolArray:
-        """(U, k) bool: which of the answers (U, k), -1 pads, are targets."""
-        keys = np.arange(len(answers))[:, None] * self.size + answers
-        return np.asarray((answers >= 0) & np.isin(keys, self.row * self.size + self.target))
+    def hits(self, lists: IntArray) -> BoolArray:
+        """(U, k) bool: which entries of the lists (U, k), -1 pads, are targets."""
+        keys = np.arange(len(lists))[:, None] * self.size + lists
+        return np.asarray((lists >= 0) & np.isin(keys, self.row * self.size + self.target))
 
 
 def tasks_of(parts: Split, platform: Platform, requests: Requests) -> dict[str, Task]:
-    """The three tasks of a split, on the morning of the first held-out day; ``requests`` are of ``parts.asked``."""
+    """The three tasks of a split, at the start of the first held-out day; ``requests`` are of ``parts.asked``."""
     row = np.searchsorted(parts.asked, parts.liked.user)
     consumed = platform.consumed_clusters(parts.asked)  # (U, M)
     num_clusters = consumed.shape[1]
@@ -104,5 +104,5 @@ def _items(parts: Split, platform: Platform, requests: Requests, row: IntArray, 
 
 
 def discounts(length: int) -> FloatArray:
-    """(length,) 1 / log2(rank + 1), ranks from 1: what a hit at each rank is worth to DCG."""
+    """(length,) 1 / log2(rank + 1), ranks from 1: what a hit at each rank adds to DCG."""
     return np.asarray(1.0 / np.log2(np.arange(2, length + 2)))

@@ -1,4 +1,4 @@
-"""The oracle: a planner that knows what each user would love, with other planners' permission or a wider one.
+"""The oracle: a planner that reads each user's affinities, restricted to novel clusters as other planners or not.
 
 What it finds more than another planner is knowledge only where both may plan the same clusters. Planners of
 novel clusters may never plan one that the user has consumed from; the free oracle may, and does: most of its
@@ -18,7 +18,7 @@ from sim.platform import Platform, Requests
 from sim.random import RandomStream
 
 KNOWN_WEIGHT = 1e-3
-"""What an interest that is not dormant counts: it decides only where nothing dormant is to be found (chosen)."""
+"""What an interest that is not dormant counts: it decides only where no dormant interest has items (chosen)."""
 
 _CHUNK = 2048  # users whose value of every cluster is held at a time
 
@@ -32,7 +32,7 @@ class OraclePlanner(PrivilegedPlanner):
     with share(m | c) the part of the live items of level-2 cluster c that belong to interest m, and u the
     utility of ``expected_utility``. So the dormant interests of best prospects come first, each in the
     clusters that it makes up most of; then what else the user would love. Ties go at random.
-    It is an oracle of the plan alone: the ranker beside it knows no more than elsewhere.
+    It is an oracle of the plan alone: the ranker is the same as without it.
 
     Args:
         novel_only: plan only clusters that the user never consumed from, as planners of novel clusters must;
@@ -78,12 +78,12 @@ class OraclePlanner(PrivilegedPlanner):
         weight = np.where(status == DORMANT, 1.0, np.where(status == FREE, 0.0, KNOWN_WEIGHT)) * watched
         value = np.zeros((len(user), share.shape[1]))
         for slot in range(interest.shape[1]):  # one by one: a matrix product would round by the batch
-            here = np.flatnonzero(status[:, slot] != FREE)
-            value[here] += weight[here, slot, None] * share[interest[here, slot]]
+            in_use = np.flatnonzero(status[:, slot] != FREE)
+            value[in_use] += weight[in_use, slot, None] * share[interest[in_use, slot]]
         return value
 
     def _share(self) -> FloatArray:
-        """(M, C) float64 what part of each cluster's live items belongs to each interest; found once a day."""
+        """(M, C) float64 what part of each cluster's live items belongs to each interest; computed once a day."""
         world, platform = self.world, self.platform
         if self._of_day is None or self._of_day[0] != platform.day:
             live = platform.live_items()
@@ -95,7 +95,7 @@ class OraclePlanner(PrivilegedPlanner):
 
 
 def expected_utility(world: World, user: IntArray) -> FloatArray:
-    """What an item of average taste match and quality is worth today; see ``sim.hidden.response``.
+    """The value today of an item of average taste match and quality; see ``sim.hidden.response``.
 
         u = b0 + ba g + bn appetite 1[new] - bs s + bt trend
 

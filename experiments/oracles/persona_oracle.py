@@ -1,8 +1,8 @@
-"""The persona oracle: a planner that knows which interests go together, and nothing about any user.
+"""The persona oracle: a planner that reads which interests go together, but no user's state.
 
 Privileged: it reads the personas and the items' true interests, which no recommender may. It stands where the
 language model stands (Wang et al. 2024, section 3.2): two clusters of the user's history go in, ranked next
-clusters come out. It is a control, and no bound: it shows what a rule that knows every persona by heart, and no
+clusters come out. It is a control, and no bound: it shows what a rule with the true personas, and no
 user, plans from there; another rule over the same knowledge, or one that saw more of the history, may plan better.
 """
 
@@ -23,7 +23,7 @@ _CHUNK = 4096  # pairs whose score of every cluster is held at a time
 
 @checks_arguments
 class PersonaOraclePlanner(PrivilegedPlanner):
-    """Plans as a language model would that knows all personas by heart.
+    """Plans like a language model that has all personas exactly.
 
         score(c | c1, c2) = sum_p w_p l_p(m(c)) (l_p(m(c1)) + l_p(m(c2)))
 
@@ -59,14 +59,14 @@ class PersonaOraclePlanner(PrivilegedPlanner):
     def next_clusters(self, pairs: IntArray, rng: RandomStream) -> IntArray:
         """The clusters that go best with each pair (R, 2) of level-2 clusters, -1 where there is no history.
 
-        ``rng`` tells which of clusters that go equally well, as those of an interest do.
+        ``rng`` breaks ties between clusters, as those of an interest are equal.
 
         Returns:
             (R, top_n) int, best first, -1 where fewer are linked.
         """
         link, interest = self._links()
         distinct, place = np.unique(pairs, axis=0, return_inverse=True)
-        found = np.full((len(distinct), self.top_n), -1)
+        best_clusters = np.full((len(distinct), self.top_n), -1)
         for start in range(0, len(distinct), _CHUNK):
             first, second = distinct[start : start + _CHUNK].T
             score = link[first] + link[second]  # (b, M)
@@ -74,11 +74,11 @@ class PersonaOraclePlanner(PrivilegedPlanner):
             score[own | (first < 0)[:, None]] = 0.0
             best = best_first(score, rng)[:, : self.top_n]
             linked = np.take_along_axis(score, best, axis=1) > 0
-            found[start : start + len(first), : best.shape[1]] = np.where(linked, best, -1)
-        return found[place.reshape(-1)]
+            best_clusters[start : start + len(first), : best.shape[1]] = np.where(linked, best, -1)
+        return best_clusters[place.reshape(-1)]
 
     def _links(self) -> tuple[FloatArray, IntArray]:
-        """(M, M) sum_p w_p l_p(m) l_p(m') of clusters, and (M,) their interests; found once a day."""
+        """(M, M) sum_p w_p l_p(m) l_p(m') of clusters, and (M,) their interests; computed once a day."""
         world, platform = self.world, self.platform
         if self._of_day is None or self._of_day[0] != platform.day:
             num_interests, live = world.config.num_interests, platform.live_items()

@@ -1,4 +1,4 @@
-"""What planners that know the truth have in common: the experiment shows them the world."""
+"""Base of planners that read hidden truth: the experiment gives them the world."""
 
 from agents.base import Agent
 from agents.hierarchical import HierarchicalAgent

@@ -16,7 +16,7 @@ from experiments.paper.page import write_paper_page
 from experiments.paper.speed import Speed, speed_of
 from experiments.reporting.figures.files import save_figures
 from experiments.results_schema import ClaimRow, PaperResults
-from experiments.several.cost import ahead
+from experiments.several.cost import cost_lines
 from experiments.several.plan import MAIN, Comparison, plan
 from experiments.several.runs import alone_in, check_all, run_all
 from experiments.several.worlds import Variants, read_variants
@@ -39,7 +39,7 @@ def paper(config: DictConfig, folder: Path) -> Path:
     check_all(comparisons)
     workers = int(config.runtime.workers)
     with alone_in(folder):
-        print(ahead(comparisons, workers), flush=True)
+        print(cost_lines(comparisons, workers), flush=True)
         run_all(comparisons, workers, str(config.runtime.backend))
         return _write(comparisons, workers, folder)
 

@@ -129,7 +129,9 @@ def meaning_of_words(worlds: Worlds, permuted: Worlds | None) -> Claim:
     """
     if permuted is None or not (worlds.has(LLM) and permuted.has(LLM)):
         return MEANING.not_run("The variant alpha_0 was not run.")
-    edge, discoveries, watch = (worlds.beside(permuted, LLM, metric) for metric in (EDGE, DISCOVERIES, WATCH))
+    edge, discoveries, watch = (
+        worlds.difference_to_variant(permuted, LLM, metric) for metric in (EDGE, DISCOVERIES, WATCH)
+    )
     why = f"Relative to alpha = 0: discoveries {percent(discoveries)}, watch time {percent(watch)}."
     return MEANING.judged(edge, "% to alpha = 0", above(edge), why)
 

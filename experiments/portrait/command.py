@@ -6,7 +6,7 @@ from typing import Annotated
 from omegaconf import DictConfig
 
 from experiments.portrait.figures import person_figure, population_figure
-from experiments.portrait.story import live_and_watch
+from experiments.portrait.story import simulate_portrait
 from experiments.reporting.figures.files import save_figures
 from experiments.study.study import resolved
 from sim.hidden.config import WorldConfig, from_mapping
@@ -22,6 +22,6 @@ def run(config: DictConfig, folder: Path) -> None:
     last = world.num_users - 1
     expected = Expected(f"must be null or from 0 to world.num_users - 1 = {last}")
     user = checked(Annotated[Annotated[int, limits(0, last)] | None, expected], plain.get("user"), "user")
-    person, population = live_and_watch(world, seed, user, days)
+    person, population = simulate_portrait(world, seed, user, days)
     save_figures({"person": person_figure(person), "population": population_figure(population)}, folder)
     print(f"portrait: {(folder / 'person.svg').resolve()}")

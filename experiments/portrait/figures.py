@@ -11,7 +11,7 @@ from experiments.reporting.figures.axes import panels, styled
 from sim.hidden.population import ACQUIRED, DISCOVERED, DORMANT
 
 _KNOWN, _DORMANT, _PICKED_UP, _TIRED = "#4477AA", "#E6E2D6", "#BBCCEE", "#CC3311"
-_TIRED_FROM = 0.4  # satiation from which an evening is marked
+_TIRED_FROM = 0.4  # satiation from which a day is marked
 
 
 @styled
@@ -66,9 +66,9 @@ def _legend() -> list[Patch | Line2D]:
 
 @styled
 def population_figure(story: PopulationStory) -> Figure:
-    """Who lives in the world, and what becomes of them: interests, visits, discoveries, comings and goings."""
+    """Who lives in the world, and their interests, visits, discoveries, joining and churn."""
     days = np.arange(len(story.active))
-    figure, ((interests, visits), (found, present)) = panels(2, 2, 5.6, 8.5)
+    figure, ((interests, visits), (discoveries, present)) = panels(2, 2, 5.6, 8.5)
     bins = np.arange(-0.5, story.loved.max() + 1.5)
     for values, label, colour in ((story.loved, "loved", _DORMANT), (story.known, "known of these", _KNOWN)):
         share = np.full(len(values), 1 / len(values))
@@ -79,11 +79,11 @@ def population_figure(story: PopulationStory) -> Figure:
     visits.hist(story.returning, bins=np.linspace(0, 1, 21), weights=share, color=_KNOWN)
     visits.set(xlabel="probability of coming on a day", ylabel="share of users")
     low, middle, high = np.percentile(story.discovered, [10, 50, 90], axis=1)
-    found.fill_between(days, low, high, color=_KNOWN, alpha=0.2, linewidth=0, label="10 % to 90 % of users")
-    found.plot(days, story.discovered.mean(axis=1), color=_KNOWN, label="mean")
-    found.plot(days, middle, color=_KNOWN, linestyle=":", label="median")
-    found.set(xlabel="days since the warm-up", ylabel="interests discovered so far")
-    found.legend(fontsize=7, frameon=False)
+    discoveries.fill_between(days, low, high, color=_KNOWN, alpha=0.2, linewidth=0, label="10 % to 90 % of users")
+    discoveries.plot(days, story.discovered.mean(axis=1), color=_KNOWN, label="mean")
+    discoveries.plot(days, middle, color=_KNOWN, linestyle=":", label="median")
+    discoveries.set(xlabel="days since the warm-up", ylabel="interests discovered so far")
+    discoveries.legend(fontsize=7, frameon=False)
     num = len(story.loved)
     for values, label, colour in (
         (story.joined, "have joined", "#767676"),

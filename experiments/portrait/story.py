@@ -24,8 +24,8 @@ class Person:
         user: who.
         interests: names of the I interests that were ever loved, or consumed from.
         themes: their themes.
-        status: (T, I) int8 in the evening, ``FREE`` .. ``ACQUIRED``.
-        satiation: (T, I) float32 in the evening.
+        status: (T, I) int8 at the end of the day, ``FREE`` .. ``ACQUIRED``.
+        satiation: (T, I) float32 at the end of the day.
         consumed: (T, I) int64 items consumed that day.
         minutes: (T,) float64 watched that day.
     """
@@ -48,7 +48,7 @@ class PopulationStory:
         returning: (N,) probability of coming on a day, before the first session.
         budget: (N,) minutes a day.
         discovered: (T, N) int16 dormant interests that were discovered so far.
-        active: (T,) users who came.
+        active: (T,) active users.
         joined, churned: (T,) users who have joined, and left for good, so far.
     """
 
@@ -62,8 +62,8 @@ class PopulationStory:
     churned: IntArray
 
 
-def live_and_watch(config: WorldConfig, seed: int, user: int | None, days: int) -> tuple[Person, PopulationStory]:
-    """Let a world live under the exploring reference policy, after the certificate's warm-up, and look on for T days.
+def simulate_portrait(config: WorldConfig, seed: int, user: int | None, days: int) -> tuple[Person, PopulationStory]:
+    """Simulate T days of a world under the exploring reference policy, after the certificate's warm-up.
 
     The tree followed is that of a user, or with None of one like the median one.
     """
@@ -81,26 +81,26 @@ def live_and_watch(config: WorldConfig, seed: int, user: int | None, days: int) 
         "returning": returning[people.joins <= first],
         "budget": people.budget_minutes.copy(),
     }
-    found = np.zeros(config.num_users, np.int16)
+    num_discovered = np.zeros(config.num_users, np.int16)
     status = np.zeros((days, config.num_interests), np.int8)
     satiation, consumed = np.zeros(status.shape, np.float32), np.zeros(status.shape, np.int64)
-    minutes, evenings = np.zeros(days), []
+    minutes, ends_of_days = np.zeros(days), []
     for t in tqdm(range(days), desc="portrait", unit="day", dynamic_ncols=True):
         with serving_day(world, records, first + t) as today:
-            policy.begin_day(today.came)
+            policy.begin_day(today.active)
             for served in today.requests(lambda user, step: FilledSlates.of(policy.slates(user, step, SLOTS))):
                 policy.learn(served.user, served.slates.items, served.feedback)
-                np.add.at(found, served.user, served.feedback.discovered.sum(axis=1).astype(np.int16))
+                np.add.at(num_discovered, served.user, served.feedback.discovered.sum(axis=1).astype(np.int16))
                 mine = served.slates.items[(served.user == user)[:, None] & served.feedback.consumed]
                 np.add.at(consumed[t], world.truth.interest[mine], 1)
             minutes[t] = world.minutes_today()[user]
             kept = people.interest[user] >= 0
             status[t, people.interest[user][kept]] = people.status[user][kept]
             satiation[t, people.interest[user][kept]] = people.satiation[user][kept]
-        here, gone = int((people.joins <= world.day).sum()), int(people.churned.sum())
-        evenings.append((found.copy(), len(today.came), here, gone))
-    discovered, active, joined, churned = (np.array(values) for values in zip(*evenings, strict=True))
-    shown = _worth_showing(status, consumed)
+        num_joined, num_churned = int((people.joins <= world.day).sum()), int(people.churned.sum())
+        ends_of_days.append((num_discovered.copy(), len(today.active), num_joined, num_churned))
+    discovered, active, joined, churned = (np.array(values) for values in zip(*ends_of_days, strict=True))
+    shown = _shown_interests(status, consumed)
     person = Person(
         user=int(user),
         interests=tuple(world.tree.interests[m] for m in shown),
@@ -115,13 +115,13 @@ def live_and_watch(config: WorldConfig, seed: int, user: int | None, days: int) 
 
 
 def _typical(returning: FloatArray, num_loved: IntArray) -> int:
-    """Who loves as many interests as the median user, and of these comes as often as the median user."""
+    """A user with the median number of loved interests, and among these nearest to the median activity."""
     here = np.flatnonzero((returning > 0) & (num_loved == int(np.median(num_loved))))
     return int(here[np.abs(returning[here] - np.median(returning[here])).argmin()])
 
 
-def _worth_showing(status: IntArray, consumed: IntArray) -> IntArray:
-    """Interests that were ever loved, known first, then those consumed from most that were only picked up."""
+def _shown_interests(status: IntArray, consumed: IntArray) -> IntArray:
+    """Numbers of interests to show: those ever loved, known first, then the acquired ones consumed from most."""
     loved: BoolArray = np.asarray(np.isin(status, LOVED).any(axis=0))
     known_days = (status == DISCOVERED).sum(axis=0)
     first = np.flatnonzero(loved)

@@ -38,18 +38,18 @@ def table(joined: Joined) -> tuple[list[str], list[list[str]]]:
 
 
 def few_worlds(num: int) -> str:
-    """What the reader should know of intervals from few worlds; nothing from ``ENOUGH_WORLDS`` on."""
+    """A caution on intervals from few worlds; empty from ``ENOUGH_WORLDS`` on."""
     from experiments.inference.users import reach_of
     from experiments.inference.worlds import ENOUGH_WORLDS, LEAST_WORLDS
 
     if num >= ENOUGH_WORLDS:
         return ""
-    told = (
+    caution = (
         f"With {num} worlds an interval reaches {reach_of(num - 1):.1f} standard errors to each side (Student's t): "
         "so few say little of how worlds differ. The smallest difference that could have been seen is half its "
         "interval's width."
     )
-    return ("Too few to tell: no difference on this page is a finding. " if num < LEAST_WORLDS else "") + told
+    return ("Too few to tell: no difference on this page is a finding. " if num < LEAST_WORLDS else "") + caution
 
 
 def report(folders: list[Path], out: Path) -> Path:

@@ -71,8 +71,8 @@ def _table(joined: Dialled, part: Part, metric: MetricName, title: str) -> tuple
     for arm in shown_arms(joined, part, metric):
         for place in range(len(outer[0]["values"])) if outer else (None,):
             before = () if place is None else (place,)
-            found = [cells.get((*before, at)) for at in range(len(across["values"]))]
-            values = [None if cell is None else cell[part].get(arm, {}).get(metric) for cell in found]
+            row = [cells.get((*before, at)) for at in range(len(across["values"]))]
+            values = [None if cell is None else cell[part].get(arm, {}).get(metric) for cell in row]
             names = [arm] if place is None else [arm, outer[0]["labels"][place]]
             rows.append([*names, *(shown(value, part == "lifts") for value in values)])
     return f"{title}, {axis_title(joined['cells'][0], part, metric)}", heads, rows, 1 + len(outer)

@@ -1,4 +1,4 @@
-"""Comparisons that differ in one or two dials, joined: what becomes of each arm as a dial is turned.
+"""Comparisons that differ in one or two dials, joined: each arm's metrics at each value of a dial.
 
 A dial is an entry of the config, such as ``world.semantic_alignment``, or a part of it that is replaced as a
 whole, such as an agent's planner. Every place of the dials has the same worlds, so that places differ in
@@ -91,7 +91,7 @@ def join_dials(runs: dict[str, Results]) -> Dialled:
     cells = [
         _cell(place, [(path, runs[path]) for _, path in sorted(places[place].items())]) for place in sorted(places)
     ]
-    found: Dialled = plain(
+    dialled: Dialled = plain(
         {
             "dials": dials,
             "seeds": seeds,
@@ -99,7 +99,7 @@ def join_dials(runs: dict[str, Results]) -> Dialled:
             "cells": cells,
         }
     )
-    return found
+    return dialled
 
 
 def _cell(place: tuple[int, ...], runs: list[tuple[str, Results]]) -> DialCell:
@@ -138,10 +138,10 @@ def _differing(parts: list[Any], path: str) -> dict[str, list[str]]:
         targets = {part.get("_target_") for part in parts}
         if len(targets) == 1:
             keys = sorted({key for part in parts for key in part})
-            found: dict[str, list[str]] = {}
+            differing: dict[str, list[str]] = {}
             for key in keys:
-                found |= _differing([part.get(key) for part in parts], f"{path}.{key}" if path else str(key))
-            return found
+                differing |= _differing([part.get(key) for part in parts], f"{path}.{key}" if path else str(key))
+            return differing
     codes = [_code(part) for part in parts]
     return {path: codes} if len(set(codes)) > 1 else {}
 

@@ -19,7 +19,7 @@ from sim.arrays import FloatArray
 
 
 def dials_figure(joined: Dialled) -> Figure:
-    """What ``join_dials`` found: curves over one dial, heat-maps over two. In percent."""
+    """Figure of ``join_dials``' results: curves over one dial, heat-maps over two. In percent."""
     return curves(joined) if len(joined["dials"]) == 1 else heat_maps(joined)
 
 
@@ -50,8 +50,8 @@ def curves(joined: Dialled) -> Figure:
     drawn: dict[str, Any] = {}
     for axes, (part, metric, title) in zip(grid.flat, COLUMNS, strict=True):
         for arm in shown_arms(joined, part, metric):
-            found = columns_of([_value(cell, part, arm, metric) for cell in joined["cells"]])
-            draw_curve(axes, Curve(x, *found), arm, {"markersize": 4, **styles[arm]})
+            columns = columns_of([_value(cell, part, arm, metric) for cell in joined["cells"]])
+            draw_curve(axes, Curve(x, *columns), arm, {"markersize": 4, **styles[arm]})
             drawn[arm] = axes.lines[-1]
         axes.set_title(title, fontsize=8)
         axes.set_ylabel(axis_title(first, part, metric), fontsize=8)
@@ -115,5 +115,5 @@ def _heat_map(axes: Axes, field: FloatArray, difference: bool) -> None:
 
 
 def _value(cell: DialCell, part: Part, arm: str, metric: MetricName) -> OverWorldsRow:
-    found = cell[part].get(arm, {}).get(metric)
-    return found if found is not None else OverWorlds(None, None, None, None, None, None, ()).row()
+    estimate = cell[part].get(arm, {}).get(metric)
+    return estimate if estimate is not None else OverWorlds(None, None, None, None, None, None, ()).row()

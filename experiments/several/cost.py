@@ -1,4 +1,4 @@
-"""What the paper's run will cost, told before it starts."""
+"""Estimated cost of the paper's run, printed before it starts."""
 
 import json
 import math
@@ -58,7 +58,7 @@ def pieces_of(comparison: Comparison) -> Pieces:
     return pieces
 
 
-def ahead(comparisons: list[Comparison], workers: int) -> str:
+def cost_lines(comparisons: list[Comparison], workers: int) -> str:
     """The plan in a few lines, with an estimate of the time."""
     left = [each for each in comparisons if not each.is_done()]
     lines = []

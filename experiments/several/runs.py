@@ -42,7 +42,7 @@ def alone_in(folder: Path) -> Iterator[None]:
 
 
 def check_all(comparisons: list[Comparison]) -> None:
-    """Find out before anything runs what would stop a comparison later on, agents or weights, as ``InvalidInput``."""
+    """Check before anything runs what would stop a comparison later, agents or weights; raises ``InvalidInput``."""
     for each in {comparison.variant: comparison for comparison in comparisons}.values():
         check_runnable(each.study, OmegaConf.create(each.config))
 
@@ -73,7 +73,7 @@ def run_all(comparisons: list[Comparison], workers: int, backend: str) -> None:
 
 
 def run_one(comparison: Comparison, workers: int) -> None:
-    """Run one comparison into its folder; what it says of its progress goes to a file beside the results."""
+    """Run one comparison into its folder; its progress goes to a file next to the results."""
     folder = comparison.folder
     config = OmegaConf.create({**comparison.config, "runtime": {**comparison.config["runtime"], "workers": workers}})
     folder.mkdir(parents=True, exist_ok=True)
@@ -100,7 +100,7 @@ def _step(comparison: Comparison) -> str | None:
     """What a running comparison is at, by its own progress bar: ``A/B 43%``."""
     with contextlib.suppress(OSError):
         text = (comparison.folder / _PROGRESS).read_text(encoding="utf-8", errors="replace")[-4000:]
-        found = re.findall(r"([^\r\n:]+): +([0-9]+)%\|", text)
-        if found:
-            return f"{found[-1][0].strip()} {found[-1][1]}%"
+        bars = re.findall(r"([^\r\n:]+): +([0-9]+)%\|", text)
+        if bars:
+            return f"{bars[-1][0].strip()} {bars[-1][1]}%"
     return None

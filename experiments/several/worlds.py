@@ -24,7 +24,7 @@ def estimate(values: Sequence[float | None]) -> OverWorlds:
     """A quantity's mean over worlds with its 95 % interval: all claims' inference goes through here.
 
     Every world weighs the same. Errors within worlds are not used: a difference of two arms neither of
-    which is the control has none in the results, and claims put such differences beside each other.
+    which is the control has none in the results, and claims compare such differences.
 
     Args:
         values: one a world.
@@ -39,7 +39,7 @@ def share(value: float) -> OverWorlds:
 
 @dataclass(frozen=True)
 class Worlds:
-    """What a variant's comparisons found, a ``results.json`` a world.
+    """Results of a variant's comparisons, a ``results.json`` a world.
 
     Attributes:
         seeds: of the W worlds.
@@ -74,7 +74,7 @@ class Worlds:
         arms = [results["arms"] for results in self.each]
         return estimate([_relative(of_world[arm][metric], of_world[other][metric]) for of_world in arms])
 
-    def beside(self, other: "Worlds", arm: str, metric: MetricName) -> OverWorlds:
+    def difference_to_variant(self, other: "Worlds", arm: str, metric: MetricName) -> OverWorlds:
         """An arm's relative difference to itself in another variant, over the worlds that both have."""
         elsewhere = dict(zip(other.seeds, other.each, strict=True))
         return estimate(
@@ -87,7 +87,7 @@ class Worlds:
 
     def number(self, *path: str) -> OverWorlds:
         """A number in the results, such as ``("llm_arms", "llm", "label_skew", "gini")``, over worlds."""
-        return estimate([found(results, path) for results in self.each])
+        return estimate([value_at(results, path) for results in self.each])
 
     def uci(self, arm: str) -> Curve | None:
         """Lift in users with at least N clusters against the reference (figure 4c), at every N that all worlds show."""
@@ -100,7 +100,7 @@ class Worlds:
 
     def daily(self, arm: str, series: str) -> Curve | None:
         """Each day's lift against the control (figure 5)."""
-        rows = [found(results, ("daily", "arms", arm, series, "relative")) for results in self.each]
+        rows = [value_at(results, ("daily", "arms", arm, series, "relative")) for results in self.each]
         if any(row is None or None in row for row in rows):
             return None
         return curve_over_worlds(self.each[0]["daily"]["day"], rows)
@@ -117,9 +117,9 @@ class Worlds:
 
         None where worlds differ in their steps, or have one at most: a model as it comes has a point and no curve.
         """
-        points = [found(results, ("llm_arms", arm, "curve")) or [] for results in self.each]
+        points = [value_at(results, ("llm_arms", arm, "curve")) or [] for results in self.each]
         steps = [[point["step"] for point in of_world] for of_world in points]
-        rows = [[found(point, path) for point in of_world] for of_world in points]
+        rows = [[value_at(point, path) for point in of_world] for of_world in points]
         if len(steps[0]) < 2 or any(s != steps[0] for s in steps) or any(None in row for row in rows):
             return None
         return curve_over_worlds(steps[0], rows)
@@ -158,7 +158,7 @@ def read_variants(comparisons: list[Comparison]) -> Variants:
     return variants
 
 
-def found(tree: Any, path: Keys) -> Any:
+def value_at(tree: Any, path: Keys) -> Any:
     """What is at a path of keys; ``None`` where there is nothing."""
     for key in path:
         tree = tree.get(key) if isinstance(tree, dict) else None

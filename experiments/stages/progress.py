@@ -17,10 +17,10 @@ def with_bar(
     shown: Callable[[Any], str] = str,
 ) -> dict[Key, Result]:
     """What all jobs (``agents.processes.side_by_side``) gave, in their order; ``shown`` names the one finished last."""
-    found = {}
+    results = {}
     with tqdm(total=len(jobs), desc=title, unit=unit, dynamic_ncols=True) as bar:
         for key, result in side_by_side(jobs, workers, backend):
-            found[key] = result
+            results[key] = result
             bar.set_postfix_str(shown(key), refresh=False)
             bar.update()
-    return {key: found[key] for key in jobs}
+    return {key: results[key] for key in jobs}

@@ -40,14 +40,14 @@ def reached(module: str) -> frozenset[str]:
     """
     graph = _imports()
     if module not in graph.modules:
-        raise ModuleNotFoundError(f"no source of ours is called {module}")
-    found: set[str] = set()
+        raise ModuleNotFoundError(f"no module of ours is named {module}")
+    modules: set[str] = set()
     waiting = {module}
     while waiting:
         name = waiting.pop()
-        found.add(name)
-        waiting |= {*graph.find_modules_directly_imported_by(name), *_packages_of(name)} - found
-    return frozenset(found)
+        modules.add(name)
+        waiting |= {*graph.find_modules_directly_imported_by(name), *_packages_of(name)} - modules
+    return frozenset(modules)
 
 
 def code_of(module: str, config: Any) -> list[str]:
@@ -68,14 +68,14 @@ def code_of(module: str, config: Any) -> list[str]:
 @cache
 def _ours_in(package: str) -> frozenset[str]:
     """Our modules that the source of a package of others names in its imports."""
-    found = set[str]()
+    imported = set[str]()
     for name, path in sources(package).items():
         for node in ast.walk(ast.parse(path.read_bytes(), str(path))) if name.endswith(".py") else ():
             if isinstance(node, ast.Import):
-                found |= {alias.name for alias in node.names}
+                imported |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return frozenset(found & _imports().modules)
+                imported |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return frozenset(imported & _imports().modules)
 
 
 def code_digest(module: str, config: Any) -> str:
@@ -93,7 +93,7 @@ def _digest_of(module: str) -> str:
     if folder is None:
         package, _, name = module.rpartition(".")
         parent = package_folder(package)
-        assert parent is not None, f"{package} was found by its source a moment ago"
+        assert parent is not None, f"{package} has a source but no folder above it"
         return hashlib.sha256((parent / f"{name}.py").read_bytes()).hexdigest()
     digest = hashlib.sha256((folder / "__init__.py").read_bytes())
     for path in _data_of(folder):

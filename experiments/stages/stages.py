@@ -32,7 +32,7 @@ class Stage:
         folder: what it wrote.
         digest: hash of all that it rests on.
         seconds: wall-clock seconds that making it took, when it was made (resumed parts added up).
-        cached: whether it was found rather than made.
+        cached: whether it was in the cache and so not made.
     """
 
     folder: Path

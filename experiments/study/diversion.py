@@ -32,16 +32,16 @@ class Corpus:
     Attributes:
         part: which of the parts.
         parts: how many there are.
-        luck: draws u, which is the same in every arm.
+        stream: draws u, which is the same in every arm.
     """
 
     part: int
     parts: int
-    luck: RandomStream
+    stream: RandomStream
 
     def holds(self, items: IntArray) -> BoolArray:
         """(n,) bool: which items (n,) belong to the arm."""
-        return np.asarray(_part(self.luck.at("corpus"), items, self.parts) == self.part)
+        return np.asarray(_part(self.stream.at("corpus"), items, self.parts) == self.part)
 
     def offered(self, catalog: Catalog) -> Catalog:
         """The catalog as the arm's recommenders see it: other arms' items can be shown on no day."""
@@ -63,14 +63,14 @@ def assigned_users(study: Study, arm: str) -> IntArray:
     arms = study.experiment.arms
     if study.experiment.diversion == "twins":
         return users
-    return np.flatnonzero(_part(study.luck.at("diversion"), users, len(arms)) == arms.index(arm))
+    return np.flatnonzero(_part(study.common_stream.at("diversion"), users, len(arms)) == arms.index(arm))
 
 
 def corpus_of(study: Study, arm: str) -> Corpus | None:
     """The arm's part of the items, or None where it has them all."""
     if study.experiment.diversion != "codiverted":
         return None
-    return Corpus(study.experiment.arms.index(arm), len(study.experiment.arms), study.luck)
+    return Corpus(study.experiment.arms.index(arm), len(study.experiment.arms), study.common_stream)
 
 
 def arms_that_matter(experiment: ExperimentConfig) -> list[str]:

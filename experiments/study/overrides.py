@@ -120,9 +120,9 @@ def _unknown_choice(error: MissingConfigException, conf: str) -> InvalidInput:
 
 def _wrong(override: Override, expected: str) -> InvalidInput:
     text = override.input_line or ""
-    told = _value(text)
-    as_text = told == "…" or override.is_sweep_override() or override.is_delete()
-    return InvalidInput(text.partition("=")[0], told if as_text else override.value(), expected)
+    value = _value(text)
+    as_text = value == "…" or override.is_sweep_override() or override.is_delete()
+    return InvalidInput(text.partition("=")[0], value if as_text else override.value(), expected)
 
 
 def choices_of(group: str) -> list[str]:

@@ -68,7 +68,7 @@ class Study:
     runtime: Runtime
 
     @cached_property
-    def luck(self) -> RandomStream:
+    def common_stream(self) -> RandomStream:
         """Randomness that all arms have in common."""
         return RandomStream(self.seed, "luck")
 

@@ -25,7 +25,7 @@ from sim.records import Expected, checked
 
 @dataclass(frozen=True)
 class TableOptions:
-    """What ``conf/table.yaml`` has beside a comparison's settings, checked.
+    """Entries of ``conf/table.yaml`` in addition to a comparison's settings, checked.
 
     Attributes:
         parquet: of the exported file; None = no export.
@@ -68,11 +68,11 @@ def check_options(config: DictConfig, folder: Path) -> TableOptions:
 
 
 def table(config: DictConfig, folder: Path) -> None:
-    """Make the table, or a share of it, write ``table.json`` into ``folder``, and say what it is like."""
+    """Make the table, or a share of it, write ``table.json`` into ``folder``, and print a summary."""
     options = check_options(config, folder)
     study = check_study(config)
     settings = check_llm(resolved(config.get("llm"), "llm"))
-    check_ready(settings, study.cache_dir)  # a missing model should be known before the burn-in
+    check_ready(settings, study.cache_dir)  # so that a missing model is reported before the burn-in
     before = pipeline.burn_in(study)
     clustered = pipeline.cluster(study, before)
     stages = {"burn-in": before, "clusters": clustered}
@@ -104,16 +104,16 @@ def table(config: DictConfig, folder: Path) -> None:
 def describe(made: TableMade, files: list[Path]) -> dict[str, Any]:
     """What ``table.json`` says of a table and of the files that it was exported to, but for the seconds."""
     folder = made.table.folder / "table"
-    found = open_table(folder)
-    manifest = found.manifest
+    table = open_table(folder)
+    manifest = table.manifest
     digests = {name: value for name, value in manifest["inputs"].items() if name.endswith("_digest")}
     return {
         "whole": True,
         "table": str(folder.resolve()),
         "parquet": [str(path.resolve()) for path in files],
-        "num_clusters": found.num_clusters,
-        "past_clusters": found.past_clusters,
-        "rows": len(found.clusters),
+        "num_clusters": table.num_clusters,
+        "past_clusters": table.past_clusters,
+        "rows": len(table.clusters),
         "top_n": manifest["top_n"],
         "label_skew": manifest["labels"],
         "cost": made.costs(),

@@ -1,1 +1,1 @@
-"""``interestlab tune``: what one setting of an agent is worth."""
+"""``interestlab tune``: the objective of one setting of an agent."""

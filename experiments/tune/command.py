@@ -1,4 +1,4 @@
-"""``interestlab tune``: what one setting of an agent is worth on worlds that are never reported on."""
+"""``interestlab tune``: the objective of one setting of an agent, on worlds that are used for tuning only."""
 
 import time
 from dataclasses import replace
@@ -34,7 +34,7 @@ Seeds = Annotated[
 
 
 def objective_of(log: InteractionLog, consumed_before: BoolArray, objective: str) -> float:
-    """What an agent's own slots achieved, of all their impressions.
+    """The objective's value over all impressions of an agent's own slots.
 
     Args:
         log: the A/B of its arm.
@@ -65,7 +65,7 @@ def check_tuning(config: DictConfig) -> tuple[list[Study], dict[str, LLMSettings
     return [replace(study, seed=seed) for seed in seeds], settings
 
 
-def worth(study: Study, settings: dict[str, LLMSettings], objective: str) -> float:
+def objective_value(study: Study, settings: dict[str, LLMSettings], objective: str) -> float:
     """The objective in one tuning world; every stage is cached, so that trials share what they can."""
     ready = prepare(study, settings)
     stage = arms_stage(ready.study, (ARM,), ready.before, ready.clustered, ready.inputs.get(ARM, []))
@@ -79,9 +79,11 @@ def tune(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     studies, settings = check_tuning(config)
     runtime, objective = studies[0].runtime, str(config.objective)
     alone = replace(runtime, workers=1)
-    jobs = {study.seed: partial(worth, replace(study, runtime=alone), settings, objective) for study in studies}
-    found = dict(side_by_side(jobs, runtime.workers, runtime.backend))
-    values = [found[study.seed] for study in studies]
+    jobs = {
+        study.seed: partial(objective_value, replace(study, runtime=alone), settings, objective) for study in studies
+    }
+    values_by_seed = dict(side_by_side(jobs, runtime.workers, runtime.backend))
+    values = [values_by_seed[study.seed] for study in studies]
     trial: dict[str, Any] = {
         "overrides": overrides,
         "objective": objective,

@@ -46,14 +46,14 @@ def compiled(function: Callable[..., Any]) -> Any:
     """Compile a function that reads and writes arrays, and makes none.
 
     The interpreter's lock is released, so that shards run side by side. Arrays are borrowed from the
-    caller (``_nrt`` off): without this, numba counts references atomically wherever an array is
-    named, which took half of the time.
+    caller (``_nrt`` off): otherwise numba counts references atomically at every use of an array,
+    which took half of the time.
     """
     return _compile(function, _nrt=False)
 
 
 def compiled_into(function: Callable[..., Any]) -> Any:
-    """``compiled``, and put into whoever calls it: a call would hand over every array's description."""
+    """``compiled`` and inlined into its callers, because a call would pass every array's descriptor."""
     return _compile(function, _nrt=False, forceinline=True)
 
 

@@ -1,7 +1,7 @@
 """How users change: discovery, reinforcement, satiation, return; and how trends drift (hidden).
 
-Novelty is never rewarded as such. Exploration can pay only by waking dormant interests that the
-user turns out to love, or by giving tired interests time to recover.
+Novelty has no reward of its own. Exploration can pay only when it turns dormant interests into discovered
+ones, or when it gives satiated interests time to recover.
 """
 
 from collections import namedtuple
@@ -25,7 +25,7 @@ _MAX_EXPOSURES = np.uint16(65535)
 def consume(
     people: Any, i: int, slot: int, interest: int, fraction: float, positive: bool, c: Any, base_affinity: float
 ) -> bool:
-    """Let user i be changed by an item that they have just consumed.
+    """Update user i after an item that they consumed.
 
     With w = min(fraction, 1) and s, a, f the satiation, affinity and exposures of the interest:
 
@@ -73,7 +73,7 @@ def consume(
 def _make_room(people: Any, i: int, interest: int, base_affinity: float) -> int:
     """Give user i a slot for an interest: the first free one, or the weakest acquired one; -1 if neither."""
     num_slots = people.status.shape[1]
-    # Two passes without a way out, so that many slots are looked at at a time. No affinity is above 1.
+    # Two passes without an early exit, so that many slots are compared at a time. No affinity is above 1.
     weakest: Any = np.float32(2.0)
     for slot in range(num_slots):
         weakest = min(weakest, _hold(people.status[i, slot], people.affinity[i, slot]))
@@ -100,7 +100,7 @@ def _hold(status: int, affinity: Any) -> Any:
 
 
 def overnight(population: Population, dynamics: DynamicsConfig) -> None:
-    """A night passes: satiation recovers with its half-life h in days, affinities fade.
+    """Apply a night's changes: satiation recovers with its half-life h in days, affinities fade.
 
     s <- s * 2**(-1 / h),   a <- a * (1 - affinity_decay_per_day)
     """

@@ -1,4 +1,4 @@
-"""What came of a slate, and how the day's session stands."""
+"""Users' feedback on slates, and the state of the day's session."""
 
 from dataclasses import dataclass, fields
 
@@ -45,7 +45,7 @@ class Feedback(Columns):
 
 @dataclass
 class SessionState(Columns):
-    """How today's session goes, for all N users.
+    """The state of today's session, for all N users.
 
     Attributes:
         minutes: (N,) float32 spent today.

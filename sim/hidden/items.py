@@ -45,7 +45,7 @@ class ItemTruth(Columns):
 
 
 def permuted_labels(tree: InterestTree, alignment: float, stream: RandomStream) -> IntArray:
-    """Which interest's words each interest's items carry: the alpha dial.
+    """Which interest's words each interest's items carry; depends on ``semantic_alignment`` (alpha).
 
     A share ``1 - alignment`` of the interests have their labels shuffled among themselves; the
     personas and everything else stay.

@@ -2,7 +2,7 @@
 
 Fashions change: now and then a persona drops an interest and takes up another one, preferably one
 that is trending. Its members then no longer have a latent love of the one, and may have one of the
-other; what they already know they keep. Who learned yesterday what goes with what grows stale.
+other. Interests that they already discovered stay. So a model of co-interests that was learned earlier gets outdated.
 """
 
 from dataclasses import dataclass
@@ -43,17 +43,17 @@ def drift_links(
     """
     num_personas, num_places = links.interest.shape
     rows = np.arange(num_personas * num_places)
-    luck = stream.uniform(rows, 2).reshape(num_personas, num_places, 2)
+    draws = stream.uniform(rows, 2).reshape(num_personas, num_places, 2)
     interest = links.interest.copy()
     weight = np.exp(trend)
     swaps = []
-    for persona, place in np.argwhere((luck[:, :, 0] < per_day) & (links.interest >= 0)):
+    for persona, place in np.argwhere((draws[:, :, 0] < per_day) & (links.interest >= 0)):
         open_weight = weight.copy()
         open_weight[interest[persona][interest[persona] >= 0]] = 0.0
         if not open_weight.any():
-            continue  # it names every interest there is
+            continue  # the persona names every interest already
         cumulative = np.cumsum(open_weight)
-        taken = int(np.searchsorted(cumulative, luck[persona, place, 1] * cumulative[-1], side="right"))
+        taken = int(np.searchsorted(cumulative, draws[persona, place, 1] * cumulative[-1], side="right"))
         dropped, strength = int(interest[persona, place]), float(links.strength[persona, place])
         swaps.append(Swap(int(persona), int(place), dropped, taken, strength))
         interest[persona, place] = taken
@@ -86,9 +86,9 @@ def follow(
     elsewhere = (named & (population.persona[user] >= 0)).any(axis=1)
     ends = kept & (population.status[user, slot] == DORMANT) & ~elsewhere
     _free(population, user[ends], slot[ends])
-    luck = stream.uniform(user, 2)
-    affinity = felt_affinity(holds[user].argmax(axis=1), np.full(len(user), swap.strength), luck[:, 1])
-    takes = (luck[:, 0] < config.adoption) & (affinity >= config.love_threshold)
+    draws = stream.uniform(user, 2)
+    affinity = felt_affinity(holds[user].argmax(axis=1), np.full(len(user), swap.strength), draws[:, 1])
+    takes = (draws[:, 0] < config.adoption) & (affinity >= config.love_threshold)
     _take_up(population, user[takes], swap.taken, affinity[takes])
 
 
@@ -100,7 +100,7 @@ def _free(population: Population, user: IntArray, slot: IntArray) -> None:
 
 
 def _take_up(population: Population, user: IntArray, interest: int, affinity: FloatArray) -> None:
-    """A love of ``interest`` wakes in users (n,) with affinities (n,); those who have it already feel it no less."""
+    """Give users (n,) the dormant interest, with affinities (n,); affinities that users already have never fall."""
     slot, kept = population.find(user, np.full(len(user), interest))
     u, k = user[kept], slot[kept]
     population.affinity[u, k] = np.maximum(population.affinity[u, k], affinity[kept])
@@ -108,7 +108,7 @@ def _take_up(population: Population, user: IntArray, interest: int, affinity: Fl
     population.status[u[acquired], k[acquired]] = DORMANT
     u, felt = user[~kept], affinity[~kept]
     status = population.status[u]  # (n', K)
-    # Free slots first, then acquired ones by how little they mean to the user.
+    # Free slots first, then acquired ones, lowest affinity first.
     key = np.where(status == FREE, -1.0, np.where(status == ACQUIRED, population.affinity[u], np.inf))
     place = key.argmin(axis=1)
     room = np.isfinite(key[np.arange(len(u)), place])

@@ -84,7 +84,7 @@ class Population(Columns):
         return sum(column.nbytes for column in self.columns().values())
 
     def find(self, user: IntArray, interest: IntArray) -> tuple[IntArray, BoolArray]:
-        """Where users (B,) keep interests (B,): slot (B,) int64, and whether they do (B,) bool."""
+        """The slots (B,) int64 of interests (B,) of users (B,), and whether the user has the interest (B,) bool."""
         same = self.interest[user] == interest[:, None]  # (B, K)
         slot = same.argmax(axis=1)
         return slot, np.asarray(same[np.arange(len(user)), slot])
@@ -95,22 +95,22 @@ _Arrays = namedtuple("_Arrays", [f.name for f in fields(Population)])  # type: i
 
 @compiled
 def find(interests: IntArray, i: int, interest: int) -> int:
-    """The slot in which user i of (N, K) slots keeps an interest, -1 for nowhere."""
-    found = -1
-    for slot in range(interests.shape[1]):  # to the end, without a way out: compares many at a time
-        found = slot if interests[i, slot] == interest else found
-    return found
+    """The slot of an interest among the (N, K) slots of user i; -1 if the user does not have it."""
+    position = -1
+    for slot in range(interests.shape[1]):  # no early exit: many slots are then compared at a time
+        position = slot if interests[i, slot] == interest else position
+    return position
 
 
-def felt_affinity(rank: IntArray, strength: FloatArray, luck: FloatArray) -> FloatArray:
-    """a = strength_p * link[p, m] * xi, xi = 0.75 + 0.4 luck, at most 1; any shape.
+def felt_affinity(rank: IntArray, strength: FloatArray, draws: FloatArray) -> FloatArray:
+    """a = strength_p * link[p, m] * xi, xi = 0.75 + 0.4 draws, at most 1; any shape.
 
     Args:
         rank: whether it is the user's first (0), second or third persona.
         strength: link[p, m].
-        luck: uniform in (0, 1).
+        draws: uniform in (0, 1).
     """
-    return np.minimum(np.array(PERSONA_STRENGTH)[rank] * strength * (0.75 + 0.4 * luck), 1.0)
+    return np.minimum(np.array(PERSONA_STRENGTH)[rank] * strength * (0.75 + 0.4 * draws), 1.0)
 
 
 def generate_population(
@@ -185,7 +185,7 @@ def _personas(user: IntArray, tree: InterestTree, stream: RandomStream) -> IntAr
 def _loves(
     config: PopulationConfig, user: IntArray, persona: IntArray, tree: InterestTree, stream: RandomStream
 ) -> tuple[IntArray, FloatArray]:
-    """What each user may love: interests (n, C), -1 pads, possibly more than once, and affinities (n, C)."""
+    """Candidates for each user's loved interests: (n, C), -1 pads, repeats possible; and their affinities (n, C)."""
     links: PersonaLinks = tree.links
     places, felts = [], []
     for rank in range(3):

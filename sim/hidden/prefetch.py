@@ -30,7 +30,7 @@ _fetch: Any = intrinsic(_declare_fetch)
 
 @compiled
 def prefetch_row(array: Any, row: int) -> None:
-    """Fetch ``array[row]`` of a C-contiguous array ahead of its use."""
+    """Fetch ``array[row]`` of a C-contiguous array before it is used."""
     start = array.ctypes.data + row * array.strides[0]
     for offset in range(0, array.strides[0], CACHE_LINE):
         _fetch(start + offset)

@@ -24,8 +24,8 @@ After each item the user leaves with probability
 
     sigmoid(h0 + hb * boredom + hm * minutes / budget),   boredom <- r boredom + (1 - r) 1[skip].
 
-A compiled loop walks through one user's slate after another. A user's story depends on nothing
-but their own state, slate and luck, so that blocks of users may be walked side by side.
+A compiled loop goes through one user's slate after another. A user's responses depend on nothing
+but their own state, slate and random draws, so that blocks of users can be simulated in parallel.
 """
 
 import math
@@ -50,7 +50,7 @@ from sim.random import RandomStream
 MAX_FRACTION = 3.0
 DRAWS_PER_SLOT = 5
 _QUALITY, _LENGTH, _LOG_LENGTH, _INTEREST = range(LATENT_SIZE, LATENT_SIZE + 4)  # columns of ``item_traits``
-_BLOCK = 256  # users whose luck is drawn at a time, so that it stays in the cache
+_BLOCK = 256  # users for whom uniforms are drawn at a time, so that the draws stay in the cache
 
 # What compiled code takes: the records of the same names, as tuples of numbers or arrays.
 ResponseConstants = namedtuple("ResponseConstants", [f.name for f in fields(ResponseConfig)])  # type: ignore[misc]
@@ -59,7 +59,7 @@ _Feedback = namedtuple("_Feedback", [f.name for f in fields(Feedback)])  # type:
 
 
 def item_traits(interest: IntArray, latent: FloatArray, quality: FloatArray, length: FloatArray) -> FloatArray:
-    """What the response needs to know of n items, in one place: an item is then two cache lines.
+    """The traits of n items that the response depends on, in one array: an item then takes two cache lines.
 
     Args:
         interest: (n,) int32.
@@ -84,7 +84,7 @@ def _sigmoid(x: float) -> float:
 
 @compiled_into
 def _chance(x: float) -> float:
-    """sigmoid(x) in single precision, for probabilities that are only compared with luck."""
+    """sigmoid(x) in single precision, for probabilities that are only compared with uniform draws."""
     return float(1.0 / (1.0 + math.exp(np.float32(-x))))
 
 
@@ -152,7 +152,7 @@ def _walk(
 ) -> None:  # fmt: skip
     """Let rows ``start`` to ``stop`` of users (B,) walk through their slates (B, S), one after another.
 
-    ``draws`` is (stop - start, S, 5), their luck.
+    ``draws`` is (stop - start, S, 5), their uniform draws.
     """
     num_slots = slates.shape[1]
     rho = c.quality_without_interest
@@ -198,24 +198,24 @@ def _walk(
 
 @compiled_into
 def _leaves(
-    people: Any, session: Any, i: int, p_watch: float, skipped: bool, seconds: float, luck: float, c: Any
+    people: Any, session: Any, i: int, p_watch: float, skipped: bool, seconds: float, draw: float, c: Any
 ) -> bool:
-    """Move user i's session on by an item; whether the user leaves now."""
+    """Update user i's session after an item; return whether the user leaves now."""
     session.minutes[i] += np.float32(seconds / 60.0)
     session.boredom[i] = c.boredom_memory * session.boredom[i] + (1.0 - c.boredom_memory) * skipped
     session.enjoyment[i] += p_watch
     session.num_examined[i] += 1
     spent = session.minutes[i] / people.budget_minutes[i]
     hazard = _chance(c.leave_intercept + c.leave_boredom * session.boredom[i] + c.leave_minutes * spent)
-    return bool(luck < hazard)
+    return bool(draw < hazard)
 
 
 @compiled
-def _walk_by_luck(
+def _walk_by_stream(
     people: Any, session: Any, user: IntArray, slates: IntArray, traits: FloatArray, trend: FloatArray, key: IntArray,
     draws: FloatArray, c: Any, dynamics: Any, feedback: Any,
 ) -> None:  # fmt: skip
-    """``_walk`` with luck drawn from the stream of a key, block by block."""
+    """``_walk`` with uniforms drawn from the stream of a key, block by block."""
     for start in range(0, len(user), len(draws)):
         stop = min(start + len(draws), len(user))
         fill_uniforms(key, user, start, stop, draws)
@@ -229,7 +229,7 @@ def respond(
     slates: IntArray,
     traits: FloatArray,
     trend: FloatArray,
-    luck: RandomStream | FloatArray,
+    randomness: RandomStream | FloatArray,
     response: ResponseConfig,
     dynamics: DynamicsConfig,
     feedback: Feedback | None = None,
@@ -243,7 +243,7 @@ def respond(
         slates: (B, S) int64 item numbers.
         traits: (n, 20) float32, ``item_traits`` of all items.
         trend: (M,) float64, today's trend of each interest.
-        luck: the stream to draw from, or the (B, S, 5) uniforms themselves: utility noise, regime,
+        randomness: the stream to draw from, or the (B, S, 5) uniforms themselves: utility noise, regime,
             duration, like or dislike, leaving.
         response, dynamics: constants.
         feedback: an empty one to write into; otherwise a new one.
@@ -251,12 +251,12 @@ def respond(
     feedback = feedback or Feedback.empty(*slates.shape)
     constants, changes = ResponseConstants(*vars(response).values()), DynamicsConstants(*vars(dynamics).values())
     today = _Session(**session.columns())
-    told = _Feedback(**feedback.columns())
+    output = _Feedback(**feedback.columns())
     people = population.arrays()
     num_slots = slates.shape[1]
-    if isinstance(luck, RandomStream):
+    if isinstance(randomness, RandomStream):
         draws = np.empty((min(_BLOCK, max(len(user), 1)), num_slots, DRAWS_PER_SLOT))
-        _walk_by_luck(people, today, user, slates, traits, trend, luck.key, draws, constants, changes, told)
+        _walk_by_stream(people, today, user, slates, traits, trend, randomness.key, draws, constants, changes, output)
     else:
-        _walk(people, today, user, slates, 0, len(user), traits, trend, luck, constants, changes, told)
+        _walk(people, today, user, slates, 0, len(user), traits, trend, randomness, constants, changes, output)
     return feedback

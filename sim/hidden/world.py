@@ -75,7 +75,7 @@ class World:
         self._session = SessionState.begin(config.num_users)
 
     def new_records(self, clusters: InterestClusters) -> PlatformRecords:
-        """The empty book-keeping of a platform for this world's users and items."""
+        """Empty platform records for this world's users and items."""
         memory = self.config.platform
         return PlatformRecords(
             self.config.num_users,
@@ -93,7 +93,7 @@ class World:
         return self.stream.at("trend", day).normal(np.arange(self.config.num_interests), 1)[:, 0]
 
     def begin_day(self, day: int) -> IntArray:
-        """Open a day: uploads, trends, and who comes.
+        """Start a day: upload items, move trends, and draw who comes.
 
         Args:
             day: 0, or one more than the last day.
@@ -106,8 +106,8 @@ class World:
                 stream = self.stream.at("follow", day, swap.persona, swap.place)
                 follow(self.population, swap, self.links, self.config.population, stream)
         self._session = SessionState.begin(self.config.num_users)
-        luck = self.stream.at("return", day).uniform(np.arange(self.config.num_users), 1)[:, 0]
-        return np.flatnonzero(luck < return_probability(self.population, day, self.config.dynamics))
+        draws = self.stream.at("return", day).uniform(np.arange(self.config.num_users), 1)[:, 0]
+        return np.flatnonzero(draws < return_probability(self.population, day, self.config.dynamics))
 
     def _advance(self, day: int) -> list[Swap]:
         """Uploads, trends and fashions of a new day, which do not depend on what users do."""
@@ -125,7 +125,7 @@ class World:
         return swaps
 
     def respond(self, user: IntArray, items: IntArray, step: int) -> Feedback:
-        """Show slates to users and let them (and their sessions) be changed by it.
+        """Show slates to users; changes the users and their sessions.
 
         Args:
             user: (B,) int64, distinct, ascending.
@@ -150,28 +150,28 @@ class World:
             list(self._pool.map(lambda shard: walk(*shard), shards))
         return feedback
 
-    def rehearse(self, user: IntArray, items: IntArray, luck: RandomStream) -> Feedback:
-        """Tell what users would do with slates now, under other luck; nobody and nothing is changed.
+    def counterfactual_response(self, user: IntArray, items: IntArray, stream: RandomStream) -> Feedback:
+        """How users would respond to slates now, with other random draws; the world does not change.
 
         Args:
             user: (B,) int64, distinct.
             items: (B, S) int64, alive today.
-            luck: in place of the world's own.
+            stream: the random stream to use instead of the world's own.
         """
         return respond(
-            self.population.copy(), self._session.copy(), user, items, self._traits, self.trend, luck,
+            self.population.copy(), self._session.copy(), user, items, self._traits, self.trend, stream,
             self.config.response, self.config.dynamics,
         )  # fmt: skip
 
     def end_day(self, user: IntArray) -> None:
-        """Close a day for the users (A,) who came: memories of the session, who leaves for good, the night."""
+        """End the day of active users (A,): update satisfaction and churn, then everybody's overnight changes."""
         dynamics = self.config.dynamics
-        came = user[self._session.num_examined[user] > 0]
-        satisfaction = self._session.enjoyment[came] / self._session.num_examined[came]
-        remember_session(self.population, came, satisfaction, dynamics)
+        active = user[self._session.num_examined[user] > 0]
+        satisfaction = self._session.enjoyment[active] / self._session.num_examined[active]
+        remember_session(self.population, active, satisfaction, dynamics)
         if dynamics.churn_per_visit:
-            luck = self.stream.at("churn", self.day).uniform(came, 1)[:, 0]
-            self.population.churned[came] = luck < churn_probability(self.population, dynamics)[came]
+            draws = self.stream.at("churn", self.day).uniform(active, 1)[:, 0]
+            self.population.churned[active] = draws < churn_probability(self.population, dynamics)[active]
         overnight(self.population, dynamics)
 
     def minutes_today(self) -> FloatArray:
@@ -184,12 +184,15 @@ class World:
         write_json(folder / "world.json", {"day": self.day, **self._identity()})
 
     def _identity(self) -> dict[str, Any]:
-        """What makes this world this world: a saved one of another identity is refused."""
+        """What a saved world must match to be loaded: format, seed, authored files and config."""
         return {
             "format": SAVED_FORMAT,
             "stream": list(self.stream.path),
             "authored files": authored_digest(self.config.taxonomy),
-            "world": {**asdict(self.config), "taxonomy": ""},  # the files' content counts, not their place
+            "world": {
+                **asdict(self.config),
+                "taxonomy": "",
+            },  # a digest of the files' content stands above, so their folder does not matter
         }
 
     def load(self, folder: Path) -> None:

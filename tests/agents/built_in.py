@@ -13,10 +13,10 @@ from tests.composing import compose
 @cache
 def built_in_agents() -> dict[str, DictConfig]:
     """Composed configs by name."""
-    found = {}
+    actual = {}
     for path in sorted(Path(conf.__path__[0]).glob("agent/*.yaml")):
         agent = compose(overrides=[f"+agent={path.stem}"]).agent
         classes = targets(OmegaConf.to_container(agent))
         if all(name.startswith("agents.") for name in classes) and not OmegaConf.missing_keys(agent):
-            found[path.stem] = agent
-    return found
+            actual[path.stem] = agent
+    return actual

@@ -64,9 +64,9 @@ def life(planner, probability, days, num_slots=3, per_day=8, first_day=0):
         plan = planner.propose(asked(num_users, num_slots), STREAM)
         expected = np.take_along_axis(probability, plan.astype(np.int64), axis=1)
         shares.append(expected.mean() / best)
-        luck = np.random.default_rng(day).random(len(user))
+        draws = np.random.default_rng(day).random(len(user))
         planner.update(
-            impressions(user, np.tile(plan.ravel(), per_day), luck < np.tile(expected.ravel(), per_day), day), STREAM
+            impressions(user, np.tile(plan.ravel(), per_day), draws < np.tile(expected.ravel(), per_day), day), STREAM
         )
     return np.array(shares), plan
 
@@ -99,7 +99,7 @@ def test_a_world_of_linear_tastes_is_learned_to_near_the_optimum():
         assert shares[-3:].mean() > 0.9
 
 
-def test_what_the_burn_in_shows_is_known_at_once(make_planner):
+def test_the_burn_in_is_learned_at_once(make_planner):
     """Fitted on random exposure, plans are good from the first day, and get better.
 
     Shared parameters need it: they are certain too soon to explore for each user.
@@ -241,7 +241,7 @@ def test_phcb_takes_the_largest_depth_times_bound_of_its_field():
     assert planner.propose(asked(1, 10), STREAM)[0].tolist() == expected
 
 
-def test_shared_parameters_tell_users_apart_by_their_profile():
+def test_shared_parameters_distinguish_users_by_their_profile():
     """Users 0 and 1 like different groups; user 2 did too, but long ago, and lately the other."""
     planner = HierarchicalBanditPlanner(parameters="shared", alpha=0.0)
     planner.fit(platform_of(3), NOTHING, STREAM)

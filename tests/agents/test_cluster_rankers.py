@@ -80,14 +80,14 @@ def test_bm25_gives_the_scores_of_a_library():
     ]
     queries = ["espresso grinder", "latte tips tips", "kettle absent", "nothing shared"]
     words = WordCounts(tuple(" ".join(texts).split()))
-    found = bm25(words.of_phrases([(q,) for q in queries]), words.of_phrases([(t,) for t in texts])).toarray()
+    actual = bm25(words.of_phrases([(q,) for q in queries]), words.of_phrases([(t,) for t in texts])).toarray()
     expected = [
         [1.2433483886119325, 0, 0, 0.32173899438537906, 0],
         [0.779105667902768, 0.7957580924857378, 0.8708851313991673, 0, 0],
         [0, 0, 0, 0.509469881262629, 0],
         [0, 0, 0, 0, 0],
     ]
-    assert found == pytest.approx(np.array(expected), abs=1e-7)  # the library rounds to single precision at times
+    assert actual == pytest.approx(np.array(expected), abs=1e-7)  # the library rounds to single precision at times
 
 
 def test_terms_are_counted_by_their_words():
@@ -110,7 +110,7 @@ def test_search_finds_items_of_any_cluster_best_first():
     assert fitted(SearchRanker(exploration=0, hits=1), shop())._shelves().items.tolist() == [[0], [1], [-1]]
 
 
-def test_what_search_does_not_find_comes_from_all_items():
+def test_slots_without_hits_come_from_all_items():
     ranker = fitted(SearchRanker(exploration=0), shop(num_users=4000))
     requests, allowed = ask([1], 3, exclude=[4], num_users=4000)
     slate = ranker.rank(requests, allowed, STREAM)
@@ -125,11 +125,11 @@ def test_what_search_does_not_find_comes_from_all_items():
     assert ranker.rank(requests, allowed, STREAM).propensity[0].tolist() == pytest.approx([1 / 6, 1 / 5])
 
 
-def test_an_item_found_for_two_clusters_counts_once_at_its_best():
+def test_an_item_of_two_clusters_counts_once_at_its_best():
     shelves = Shelves(np.array([[7, 8, 9], [9, 8, 5], [1, -1, -1]]), np.array([[3, 2, 1], [6, 1, 0], [4, -9, -9]]))
     items, scores = shelves.candidates(np.array([[0, 1, 0], [2, -1, 1]]), np.array([[5, -1], [-1, -1]]), 10)
-    found = [{i: s for i, s in zip(*row, strict=True) if i >= 0} for row in zip(items, scores, strict=True)]
-    assert found == [{7: 3, 8: 2, 9: 6}, {1: 4, 9: 6, 8: 1, 5: 0}]
+    actual = [{i: s for i, s in zip(*row, strict=True) if i >= 0} for row in zip(items, scores, strict=True)]
+    assert actual == [{7: 3, 8: 2, 9: 6}, {1: 4, 9: 6, 8: 1, 5: 0}]
 
 
 def test_search_is_repeated_on_a_new_day():

@@ -61,7 +61,7 @@ def test_a_block_is_as_good_as_one_by_one():
     assert block.weights(np.array([0]))[0] == pytest.approx(np.linalg.solve(gram, features.T @ reward), abs=1e-10)
 
 
-def test_who_is_in_the_batch_does_not_matter():
+def test_rows_do_not_depend_on_the_batch():
     """Neither the order of users, nor days of other length, change a bit of what a user's bandit knows."""
     rng = np.random.default_rng(5)
     which, features, reward = rng.integers(0, 9, 500), rng.normal(size=(500, 6)), rng.random(500)

@@ -92,9 +92,9 @@ def test_serving_sees_the_bits_that_training_will(seed, length):
     history = np.concatenate([np.full(12, -1), items])[-12:]
     positive = np.concatenate([np.zeros(12, bool), log.positive])[-12:]
     requests = request([history], [CLUSTER_OF_ITEM[history]], positive=positive[None], day=1)
-    found = history_bits(requests, length, events, recent, CLUSTER_OF_ITEM)
+    actual = history_bits(requests, length, events, recent, CLUSTER_OF_ITEM)
     trained = RecentPositives(7).surprising(log, CLUSTER_OF_ITEM) & log.positive
-    assert found[0].tolist() == np.concatenate([np.zeros(12, bool), trained])[-12:][-length:].tolist()
+    assert actual[0].tolist() == np.concatenate([np.zeros(12, bool), trained])[-12:][-length:].tolist()
 
 
 @pytest.fixture(scope="module")

@@ -204,7 +204,7 @@ def test_bad_options_of_the_other_objectives_are_refused():
         ImpressionLogistic(unseen=-1)
 
 
-def test_the_logistic_finds_what_a_skewed_log_hides():
+def test_the_logistic_recovers_tastes_from_a_skewed_log():
     """It asks what pleases where it was shown, not what was shown and pleased."""
     world, log, requests = skewed_log(400, num_items=80)
     agent = SequenceAgent(epochs=3, exploration=0, objective=ImpressionLogistic())

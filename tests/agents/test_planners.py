@@ -102,11 +102,11 @@ def test_counts_and_their_smoothing_are_the_textbook_ones():
     joint = np.zeros(8)
     joint[[2, 3]] = [4, 1]
     expected = (joint + 2 * backed_off) / 7
-    found = planner.probabilities(np.array([[0, 1], [1, 0], [-1, -1]]))
-    assert found[0] == pytest.approx(expected)
-    assert found[1] == pytest.approx(expected)
-    assert found[2] == pytest.approx(prior)
-    assert found.sum(axis=1) == pytest.approx(1)
+    actual = planner.probabilities(np.array([[0, 1], [1, 0], [-1, -1]]))
+    assert actual[0] == pytest.approx(expected)
+    assert actual[1] == pytest.approx(expected)
+    assert actual[2] == pytest.approx(prior)
+    assert actual.sum(axis=1) == pytest.approx(1)
 
 
 def test_plans_take_the_likeliest_cluster_that_is_new():

@@ -52,8 +52,8 @@ def test_of_its_own_slates_it_is_the_propensity(agent, world):
     requests = world.requests(4)
     for draw in range(5):
         slate = agent.recommend(requests, STREAM.at(draw))
-        told = agent.probability(requests, slate.items, slate.items, STREAM.at(draw))
-        assert told == pytest.approx(slate.propensity, rel=1e-5)
+        actual = agent.probability(requests, slate.items, slate.items, STREAM.at(draw))
+        assert actual == pytest.approx(slate.propensity, rel=1e-5)
 
 
 def test_over_all_items_it_adds_up_to_one_below_any_slate(agent, world):
@@ -90,10 +90,10 @@ def test_averaged_over_plans_it_is_the_frequency_of_what_is_drawn(world):
     num = 3000
     draws = [agent.recommend(requests, STREAM.at("drawn", k)).items[:, 0] for k in range(num)]
     item = draws[0][:, None]
-    told = np.mean([agent.probability(requests, item, item, STREAM.at("told", k))[:, 0] for k in range(num)], axis=0)
-    came = np.mean([drawn == item[:, 0] for drawn in draws[1:]], axis=0)
-    assert (np.abs(came - told) < 5 * np.sqrt(told / num)).all()
-    assert came.sum() == pytest.approx(told.sum(), rel=0.15)
+    actual = np.mean([agent.probability(requests, item, item, STREAM.at("told", k))[:, 0] for k in range(num)], axis=0)
+    active = np.mean([drawn == item[:, 0] for drawn in draws[1:]], axis=0)
+    assert (np.abs(active - actual) < 5 * np.sqrt(actual / num)).all()
+    assert active.sum() == pytest.approx(actual.sum(), rel=0.15)
 
 
 class Boastful(RandomAgent):
@@ -103,7 +103,7 @@ class Boastful(RandomAgent):
         return 2 * super().probability(requests, items, above, rng)
 
 
-def test_an_agent_without_it_says_so_and_a_wrong_one_is_found(world):
+def test_an_agent_without_it_gives_none_and_a_wrong_one_is_detected(world):
     class Silent(Agent):
         def recommend(self, requests, rng):
             return Recommendations(np.zeros((len(requests), 1), np.int64))
@@ -130,5 +130,5 @@ def test_users_excluded_from_whole_clusters_get_items_from_elsewhere(world):
             exclude[row, : len(own)] = own
         requests = replace(requests, exclude=exclude)
         slate = agent.recommend(requests, STREAM)
-        told = agent.probability(requests, slate.items, slate.items, STREAM)
-        assert told == pytest.approx(slate.propensity, rel=1e-5)
+        actual = agent.probability(requests, slate.items, slate.items, STREAM)
+        assert actual == pytest.approx(slate.propensity, rel=1e-5)

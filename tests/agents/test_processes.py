@@ -103,8 +103,8 @@ def test_one_worker_or_one_job_is_this_process():
 
 
 def test_jobs_may_run_others_side_by_side():
-    found = dict(side_by_side({seed: partial(_nested, seed) for seed in (0, 10)}, 2))
-    assert found == {seed: {each: _product(each) for each in (seed, seed + 1)} for seed in (0, 10)}
+    actual = dict(side_by_side({seed: partial(_nested, seed) for seed in (0, 10)}, 2))
+    assert actual == {seed: {each: _product(each) for each in (seed, seed + 1)} for seed in (0, 10)}
 
 
 def test_a_mistake_in_one_job_is_raised_at_once_and_ends_the_others(tmp_path):
@@ -115,14 +115,14 @@ def test_a_mistake_in_one_job_is_raised_at_once_and_ends_the_others(tmp_path):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_who_watches_sees_what_runs(workers):
+def test_the_watch_function_gets_the_running_jobs(workers):
     seen = []
     jobs = {name: partial(_slow, 1.0) for name in "ab"}
     assert dict(side_by_side(jobs, workers, watch=lambda running: seen.append(tuple(running)))) == {"a": 1.0, "b": 1.0}
     assert ("a", "b") in seen if workers == 2 else {("a",), ("b",)} <= set(seen)
 
 
-def test_a_mistake_of_who_watches_is_raised():
+def test_an_error_in_the_watch_function_is_raised():
     def watch(running):
         raise InvalidInput("tracker", None, "must be there")
 

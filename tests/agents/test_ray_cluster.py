@@ -35,7 +35,7 @@ def port():
         yield listening.getsockname()[1]
 
 
-def test_a_dead_address_is_known_at_once(monkeypatch, port):
+def test_a_dead_address_is_reported_at_once(monkeypatch, port):
     with socket.create_server(("", 0)) as closed:
         dead = closed.getsockname()[1]
     monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{dead}")
@@ -47,12 +47,12 @@ def test_a_dead_address_is_known_at_once(monkeypatch, port):
 
 
 @pytest.mark.parametrize("address", ["head", "head:six", ":6379", "ray://127.0.0.1:10001"])
-def test_what_is_no_address_is_said(monkeypatch, address):
+def test_an_invalid_address_is_refused(monkeypatch, address):
     monkeypatch.setenv("RAY_ADDRESS", address)
     assert refused() == f"RAY_ADDRESS={address!r}: must be HOST:PORT of a Ray cluster, such as 127.0.0.1:6379"
 
 
-def test_who_answers_and_is_no_cluster_is_given_up(monkeypatch, port):
+def test_a_server_that_is_no_cluster_is_given_up(monkeypatch, port):
     monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{port}")
     monkeypatch.setattr("agents.ray_cluster._CLUSTER_ANSWERS", 1.0)
     assert refused().endswith("must be the address of a Ray cluster that runs: none answered within 1 s")
@@ -66,7 +66,7 @@ def test_who_answers_and_is_no_cluster_is_given_up(monkeypatch, port):
         ("", "cannot be used: no reason given"),
     ],
 )
-def test_what_the_cluster_says_is_said(monkeypatch, port, said, expected):
+def test_the_clusters_error_is_reported(monkeypatch, port, said, expected):
     def status(command, **kwargs):
         return subprocess.CompletedProcess(command, 1, "", f"Traceback\n  File\n{said}\n" if said else "")
 

@@ -126,5 +126,5 @@ def test_nan_scores_are_refused():
 
 
 def test_excluded_positions_ignore_pads_and_strangers():
-    found = excluded_positions(np.array([2, 5, 9]), np.array([[-1, 9, 100], [3, -1, -1]]))
-    assert found.tolist() == [[False, False, True], [False, False, False]]
+    actual = excluded_positions(np.array([2, 5, 9]), np.array([[-1, 9, 100], [3, -1, -1]]))
+    assert actual.tolist() == [[False, False, True], [False, False, False]]

@@ -28,7 +28,7 @@ def make_log(rows):
     return InteractionLog(**columns)
 
 
-def found(log, **options):
+def transitions_in(log, **options):
     t = novel_transitions(log, RNG, **options)
     pairs = [tuple(sorted(p)) for p in zip(t.first.tolist(), t.second.tolist(), strict=True)]
     return list(zip(pairs, t.label.tolist(), t.user.tolist(), t.day.tolist(), strict=True))
@@ -48,13 +48,13 @@ def test_an_event_needs_two_clusters_of_history_and_a_new_liked_one():
             (2, 4, 9, True, True),  # an event
         ]
     )
-    assert found(log) == [((5, 6), 9, 2, 4)]
+    assert transitions_in(log) == [((5, 6), 9, 2, 4)]
 
 
 def test_history_reaches_back_thirty_days():
     log = make_log([(0, 0, 1, True, True), (0, 1, 2, True, True), (0, 2, 3, True, False), (0, 30, 4, True, True)])
-    assert found(log) == [((2, 3), 4, 0, 30)]  # days 1 to 30
-    assert found(log, history_days=29) == []
+    assert transitions_in(log) == [((2, 3), 4, 0, 30)]  # days 1 to 30
+    assert transitions_in(log, history_days=29) == []
 
 
 def test_a_pair_is_sampled_from_no_more_than_a_request_holds():
@@ -72,7 +72,7 @@ def pair_of(rows, seed, length):
 
 def test_what_stands_above_on_the_slate_is_no_history_yet():
     rows = [(0, 0, 1, True, True), (0, 1, 2, True, True), (0, 2, 3, True, True), (0, 2, 4, True, True)]
-    assert found(make_log(rows)) == [((1, 2), 3, 0, 2), ((1, 2), 4, 0, 2)]
+    assert transitions_in(make_log(rows)) == [((1, 2), 3, 0, 2), ((1, 2), 4, 0, 2)]
 
 
 @settings(max_examples=40, deadline=None)

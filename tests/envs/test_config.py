@@ -39,6 +39,6 @@ def test_what_is_no_world_is_named(world, field):
     assert error.value.field == field
 
 
-def test_an_unknown_preset_is_answered_by_the_known_ones():
+def test_the_error_for_an_unknown_preset_lists_the_known_ones():
     with pytest.raises(InvalidInput, match=r"presets .*small, tiny"):
         world_config("tinny")

@@ -124,7 +124,7 @@ def same(one, other):
     return all(np.array_equal(one[name], other[name]) for name in one)
 
 
-def test_a_seed_names_the_luck():
+def test_a_seed_names_the_random_stream():
     env = ExplorationEnv(TINY, user=2)
     first, _ = env.reset(seed=1)
     following, _ = env.reset()

@@ -112,7 +112,7 @@ def played(user, days):
     return transitions, columns
 
 
-def test_an_exported_log_tells_what_the_environment_showed():
+def test_an_exported_log_holds_what_the_environment_showed():
     lives = {user: played(user, days=4) for user in range(10)}
     rows = InteractionLog.concatenate(part for _, parts in lives.values() for part in parts)
     rows = rows.where(np.random.default_rng(0).permutation(len(rows)))  # any order will do
@@ -158,7 +158,7 @@ def test_episodes_played_come_back_with_their_environment():
         assert not episode.infos["positive"][0].any()
 
 
-def test_bad_logs_and_names_are_told():
+def test_bad_logs_and_names_are_refused():
     pytest.importorskip("minari")
     log, catalog = small_log(), small_catalog()
     with pytest.raises(InvalidInput, match="each slot once"):

@@ -10,7 +10,7 @@ from gymnasium.wrappers import FlattenObservation, RecordEpisodeStatistics
 
 import envs  # noqa: F401 - registers the environment
 from envs.config import world_config
-from envs.life import Setting, standing_world
+from envs.life import LifeSettings, standing_world
 from envs.planning import ClusterPlanningEnv, PlanLife
 from sim.errors import InvalidInput
 
@@ -143,10 +143,10 @@ def test_a_users_life_is_the_same_whoever_else_could_have_been_drawn():
 
 
 def test_many_users_in_lock_step_live_the_lives_that_each_lives_alone():
-    setting = Setting(TINY, 0, 4, 5)
+    settings = LifeSettings(TINY, 0, 4, 5)
 
     def lived(users):
-        life = PlanLife(setting, users, 8)
+        life = PlanLife(settings, users, 8)
         earned = [[] for _ in users]
         while not life.over:
             plan = np.round(life.observation["shown"].sum(axis=1) * 7).astype(int) % NUM_CLUSTERS

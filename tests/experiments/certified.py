@@ -13,15 +13,15 @@ from tests.composing import compose
 
 
 def log_of(user, item, **columns):
-    """A log of consumed impressions on day 0; ``columns`` overrides what is not told."""
+    """A log of consumed impressions on day 0; ``columns`` overrides the defaults."""
     n = len(user)
     zeros = np.zeros(n)
-    told = {
+    actual = {
         "user": user, "item": item, "day": zeros, "step": zeros, "slot": zeros, "cluster": item,
         "watch_seconds": zeros + 20, "watch_fraction": zeros + 1, "liked": zeros, "disliked": zeros,
         "positive": zeros, "consumed": zeros + 1, "propensity": zeros, "source": zeros, "planned": zeros - 1,
     }  # fmt: skip
-    return InteractionLog(**{name: np.asarray(column) for name, column in {**told, **columns}.items()})
+    return InteractionLog(**{name: np.asarray(column) for name, column in {**actual, **columns}.items()})
 
 
 def life_of(log, num_users, num_items, num_clusters=None, interest=None):

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.measures.metrics import ArmRun, Setting
+from experiments.measures.metrics import ArmRun, Design
 from experiments.measures.results import assemble
 from sim.arrays import BoolArray, FloatArray
 from sim.log import DTYPES, InteractionLog
@@ -25,13 +25,13 @@ def log_of(**columns: Any) -> InteractionLog:
     return InteractionLog(**{name: columns.get(name, np.zeros(rows)) for name in DTYPES})
 
 
-def setting_of(consumed_before: BoolArray, **changes: Any) -> Setting:
+def design_of(consumed_before: BoolArray, **changes: Any) -> Design:
     values: dict[str, Any] = {
         "num_users": len(consumed_before), "first_day": FIRST_DAY, "num_days": 4, "diversion": "twins", "slots": 5,
         "exploration_slots": 1, "num_clusters": consumed_before.shape[1], "consumed_before": consumed_before,
         "burn_in": EMPTY, "control": "control", "reference": "bandit",
     }  # fmt: skip
-    return Setting(**{**values, **changes})
+    return Design(**{**values, **changes})
 
 
 def planted_log(
@@ -53,7 +53,7 @@ def planted_log(
     )  # fmt: skip
 
 
-def planted_arms(num: int = 400, clusters: int = 30, days: int = 4) -> tuple[list[ArmRun], Setting]:
+def planted_arms(num: int = 400, clusters: int = 30, days: int = 4) -> tuple[list[ArmRun], Design]:
     """Control, bandit, LLM and random, of which the LLM gains watch time and random loses it."""
     activity = RandomStream(1, "activity").generator().gamma(2, 0.5, size=num)
     arms = []
@@ -62,10 +62,10 @@ def planted_arms(num: int = 400, clusters: int = 30, days: int = 4) -> tuple[lis
         log = planted_log(rng, activity, days, clusters, explore, watch, agent=name != "control")
         arms.append(ArmRun(name, log, np.arange(num), rng.random(len(log)) < 0.3, rng.poisson(explore, size=num)))
     before = RandomStream(1, "before").generator().random((num, clusters)) < 0.1
-    return arms, setting_of(before, num_days=days)
+    return arms, design_of(before, num_days=days)
 
 
 def planted_results(arms: tuple[str, ...] = ("control", "bandit", "llm", "random")) -> dict[str, Any]:
-    runs, setting = planted_arms()
+    runs, design = planted_arms()
     runs = [run for run in runs if run.name in arms]
-    return assemble(runs, setting, CONFIG, {"llm_tokens": 12345}, RandomStream(1, "results").generator())
+    return assemble(runs, design, CONFIG, {"llm_tokens": 12345}, RandomStream(1, "results").generator())

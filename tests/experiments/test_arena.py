@@ -74,17 +74,17 @@ def finished(tmp_path_factory, shared_cache):
 
 @pytest.mark.slow
 def test_a_run_leaves_a_page_tables_and_figures(finished):
-    folder, _, found = finished
-    check_schema(ArenaResults, found)
+    folder, _, results = finished
+    check_schema(ArenaResults, results)
     text = (folder / "arena.html").read_text()
     assert text.count("data:image/svg+xml") == 4
     assert "A world of 150 users, 800 items and 24 interests" in text
-    assert sorted(found["agents"]) == sorted(AGENTS)
-    assert found["agents"][-1] == "random_novel"
+    assert sorted(results["agents"]) == sorted(AGENTS)
+    assert results["agents"][-1] == "random_novel"
     table = pyarrow.csv.read_csv(folder / "arena.csv")
     assert len(table) == 2 * 2 * 3 * len(ESTIMATORS) * len(AGENTS)
     assert (folder / "figures" / "arena.pdf").is_file()
-    assert set(found["learning"]) == set(AGENTS)
+    assert set(results["learning"]) == set(AGENTS)
 
 
 @pytest.mark.slow
@@ -96,9 +96,9 @@ def test_a_second_run_finds_all_stages_and_says_the_same(finished, shared_cache,
 
 
 @pytest.mark.slow
-def test_production_on_its_own_log_is_what_it_earned(finished):
-    _, _, found = finished
-    each = found["logging"]["production"]
+def test_productions_estimate_on_its_own_log_is_its_reward(finished):
+    _, _, results = finished
+    each = results["logging"]["production"]
     assert each["reach"]["control"] == 1
     for metric, estimators in each["sizes"]["500"]["metrics"].items():
         logged, standard = (estimators[name]["agents"]["control"] for name in ("logged", "standard"))
@@ -108,21 +108,23 @@ def test_production_on_its_own_log_is_what_it_earned(finished):
 @pytest.mark.slow
 def test_over_200_logs_of_a_world_intervals_hold_the_truth_where_estimators_are_right(finished):
     """Production at little exploration, from logs at more: all that it does may be logged, users look top down."""
-    _, _, found = finished
-    cell = found["logging"]["exploring"]["sizes"]["500"]
+    _, _, results = finished
+    cell = results["logging"]["exploring"]["sizes"]["500"]
     assert cell["logs"] >= 200
     for metric in ("positive", "watch"):
         for estimator in ("reward_interaction", "dr", "snips"):
-            told = cell["metrics"][metric][estimator]["agents"]["control"]
-            assert told["covered"] / told["logs"] > binom.ppf(0.001, told["logs"], 0.9) / told["logs"], estimator
+            judged = cell["metrics"][metric][estimator]["agents"]["control"]
+            assert judged["covered"] / judged["logs"] > binom.ppf(0.001, judged["logs"], 0.9) / judged["logs"], (
+                estimator
+            )
     lost = cell["metrics"]["novel_positive"]["reward_interaction"]["agents"]["random_novel"]
     assert lost["covered"] / lost["logs"] < 0.5
 
 
 @pytest.mark.slow
 def test_what_a_log_cannot_reach_is_missing_from_the_infinite_log(finished):
-    _, _, found = finished
-    for each in found["logging"].values():
+    _, _, results = finished
+    for each in results["logging"].values():
         for agent in AGENTS:
             for metric, seen in each["seen"][agent].items():
                 assert seen <= each["truth"][agent][metric]["value"] + 1e-9

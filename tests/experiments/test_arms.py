@@ -50,8 +50,10 @@ def make_arm(config, name="x", agent=None, production=None, slots=10, explored=2
     if agent is not None:
         agent.fit(platform, nothing, RandomStream(0, "fit"))
     users = np.arange(config.num_users)
-    luck = RandomStream(0, "luck")
-    return Arm(name, world, records, platform, production, agent, users, slots, explored, RandomStream(0, name), luck)
+    common_stream = RandomStream(0, "luck")
+    return Arm(
+        name, world, records, platform, production, agent, users, slots, explored, RandomStream(0, name), common_stream
+    )
 
 
 def test_the_agent_fills_its_slots_and_production_the_rest(config):

@@ -80,9 +80,9 @@ def test_a_backend_changes_no_byte(command, backend, serial, model, weights_cach
     env = request.getfixturevalue("cluster") if backend == "ray" else None
     before = connections(env)
     words = (f"runtime.backend={backend}", "runtime.workers=2")
-    found = left(command, tmp_path, model, weights_cache, *words, env=env)
-    assert list(found) == list(serial(command))
-    assert [name for name, content in serial(command).items() if found[name] != content] == []
+    actual = left(command, tmp_path, model, weights_cache, *words, env=env)
+    assert list(actual) == list(serial(command))
+    assert [name for name, content in serial(command).items() if actual[name] != content] == []
     assert len(connections(env) - before) == (backend == "ray")
 
 

@@ -35,8 +35,8 @@ def test_1_the_same_item_for_all_is_more_concentrated_than_an_item_each():
     everyone = np.arange(10)
     same = life_of(log_of(everyone, np.zeros(10)), 10, 10)
     apart = life_of(log_of(everyone, everyone), 10, 10)
-    told = concentration(apart, same, STREAM)
-    assert told == {"gini": pytest.approx(0.9), "jaccard": pytest.approx(1.0)}
+    actual = concentration(apart, same, STREAM)
+    assert actual == {"gini": pytest.approx(0.9), "jaccard": pytest.approx(1.0)}
     assert concentration(same, same, STREAM) == {"gini": 0, "jaccard": 0}
 
 
@@ -69,14 +69,14 @@ def test_3_rates_and_gap_by_hand():
     item = np.array([0] * 10 + [1] * 10)
     random = life_of(log_of(np.zeros(20), item, positive=np.tile([1, 0, 0, 0, 0], 4)), 1, 2)
     policy = life_of(log_of(np.zeros(10), np.zeros(10), positive=[1] * 6 + [0] * 4), 1, 2)
-    told = exposure_gap(random, policy)
-    assert told["ratio"] == pytest.approx(3)
-    assert told["gap"] == pytest.approx(0.4)
+    actual = exposure_gap(random, policy)
+    assert actual["ratio"] == pytest.approx(3)
+    assert actual["gap"] == pytest.approx(0.4)
     assert exposure_gap(random, random)["gap"] == pytest.approx(0)
 
 
 @pytest.mark.parametrize("exponent", [0.5, 1.0, 1.5])
-def test_4_the_exponent_of_a_zipf_law_is_found(exponent):
+def test_4_the_exponent_of_a_zipf_law_is_recovered(exponent):
     counts = np.rint(1e6 * np.arange(1, 2001) ** -exponent).astype(int)
     assert zipf_exponent(counts) == pytest.approx(exponent, abs=0.01)
 
@@ -101,10 +101,10 @@ def test_5_two_peaks_have_a_valley_and_one_has_none():
     assert watching(even, length)["valley"] > 0.9
     item = np.tile([0, 1, 2], 20)
     longer_less = log_of(np.zeros(60), item, watch_fraction=10 / length[item], watch_seconds=np.full(60, 10.0))
-    told = watching(longer_less, length)
-    assert told["fraction_slope"] < 0
-    assert told["seconds_slope"] == pytest.approx(0, abs=1e-9)
-    assert told["replays"] == 0
+    actual = watching(longer_less, length)
+    assert actual["fraction_slope"] < 0
+    assert actual["seconds_slope"] == pytest.approx(0, abs=1e-9)
+    assert actual["replays"] == 0
 
 
 def test_5_slope_by_hand():
@@ -115,9 +115,9 @@ def test_5_slope_by_hand():
 def test_6_geometric_sessions_pass_and_constant_ones_do_not():
     lengths = STREAM.generator().geometric(0.03, 4000)
     user = np.repeat(np.arange(4000), lengths)
-    told = activity(log_of(user, np.zeros(len(user))), 4000)
-    assert told["variation"] == pytest.approx(1, abs=0.05)
-    assert told["skewness"] == pytest.approx(2, abs=0.3)
+    actual = activity(log_of(user, np.zeros(len(user))), 4000)
+    assert actual["variation"] == pytest.approx(1, abs=0.05)
+    assert actual["skewness"] == pytest.approx(2, abs=0.3)
     constant = activity(log_of(np.repeat(np.arange(10), 5), np.zeros(50)), 10)
     assert constant["variation"] == 0
     assert constant["top_share"] == pytest.approx(0.2)
@@ -132,8 +132,8 @@ def test_7_drop_and_recovery_by_hand():
 
 def test_8_novel_and_familiar_rates_by_hand():
     log = log_of([0] * 4, [0, 0, 0, 1], positive=[0, 1, 1, 0])
-    told = novelty_cost(life_of(log, 1, 2))
-    assert told == {"difference": -1, "novel_rate": 0, "familiar_rate": 1}
+    actual = novelty_cost(life_of(log, 1, 2))
+    assert actual == {"difference": -1, "novel_rate": 0, "familiar_rate": 1}
 
 
 def test_9_overlap_by_hand_and_a_dial_that_turns_back():
@@ -175,15 +175,15 @@ def test_11_loved_is_what_is_dormant_or_discovered_and_nothing_else():
     assert loved_share(other, everyone) == 0.0
 
 
-def test_11_taste_is_what_knowing_the_user_adds():
+def test_11_taste_is_the_gain_of_personalisation():
     user, fans = np.zeros(4), loving(DISCOVERED)
 
     def life(items, positive):
         return life_of(log_of(user, np.array(items), positive=positive), 1, 2, interest=[0, 1])
 
     random, greedy = life([0, 1, 1, 1], [1, 0, 0, 0]), life([0, 0, 0, 1], [1, 1, 1, 0])
-    found = taste(random, greedy, life([1, 1, 1, 1], [1, 0, 0, 1]).log.positive.mean(), fans)
-    assert found == {"over_popular": 1.5, "loved_lift": 3.0, "loved_share": 0.75}
+    actual = taste(random, greedy, life([1, 1, 1, 1], [1, 0, 0, 1]).log.positive.mean(), fans)
+    assert actual == {"over_popular": 1.5, "loved_lift": 3.0, "loved_share": 0.75}
     assert math.isnan(taste(random, greedy, life([1, 1, 1, 1], [0, 0, 0, 0]).log.positive.mean(), fans)["over_popular"])
 
 
@@ -211,7 +211,7 @@ def test_eleven_facts_pass_and_one_bad_part_fails_its_fact_alone():
     assert judge([passing()], tiny())[0]["verdict"] == "fail"  # one world has no interval
 
 
-def test_what_must_fail_is_known_from_the_constants():
+def test_facts_that_must_fail_follow_from_the_constants():
     assert fails_by_construction(tiny()) == {}
     assert set(fails_by_construction(control_twin(tiny()))) == {7, 9, 10}
     assert set(fails_by_construction(changed(tiny(), response={"satiation_weight": 0.0}))) == {7}

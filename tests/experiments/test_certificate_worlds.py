@@ -8,7 +8,7 @@ import pytest
 
 from experiments.certify.measures import control_twin, measure
 from experiments.certify.probes import satiation, satiation_probe, successor_stability
-from experiments.live.reference_life import lived, warmed_up
+from experiments.live.reference_life import simulate_policy, warmed_up
 from experiments.live.reference_policies import Exploring, Greedy, Informed, Popular, Random
 from experiments.live.slates import RankedLists, fill_best, fill_next, nth_unmarked
 from sim.hidden.world import World
@@ -50,20 +50,20 @@ def test_9_without_drift_nothing_changes_and_more_drift_changes_more():
 
 def test_10_informed_exploration_without_dormant_interests_is_greedy():
     warm = warmed_up(World(control_twin(tiny()), 3), STREAM)
-    greedy, informed = lived(warm, Greedy, 2, STREAM), lived(warm, Informed, 2, STREAM)
+    greedy, informed = simulate_policy(warm, Greedy, 2, STREAM), simulate_policy(warm, Informed, 2, STREAM)
     assert greedy.log.digest() == informed.log.digest()
 
 
 def test_10_informed_exploration_wakes_more_than_greedy(warm):
     def novel(policy):
-        life = lived(warm, policy, 7, STREAM)
+        life = simulate_policy(warm, policy, 7, STREAM)
         return np.unique(life.log.user[life.log.positive] * 1000 + life.interest[life.log.item[life.log.positive]])
 
     assert len(novel(Informed)) > len(novel(Greedy))
 
 
 def test_policies_leave_the_warm_world_alone_and_repeat_themselves(warm):
-    one, two = lived(warm, Exploring, 2, STREAM), lived(warm, Exploring, 2, STREAM)
+    one, two = simulate_policy(warm, Exploring, 2, STREAM), simulate_policy(warm, Exploring, 2, STREAM)
     assert one.log.digest() == two.log.digest()
     assert warm.world.day == 6
     assert one.log.day.min() == 7
@@ -71,13 +71,13 @@ def test_policies_leave_the_warm_world_alone_and_repeat_themselves(warm):
 
 def test_slates_are_distinct_alive_and_not_shown_lately(warm):
     for policy in (Random, Greedy, Exploring, Informed):
-        life = lived(warm, policy, 3, STREAM)
+        life = simulate_policy(warm, policy, 3, STREAM)
         key = ((life.log.user * 100 + life.log.day) * 100 + life.log.step) * 10_000 + life.log.item
         assert len(np.unique(key)) == len(key), policy.name
 
 
 def test_greedy_is_better_than_random_and_exploring_meets_more_clusters(warm):
-    lives = {policy: lived(warm, policy, 7, STREAM) for policy in (Random, Greedy, Exploring)}
+    lives = {policy: simulate_policy(warm, policy, 7, STREAM) for policy in (Random, Greedy, Exploring)}
     assert lives[Greedy].log.positive.mean() > 1.5 * lives[Random].log.positive.mean()
 
     def met(life):
@@ -113,15 +113,15 @@ def test_a_draw_among_the_unmarked():
 def test_a_measured_world_has_every_part_of_every_fact():
     from experiments.certify.facts import FACTS
 
-    told = measure(replace(tiny(), num_users=60, num_items=300), 1, 14)
-    assert set(told["parts"]) >= {f"{fact.number} {part.name}" for fact in FACTS for part in fact.parts}
-    assert 0 < told["clusters"]["agreement"] <= 1
+    actual = measure(replace(tiny(), num_users=60, num_items=300), 1, 14)
+    assert set(actual["parts"]) >= {f"{fact.number} {part.name}" for fact in FACTS for part in fact.parts}
+    assert 0 < actual["clusters"]["agreement"] <= 1
 
 
-def test_11_where_nobody_has_interests_of_their_own_knowing_the_user_gains_nothing():
+def test_11_personalisation_gains_nothing_where_users_share_all_interests():
     def gain(config):
         warm = warmed_up(World(config, 3), STREAM)
-        rates = [lived(warm, policy, 7, STREAM).log.positive.mean() for policy in (Popular, Greedy)]
+        rates = [simulate_policy(warm, policy, 7, STREAM).log.positive.mean() for policy in (Popular, Greedy)]
         return rates[1] / rates[0]
 
     alike = changed(tiny(), response={"interest_weight": 0.0, "taste_weight": 0.0, "quality_without_interest": 1.0})

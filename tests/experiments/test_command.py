@@ -55,10 +55,10 @@ def test_every_command_shows_its_config_and_its_help(command, monkeypatch, capsy
     assert "runtime:" in capsys.readouterr().out or command in ("portrait", "check-agent")
     monkeypatch.setattr(sys, "argv", ["interestlab", command, *part, "--help"])
     main()
-    told = capsys.readouterr().out
-    assert told.startswith("interestlab")
-    assert "world: control, paper, small, tiny\n" in told
-    assert "$" not in told.split("== Groups")[-1].split("==")[1]
+    actual = capsys.readouterr().out
+    assert actual.startswith("interestlab")
+    assert "world: control, paper, small, tiny\n" in actual
+    assert "$" not in actual.split("== Groups")[-1].split("==")[1]
 
 
 @pytest.fixture(autouse=True)
@@ -120,10 +120,10 @@ def refused(words, monkeypatch, capsys):
 )
 def test_what_is_wrong_with_arguments_is_one_line(words, says, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    told = refused(["compare", *words.split()], monkeypatch, capsys)
-    assert told.startswith(f"interestlab compare: {says}")
-    assert len(told.strip().splitlines()) == 1
-    assert "secret" not in told
+    actual = refused(["compare", *words.split()], monkeypatch, capsys)
+    assert actual.startswith(f"interestlab compare: {says}")
+    assert len(actual.strip().splitlines()) == 1
+    assert "secret" not in actual
 
 
 def test_a_benchmark_names_its_parts(monkeypatch, capsys):
@@ -131,8 +131,8 @@ def test_a_benchmark_names_its_parts(monkeypatch, capsys):
     main()
     assert capsys.readouterr().out.startswith("usage: interestlab benchmark simulator|agents|")
     for words in ([], ["nothing"], ["llm", "agents"]):
-        told = refused(["benchmark", *words], monkeypatch, capsys)
-        assert "must be one of simulator, agents, llm, offline" in told
+        actual = refused(["benchmark", *words], monkeypatch, capsys)
+        assert "must be one of simulator, agents, llm, offline" in actual
 
 
 def test_a_bug_keeps_its_traceback_and_the_environment_is_left_as_it_was(monkeypatch, tmp_path):
@@ -148,7 +148,7 @@ def test_a_bug_keeps_its_traceback_and_the_environment_is_left_as_it_was(monkeyp
     assert "HYDRA_FULL_ERROR" not in os.environ
 
 
-def test_words_are_told_from_overrides_and_flags():
+def test_words_are_separated_from_overrides_and_flags():
     assert split_words(["a b", "seed=1", "-m", "--cfg", "job", "~x"]) == (
         ["a b"],
         ["seed=1", "-m", "--cfg", "job", "~x"],

@@ -11,7 +11,7 @@ from experiments.measures.contrasts import Contrasts, daily, lifts, sequential, 
 from experiments.measures.metrics import METRICS, PRIMARY, ArmRun, user_sums
 from sim.log import AGENT
 from sim.random import RandomStream
-from tests.experiments.synthetic import FIRST_DAY, log_of, planted_arms, setting_of
+from tests.experiments.synthetic import FIRST_DAY, design_of, log_of, planted_arms
 
 ALONE = ("item_coverage", "popularity_gini", "consumption_jaccard")
 
@@ -40,11 +40,11 @@ def three(minutes):
     """Control, reference and one in which everybody watches a tenth longer than under control."""
     nothing_before = np.zeros((60, 3), bool)
     arms = [arm_of("control", minutes, agent=False), arm_of("bandit", minutes), arm_of("longer", 1.1 * minutes)]
-    return Contrasts.of(arms, setting_of(nothing_before))
+    return Contrasts.of(arms, design_of(nothing_before))
 
 
-def found_lifts(contrasts, whole=None):
-    sums = {name: user_sums(run, contrasts.setting) for name, run in contrasts.arms.items()}
+def lifts_of(contrasts, whole=None):
+    sums = {name: user_sums(run, contrasts.design) for name, run in contrasts.arms.items()}
     return lifts(contrasts, sums, whole or {name: dict.fromkeys(ALONE, 0.5) for name in contrasts.arms})
 
 
@@ -52,21 +52,21 @@ def test_the_feed_is_held_against_the_control_and_agents_slots_against_the_refer
     for metric in METRICS:
         assert three.against(metric.name) == ("bandit" if metric.scope == "agent slots" else "control")
     assert three.others() == ["bandit", "longer"]
-    alone = Contrasts.of([three.arms["longer"]], three.setting)
+    alone = Contrasts.of([three.arms["longer"]], three.design)
     assert alone.against("watch_minutes_per_user_day") is None
     assert alone.others() == ["longer"]
 
 
 def test_a_lift_of_paired_users_who_all_gain_a_tenth_is_a_tenth(three):
-    found = found_lifts(three)
-    assert set(found) == {"bandit", "longer"}
-    watch = found["longer"]["watch_minutes_per_user_day"]
+    actual = lifts_of(three)
+    assert set(actual) == {"bandit", "longer"}
+    watch = actual["longer"]["watch_minutes_per_user_day"]
     assert watch["vs"] == "control"
     assert watch["relative"] == pytest.approx(0.1)
     assert watch["high"] - watch["low"] == pytest.approx(0, abs=1e-6) or watch["low"] is None
-    same = found["bandit"]["watch_minutes_per_user_day"]
+    same = actual["bandit"]["watch_minutes_per_user_day"]
     assert (same["relative"], same["low"], same["high"], same["p"]) == (0.0, 0.0, 0.0, 1.0)
-    own = found["bandit"]["positive_rate_agent_slots"]
+    own = actual["bandit"]["positive_rate_agent_slots"]
     assert (own["vs"], own["relative"], own["p_adjusted"]) == ("bandit", None, None)  # of the reference to itself
 
 
@@ -76,17 +76,17 @@ def test_what_is_of_the_whole_arm_has_a_difference_and_no_interval(three):
         "bandit": {"item_coverage": 0.5, "popularity_gini": 0.3, "consumption_jaccard": 0.2},
         "longer": {"item_coverage": None, "popularity_gini": 0.3, "consumption_jaccard": 0.2},
     }
-    found = found_lifts(three, whole)
-    assert found["bandit"]["item_coverage"]["relative"] == pytest.approx(0.25)
-    assert found["bandit"]["item_coverage"]["low"] is None
+    actual = lifts_of(three, whole)
+    assert actual["bandit"]["item_coverage"]["relative"] == pytest.approx(0.25)
+    assert actual["bandit"]["item_coverage"]["low"] is None
     for arm, metric in (("longer", "item_coverage"), ("bandit", "popularity_gini"), ("bandit", "consumption_jaccard")):
-        assert found[arm][metric]["relative"] is None
+        assert actual[arm][metric]["relative"] is None
 
 
 def test_p_values_are_adjusted_among_the_primary_metrics_and_among_the_others():
-    runs, setting = planted_arms()
-    contrasts = Contrasts.of(runs, setting)
-    of_arm = found_lifts(contrasts)["llm"]
+    runs, design = planted_arms()
+    contrasts = Contrasts.of(runs, design)
+    of_arm = lifts_of(contrasts)["llm"]
     rest = [metric.name for metric in METRICS if metric.name not in PRIMARY]
     assert [of_arm[name]["p_adjusted"] for name in PRIMARY] == holm([of_arm[name]["p"] for name in PRIMARY])
     assert [of_arm[name]["p_adjusted"] for name in rest] == benjamini_hochberg([of_arm[name]["p"] for name in rest])
@@ -95,18 +95,18 @@ def test_p_values_are_adjusted_among_the_primary_metrics_and_among_the_others():
 def test_divided_users_are_adjusted_for_what_they_did_before(minutes):
     """Users who differ much, in the same way before and now: the past takes most of the noise away."""
     before = arm_of("past", minutes)
-    luck = RandomStream(4, "noise").generator().uniform(0.9, 1.1, size=minutes.shape)
-    now, place = minutes * luck, np.arange(60)
+    noise = RandomStream(4, "noise").generator().uniform(0.9, 1.1, size=minutes.shape)
+    now, place = minutes * noise, np.arange(60)
     past = replace(before.log, day=before.log.day - 4)
-    setting = setting_of(np.zeros((60, 3), bool), diversion="split", burn_in=past)
+    design = design_of(np.zeros((60, 3), bool), diversion="split", burn_in=past)
     arms = []
     for name, rows, factor in (("control", place % 2 == 0, 1.0), ("longer", place % 2 == 1, 1.2)):
         run = arm_of(name, factor * now)
         own = rows[run.log.user]
         arms.append(replace(run, log=run.log.where(own), dormant=run.dormant[own], assigned=np.flatnonzero(rows)))
-    contrasts = Contrasts.of(arms, setting)
+    contrasts = Contrasts.of(arms, design)
     sums = tuple(
-        user_sums(contrasts.arms[name], setting)["watch_minutes_per_user_day"] for name in ("longer", "control")
+        user_sums(contrasts.arms[name], design)["watch_minutes_per_user_day"] for name in ("longer", "control")
     )
     lift = contrasts.lift("watch_minutes_per_user_day", "longer", "control", sums)
     assert lift["variance_reduction"] > 0.9
@@ -125,25 +125,25 @@ def test_twins_and_metrics_without_a_past_are_not_adjusted(three):
 
 
 def test_daily_lifts_are_those_of_each_day(three, minutes):
-    found = daily(three, RandomStream(1, "daily").generator())
-    assert (found["vs"], found["day"]) == ("control", [1, 2, 3, 4])
-    assert set(found["arms"]) == {"bandit", "longer"}
-    assert found["arms"]["longer"]["watch_minutes"]["relative"] == pytest.approx([0.1] * 4)
+    actual = daily(three, RandomStream(1, "daily").generator())
+    assert (actual["vs"], actual["day"]) == ("control", [1, 2, 3, 4])
+    assert set(actual["arms"]) == {"bandit", "longer"}
+    assert actual["arms"]["longer"]["watch_minutes"]["relative"] == pytest.approx([0.1] * 4)
     active = [((1.1 * day >= 10).sum() / (day >= 10).sum()) - 1 for day in minutes.T]
-    assert found["arms"]["longer"]["active_users"]["relative"] == pytest.approx(active)
-    without = Contrasts({"longer": three.arms["longer"]}, three.setting, {})
+    assert actual["arms"]["longer"]["active_users"]["relative"] == pytest.approx(active)
+    without = Contrasts({"longer": three.arms["longer"]}, three.design, {})
     assert daily(without, RandomStream(1, "daily").generator()) == {"vs": None, "day": [1, 2, 3, 4], "arms": {}}
 
 
 def test_running_lifts_are_those_of_all_days_so_far(three, minutes):
-    found = sequential(three)
-    assert found["longer"]["watch_minutes_per_user_day"]["relative"] == pytest.approx([0.1] * 4)
+    actual = sequential(three)
+    assert actual["longer"]["watch_minutes_per_user_day"]["relative"] == pytest.approx([0.1] * 4)
     so_far = [((1.1 * minutes[:, :d] >= 10).sum() / (minutes[:, :d] >= 10).sum()) - 1 for d in range(1, 5)]
-    active = found["longer"]["active_user_share"]
+    active = actual["longer"]["active_user_share"]
     assert active["relative"] == pytest.approx(so_far)
     assert (active["vs"], active["day"]) == ("control", [1, 2, 3, 4])
-    assert found["longer"]["positive_rate_agent_slots"]["vs"] == "bandit"
-    assert set(found["bandit"]) == {"watch_minutes_per_user_day", "active_user_share"}  # its slots are the reference
+    assert actual["longer"]["positive_rate_agent_slots"]["vs"] == "bandit"
+    assert set(actual["bandit"]) == {"watch_minutes_per_user_day", "active_user_share"}  # its slots are the reference
 
 
 def test_uci_counts_who_reached_n_clusters_against_the_reference():
@@ -156,9 +156,9 @@ def test_uci_counts_who_reached_n_clusters_against_the_reference():
         yes = np.ones(len(user), bool)
         log = log_of(user=user[order], cluster=cluster[order], consumed=yes, day=np.full(len(user), FIRST_DAY))
         arms.append(ArmRun(name, log, np.arange(200), ~yes, np.zeros(200, int)))
-    contrasts = Contrasts.of(arms, setting_of(np.zeros((200, 3), bool)))
-    found = uci(contrasts, RandomStream(1, "uci").generator())
-    assert set(found) == {"wide"}
-    assert (found["wide"]["vs"], found["wide"]["n"]) == ("bandit", [1, 2])
-    assert found["wide"]["lift"] == pytest.approx([0.0, 0.5])
-    assert found["wide"]["low"][1] < 0.5 < found["wide"]["high"][1]
+    contrasts = Contrasts.of(arms, design_of(np.zeros((200, 3), bool)))
+    actual = uci(contrasts, RandomStream(1, "uci").generator())
+    assert set(actual) == {"wide"}
+    assert (actual["wide"]["vs"], actual["wide"]["n"]) == ("bandit", [1, 2])
+    assert actual["wide"]["lift"] == pytest.approx([0.0, 0.5])
+    assert actual["wide"]["low"][1] < 0.5 < actual["wide"]["high"][1]

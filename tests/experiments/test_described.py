@@ -16,15 +16,15 @@ CONFIG = {
 
 
 def test_where_and_how_are_left_out_and_the_rest_stays_in_its_order():
-    found = described(OmegaConf.create(CONFIG))
-    assert list(found) == ["seed", "agents", "days"]
-    assert found["agents"]["b"] == {"size": 3}  # resolved
+    actual = described(OmegaConf.create(CONFIG))
+    assert list(actual) == ["seed", "agents", "days"]
+    assert actual["agents"]["b"] == {"size": 3}  # resolved
 
 
 def test_agents_are_those_that_took_part_in_their_order():
-    found = described(CONFIG, ("c", "control", "a"), without=["seed"])
-    assert list(found) == ["agents", "days"]
-    assert list(found["agents"]) == ["c", "a"]
+    actual = described(CONFIG, ("c", "control", "a"), without=["seed"])
+    assert list(actual) == ["agents", "days"]
+    assert list(actual["agents"]) == ["c", "a"]
     assert list(CONFIG["agents"]) == ["a", "b", "c"]  # the config itself is untouched
 
 

@@ -68,8 +68,8 @@ def test_one_world_has_its_own_interval_over_users_and_says_so(alpha, tmp_path):
     one = {path: results for path, results in alpha.items() if results["config"]["seed"] == 0}
     joined = join_dials(one)
     assert joined["intervals"] == "users"
-    found, planted = joined["cells"][0]["lifts"]["llm"][WATCH], one["0.0-0"]["lifts"]["llm"][WATCH]
-    assert (found["mean"], found["low"], found["high"]) == pytest.approx(
+    actual, planted = joined["cells"][0]["lifts"]["llm"][WATCH], one["0.0-0"]["lifts"]["llm"][WATCH]
+    assert (actual["mean"], actual["low"], actual["high"]) == pytest.approx(
         [planted[k] for k in ("relative", "low", "high")]
     )
 

@@ -23,7 +23,7 @@ def study_of(*overrides):
 
 
 class Listener(RandomAgent):
-    """Remembers what it was told."""
+    """Remembers its inputs."""
 
     def __init__(self):
         super().__init__()
@@ -84,13 +84,13 @@ def test_arms_that_share_a_world_go_on_where_they_were_killed(config, tmp_path):
 
 
 def test_parts_of_the_corpus_are_disjoint_whole_and_equal():
-    luck = RandomStream(0, "luck")
+    common_stream = RandomStream(0, "luck")
     items = np.arange(30_000)
-    held = np.stack([Corpus(part, 3, luck).holds(items) for part in range(3)])
+    held = np.stack([Corpus(part, 3, common_stream).holds(items) for part in range(3)])
     assert (held.sum(axis=0) == 1).all()
     assert held.mean(axis=1) == pytest.approx([1 / 3] * 3, abs=0.01)
     # What is uploaded later does not change who has what is there.
-    np.testing.assert_array_equal(Corpus(1, 3, luck).holds(items[:100]), held[1, :100])
+    np.testing.assert_array_equal(Corpus(1, 3, common_stream).holds(items[:100]), held[1, :100])
 
 
 def test_an_arm_shows_nothing_but_its_part_of_the_corpus(config, tmp_path):

@@ -25,7 +25,7 @@ from experiments.reporting.figures.comparison import figures_of, harm, missing
 from sim.errors import InvalidInput
 from sim.hidden.population import ACQUIRED, DISCOVERED, DORMANT, Population
 from sim.random import RandomStream
-from tests.experiments.synthetic import log_of, planted_arms, planted_results, setting_of
+from tests.experiments.synthetic import design_of, log_of, planted_arms, planted_results
 
 NUM, DAYS = 90, 4
 
@@ -44,20 +44,20 @@ def trait_of(value):
 
 def effects_of(treated, control, value=None, discoveries=None):
     arms = [run_of("control", control), run_of("new", treated, discoveries)]
-    setting = setting_of(np.zeros((NUM, 3), bool))
-    return exact_effects(arms, setting, trait_of(np.arange(NUM) if value is None else value))
+    design = design_of(np.zeros((NUM, 3), bool))
+    return exact_effects(arms, design, trait_of(np.arange(NUM) if value is None else value))
 
 
-def test_planted_effects_are_found_to_the_last_digit():
+def test_planted_effects_are_recovered_to_the_last_digit():
     control = np.full(NUM, 20.0)
     planted = np.repeat([-5.0, 0.0, 1.0], NUM // 3)
-    found = effects_of(control + planted, control)
-    watch = found["arms"]["new"][HARM_METRIC]
+    actual = effects_of(control + planted, control)
+    watch = actual["arms"]["new"][HARM_METRIC]
     assert watch["mean"]["value"] == pytest.approx(planted.mean(), abs=1e-6)
     assert watch["sd"] == pytest.approx(planted.std(ddof=1), abs=1e-6)
     assert [third["value"] for third in watch["thirds"]["place"]] == pytest.approx([-5, 0, 1], abs=1e-6)
     assert watch["contrast"]["place"]["value"] == pytest.approx(6, abs=1e-6)
-    of_harm = found["harm"]["new"]
+    of_harm = actual["harm"]["new"]
     # A minute of twenty is no more than HARM_SHARE.
     assert (of_harm["worse"], of_harm["better"]) == (pytest.approx(1 / 3), 0.0)
     assert of_harm["net"]["value"] == pytest.approx(-1 / 3)
@@ -65,14 +65,14 @@ def test_planted_effects_are_found_to_the_last_digit():
     assert [third["worse"] for third in of_harm["thirds"]["place"]] == [1.0, 0.0, 0.0]
 
 
-def test_two_equal_lives_have_no_effect_and_harm_nobody():
+def test_two_equal_arms_have_no_effect_and_no_harm():
     minutes = RandomStream(3, "minutes").generator().exponential(12, NUM)
-    found = effects_of(minutes, minutes)
+    actual = effects_of(minutes, minutes)
     for metric in EFFECTS:
-        mean = found["arms"]["new"][metric]["mean"]
+        mean = actual["arms"]["new"][metric]["mean"]
         assert (mean["value"], mean["low"], mean["high"]) == (0.0, 0.0, 0.0)
-    assert (found["harm"]["new"]["worse"], found["harm"]["new"]["better"]) == (0.0, 0.0)
-    assert found["harm"]["new"]["lost"] is None
+    assert (actual["harm"]["new"]["worse"], actual["harm"]["new"]["better"]) == (0.0, 0.0)
+    assert actual["harm"]["new"]["lost"] is None
 
 
 def test_discoveries_are_per_user():
@@ -89,19 +89,19 @@ def test_chance_alone_is_called_an_effect_no_more_often_than_it_should_be(pairs,
 
     The bounds are three standard deviations and a little: 15 of 300 by 3.8, 3 of 60 by 1.7.
     """
-    setting, false, false_net, any_contrast = setting_of(np.zeros((NUM, 3), bool)), 0, 0, 0
+    design, false, false_net, any_contrast = design_of(np.zeros((NUM, 3), bool)), 0, 0, 0
     for number in range(pairs):
         rng = RandomStream(number, "lives").generator()
         control, treated = rng.exponential(12, (2, NUM))
         arms = [run_of("control", control), run_of("new", treated)]
-        found = exact_effects(arms, setting, trait_of(rng.random(NUM)))
-        watch = found["arms"]["new"][HARM_METRIC]
+        actual = exact_effects(arms, design, trait_of(rng.random(NUM)))
+        watch = actual["arms"]["new"][HARM_METRIC]
         false += watch["mean"]["low"] > 0 or watch["mean"]["high"] < 0
-        net = found["harm"]["new"]["net"]
+        net = actual["harm"]["new"]["net"]
         false_net += net["low"] > 0 or net["high"] < 0
         any_contrast += any(
             of["contrast"]["place"]["p_adjusted"] is not None and of["contrast"]["place"]["p_adjusted"] < 0.05
-            for of in found["arms"]["new"].values()
+            for of in actual["arms"]["new"].values()
         )
     assert least <= false <= most
     assert least <= false_net <= most
@@ -144,27 +144,27 @@ def test_a_minority_taste_is_one_that_few_share():
 
 
 def test_other_diversions_have_no_exact_effects():
-    arms, setting = planted_arms()
-    assert exact_effects(arms, replace(setting, diversion="split"), {}) is None
-    assert exact_effects(arms[1:], setting, {}) is None
+    arms, design = planted_arms()
+    assert exact_effects(arms, replace(design, diversion="split"), {}) is None
+    assert exact_effects(arms[1:], design, {}) is None
 
 
 def test_a_trait_must_be_of_all_users():
-    arms, setting = planted_arms()
+    arms, design = planted_arms()
     with pytest.raises(InvalidInput, match=r"traits.place.*must be of all 400 users"):
-        exact_effects(arms, setting, trait_of(np.arange(3)))
+        exact_effects(arms, design, trait_of(np.arange(3)))
 
 
 @pytest.fixture(scope="module")
 def results():
-    arms, setting = planted_arms()
+    arms, design = planted_arms()
     rng = RandomStream(1, "traits").generator()
     traits = {
-        name: Trait(title, f"little {name}", f"much {name}", rng.random(setting.num_users))
+        name: Trait(title, f"little {name}", f"much {name}", rng.random(design.num_users))
         for name, title in (("activity", "Activity"), ("novelty_appetite", "Appetite"), ("breadth", "Breadth"),
                             ("taste_popularity", "Taste"))
     }  # fmt: skip
-    return {**planted_results(), "effects": exact_effects(arms, setting, traits)}
+    return {**planted_results(), "effects": exact_effects(arms, design, traits)}
 
 
 def test_what_is_reported_is_json_and_each_arm_has_all_of_it(results):
@@ -186,7 +186,7 @@ def test_the_planted_gain_and_loss_are_marked(results):
     assert random["value"].startswith("\N{MINUS SIGN}")
 
 
-def test_a_mean_is_told_by_its_lifts_adjusted_p_value_and_not_by_its_own_interval(results):
+def test_a_mean_is_significant_by_its_lifts_adjusted_p_value_and_not_by_its_own_interval(results):
     held = copy.deepcopy(results)
     mean = held["effects"]["arms"]["llm"][HARM_METRIC]["mean"]
     assert mean["low"] > 0
@@ -196,7 +196,7 @@ def test_a_mean_is_told_by_its_lifts_adjusted_p_value_and_not_by_its_own_interva
     assert effects_section(held)["mean"][0]["cells"][1]["sure"]
 
 
-def test_the_worst_third_is_told_only_if_all_thirds_are_allowed_for(results):
+def test_the_worst_third_is_significant_only_after_adjustment_for_all_thirds(results):
     held = copy.deepcopy(results)
     thirds = held["effects"]["harm"]["llm"]["thirds"]
     for of_trait in thirds.values():
@@ -209,7 +209,7 @@ def test_the_worst_third_is_told_only_if_all_thirds_are_allowed_for(results):
     assert effects_section(held)["least"][0]["cells"][1]["sure"]
 
 
-def test_too_few_days_tell_nothing_of_who_gains(results, tmp_path):
+def test_too_few_days_give_no_significant_effects(results, tmp_path):
     held = copy.deepcopy(results)
     held["daily"]["day"] = [1, 2]
     section = effects_section(held)
@@ -222,13 +222,13 @@ def test_too_few_days_tell_nothing_of_who_gains(results, tmp_path):
 @pytest.mark.parametrize(("pairs", "most"), [(40, 6), pytest.param(200, 19, marks=pytest.mark.slow)])
 def test_chance_alone_marks_a_worst_third_no_more_often_than_it_should(results, pairs, most):
     """Of arms without an effect, 5 % or fewer have any trait's worst third marked: 10 of 200 by 3.1, 2 of 40 by 1.4."""
-    setting, marked = setting_of(np.zeros((NUM, 3), bool)), 0
+    design, marked = design_of(np.zeros((NUM, 3), bool)), 0
     for number in range(pairs):
         rng = RandomStream(number, "thirds").generator()
         control, treated = rng.exponential(12, (2, NUM))
         traits = {name: Trait(name, "low", "high", rng.random(NUM)) for name in results["effects"]["traits"]}
         arms = [run_of("control", control), run_of("llm", treated)]
-        section = effects_section({**results, "effects": exact_effects(arms, setting, traits)})
+        section = effects_section({**results, "effects": exact_effects(arms, design, traits)})
         marked += any(row["cells"][0]["sure"] for row in section["least"])
     assert marked <= most
 

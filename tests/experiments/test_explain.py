@@ -1,4 +1,4 @@
-"""``interestlab explain``: every number and mark against the same, found another way."""
+"""``interestlab explain``: every number and mark against the same, computed another way."""
 
 import json
 import os
@@ -251,23 +251,23 @@ def called(unserved):
     return world.labels[most]
 
 
-def test_every_interest_is_found_by_its_name_as_its_items_are_called(unserved, called):
+def test_every_interest_matches_by_the_name_of_its_items(unserved, called):
     world, platform = unserved
     for number, name in enumerate(world.tree.interests):
         check_text(name, world.tree, [])
-        found = find_cluster(name.upper(), platform, world.tree)
-        assert found.text == name.upper()
+        actual = find_cluster(name.upper(), platform, world.tree)
+        assert actual.text == name.upper()
         if number in called:  # else its items share a cluster with more numerous ones
-            assert called[found.cluster] == number
+            assert called[actual.cluster] == number
     assert len(set(called)) >= 18
 
 
-def test_every_keyword_is_found_where_it_is_one(unserved):
+def test_every_keyword_matches_its_cluster(unserved):
     world, platform = unserved
     for keywords in platform.clusters.keywords:
         for keyword in keywords:
-            found = find_cluster(f" {keyword} ", platform, world.tree)
-            assert keyword in platform.clusters.keywords[found.cluster]
+            actual = find_cluster(f" {keyword} ", platform, world.tree)
+            assert keyword in platform.clusters.keywords[actual.cluster]
         for num in (3, len(keywords)):
             joined = find_cluster(", ".join(keywords[:num]), platform, world.tree)
             assert platform.clusters.keywords[joined.cluster][:num] == keywords[:num]
@@ -285,10 +285,10 @@ def test_every_keyword_is_found_where_it_is_one(unserved):
 def test_words_are_searched_for(unserved, called, text, interest):
     world, platform = unserved
     check_text(text, world.tree, [])
-    found = find_cluster(text, platform, world.tree)
-    assert found.by == "search of titles and hashtags"
+    actual = find_cluster(text, platform, world.tree)
+    assert actual.by == "search of titles and hashtags"
     if world.tree.interests.index(interest) in called:
-        assert world.tree.interests[called[found.cluster]] == interest
+        assert world.tree.interests[called[actual.cluster]] == interest
     else:
         assert world.config.semantic_alignment == 0
 
@@ -326,7 +326,7 @@ def test_texts_that_mean_nothing_here(unserved, text, says):
         (("espresso", "tofu"), "seed=-1", "seed=-1: must be a whole number"),
     ],
 )
-def test_mistakes_are_found_before_the_burn_in(tmp_path, texts, override, says):
+def test_mistakes_are_reported_before_the_burn_in(tmp_path, texts, override, says):
     config = config_of("world=tiny", "llm=tiny", f"cache_dir={tmp_path / 'cache'}", *override.split())
     with pytest.raises(InvalidInput, match=says):
         explain(texts, config, tmp_path / "out")

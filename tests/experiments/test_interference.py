@@ -1,4 +1,4 @@
-"""Interference: planted biases are found, and a whole small run writes its page."""
+"""Interference: planted biases are recovered, and a whole small run writes its page."""
 
 import json
 
@@ -23,30 +23,30 @@ def worlds_of(lifts):
     return Worlds(tuple(range(len(lifts))), tuple(map(results_of, lifts)), ())
 
 
-def test_a_planted_bias_is_found_and_chance_is_not_taken_for_one():
+def test_a_planted_bias_is_recovered_and_chance_is_not_taken_for_one():
     rng = RandomStream(0, "lifts").generator()
     true = 0.1 + 0.02 * rng.standard_normal(200)
     noise, width = 0.03 * rng.standard_normal((2, 200)), 1.96 * 0.03
     twins = worlds_of([(t, t - 0.001, t + 0.001) for t in true])
     fair = worlds_of([(t + e, t + e - width, t + e + width) for t, e in zip(true, noise[0], strict=True)])
     biased = worlds_of([(t / 2 + e, t / 2 + e - width, t / 2 + e + width) for t, e in zip(true, noise[1], strict=True)])
-    found = biases({"twins": twins, "split": fair, "shared": biased})["new"]["watch_minutes_per_user_day"]
-    assert found["truth"]["mean"] == pytest.approx(true.mean())
-    assert found["split"]["bias"]["low"] < 0 < found["split"]["bias"]["high"]
-    assert 0.9 <= found["split"]["covered"] / found["split"]["worlds"] <= 0.99
-    assert found["split"]["rmse"] == pytest.approx(np.sqrt((noise[0] ** 2).mean()))
-    assert found["shared"]["bias"]["low"] < -true.mean() / 2 < found["shared"]["bias"]["high"]
-    assert found["shared"]["bias"]["high"] < 0
-    assert found["shared"]["covered"] < found["split"]["covered"]
+    actual = biases({"twins": twins, "split": fair, "shared": biased})["new"]["watch_minutes_per_user_day"]
+    assert actual["truth"]["mean"] == pytest.approx(true.mean())
+    assert actual["split"]["bias"]["low"] < 0 < actual["split"]["bias"]["high"]
+    assert 0.9 <= actual["split"]["covered"] / actual["split"]["worlds"] <= 0.99
+    assert actual["split"]["rmse"] == pytest.approx(np.sqrt((noise[0] ** 2).mean()))
+    assert actual["shared"]["bias"]["low"] < -true.mean() / 2 < actual["shared"]["bias"]["high"]
+    assert actual["shared"]["bias"]["high"] < 0
+    assert actual["shared"]["covered"] < actual["split"]["covered"]
 
 
 def test_a_lift_that_is_not_known_leaves_no_bias():
     twins = worlds_of([(0.1, 0.0, 0.2), (0.2, 0.1, 0.3)])
-    found = biases({"twins": twins, "split": worlds_of([(0.1, 0.0, 0.2), (None, None, None)])})
-    cell = found["new"]["positive_rate"]["split"]
+    actual = biases({"twins": twins, "split": worlds_of([(0.1, 0.0, 0.2), (None, None, None)])})
+    cell = actual["new"]["positive_rate"]["split"]
     assert cell["bias"]["mean"] is None
     assert (cell["covered"], cell["worlds"]) == (1, 1)
-    heads, rows = table(found)
+    heads, rows = table(actual)
     assert all(len(row) == len(heads) for row in rows)
 
 
@@ -69,8 +69,8 @@ def finished(tmp_path_factory, shared_cache):
 def test_a_run_leaves_a_page_a_table_and_every_comparison(finished):
     folder, _, page = finished
     assert page == folder / "interference.html"
-    found = json.loads((folder / "interference.json").read_text())
-    assert set(found["arms"]) == {"random_novel", "hcb"}
+    actual = json.loads((folder / "interference.json").read_text())
+    assert set(actual["arms"]) == {"random_novel", "hcb"}
     text = page.read_text()
     assert "codiverted" in text
     assert "data:image/svg+xml" in text
@@ -83,11 +83,11 @@ def test_a_run_leaves_a_page_a_table_and_every_comparison(finished):
 @pytest.mark.slow
 def test_lifts_against_the_truth_are_those_of_the_comparisons(finished):
     folder, _, _ = finished
-    found = json.loads((folder / "interference.json").read_text())["arms"]["hcb"]["positive_rate"]
+    actual = json.loads((folder / "interference.json").read_text())["arms"]["hcb"]["positive_rate"]
     for name in ("twins", "shared"):
         files = [folder / name / f"seed_{seed}" / "results.json" for seed in (0, 1)]
         lifts = [json.loads(path.read_text())["lifts"]["hcb"]["positive_rate"]["relative"] for path in files]
-        assert lifts == (found["truth"] if name == "twins" else found[name]["lift"])["by_world"]
+        assert lifts == (actual["truth"] if name == "twins" else actual[name]["lift"])["by_world"]
 
 
 @pytest.mark.slow

@@ -55,7 +55,7 @@ def test_an_agent_that_is_fitted(prepared):
 def test_a_contestant_whose_model_is_half_thrown_away_does_not_answer_again(tmp_path, monkeypatch):
     """The answers are there before the model goes."""
     asked = []
-    monkeypatch.setattr(Job, "_answers", lambda job, folder: asked.append(folder) or {})
+    monkeypatch.setattr(Job, "_scores", lambda job, folder: asked.append(folder) or {})
     job = Job(RIVALS, 0, None, 1, 1.0, tmp_path, "", tmp_path, None, 0, tmp_path)
 
     def make(folder):

@@ -77,7 +77,7 @@ def study_in(tmp_path):
     return SomeOfAStudy(tmp_path / "cache", {"llm": {"planner": {"_target_": "x", "table": "???"}}})
 
 
-def test_what_is_missing_is_known_before_the_burn_in(tmp_path, monkeypatch):
+def test_missing_parts_are_reported_before_the_burn_in(tmp_path, monkeypatch):
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)
     keyless = settings_of("llm.model=m", "llm.key_variable=NO_SUCH_KEY")
     with pytest.raises(InvalidInput, match=r"llm\.key_variable='NO_SUCH_KEY': is not set"):

@@ -26,11 +26,11 @@ from sim.random import RandomStream
 from tests.experiments.synthetic import (
     CONFIG,
     FIRST_DAY,
+    design_of,
     log_of,
     planted_arms,
     planted_log,
     planted_results,
-    setting_of,
 )
 
 
@@ -65,12 +65,12 @@ def hand_made():
     before = np.zeros((2, 3), dtype=bool)
     before[0, 0] = True
     run = ArmRun("bandit", log, np.arange(2), np.array([True, False, True, True]), np.array([3, 0]))
-    return run, setting_of(before, num_items=4)
+    return run, design_of(before, num_items=4)
 
 
 def test_hand_made_log_gives_hand_made_values():
-    run, setting = hand_made()
-    values = {name: sums.ratio() for name, sums in user_sums(run, setting).items()}
+    run, design = hand_made()
+    values = {name: sums.ratio() for name, sums in user_sums(run, design).items()}
     assert values == pytest.approx(
         {
             "novel_impression_ratio": 2 / 4,  # rows 1 and 2: cluster 1 is consumed only on row 2
@@ -88,27 +88,27 @@ def test_hand_made_log_gives_hand_made_values():
             "distinct_clusters_7d_rarefied": None,
         }
     )
-    whole = arm_values(run, setting, 4, np.array([[0.0, 0.5]]))
+    whole = arm_values(run, design, 4, np.array([[0.0, 0.5]]))
     assert whole["item_coverage"] == 3 / 4
     assert whole["consumption_jaccard"] == 0.0
-    assert watch_minutes(run, setting).shape == (2, 4)
+    assert watch_minutes(run, design).shape == (2, 4)
 
 
 def test_every_metric_is_described_and_computed_once():
-    run, setting = hand_made()
+    run, design = hand_made()
     names = [metric.name for metric in METRICS]
     assert len(set(names)) == len(names)
-    assert set(names) == set(user_sums(run, setting)) | set(arm_values(run, setting, 4, np.zeros((1, 2))))
+    assert set(names) == set(user_sums(run, design)) | set(arm_values(run, design, 4, np.zeros((1, 2))))
 
 
 def test_trailing_window_borrows_burn_in_days_of_the_arms_own_users_only():
-    run, setting = hand_made()
+    run, design = hand_made()
     burn_in = log_of(
         user=[1, 1, 1, 0], day=np.array([-1, -3, -4, -1]) + FIRST_DAY, cluster=[2, 0, 1, 0], consumed=[1, 1, 1, 1]
     )
-    setting = replace(setting, burn_in=burn_in)  # four A/B days and the three before
-    assert distinct_clusters(run, setting).tolist() == [2, 2]
-    assert distinct_clusters(replace(run, assigned=np.array([0])), setting).tolist() == [2]
+    design = replace(design, burn_in=burn_in)  # four A/B days and the three before
+    assert distinct_clusters(run, design).tolist() == [2, 2]
+    assert distinct_clusters(replace(run, assigned=np.array([0])), design).tolist() == [2]
 
 
 def test_rarefaction_matches_drawing_without_replacement():
@@ -132,7 +132,7 @@ def test_jaccard_of_identical_users_is_one():
     log = log_of(user=[0, 0, 1, 1], day=[FIRST_DAY] * 4, cluster=[0, 1, 1, 0], consumed=[1] * 4)
     run = ArmRun("a", log, np.arange(2), np.zeros(4, dtype=bool), np.zeros(2, dtype=int))
     draws = RandomStream(1).generator().random((50, 2))
-    assert arm_values(run, setting_of(np.zeros((2, 3), dtype=bool)), 1, draws)["consumption_jaccard"] == 1.0
+    assert arm_values(run, design_of(np.zeros((2, 3), dtype=bool)), 1, draws)["consumption_jaccard"] == 1.0
 
 
 def test_results_have_the_promised_shape_and_are_json():
@@ -161,9 +161,9 @@ def test_results_repeat_to_the_byte_and_find_the_planted_lift():
 
 
 def test_the_same_arm_twice_differs_by_exactly_nothing():
-    runs, setting = planted_arms(num=100)
+    runs, design = planted_arms(num=100)
     arms = [runs[0], replace(runs[1], name="bandit"), replace(runs[1], name="again")]
-    results = assemble(arms, setting, {}, {}, RandomStream(1).generator())
+    results = assemble(arms, design, {}, {}, RandomStream(1).generator())
     zero = {"vs": "bandit", "relative": 0.0, "low": 0.0, "high": 0.0, "p": 1.0, "p_adjusted": 1.0}
     assert results["lifts"]["again"]["novel_positive_rate_agent_slots"] == zero
     curve = results["uci"]["again"]
@@ -171,12 +171,12 @@ def test_the_same_arm_twice_differs_by_exactly_nothing():
 
 
 def test_split_arms_and_missing_baselines():
-    runs, setting = planted_arms()
+    runs, design = planted_arms()
     parts = []
     for i, run in enumerate(runs):
         rows = run.log.user % 4 == i
         parts.append(replace(run, log=run.log.where(rows), dormant=run.dormant[rows], assigned=np.arange(i, 400, 4)))
-    split = replace(setting, diversion="split")
+    split = replace(design, diversion="split")
     results = assemble(parts, split, {}, {}, RandomStream(1).generator())
     assert results["arms"]["llm"]["watch_minutes_per_user_day"]["n"] == 100
     assert results["lifts"]["llm"]["watch_minutes_per_user_day"]["p"] is not None
@@ -189,7 +189,7 @@ def test_split_arms_and_missing_baselines():
 
 def split_arms(burn_in=True):
     """The planted arms with other users in each, and the burn-in of the same users."""
-    runs, setting = planted_arms(num=1200)
+    runs, design = planted_arms(num=1200)
     parts = []
     for i, run in enumerate(runs):
         rows = run.log.user % 4 == i
@@ -197,12 +197,12 @@ def split_arms(burn_in=True):
     activity = RandomStream(1, "activity").generator().gamma(2, 0.5, size=1200)  # as in the experiment
     before = planted_log(RandomStream(2, "burn-in").generator(), activity, FIRST_DAY, 30, 0.1, 1, agent=False)
     before = replace(before, day=before.day - FIRST_DAY)
-    return parts, replace(setting, diversion="split", burn_in=before if burn_in else setting.burn_in)
+    return parts, replace(design, diversion="split", burn_in=before if burn_in else design.burn_in)
 
 
 def test_split_lifts_are_adjusted_for_the_burn_in_and_twins_are_not():
-    parts, setting = split_arms()
-    results = assemble(parts, setting, {}, {}, RandomStream(1).generator())
+    parts, design = split_arms()
+    results = assemble(parts, design, {}, {}, RandomStream(1).generator())
     bare = assemble(*split_arms(burn_in=False), {}, {}, RandomStream(1).generator())
     lift = results["lifts"]["llm"]["watch_minutes_per_user_day"]
     known = {
@@ -222,14 +222,14 @@ def test_split_lifts_are_adjusted_for_the_burn_in_and_twins_are_not():
 
 
 def test_the_sample_ratio_is_checked_in_split_alone():
-    parts, setting = split_arms(burn_in=False)
-    fair = assemble(parts, setting, {}, {}, RandomStream(1).generator())["sample_ratio"]
+    parts, design = split_arms(burn_in=False)
+    fair = assemble(parts, design, {}, {}, RandomStream(1).generator())["sample_ratio"]
     assert fair == {"users": dict.fromkeys(("control", "bandit", "llm", "random"), 300), "chi_square": 0.0, "p": 1.0,
                     "mismatch": False}  # fmt: skip
     fewer = replace(parts[0], assigned=parts[0].assigned[:200])
     rows = np.isin(fewer.log.user, fewer.assigned)
     fewer = replace(fewer, log=fewer.log.where(rows), dormant=fewer.dormant[rows])
-    assert assemble([fewer, *parts[1:]], setting, {}, {}, RandomStream(1).generator())["sample_ratio"]["mismatch"]
+    assert assemble([fewer, *parts[1:]], design, {}, {}, RandomStream(1).generator())["sample_ratio"]["mismatch"]
     assert planted_results()["sample_ratio"] is None
 
 
@@ -261,7 +261,7 @@ def test_an_empty_log_gives_nulls_not_nan():
     before = np.zeros((3, 2), dtype=bool)
     empty = log_of(user=[])
     arms = [ArmRun(n, empty, np.arange(3), np.zeros(0, bool), np.zeros(3, int)) for n in ("control", "bandit")]
-    results = assemble(arms, setting_of(before), {}, {}, RandomStream(1).generator())
+    results = assemble(arms, design_of(before), {}, {}, RandomStream(1).generator())
     json.dumps(results, allow_nan=False)
     assert results["arms"]["bandit"]["positive_rate"]["value"] is None
     assert results["arms"]["bandit"]["watch_minutes_per_user_day"] == {"value": 0.0, "low": None, "high": None, "n": 3}
@@ -278,12 +278,12 @@ def test_an_empty_log_gives_nulls_not_nan():
     ],
 )
 def test_a_run_that_does_not_fit_is_refused(changes, message):
-    run, setting = hand_made()
+    run, design = hand_made()
     with pytest.raises(InvalidInput, match=message):
-        assemble([replace(run, **changes)], setting, {}, {}, RandomStream(1).generator())
+        assemble([replace(run, **changes)], design, {}, {}, RandomStream(1).generator())
 
 
-def test_plain_knows_no_nan_and_no_numpy():
+def test_plain_has_no_nan_and_no_numpy():
     assert plain({"a": np.float32("nan"), "b": (np.int64(2), 1 / 3), 3: np.arange(2)}) == {
         "a": None, "b": [2, 0.3333333333], "3": [0, 1],
     }  # fmt: skip

@@ -32,22 +32,22 @@ def finished(tmp_path_factory, shared_cache):
 def test_a_run_leaves_numbers_a_page_and_figures(finished):
     folder, _, page = finished
     assert page == folder / "offline.html"
-    found = json.loads((folder / "offline.json").read_text())
-    assert sum(found["users"].values()) == found["dataset"]["num_users"] == 150
-    assert found["dataset"]["split_day"] == 2
-    for of_task in found["tasks"].values():
+    actual = json.loads((folder / "offline.json").read_text())
+    assert sum(actual["users"].values()) == actual["dataset"]["num_users"] == 150
+    assert actual["dataset"]["split_day"] == 2
+    for of_task in actual["tasks"].values():
         assert list(of_task["agents"]) == AGENTS.strip("[]").split(",")
         assert set(of_task["differences"]) == {"random", "counts", "random_novel", "two_tower"}
         for agent in of_task["agents"].values():
             for measure, cell in agent["measures"].items():
                 assert cell["low"] <= cell["value"] <= cell["high"], measure
-    item = found["tasks"]["next_item"]
-    # Popularity is what a log of a young recommender can be told by; a random list is at chance, which is exact.
+    item = actual["tasks"]["next_item"]
+    # Popularity is what a log of a young recommender can be predicted by; a random list is at chance, which is exact.
     assert item["differences"]["random"]["recall"]["high"] < 0
     assert item["differences"]["random"]["recall"]["p_holm"] < 0.01
     of_random = item["agents"]["random"]["measures"]["recall"]
     assert of_random["low"] <= item["chance"]["recall"] <= of_random["high"]
-    novel = found["tasks"]["next_novel_cluster"]
+    novel = actual["tasks"]["next_novel_cluster"]
     of_random = novel["agents"]["random_novel"]["measures"]["recall"]
     assert of_random["low"] <= novel["chance"]["recall"] <= of_random["high"]
     text = page.read_text()
@@ -71,7 +71,7 @@ def test_one_process_and_no_cache_give_the_same_bytes(finished, tmp_path, shared
         assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes(), name
 
 
-def test_what_was_asked_is_not_asked_again(finished, tmp_path, shared_cache):
+def test_finished_agents_are_not_asked_again(finished, tmp_path, shared_cache):
     folder, overrides, _ = finished
     before = {
         path.name: path.stat().st_mtime_ns for path in (shared_cache / "stages").glob("offline-*") if path.is_dir()
@@ -95,12 +95,12 @@ def test_a_log_from_elsewhere_needs_no_world(tmp_path, weights_cache):
         "offline.reference=popular_novel", "offline.resamples=200", f"cache_dir={cache}", "runtime.workers=1",
     ]  # fmt: skip
     offline(config_of(*overrides), tmp_path / "out")
-    found = json.loads((tmp_path / "out" / "offline.json").read_text())
-    novel = found["tasks"]["next_novel_cluster"]
+    actual = json.loads((tmp_path / "out" / "offline.json").read_text())
+    novel = actual["tasks"]["next_novel_cluster"]
     assert novel["agents"]["counts"]["measures"]["recall"]["value"] > 0.9
     assert novel["differences"]["counts"]["recall"]["low"] > 0.3
     assert novel["differences"]["counts"]["recall"]["p_holm"] < 1e-6
-    assert found["dataset"]["name"] == "ring"
+    assert actual["dataset"]["name"] == "ring"
     assert not list((cache / "stages").glob("burn-in-*"))
 
 
@@ -153,8 +153,8 @@ def test_the_language_models_table_is_made_of_the_days_before(tmp_path, shared_c
     small = ["llm=tiny", f"llm.model={model}", "llm.precision=fp32", "llm.steps=2", "llm.eval_pairs=2"]
     small += ["offline.resamples=100", f"cache_dir={shared_cache}"]
     offline(config_of("offline.agents=[popular,llm,random_novel]", *small), tmp_path)
-    found = json.loads((tmp_path / "offline.json").read_text())
-    assert found["tasks"]["next_novel_cluster"]["agents"]["llm"]["planned"]
+    actual = json.loads((tmp_path / "offline.json").read_text())
+    assert actual["tasks"]["next_novel_cluster"]["agents"]["llm"]["planned"]
     made = [json.loads(path.read_text()) for path in (shared_cache / "stages").glob("table-*/made.json")]
     assert any(each["clusters"]["stage"].startswith("offline-history") for each in made)
 

@@ -34,11 +34,11 @@ def test_expected_utility_is_the_response_to_an_average_item(arm):
         run_day([arm], day)
     people = world.population
     some = np.array([3, 50, 149])
-    found = expected_utility(world, some)
+    actual = expected_utility(world, some)
     for row, user in enumerate(some):
         for slot in range(people.interest.shape[1]):
             if people.status[user, slot] == FREE:
-                assert found[row, slot] == -np.inf
+                assert actual[row, slot] == -np.inf
                 continue
             exposures = int(people.exposures[user, slot])
             g = interest_strength(
@@ -50,7 +50,7 @@ def test_expected_utility_is_the_response_to_an_average_item(arm):
             utility = c.intercept + c.interest_weight * g - c.satiation_weight * people.satiation[user, slot]
             utility += c.trend_weight * world.trend[people.interest[user, slot]]
             utility += c.novelty_weight * people.novelty_appetite[user] * (exposures == 0)
-            assert found[row, slot] == pytest.approx(utility, abs=1e-5)
+            assert actual[row, slot] == pytest.approx(utility, abs=1e-5)
     assert {DORMANT, DISCOVERED, ACQUIRED} <= set(people.status[some].ravel().tolist())
 
 
@@ -88,20 +88,20 @@ def test_most_of_a_planned_cluster_is_dormant_as_long_as_users_have_enough(arm):
     assert dormant.any(axis=2)[enough].mean() > 0.95
 
 
-def test_the_oracle_finds_several_times_what_chance_finds(config):  # noqa: F811
-    found = {}
+def test_the_oracle_discovers_several_times_as_much_as_chance(config):  # noqa: F811
+    actual = {}
     for name, planner in (("oracle", OraclePlanner()), ("chance", RandomNovelPlanner())):
         agent = HierarchicalAgent(planner, RandomWithinClusterRanker())
         # The same name gives both arms the same luck.
         arm = make_arm(config, agent=agent, production=PopularAgent(), explored=3)
         reveal(agent, arm.world)
         days = [run_day([arm], day) for day in range(6)]
-        found[name] = sum(int(day.discovered[day.log.source == AGENT].sum()) for day in days) / config.num_users
-    assert found["oracle"] > 3 * found["chance"]
-    assert found["oracle"] > 1
+        actual[name] = sum(int(day.discovered[day.log.source == AGENT].sum()) for day in days) / config.num_users
+    assert actual["oracle"] > 3 * actual["chance"]
+    assert actual["oracle"] > 1
 
 
-def test_with_the_planners_permission_it_plans_only_what_is_new(config):  # noqa: F811
+def test_with_the_planners_restriction_it_plans_novel_clusters_only(config):  # noqa: F811
     """What the free oracle would take, without what the user has consumed from; else novel clusters at random."""
     agent = HierarchicalAgent(OraclePlanner(novel_only=True), RandomWithinClusterRanker())
     arm = make_arm(config, agent=agent, explored=3)
@@ -128,15 +128,15 @@ def test_with_the_planners_permission_it_plans_only_what_is_new(config):  # noqa
     assert len(np.unique(chance)) > 12  # no cluster's number counts where none has any value
 
 
-def test_knowledge_finds_more_than_chance_with_the_same_permission(config):  # noqa: F811
-    found = {}
+def test_knowledge_discovers_more_than_chance_with_the_same_restriction(config):  # noqa: F811
+    actual = {}
     for name, planner in (("oracle", OraclePlanner(novel_only=True)), ("chance", RandomNovelPlanner())):
         agent = HierarchicalAgent(planner, RandomWithinClusterRanker())
         arm = make_arm(config, agent=agent, production=PopularAgent(), explored=3)
         reveal(agent, arm.world)
         days = [run_day([arm], day) for day in range(6)]
-        found[name] = sum(int(day.discovered[day.log.source == AGENT].sum()) for day in days) / config.num_users
-    assert found["oracle"] > 1.2 * found["chance"], found
+        actual[name] = sum(int(day.discovered[day.log.source == AGENT].sum()) for day in days) / config.num_users
+    assert actual["oracle"] > 1.2 * actual["chance"], actual
 
 
 def test_nothing_is_read_unless_it_was_revealed(config, tmp_path):  # noqa: F811

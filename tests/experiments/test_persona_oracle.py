@@ -40,9 +40,9 @@ def test_the_best_clusters_share_the_most_personas_with_the_pair(arm):
     interest, weight = interests_of(arm), arm.world.tree.persona_weight
     typical = arm.world.links.dense(arm.world.config.num_interests)
     pairs = np.array([(0, 1), (5, 5), (8, 3), (-1, -1)])
-    found = arm.agent.planner.next_clusters(pairs, STREAM)
-    assert found.shape == (4, 10)
-    for pair, best in zip(pairs[:3].tolist(), found[:3], strict=True):
+    actual = arm.agent.planner.next_clusters(pairs, STREAM)
+    assert actual.shape == (4, 10)
+    for pair, best in zip(pairs[:3].tolist(), actual[:3], strict=True):
         score = np.zeros(len(interest))
         for c, p in product(range(len(interest)), range(len(weight))):
             if interest[c] >= 0 and interest[c] not in interest[pair]:
@@ -51,10 +51,10 @@ def test_the_best_clusters_share_the_most_personas_with_the_pair(arm):
         assert score[best] == pytest.approx(np.sort(score)[::-1][: len(best)])
         assert score[best].min() > 0
         assert len(best) == 10 or len(best) == (score > 0).sum()
-    assert (found[3] == -1).all()
+    assert (actual[3] == -1).all()
 
 
-def test_it_knows_nothing_of_the_users(arm):
+def test_it_does_not_depend_on_users_state(arm):
     users = np.arange(150)
     before = arm.agent.planner.propose(arm.records.requests(users, 3), STREAM)
     people = arm.world.population

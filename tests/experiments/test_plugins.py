@@ -1,4 +1,4 @@
-"""Agents of installed distributions: found without flags, hashed, and told apart if they are broken."""
+"""Agents of installed distributions: discovered without flags, hashed, and each reported if broken."""
 
 import sys
 from importlib.metadata import entry_points
@@ -113,7 +113,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_a_broken_config_is_told_to_those_who_want_the_agent_only(case, site):
+def test_a_broken_config_is_reported_only_where_the_agent_is_chosen(case, site):
     parts, says = BROKEN[case]
     install(site, "mine", **parts)
     install(site, "fine")
@@ -157,7 +157,7 @@ BAD_CODE = {
 
 
 @pytest.mark.parametrize("case", BAD_CODE)
-def test_broken_code_is_told_when_the_agent_is_made(case, site):
+def test_broken_code_is_reported_when_the_agent_is_made(case, site):
     code, settings, says = BAD_CODE[case]
     install(site, "mine", code=code)
     config = {"_target_": "mine.Mine", "_partial_": True, "start": 0, **settings}
@@ -168,7 +168,7 @@ def test_broken_code_is_told_when_the_agent_is_made(case, site):
     assert "\n" not in str(error.value)
 
 
-def test_broken_distributions_are_told_apart(site):
+def test_each_broken_distribution_is_reported(site):
     install(site, "counts", package="copycat")
     install(site, "control", package="controller")
     install(site, "twice", package="one")
@@ -221,11 +221,11 @@ def test_files_that_a_config_names_are_hashed_too(tmp_path):
     weights = tmp_path / "policy.safetensors"
     config = {"_target_": "agents.random.RandomAgent", "policy": str(weights)}
     assert outside_digests(config) == {}
-    found = []
+    actual = []
     for content in (b"one", b"two"):
         weights.write_bytes(content)
-        found.append(outside_digests(config)[str(weights)])
-    assert found[0] != found[1]
+        actual.append(outside_digests(config)[str(weights)])
+    assert actual[0] != actual[1]
 
 
 def test_our_own_agents_need_no_digest_of_their_own():
@@ -289,7 +289,7 @@ def test_a_comparison_runs_with_an_installed_agent(tmp_path):
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_an_agent_that_cannot_be_made_is_told_before_the_burn_in(tmp_path):
+def test_an_agent_that_cannot_be_made_is_reported_before_the_burn_in(tmp_path):
     install(tmp_path / "site", "mine", code="import no_such_module")
     arguments = ["compare", "world=tiny", "experiment.arms=[control,mine]", "hydra.run.dir=out"]
     done = interestlab(*arguments, site=tmp_path / "site", cwd=tmp_path, cache=tmp_path / "cache")

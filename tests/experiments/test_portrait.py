@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from experiments.portrait.story import live_and_watch
+from experiments.portrait.story import simulate_portrait
 from sim.hidden.population import DISCOVERED, DORMANT
 from tests.command_line import interestlab
 from tests.sim.people import TINY
@@ -13,7 +13,7 @@ DAYS = 8
 
 @pytest.fixture(scope="module")
 def story():
-    return live_and_watch(TINY, 0, None, DAYS)
+    return simulate_portrait(TINY, 0, None, DAYS)
 
 
 def test_what_is_discovered_stays_known_and_what_is_drawn_was_loved_or_picked_up(story):
@@ -40,7 +40,7 @@ def test_where_everything_is_known_nothing_is_discovered():
         population=replace(TINY.population, discovered_share=1.0),
         dynamics=replace(TINY.dynamics, persona_drift_per_day=0.0),
     )
-    person, population = live_and_watch(config, 0, 3, 4)
+    person, population = simulate_portrait(config, 0, 3, 4)
     assert person.user == 3
     assert population.discovered.sum() == 0
     assert not (person.status == DORMANT).any()

@@ -31,25 +31,25 @@ def config_of(seed, alpha=1.0):
 
 @pytest.fixture(scope="module")
 def twins():
-    runs, setting = planted_arms()
-    results = assemble(runs, setting, config_of(7), {}, RandomStream(1, "results").generator())
+    runs, design = planted_arms()
+    results = assemble(runs, design, config_of(7), {}, RandomStream(1, "results").generator())
     trait = Trait("Activity", "seldom there", "often there", np.arange(400.0))
-    results["effects"] = exact_effects(runs, setting, {"activity": trait})
+    results["effects"] = exact_effects(runs, design, {"activity": trait})
     return results
 
 
 @pytest.fixture(scope="module")
 def split():
     """Arms of users of their own, with a past, so that lifts are adjusted."""
-    runs, setting = planted_arms()
+    runs, design = planted_arms()
     own = []
     for place, run in enumerate(runs):
         rows = run.log.user % len(runs) == place
-        users = np.arange(place, setting.num_users, len(runs))
+        users = np.arange(place, design.num_users, len(runs))
         own.append(replace(run, log=run.log.where(rows), dormant=run.dormant[rows], assigned=users))
-    past = replace(runs[0].log, day=runs[0].log.day - setting.num_days)
-    setting = replace(setting, diversion="split", burn_in=past)
-    return assemble(own, setting, config_of(7), {}, RandomStream(1, "results").generator())
+    past = replace(runs[0].log, day=runs[0].log.day - design.num_days)
+    design = replace(design, diversion="split", burn_in=past)
+    return assemble(own, design, config_of(7), {}, RandomStream(1, "results").generator())
 
 
 def test_every_metric_has_its_name_in_the_schema():

@@ -40,17 +40,17 @@ def shown(user, step):
     return FilledSlates.of((user[:, None] * MOST + step + np.arange(4) * 7) % 1000)
 
 
-def test_who_comes_asks_until_they_leave_or_have_asked_often_enough(world):
+def test_active_users_ask_until_they_leave_or_reach_the_limit(world):
     with serving_day(world, records_of(world), 0) as today:
         asked = list(today.requests(shown))
     assert [served.step for served in asked] == list(range(MOST))
-    assert asked[0].user.tolist() == today.came.tolist()
+    assert asked[0].user.tolist() == today.active.tolist()
     for before, after in pairwise(asked):
         assert after.user.tolist() == before.user[~before.feedback.left].tolist()
     assert (~asked[-1].feedback.left).any()  # there are some who would have asked once more
 
 
-def test_a_request_is_written_down_before_it_is_told_of(world):
+def test_a_request_is_recorded_before_it_is_yielded(world):
     records = records_of(world)
     with serving_day(world, records, 0) as today:
         for served in today.requests(shown):
@@ -86,7 +86,7 @@ def test_only_those_asked_for_are_served_and_only_what_is_offered_is_there(world
     some = np.array([3, 5, 8, 13, 21, 34])
     offered = replace(world.catalog, expiry_day=world.catalog.upload_day)
     with serving_day(world, records, 0, users=some, offered=lambda catalog: offered) as today:
-        assert set(today.came.tolist()) <= set(some.tolist())
+        assert set(today.active.tolist()) <= set(some.tolist())
         assert records.catalog is offered
 
 

@@ -25,7 +25,7 @@ STAGES = (
     "experiments.explain.columns",
     "experiments.knowledge.folds_stage",
     "experiments.knowledge.jobs",
-    "experiments.offline.answers",
+    "experiments.offline.lists",
     "experiments.arena.sides",
     "experiments.arena.logs",
     "experiments.arena.live",
@@ -40,12 +40,12 @@ ALL = sorted(grimp.build_graph(*OURS, cache_dir=None).modules)
 
 
 def test_these_are_all_modules_with_stages():
-    found = {
+    actual = {
         ".".join(path.relative_to(ROOT).with_suffix("").parts)
         for path in (ROOT / "experiments").rglob("*.py")
         if "run_stage(" in path.read_text(encoding="utf-8")
     }
-    assert found - {"experiments.stages.stages"} == set(STAGES)
+    assert actual - {"experiments.stages.stages"} == set(STAGES)
 
 
 def imported_by(module):
@@ -169,9 +169,9 @@ def test_a_plugin_brings_what_it_imports_of_ours(tmp_path, monkeypatch):
     (tmp_path / "shelf_that_builds.py").write_text(source)
     monkeypatch.syspath_prepend(tmp_path)
     alone = set(sources.code_of("experiments.live.arm_stages", {}))
-    found = set(sources.code_of("experiments.live.arm_stages", {"agent": {"_target_": "shelf_that_builds.Shelf"}}))
-    assert {"agents.popular", "agents.two_tower"} <= found - alone
-    assert sources.reached("agents.popular") <= found
+    actual = set(sources.code_of("experiments.live.arm_stages", {"agent": {"_target_": "shelf_that_builds.Shelf"}}))
+    assert {"agents.popular", "agents.two_tower"} <= actual - alone
+    assert sources.reached("agents.popular") <= actual
 
 
 def test_the_oracles_are_no_part_of_other_arms():

@@ -12,7 +12,7 @@ def stage(cache, make, config=1, inputs=()):
     return run_stage(cache, "demo", make, config=config, inputs=list(inputs))
 
 
-def test_a_stage_is_made_once_and_found_again(tmp_path):
+def test_a_stage_is_made_once_and_then_read_from_the_cache(tmp_path):
     calls = []
 
     def make(folder):
@@ -46,7 +46,7 @@ def test_a_failed_stage_leaves_no_whole_folder_and_its_checkpoints_stay(tmp_path
     assert seen == ["half way"]
 
 
-def test_seconds_stand_beside_the_stage_not_in_it(tmp_path):
+def test_seconds_are_kept_next_to_the_stage_not_in_it(tmp_path):
     made = stage(tmp_path, lambda folder: None)
     assert json.loads((made.folder / "seconds.json").read_text())["seconds"] == made.seconds >= 0
 

@@ -54,11 +54,11 @@ def serial(tmp_path_factory):
 @pytest.mark.parametrize("launcher", LAUNCHERS)
 def test_a_launcher_changes_no_byte(launcher, serial, tmp_path):
     need(launcher)
-    found = bytes_that_must_agree(sweep(tmp_path, *FOUR, *LAUNCHERS[launcher]))
+    actual = bytes_that_must_agree(sweep(tmp_path, *FOUR, *LAUNCHERS[launcher]))
     expected = bytes_that_must_agree(serial)
     assert len(expected) == 4 * (1 + 3)
-    assert set(found) == set(expected)
-    assert [name for name in expected if found[name] != expected[name]] == []
+    assert set(actual) == set(expected)
+    assert [name for name in expected if actual[name] != expected[name]] == []
     assert len({content for name, content in expected.items() if name.endswith("results.json")}) == 4
 
 
@@ -108,9 +108,9 @@ def _stage(cache: Path) -> tuple[bool, str]:
 
 def test_of_processes_that_want_a_stage_at_once_one_makes_it_and_the_others_wait(tmp_path):
     with ProcessPoolExecutor(3, mp_context=get_context("spawn")) as pool:
-        found = [job.result() for job in [pool.submit(_stage, tmp_path) for _ in range(3)]]
-    assert sorted(cached for cached, _ in found) == [False, True, True]
-    assert {content for _, content in found} == {"2"}
+        actual = [job.result() for job in [pool.submit(_stage, tmp_path) for _ in range(3)]]
+    assert sorted(cached for cached, _ in actual) == [False, True, True]
+    assert {content for _, content in actual} == {"2"}
 
 
 @pytest.mark.parametrize("launcher", LAUNCHERS)

@@ -56,9 +56,9 @@ def made(words, tmp_path_factory):
 
 
 def test_it_says_what_the_table_is(made, words, tmp_path, capsys):
-    found = open_table(Path(made["table"]))
+    actual = open_table(Path(made["table"]))
     assert (made["num_clusters"], made["rows"], made["past_clusters"]) == (24, 576, 2)
-    assert made["label_skew"] == pytest.approx(found.manifest["labels"])
+    assert made["label_skew"] == pytest.approx(actual.manifest["labels"])
     assert made["cost"]["pairs_computed"] == 576
     assert made["cost"]["tokens_computed"] > 576
     assert made["seconds"]["table"] > 0
@@ -83,16 +83,16 @@ def test_a_comparison_finds_it(made, words):
 
 def test_parquet_holds_what_a_lookup_gives(made):
     (path,) = made["parquet"]
-    found = open_table(Path(made["table"]))
+    actual = open_table(Path(made["table"]))
     rows = pq.read_table(path)
     assert rows.num_rows == 576 * 10
     columns = {name: np.array(rows.column(name).to_pylist()) for name in rows.column_names}
-    clusters, log_probability = found.lookup(columns["c1"], columns["c2"])
+    clusters, log_probability = actual.lookup(columns["c1"], columns["c2"])
     place = np.arange(len(columns["rank"])), columns["rank"] - 1
     assert (clusters[place] == columns["next"]).all()
     assert (log_probability[place] == columns["log_probability"].astype(np.float32)).all()
     assert len(set(zip(columns["c1"], columns["c2"], columns["rank"], strict=True))) == rows.num_rows
-    texts = np.array(found.manifest["texts"])
+    texts = np.array(actual.manifest["texts"])
     for name in ("c1", "c2", "next"):
         assert (columns[f"{name}_text"] == texts[columns[name]]).all()
         assert str(rows.schema.field(f"{name}_text").type).startswith("dictionary")
@@ -104,16 +104,16 @@ def test_parquet_holds_what_a_lookup_gives(made):
 
 def test_triples(words, tmp_path):
     said = run(tmp_path / "out", *words, "llm.past_clusters=3", "llm.triple_min_users=12", "table.parquet=true")
-    found = open_table(Path(said["table"]))
-    assert said["rows"] == len(found.keys) > 0
+    actual = open_table(Path(said["table"]))
+    assert said["rows"] == len(actual.keys) > 0
     assert 0 < said["coverage"] < 1
     assert said["cost"]["pairs_computed_of_pairs"] == 576
     triples, pairs = (pq.read_table(path).to_pydict() for path in said["parquet"])
     assert len(pairs["c1"]) == 5760
     first = [row for row in range(len(triples["rank"])) if triples["rank"][row] == 1]
     past = np.array([[triples[f"c{k}"][row] for k in (1, 2, 3)] for row in first])
-    np.testing.assert_array_equal(past, triples_of(found.keys, 24))
-    np.testing.assert_array_equal(found.next_clusters(past)[0][:, 0], [triples["next"][row] for row in first])
+    np.testing.assert_array_equal(past, triples_of(actual.keys, 24))
+    np.testing.assert_array_equal(actual.next_clusters(past)[0][:, 0], [triples["next"][row] for row in first])
 
 
 def test_the_log_grows(made, words, tmp_path, capsys):

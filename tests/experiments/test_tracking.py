@@ -1,4 +1,4 @@
-"""Trackers: what they were told is read back, each step once, and no result knows of them."""
+"""Trackers: reported values are read back, each step once, and results do not depend on them."""
 
 import json
 
@@ -17,7 +17,7 @@ def chosen(name, *overrides):
     return compose("compare", [f"tracker={name}", *overrides]).tracker
 
 
-def told(tracker, steps=STEPS):
+def reported(tracker, steps=STEPS):
     """Tell it the steps, in no order: arms live side by side."""
     for step in sorted(steps, key=lambda step: step % 3):
         tracker.scalars(step, {"watch/llm": steps[step], "watch/control": -steps[step]})
@@ -26,15 +26,15 @@ def told(tracker, steps=STEPS):
 
 def tensorboard_of(folder):
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    found = accumulator.EventAccumulator(str(folder / "tensorboard"), size_guidance={"scalars": 0})
-    found.Reload()
-    return {tag: sorted((each.step, each.value) for each in found.Scalars(tag)) for tag in found.Tags()["scalars"]}
+    actual = accumulator.EventAccumulator(str(folder / "tensorboard"), size_guidance={"scalars": 0})
+    actual.Reload()
+    return {tag: sorted((each.step, each.value) for each in actual.Scalars(tag)) for tag in actual.Tags()["scalars"]}
 
 
 def test_tensorboard_is_read_back_and_a_second_start_replaces_the_first(tmp_path):
     pytest.importorskip("tensorboard")
-    told(make_tracker(chosen("tensorboard"), tmp_path, CONFIG), {1: 0.25})  # killed after a day
-    told(make_tracker(chosen("tensorboard"), tmp_path, CONFIG)).finish([])
+    reported(make_tracker(chosen("tensorboard"), tmp_path, CONFIG), {1: 0.25})  # killed after a day
+    reported(make_tracker(chosen("tensorboard"), tmp_path, CONFIG)).finish([])
     assert tensorboard_of(tmp_path) == {
         "watch/llm": sorted(STEPS.items()),
         "watch/control": sorted((step, -value) for step, value in STEPS.items()),
@@ -63,8 +63,8 @@ def test_mlflow_has_one_run_a_folder_with_its_settings_and_files(tmp_path):
 
     (tmp_path / "report.html").write_text("<p>")
     for folder in ("0", "1"):
-        told(make_tracker(chosen("mlflow"), tmp_path / folder, CONFIG), {1: 0.25})  # killed
-    told(make_tracker(chosen("mlflow"), tmp_path / "1", CONFIG)).finish([tmp_path / "report.html"])
+        reported(make_tracker(chosen("mlflow"), tmp_path / folder, CONFIG), {1: 0.25})  # killed
+    reported(make_tracker(chosen("mlflow"), tmp_path / "1", CONFIG)).finish([tmp_path / "report.html"])
     client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}")
     number = client.get_experiment_by_name("interestlab").experiment_id
     runs = {run.data.tags["folder"]: run for run in client.search_runs([number])}
@@ -80,8 +80,8 @@ def test_mlflow_has_one_run_a_folder_with_its_settings_and_files(tmp_path):
 def test_wandb_offline_is_read_back_and_a_second_start_replaces_the_first(tmp_path):
     pytest.importorskip("wandb")
     (tmp_path / "report.html").write_text("<p>")
-    told(make_tracker(chosen("wandb"), tmp_path / "run", CONFIG), {1: 0.25}).finish([tmp_path / "report.html"])
-    told(make_tracker(chosen("wandb"), tmp_path / "run", CONFIG)).finish([tmp_path / "report.html"])
+    reported(make_tracker(chosen("wandb"), tmp_path / "run", CONFIG), {1: 0.25}).finish([tmp_path / "report.html"])
+    reported(make_tracker(chosen("wandb"), tmp_path / "run", CONFIG)).finish([tmp_path / "report.html"])
     (place,) = (tmp_path / "run").glob("wandb/offline-run-*/run-*.wandb")
     rows = wandb_history(place)
     assert sorted((row["step"], row["watch/llm"]) for row in rows) == sorted(STEPS.items())
@@ -113,7 +113,7 @@ def test_a_missing_package_says_how_to_get_it(name, tmp_path, monkeypatch):
         make_tracker(chosen(name), tmp_path, CONFIG)
 
 
-def test_what_cannot_be_made_is_one_line(tmp_path):
+def test_a_tracker_that_cannot_be_made_is_one_line(tmp_path):
     with pytest.raises(InvalidInput, match=r"tracker='no\.such\.Tracker': could not be made"):
         make_tracker({"_target_": "no.such.Tracker"}, tmp_path, CONFIG)
     with pytest.raises(InvalidInput, match=r"tracker\.mode='loud': must be offline or online"):
@@ -137,10 +137,10 @@ def test_tracking_changes_no_result_and_a_run_from_the_cache_is_tracked_whole(tm
     assert sum("watched" in line for line in shown.replace("\r", "\n").splitlines()) == 2 * 3
     compare(tmp_path / "tracked", "tracker=tensorboard")  # all of it from the cache
     assert (tmp_path / "tracked" / "results.json").read_bytes() == (tmp_path / "plain" / "results.json").read_bytes()
-    found = tensorboard_of(tmp_path / "tracked")
+    actual = tensorboard_of(tmp_path / "tracked")
     results = json.loads((tmp_path / "plain" / "results.json").read_text())
     for arm in ("control", "random"):
-        daily = found[f"watch_minutes_per_user_day/{arm}"]
+        daily = actual[f"watch_minutes_per_user_day/{arm}"]
         assert [step for step, _ in daily] == [1, 2, 3]
         mean = results["arms"][arm]["watch_minutes_per_user_day"]["value"]
         assert sum(value for _, value in daily) / 3 == pytest.approx(mean, rel=1e-5)

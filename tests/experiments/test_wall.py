@@ -249,7 +249,7 @@ def test_our_own_agents_source_is_clean():
 
 def test_no_module_of_agents_holds_what_leads_behind_the_wall():
     """``from agents.check_source import sim`` had given an agent the package, and with it ``sim.hidden``."""
-    for found in pkgutil.walk_packages(agents.__path__, "agents."):
-        for name, value in vars(importlib.import_module(found.name)).items():
+    for actual in pkgutil.walk_packages(agents.__path__, "agents."):
+        for name, value in vars(importlib.import_module(actual.name)).items():
             if isinstance(value, ModuleType):
-                assert value.__name__.partition(".")[0] not in ("sim", *CLOSED_PACKAGES), f"{found.name}.{name}"
+                assert value.__name__.partition(".")[0] not in ("sim", *CLOSED_PACKAGES), f"{actual.name}.{name}"

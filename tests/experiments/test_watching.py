@@ -31,19 +31,19 @@ class Kept:
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory):
     """Arms whose days lie in folders as an arm leaves them, and what the report says of the whole."""
-    runs, setting = planted_arms()
+    runs, design = planted_arms()
     folder = tmp_path_factory.mktemp("arms")
     for run in runs:
-        for day in range(setting.num_days):
+        for day in range(design.num_days):
             place = folder / run.name / f"day_{FIRST_DAY + day:04}"
             place.mkdir(parents=True)
             run.log.where(np.flatnonzero(run.log.day == FIRST_DAY + day)).write(place / "log.parquet")
-    return folder, runs, setting, assemble(runs, setting, CONFIG, {}, RandomStream(1, "results").generator())
+    return folder, runs, design, assemble(runs, design, CONFIG, {}, RandomStream(1, "results").generator())
 
 
 def days(planted, run):
-    folder, _, setting, _ = planted
-    return days_of(run.name, run.assigned, setting.consumed_before, folder / run.name, FIRST_DAY, setting.num_days)
+    folder, _, design, _ = planted
+    return days_of(run.name, run.assigned, design.consumed_before, folder / run.name, FIRST_DAY, design.num_days)
 
 
 def test_days_add_up_to_the_results(planted):
@@ -57,15 +57,15 @@ def test_days_add_up_to_the_results(planted):
 
 
 def test_the_last_line_of_an_arm_shows_its_results_whatever_the_order(planted, capsys):
-    _, runs, setting, results = planted
-    watch = Watch(tuple(run.name for run in runs), setting.num_days, Kept())
+    _, runs, design, results = planted
+    watch = Watch(tuple(run.name for run in runs), design.num_days, Kept())
     for side_by_side in zip_longest(*(days(planted, run) for run in reversed(runs))):
         for day in side_by_side:
             watch(day)
-    told = capsys.readouterr()
-    assert told.out == ""  # the last line of stdout is the report's path, and nothing else is there
-    lines = told.err.splitlines()
-    assert len(lines) == 1 + len(runs) * setting.num_days
+    actual = capsys.readouterr()
+    assert actual.out == ""  # the last line of stdout is the report's path, and nothing else is there
+    lines = actual.err.splitlines()
+    assert len(lines) == 1 + len(runs) * design.num_days
     for run in runs:
         last = [line for line in lines if f"  {run.name} " in line][-1]
         assert last.startswith("day 4/4")
@@ -76,26 +76,26 @@ def test_the_last_line_of_an_arm_shows_its_results_whatever_the_order(planted, c
 
 
 def test_the_tracker_gets_each_day_by_itself_and_once(planted):
-    _, runs, setting, _ = planted
+    _, runs, design, _ = planted
     kept, run = Kept(), runs[0]
-    watch = Watch((run.name,), setting.num_days, kept)
+    watch = Watch((run.name,), design.num_days, kept)
     for day in days(planted, run):
         watch(day)
-    watch.found(run.name, days(planted, run))  # lived just now: nothing is told twice
-    assert len(kept.rows) == len({row[:2] for row in kept.rows}) == setting.num_days * len(SHOWN)
+    watch.report_cached(run.name, days(planted, run))  # lived just now: nothing is told twice
+    assert len(kept.rows) == len({row[:2] for row in kept.rows}) == design.num_days * len(SHOWN)
     of_a_day = run.log.where(np.flatnonzero(run.log.day == FIRST_DAY + 2))
     assert {row[:2]: row[2] for row in kept.rows}[3, f"positive_rate/{run.name}"] == of_a_day.positive.mean()
 
 
 def test_an_arm_from_the_cache_is_tracked_and_not_shown(planted, capsys):
-    _, runs, setting, _ = planted
+    _, runs, design, _ = planted
     kept = Kept()
-    Watch((runs[0].name,), setting.num_days, kept).found(runs[0].name, days(planted, runs[0]))
+    Watch((runs[0].name,), design.num_days, kept).report_cached(runs[0].name, days(planted, runs[0]))
     assert {step for step, *_ in kept.rows} == {1, 2, 3, 4}
     assert capsys.readouterr().err == ""
 
 
-def test_a_day_on_which_nobody_comes_has_no_rates(capsys):
+def test_a_day_without_active_users_has_no_rates(capsys):
     kept = Kept()
     Watch(("llm",), 1, kept)(NO_ONE)
     assert {name for _, name, _ in kept.rows} == {"watch_minutes_per_user_day/llm", "active_user_share/llm"}

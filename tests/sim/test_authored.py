@@ -44,14 +44,14 @@ def authored(tmp_path):
     return write
 
 
-def test_files_of_ones_own_make_a_tree(authored):
+def test_files_in_another_folder_make_a_tree(authored):
     tree = load_tree(4, authored())
     assert tree.interests == ("home espresso", "sourdough", "chess", "speedrunning")
     assert tree.theme_of_interest.tolist() == [0, 0, 1, 1]
     assert tree.links.dense(4).tolist() == [[1.0, 0.4, 0.5, 0.7]]
 
 
-def test_the_digest_tells_files_apart(authored):
+def test_different_files_have_different_digests(authored):
     before = authored_digest(authored())
     assert before == authored_digest(authored())
     assert before != authored_digest(authored("0.4", "0.5"))

@@ -52,7 +52,7 @@ def test_the_same_grouping_agrees_fully_and_without_new_items_there_is_no_share(
     assert np.isnan(quality.new_items_at_home)
 
 
-def test_an_empty_cluster_is_nobodys_home():
+def test_an_empty_cluster_is_never_an_items_nearest():
     axis = np.array([0, 0, 1, 1, 2])
     tree = np.stack([np.zeros(4), axis[:4], axis[:4], axis[:4]], axis=1).astype(np.int32)
     catalog = catalog_on_axes(axis, [0, 0, 0, 0, 1])
@@ -60,7 +60,7 @@ def test_an_empty_cluster_is_nobodys_home():
     assert quality.new_items_at_home == 0
 
 
-def test_planted_interests_are_found_again():
+def test_planted_interests_are_recovered():
     interest = np.tile(np.arange(24), 40)
     catalog = planted_catalog(interest, 0.8, upload_day=(np.arange(960) >= 720).astype(np.int32))
     items, traffic = np.arange(720), np.ones(720)

@@ -79,7 +79,7 @@ def test_clusters_within_the_cap_have_no_offset_and_far_ones_keep_their_items():
     assert np.bincount((lopsided @ axes.T - offset).argmax(axis=1)).tolist() == [9, 1]
 
 
-def test_offsets_are_filed_by_saved_and_told_apart(tmp_path):
+def test_offsets_are_used_for_filing_saved_and_part_of_the_digest(tmp_path):
     vectors = unit(np.pad([[1.0, 0.0], [0.0, 1.0], [0.8, 0.6]], [(0, 0), (0, 254)]))
     path = np.array([[0, 0, 0, 0], [0, 1, 1, 1]])
     plain = InterestClusters(path, vectors[:2], (("a",), ("b",)))
@@ -128,7 +128,7 @@ def test_a_cluster_of_few_words_has_only_its_own():
         assert all(word.startswith(f"word {c} ") for word in words)
 
 
-def test_clusters_with_the_same_words_are_told_apart_all_the_same():
+def test_clusters_with_the_same_words_get_different_descriptions():
     catalog = planted_catalog(np.zeros(3, np.int64), 0.1)
     alike = replace(catalog, title_terms=np.zeros((3, 1), np.int32), hashtag_terms=np.zeros((3, 1), np.int32))
     keywords = unique_keywords(alike, np.arange(3), np.arange(3), 3, 2)

@@ -21,7 +21,7 @@ from tests.sim.people import TINY, only_interest, people, show, slate_of
 DYNAMICS = TINY.dynamics
 
 
-def eat(population, times=1, positive=True, fraction=1.0, interest=0, dynamics=DYNAMICS):
+def consume_items(population, times=1, positive=True, fraction=1.0, interest=0, dynamics=DYNAMICS):
     """Everybody consumes items of an interest; the last answer of ``consume``."""
     people, constants = population.arrays(), DynamicsConstants(*astuple(dynamics))
     woke = np.zeros(population.num_users, bool)
@@ -36,13 +36,13 @@ def eat(population, times=1, positive=True, fraction=1.0, interest=0, dynamics=D
 
 def test_two_positives_discover_a_dormant_interest_and_one_does_not():
     population = people(1, status=DORMANT)
-    assert not eat(population).any()
+    assert not consume_items(population).any()
     assert population.status[0, 0] == DORMANT
-    eat(population, times=5, positive=False)
+    consume_items(population, times=5, positive=False)
     assert population.status[0, 0] == DORMANT
-    assert eat(population).all()
+    assert consume_items(population).all()
     assert population.status[0, 0] == DISCOVERED
-    assert not eat(population).any()  # once only
+    assert not consume_items(population).any()  # once only
     assert population.positives[0, 0] == 2  # counted while dormant
 
 
@@ -50,17 +50,17 @@ def test_two_positives_discover_a_dormant_interest_and_one_does_not():
 def test_the_number_of_positives_to_discover_is_the_constant(needed):
     population = people(1, status=DORMANT)
     dynamics = replace(DYNAMICS, positives_to_discover=needed)
-    eat(population, times=needed - 1, dynamics=dynamics)
+    consume_items(population, times=needed - 1, dynamics=dynamics)
     assert population.status[0, 0] == DORMANT
-    assert eat(population, dynamics=dynamics).all()
+    assert consume_items(population, dynamics=dynamics).all()
 
 
 def test_reinforcement_is_a_share_of_what_is_missing():
     population = people(1, affinity=0.6)
     dynamics = replace(DYNAMICS, reinforcement=0.25)
-    eat(population, dynamics=dynamics)
+    consume_items(population, dynamics=dynamics)
     assert population.affinity[0, 0] == pytest.approx(0.7)  # 0.6 + 0.25 * 0.4
-    eat(population, positive=False, dynamics=dynamics)
+    consume_items(population, positive=False, dynamics=dynamics)
     assert population.affinity[0, 0] == pytest.approx(0.7)
 
 
@@ -68,15 +68,15 @@ def test_reinforcement_is_a_share_of_what_is_missing():
 def test_satiation_covers_a_share_of_the_way_to_full(fraction, weight):
     population = people(1)
     dynamics = replace(DYNAMICS, satiation_per_watch=0.2)
-    eat(population, times=3, fraction=fraction, dynamics=dynamics)
+    consume_items(population, times=3, fraction=fraction, dynamics=dynamics)
     assert population.satiation[0, 0] == pytest.approx(1 - (1 - 0.2 * weight) ** 3)
 
 
-def test_without_satiation_nobody_ever_tires():
+def test_without_satiation_watch_time_never_falls():
     tireless = replace(DYNAMICS, satiation_per_watch=0.0, reinforcement=0.0)
     fresh, full, tired = people(500), people(500), people(500)
-    eat(full, times=100, dynamics=tireless)
-    eat(tired, times=100, dynamics=replace(DYNAMICS, reinforcement=0.0))
+    consume_items(full, times=100, dynamics=tireless)
+    consume_items(tired, times=100, dynamics=replace(DYNAMICS, reinforcement=0.0))
     slate = slate_of(np.zeros((500, 1), np.int32))
     response = only_interest(satiation_weight=2.0)
     seconds = [show(p, slate, response).watch_seconds for p in (fresh, full, tired)]
@@ -111,7 +111,7 @@ def test_affinity_and_satiation_stay_in_0_to_1_and_interests_stay_distinct(event
     population = people(1, slots=6, status=DORMANT, affinity=0.9)
     dynamics = replace(DYNAMICS, reinforcement=reinforcement, affinity_decay_per_day=decay, satiation_per_watch=1.0)
     for interest, fraction, positive, night in events:
-        eat(population, interest=interest, fraction=fraction, positive=positive, dynamics=dynamics)
+        consume_items(population, interest=interest, fraction=fraction, positive=positive, dynamics=dynamics)
         if night:
             overnight(population, dynamics)
         for state in (population.affinity, population.satiation):
@@ -124,16 +124,16 @@ def test_affinity_and_satiation_stay_in_0_to_1_and_interests_stay_distinct(event
 
 def test_a_new_interest_takes_a_free_slot_then_the_weakest_acquired_one_then_none():
     population = people(1, slots=3)
-    eat(population, interest=5)
-    eat(population, interest=6, positive=False)
+    consume_items(population, interest=5)
+    consume_items(population, interest=6, positive=False)
     assert population.interest[0].tolist() == [0, 5, 6]
     assert population.status[0].tolist() == [DISCOVERED, ACQUIRED, ACQUIRED]
     assert population.affinity[0, 2] == np.float32(TINY.response.base_affinity)
-    eat(population, interest=7)  # 6 was not positive, so it is the weakest
+    consume_items(population, interest=7)  # 6 was not positive, so it is the weakest
     assert population.interest[0].tolist() == [0, 5, 7]
     assert population.exposures[0].tolist() == [0, 1, 1]
     full = people(1, slots=1)
-    eat(full, interest=7)
+    consume_items(full, interest=7)
     assert full.interest[0].tolist() == [0]
     assert full.exposures[0].tolist() == [0]
 

@@ -46,7 +46,7 @@ def test_what_a_killed_process_left_is_written_over(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_of_many_writers_none_writes_over_another_s_half(tmp_path: Path) -> None:
+def test_concurrent_writers_do_not_overwrite_each_others_temporary_files(tmp_path: Path) -> None:
     """Each has a temporary name of its own; the last to end is what stays."""
     path = tmp_path / "shard"
     with written_whole(path, many_writers=True) as first:

@@ -36,7 +36,7 @@ def test_parquet_keeps_every_bit_and_type(tmp_path_factory, log):
     assert not list(path.parent.glob("*.tmp"))
 
 
-def test_the_digest_tells_logs_apart():
+def test_different_logs_have_different_digests():
     log = log_of(5)
     other = log.where(np.arange(5))
     assert other.digest() == log.digest()

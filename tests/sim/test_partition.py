@@ -139,7 +139,7 @@ def planted(noise=1.0):
     return interest, similarity_graph(planted_catalog(interest, noise).embedding, 15)
 
 
-def test_planted_parts_are_found_and_unequal_ones_evened_out():
+def test_planted_parts_are_recovered_and_unequal_ones_balanced():
     interest, graph = planted()
     equal = partition(graph, np.ones(600, np.int64), 12)
     assert len(set(zip(interest.tolist(), equal.tolist(), strict=True))) == 12  # each part is one interest

@@ -43,7 +43,7 @@ def test_the_rate_of_swaps_is_the_constant_and_no_persona_names_an_interest_twic
         assert len(set(named)) == len(named)
 
 
-def test_what_trends_is_taken_up():
+def test_trending_interests_are_taken_up():
     trend = np.full(24, -30.0)
     trend[7] = 0.0
     _, swaps = drifted(0.2, trend=trend)
@@ -64,7 +64,7 @@ LINKS_OF_TWO = PersonaLinks(np.array([[5, 2], [6, 3]], np.int32), np.full((2, 2)
 SWAP = Swap(persona=0, place=0, dropped=0, taken=5, strength=0.5)
 
 
-def test_a_member_forgets_the_dormant_and_takes_up_the_new_and_others_do_not():
+def test_a_member_drops_the_dormant_interest_and_takes_up_the_new_one_and_others_do_not():
     population = member(DORMANT)
     follow(population, SWAP, LINKS_OF_TWO, SURE, STREAM)
     assert population.interest[0].tolist() == [5, -1, -1, -1]
@@ -73,7 +73,7 @@ def test_a_member_forgets_the_dormant_and_takes_up_the_new_and_others_do_not():
     assert population.interest[1].tolist() == [0, -1, -1, -1]
 
 
-def test_what_is_known_is_kept():
+def test_discovered_interests_are_kept():
     population = member(DISCOVERED)
     follow(population, SWAP, LINKS_OF_TWO, SURE, STREAM)
     assert population.interest[0].tolist() == [0, 5, -1, -1]
@@ -113,9 +113,9 @@ def test_a_world_drifts_alike_whatever_its_users_do_and_not_at_all_at_0():
     fast = replace(TINY, dynamics=replace(TINY.dynamics, persona_drift_per_day=0.05))
     one, other = World(fast, 0), World(fast, 0)
     for day in range(5):
-        came = one.begin_day(day)
-        one.respond(came, np.tile(np.arange(5), (len(came), 1)), 0)
-        one.end_day(came)
+        active = one.begin_day(day)
+        one.respond(active, np.tile(np.arange(5), (len(active), 1)), 0)
+        one.end_day(active)
         other.end_day(other.begin_day(day))
     np.testing.assert_array_equal(one.links.interest, other.links.interest)
     assert (one.links.interest != one.tree.links.interest).any()

@@ -95,7 +95,7 @@ def test_history_reaches_thirty_days_back():
         assert not requests.watch[requests.items == -1].any()
 
 
-def test_consumed_clusters_are_for_ever_and_of_each_user():
+def test_consumed_clusters_are_kept_for_ever_for_each_user():
     book = records()
     platform = Platform(book)
     watch(book, 2, [1])
@@ -151,7 +151,7 @@ def test_a_batch_is_recorded_as_its_users_one_by_one():
         np.testing.assert_array_equal(getattr(together.requests(ALL, 1), name), getattr(apart.requests(ALL, 1), name))
 
 
-def test_saved_books_go_on_where_they_were(tmp_path):
+def test_saved_records_continue_after_loading(tmp_path):
     book, twin = records(), records()
     watch(book, 1, [7, 8, 9])
     book.begin_day(3, book.catalog)
@@ -165,7 +165,7 @@ def test_saved_books_go_on_where_they_were(tmp_path):
     np.testing.assert_array_equal(twin.consumed, book.consumed)
 
 
-def test_nothing_that_a_recommender_gets_can_be_written_to():
+def test_arrays_given_to_a_recommender_are_read_only():
     book = records()
     watch(book, 1, [7, 8, 9])
     platform, requests = Platform(book), book.requests(ALL, 1)
@@ -184,7 +184,7 @@ def test_nothing_that_a_recommender_gets_can_be_written_to():
         platform.day = 3
 
 
-def test_what_a_recommender_does_to_its_copies_does_not_reach_the_books():
+def test_changes_to_a_recommenders_copies_do_not_change_the_records():
     book = records()
     platform = Platform(book)
     platform.consumed_clusters(ALL)[:] = True
@@ -196,7 +196,7 @@ def test_what_a_recommender_does_to_its_copies_does_not_reach_the_books():
 @pytest.mark.parametrize(
     "route", ["records", "_records", "_Platform__records", "world", "truth", "population", "__dict__", "_consumed"]
 )
-def test_nothing_else_is_found_on_a_platform(route):
+def test_a_platform_has_no_other_attributes(route):
     platform = Platform(records())
     with pytest.raises((WallBreach, AttributeError)) as caught:
         getattr(platform, route)
@@ -206,7 +206,7 @@ def test_nothing_else_is_found_on_a_platform(route):
 
 
 @pytest.mark.parametrize("change", [setattr, lambda thing, name, _: delattr(thing, name)])
-def test_what_a_platform_does_cannot_be_replaced(change):
+def test_methods_of_a_platform_cannot_be_replaced(change):
     platform = Platform(records())
     for thing in (platform, Platform):
         for name in ("day", "live_items", "mine"):
@@ -218,7 +218,7 @@ def test_what_a_platform_does_cannot_be_replaced(change):
     breaches.clear()
 
 
-def test_a_breach_crosses_from_a_worker_process_as_what_it_is():
+def test_a_breach_keeps_its_type_across_processes():
     breach = WallBreach("platform", "records", "hidden")
     breaches.clear()
     again = pickle.loads(pickle.dumps(breach))

@@ -20,7 +20,7 @@ def test_a_user_does_not_depend_on_how_many_there_are():
         np.testing.assert_array_equal(getattr(few, field.name), getattr(MANY, field.name)[:20])
 
 
-def test_nor_on_the_chunks_in_which_they_are_generated(monkeypatch):
+def test_a_user_does_not_depend_on_the_chunks_in_which_users_are_generated(monkeypatch):
     monkeypatch.setattr("sim.hidden.population._CHUNK", 7)
     chunked = generate_population(TINY.population, 20, TREE, STREAM)
     for field in fields(Population):
@@ -86,7 +86,7 @@ def test_traits_have_the_moments_of_the_constants():
     assert np.abs(MANY.taste.mean(axis=0)).max() < error
 
 
-def test_find_says_where_an_interest_is_kept_and_whether():
+def test_find_returns_the_slot_and_whether_the_user_has_the_interest():
     user = np.array([0, 0, 1])
     interest = np.array([MANY.interest[0, 2], 999, MANY.interest[1, 0]])
     slot, kept = MANY.find(user, interest)
@@ -95,7 +95,7 @@ def test_find_says_where_an_interest_is_kept_and_whether():
     assert slot[[0, 2]].tolist() == [2, 0]
 
 
-def test_a_copy_lives_by_itself_and_files_keep_everything(tmp_path):
+def test_a_copy_is_independent_and_files_keep_everything(tmp_path):
     twin = MANY.copy()
     twin.affinity[0, 0] = 0.123
     assert MANY.affinity[0, 0] != np.float32(0.123)

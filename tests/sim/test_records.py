@@ -97,7 +97,7 @@ def test_a_mapping_becomes_the_record():
         ({"colour": "red"}, "job.colour='red': unknown entry; known are inner, seeds, backend, user, step"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(change, says):
+def test_an_error_is_reported_in_one_line(change, says):
     with pytest.raises(InvalidInput) as caught:
         from_mapping(Outer, {**GOOD, **change}, "job")
     assert str(caught.value).startswith(says)
@@ -105,7 +105,7 @@ def test_what_is_wrong_is_said_in_one_line(change, says):
 
 
 @pytest.mark.parametrize("mapping", [None, 5, [], "x"])
-def test_what_is_no_mapping_is_no_record(mapping):
+def test_a_value_that_is_not_a_mapping_is_refused(mapping):
     with pytest.raises(InvalidInput, match=r"^job=.*: must be a group of entries$"):
         from_mapping(Outer, mapping, "job")
 
@@ -140,7 +140,7 @@ def test_the_limits_of_real_numbers_can_be_read():
     assert real_numbers(Outer) == {"step": (0, float("inf"))}
 
 
-def test_a_record_that_does_not_go_together_says_so_itself():
+def test_a_record_reports_entries_that_do_not_fit_together():
     @record
     @dataclass(frozen=True)
     class Pair:
@@ -179,7 +179,7 @@ class Made:
         ({"width": 1, "part": 3}, "part=3: must be the config of a class of Part, or null"),
     ],
 )
-def test_constructors_check_what_they_are_given(arguments, says):
+def test_constructors_check_their_arguments(arguments, says):
     with pytest.raises(InvalidInput) as caught:
         Made(**arguments)
     assert str(caught.value) == says
@@ -188,7 +188,7 @@ def test_constructors_check_what_they_are_given(arguments, says):
     assert str(caught.value) == f"planner.{says}"
 
 
-def test_what_is_right_passes_and_a_missing_argument_is_pythons_own_matter():
+def test_valid_arguments_pass_and_a_missing_one_raises_pythons_own_error():
     assert Made(3, part=Whole1()).width == 3
     with pytest.raises(TypeError, match="width"):
         Made()

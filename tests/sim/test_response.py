@@ -158,7 +158,7 @@ def test_a_like_alone_is_positive_and_a_dislike_never_is():
 
 @given(st.integers(0, 2**32 - 1))
 @settings(max_examples=20, deadline=None)
-def test_feedback_is_consistent_whatever_the_luck(seed):
+def test_feedback_is_consistent_for_any_draws(seed):
     generator = np.random.default_rng(seed)
     num, slots = 30, 6
     interest = generator.integers(0, 5, (num, slots)).astype(np.int32)
@@ -187,7 +187,7 @@ def test_leaving_has_the_probability_documented():
     assert abs((~feedback.examined[:, 1]).mean() - expected) < 0.015
 
 
-def test_minutes_used_up_drive_people_away():
+def test_users_leave_more_often_as_their_minutes_run_out():
     response = only_interest(**{**TELLING, "watch_log_mean": 0.0}, intercept=20.0, leave_intercept=-20.0,
                              leave_boredom=0.0, leave_minutes=20.0)  # fmt: skip
     population = people(4000)  # 10 minutes a day
@@ -197,7 +197,7 @@ def test_minutes_used_up_drive_people_away():
     np.testing.assert_allclose(still[1:4], np.cumprod(1 - leave), atol=0.03)
 
 
-def test_the_truth_tells_what_was_dormant_when_shown():
+def test_the_truth_marks_items_whose_interest_was_dormant_when_shown():
     response = only_interest(**NEVER_LEAVES)
     population = people(50, status=DORMANT)
     feedback = show(population, slate_of(np.tile([0, 1], (50, 1)).astype(np.int32)), response)

@@ -63,7 +63,7 @@ def test_feedback_makes_the_plan_better_and_the_more_proposals_the_better(table,
 
 
 def test_noise_is_no_reason_to_prefer_what_is_worse(table, trait_world):
-    """Feedback is shuffled over all rows: scores then differ by luck, and the plan is as good as the table's first."""
+    """Feedback is shuffled over all rows: scores then differ by chance, and the plan is as good as the first entry."""
     log, requests = trait_world.log, everyone(trait_world)
     first = planned_rate(fitted(LLMTablePlanner(table), trait_world), trait_world)
     every = np.tile(np.arange(NUM, dtype=np.int32), (len(requests), 1))
@@ -155,9 +155,9 @@ def test_the_configured_agent_keeps_the_contract(tmp_path):
     production.fit(world.platform, world.log, STREAM)
     folder = random_table(tmp_path / "table", world.platform.clusters, top_n=4)
     config = compose(overrides=["+agent=llm_best_of_n", f"agent.planner.table={folder}"]).agent
-    found = examine(lambda: instantiate(config)(), world.platform, world.log, STREAM, production)
-    assert [finding for finding in found if finding.verdict == "fail"] == []
-    assert [finding.check for finding in found] == list(CHECKS)
+    actual = examine(lambda: instantiate(config)(), world.platform, world.log, STREAM, production)
+    assert [finding for finding in actual if finding.verdict == "fail"] == []
+    assert [finding.check for finding in actual] == list(CHECKS)
 
 
 def test_stored_it_plans_and_learns_the_same(table, trait_world, tmp_path):

@@ -107,8 +107,8 @@ def test_the_last_days_are_kept_apart():
 
 def test_samples_that_come_again_later():
     chosen = curate(transitions_of(ROWS), 6, 3, "diversified", RNG)
-    lucky = int(((chosen.first == 3) & (chosen.second == 4)).sum())  # or (1, 3) is the third pair of label 0
-    assert chosen.holds(transitions_of([(2, 1, 0), (1, 2, 0), (3, 4, 0), (1, 2, 4)])) == 2 + lucky
+    chosen_too = int(((chosen.first == 3) & (chosen.second == 4)).sum())  # or (1, 3) is the third pair of label 0
+    assert chosen.holds(transitions_of([(2, 1, 0), (1, 2, 0), (3, 4, 0), (1, 2, 4)])) == 2 + chosen_too
     assert chosen.holds(transitions_of([])) == 0
 
 

@@ -56,13 +56,13 @@ def test_a_point_has_every_set(small_weights, clusters):
     samples, empty = Samples(some, some + 3, some + 6), Samples(none, none, none)
     model = load_model(small_weights, torch.float32)
     sets = {FINE_TUNING: samples, HELD_OUT: empty, LATER_DAYS: samples}
-    found = CurvePoints(tokenizer, prompts, sets, 1.0, RandomStream(0, "curve")).at(7, model)
-    assert found["step"] == 7
-    assert found[FINE_TUNING] == found[LATER_DAYS]
-    assert 0 <= found[FINE_TUNING]["recall@1"] <= found[FINE_TUNING]["recall@10"] <= 1
-    assert found[HELD_OUT] == {"recall@1": None, "recall@10": None}
-    assert found["held_out_loss"] is found["held_out_loss_error"] is None
-    assert found["match_rate"] == pytest.approx(0)
+    actual = CurvePoints(tokenizer, prompts, sets, 1.0, RandomStream(0, "curve")).at(7, model)
+    assert actual["step"] == 7
+    assert actual[FINE_TUNING] == actual[LATER_DAYS]
+    assert 0 <= actual[FINE_TUNING]["recall@1"] <= actual[FINE_TUNING]["recall@10"] <= 1
+    assert actual[HELD_OUT] == {"recall@1": None, "recall@10": None}
+    assert actual["held_out_loss"] is actual["held_out_loss_error"] is None
+    assert actual["match_rate"] == pytest.approx(0)
 
 
 def test_the_loss_s_error_is_how_it_varies_over_samples(small_weights, clusters):

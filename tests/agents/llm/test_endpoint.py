@@ -1,4 +1,4 @@
-"""Addresses and keys: what is refused, and that a key is told to nobody but the endpoint."""
+"""Addresses and keys: what is refused, and that a key is sent to the endpoint alone."""
 
 import logging
 
@@ -27,19 +27,19 @@ def test_the_key_goes_to_the_endpoint_and_nowhere_else(serve, monkeypatch, caplo
     engine = engine_for(server, key_variable="MY_KEY")
     complete(engine, ["a"], 5)
     assert server.seen[0][1]["Authorization"] == f"Bearer {KEY}"
-    told = [str(engine.description), repr(engine), repr(vars(engine).get("cost"))]
+    actual = [str(engine.description), repr(engine), repr(vars(engine).get("cost"))]
     for status in (400, 401, 500):
         rude = serve(fails(status, {"error": {"message": f"the key Bearer {KEY} is not liked"}}))
         with pytest.raises(InvalidInput) as caught:
             complete(engine_for(rude, key_variable="MY_KEY", retries=1), ["a"], 5)
-        told.append(str(caught.value))
+        actual.append(str(caught.value))
         if status == 401:
             assert "the key sent is that of the environment variable MY_KEY" in str(caught.value)
     repeated = complete(engine_for(serve(says(f"you sent {KEY}")), key_variable="MY_KEY"), ["a"], 5)
-    told += [*repeated, caplog.text, *capfd.readouterr()]
+    actual += [*repeated, caplog.text, *capfd.readouterr()]
     assert repeated == ["you sent ***"]
     assert "HTTP Request" in caplog.text  # the log was on
-    assert not any(KEY in text for text in told)
+    assert not any(KEY in text for text in actual)
 
 
 def test_short_fillers_for_a_key_do_not_touch_answers(serve, monkeypatch):

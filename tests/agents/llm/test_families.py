@@ -211,7 +211,7 @@ def test_prompts_longer_than_the_context(clusters, make_settings, transitions, t
     check_context(make_family("qwen2", tmp_path / "unused", sliding_window=20), 30)  # has one, and doesn't use it
 
 
-def test_labels_that_the_tokenizer_cannot_tell_apart(clusters):
+def test_labels_with_the_same_tokens_are_refused(clusters):
     vocab = {"<unk>": 0, "<end>": 1, "tofu": 2, "chess": 3}
     words = Tokenizer(models.WordLevel(vocab, unk_token="<unk>"))
     words.pre_tokenizer = pre_tokenizers.Whitespace()

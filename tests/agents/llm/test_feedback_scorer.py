@@ -97,7 +97,7 @@ def test_nothing_to_learn_from_is_no_opinion(tmp_path):
 
 def by_loop(rows):
     """What ``Contacts`` should hold, row by row; rows are (user, item, day, consumed, positive)."""
-    known, past, found = set(), {}, []
+    known, past, actual = set(), {}, []
     for user, item, day, consumed, positive in rows:
         cluster = item % NUM
         if (user, cluster) not in known:
@@ -105,11 +105,11 @@ def by_loop(rows):
             weight = np.array([POSITIVE_WEIGHT if liked else 1.0 for _, liked in before])
             vectors = np.array([VECTORS[c] for c, _ in before]).reshape(-1, VECTORS.shape[1])
             profile = weight @ vectors / weight.sum() if before else np.zeros(VECTORS.shape[1])
-            found.append((profile, cluster, day, positive))
+            actual.append((profile, cluster, day, positive))
         if consumed:
             known.add((user, cluster))
             past.setdefault(user, []).append((cluster, positive))
-    return found
+    return actual
 
 
 row = st.tuples(st.integers(0, 1), st.integers(0, 2 * NUM - 1), st.booleans(), st.booleans())
@@ -128,11 +128,11 @@ def test_first_contacts_are_those_of_a_loop_however_the_days_are_cut(rows, cuts)
     for part in (rows[:low], rows[low:high], rows[high:]):
         columns = np.array(part, np.int64).reshape(-1, 5).T
         scorer.update(make_log(columns[0], columns[1], columns[1] % NUM, columns[2], columns[4] > 0, columns[3] > 0))
-    expected, found = by_loop(rows), scorer._contacts
-    assert found.cluster.tolist() == [cluster for _, cluster, _, _ in expected]
-    assert found.day.tolist() == [day for _, _, day, _ in expected]
-    assert found.positive.tolist() == [positive for _, _, _, positive in expected]
-    for ours, (profile, *_) in zip(found.profile, expected, strict=True):
+    expected, actual = by_loop(rows), scorer._contacts
+    assert actual.cluster.tolist() == [cluster for _, cluster, _, _ in expected]
+    assert actual.day.tolist() == [day for _, _, day, _ in expected]
+    assert actual.positive.tolist() == [positive for _, _, _, positive in expected]
+    for ours, (profile, *_) in zip(actual.profile, expected, strict=True):
         assert ours == pytest.approx(profile, abs=1e-6)
 
 
@@ -173,7 +173,7 @@ def test_a_planted_taste_is_learned_from_feedback(trait_world, taught):
     assert np.mean(better) > 0.95
 
 
-def test_what_newcomers_like_is_learned_and_forgotten():
+def test_feedback_of_new_users_is_learned_and_forgotten():
     liked = np.full((6, NUM), 0.2)
     liked[:, [3, 17]] = 0.8
     world = themed(liked)
@@ -254,7 +254,7 @@ def test_bad_settings_are_refused(half_life_days, l2):
         FeedbackScorer(half_life_days, l2)
 
 
-def test_a_missing_wheel_is_known_at_once(monkeypatch):
+def test_a_missing_wheel_is_reported_at_once(monkeypatch):
     monkeypatch.setattr("agents.text_encoder._WHEEL", "no-such-wheel")
     with pytest.raises(InvalidInput, match="make setup"):
         FeedbackScorer(7.0, 1.0)

@@ -58,9 +58,9 @@ def test_holds_what_was_said(texts, clusters, tmp_path):
     engine = Scripted(texts, next_one(texts))
     table = generate_table(engine, clusters, 3, tmp_path / "table")
     first, second = np.divmod(np.arange(NUM**2), NUM)
-    found, log_probability = table.lookup(first, second)
+    actual, log_probability = table.lookup(first, second)
     expected = np.where((first + 1) % NUM == second, -1, (first + 1) % NUM)
-    assert (found[:, 0] == expected).all()
+    assert (actual[:, 0] == expected).all()
     assert np.isnan(log_probability).all()
     answers = table.manifest["answers"]
     assert answers == {
@@ -219,7 +219,7 @@ def test_keywords_that_could_never_be_matched_are_named(keyword):
 
 
 def test_an_engine_that_never_names_an_interest_is_stopped(texts, clusters, tmp_path, monkeypatch):
-    monkeypatch.setattr(agents.llm.generated_table, "_HOPELESS", 40)
+    monkeypatch.setattr(agents.llm.generated_table, "_MIN_ANSWERS", 40)
     says = r"answer='\\x00é': is what the model said 32 times, and none of its first 40 answers is an interest"
     for asked in (40, 0):  # and the same again, from what was kept
         engine = Scripted(texts, lambda c1, c2: "\n" if c2 < 2 else "\x00é")

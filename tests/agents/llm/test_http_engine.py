@@ -84,7 +84,7 @@ def test_a_model_that_only_thought_said_nothing(serve):
         cuts_off,
     ],
 )
-def test_what_may_pass_is_tried_again(serve, failure):
+def test_temporary_failures_are_tried_again(serve, failure):
     server = serve(failure, echo)
     engine = engine_for(server)
     assert complete(engine, ["a"], 5) == ["a"]
@@ -113,7 +113,7 @@ def test_what_may_pass_is_tried_again(serve, failure):
         (gives(b"x" * 2_000_000), r"more than 1,048,576 bytes", 1),
     ],
 )
-def test_what_will_not_pass_is_said_in_one_line(serve, failure, says, requests):
+def test_permanent_failures_are_reported_in_one_line(serve, failure, says, requests):
     server = serve(failure)
     with pytest.raises(InvalidInput, match=says) as caught:
         complete(engine_for(server, retries=2), ["a"], 5)
@@ -147,7 +147,7 @@ def test_a_trickle_is_no_answer(serve):
         complete(engine_for(server, timeout=0.3, retries=0), ["a"], 5)
 
 
-def test_nobody_there(serve):
+def test_no_server_at_the_address(serve):
     server = serve(echo)
     server.close()
     with pytest.raises(InvalidInput, match=r"cannot be reached or broke off .*refused.*; tried 3 times"):
@@ -203,10 +203,10 @@ def test_as_many_requests_in_flight_as_allowed_and_no_more(serve):
     assert most[0] == 3
 
 
-def test_what_was_in_flight_is_not_lost(serve, monkeypatch):
+def test_answers_in_flight_are_not_lost(serve, monkeypatch):
     all_begun, failed = threading.Barrier(4), threading.Event()
-    complain = HttpEngine._complaint
-    monkeypatch.setattr(HttpEngine, "_complaint", lambda *seen: (failed.set(), complain(*seen))[1])
+    complain = HttpEngine._as_invalid_input
+    monkeypatch.setattr(HttpEngine, "_as_invalid_input", lambda *seen: (failed.set(), complain(*seen))[1])
 
     def one_fails(handler, body):
         all_begun.wait(60)

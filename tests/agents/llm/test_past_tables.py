@@ -98,9 +98,9 @@ def test_one_past_cluster(small_weights, clusters, make_settings, tmp_path, mode
     table = open_table(tmp_path / "table")
     assert (table.past_clusters, table.clusters.shape) == (1, (10, 4))
     for cluster in (0, 4, 9):
-        found, known = table.next_clusters(np.array([[cluster]]))
+        actual, known = table.next_clusters(np.array([[cluster]]))
         assert known.all()
-        check_row(found[0], table.log_probability[cluster], plainly(model, tokens, tokens.only[cluster]), [cluster])
+        check_row(actual[0], table.log_probability[cluster], plainly(model, tokens, tokens.only[cluster]), [cluster])
 
 
 def test_triples_are_scored_as_the_whole_prompt(small_weights, clusters, make_settings, tmp_path, model, tokens):
@@ -138,8 +138,8 @@ def test_hints_are_in_the_prompt(small_weights, clusters, make_settings, tmp_pat
         hint = successor[first, second]
         rest = tokens.hinted[second] + tokens.suffix[hint] if hint >= 0 else tokens.suffix[second]
         plain = plainly(model, tokens, tokens.prefix[first] + rest)
-        found, log_probability = table.lookup(np.array([first]), np.array([second]))
-        check_row(found[0], log_probability[0], plain, [first, second])
+        actual, log_probability = table.lookup(np.array([first]), np.array([second]))
+        check_row(actual[0], log_probability[0], plain, [first, second])
     without = (successor < 0).reshape(-1)
     assert table.log_probability[without].tobytes() == unhinted.log_probability[without].tobytes()
     assert (table.log_probability[~without] != unhinted.log_probability[~without]).any(axis=1).all()
@@ -205,8 +205,8 @@ def test_sparse_lookup_equals_a_dictionary(seed, num, num_triples):
     table = random_tables(generator, num, num_triples)
     known_rows = {frozenset(t): -n for n, t in enumerate(triples_of(table.keys, num).tolist())}
     past = generator.integers(0, num, (50, 3))
-    found, known = table.next_clusters(past)
-    for (a, b, c), row, from_triple in zip(past.tolist(), found.tolist(), known.tolist(), strict=True):
+    actual, known = table.next_clusters(past)
+    for (a, b, c), row, from_triple in zip(past.tolist(), actual.tolist(), known.tolist(), strict=True):
         expected = known_rows.get(frozenset((a, b, c)), a * num + b)
         assert row == [expected, expected]
         assert from_triple == (frozenset((a, b, c)) in known_rows)
@@ -261,11 +261,11 @@ def test_successors_are_the_most_frequent_recent_ones():
     expected[1, 2] = expected[2, 1] = 6  # twice in the last seven days; 5 was there once, and once long ago
     transitions, ties = Transitions(first, second, label, np.zeros(len(rows)), day), set()
     for seed in range(20):
-        found = recent_successors(transitions, 8, 7, RandomStream(seed, "successors"))
-        assert found[3, 4] == found[4, 3]
-        ties.add(int(found[3, 4]))
-        found[[3, 4], [4, 3]] = -1
-        np.testing.assert_array_equal(found, expected)
+        actual = recent_successors(transitions, 8, 7, RandomStream(seed, "successors"))
+        assert actual[3, 4] == actual[4, 3]
+        ties.add(int(actual[3, 4]))
+        actual[[3, 4], [4, 3]] = -1
+        np.testing.assert_array_equal(actual, expected)
     assert ties == {0, 7}  # once each
     none = Transitions(*[np.empty(0, int)] * 5)
     assert (recent_successors(none, 8, 7, RandomStream(0, "successors")) == -1).all()

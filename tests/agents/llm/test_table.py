@@ -36,19 +36,19 @@ def test_holds_the_best_labels_of_every_pair(small_weights, clusters, make_setti
     for c1, c2 in [(0, 0), (3, 8), (8, 3), (9, 9)]:
         first, second = np.array([c1]), np.array([c2])
         plain = mask_inputs(plain_scores(model, prompts, c1, c2)[None], first, second)[0]
-        found, log_probability = table.lookup(first, second)
-        assert found[0].tolist() == np.argsort(-plain, kind="stable")[:4].tolist()
-        np.testing.assert_allclose(log_probability[0], plain[found[0]], atol=1e-4)
+        actual, log_probability = table.lookup(first, second)
+        assert actual[0].tolist() == np.argsort(-plain, kind="stable")[:4].tolist()
+        np.testing.assert_allclose(log_probability[0], plain[actual[0]], atol=1e-4)
 
 
 def test_pair_itself_is_never_proposed(table_folder):
     table = TransitionTable.open(table_folder)
     first, second = np.divmod(np.arange(100), 10)
-    found, _ = table.lookup(first, second)
-    assert found.shape == (100, 4)
-    assert (found != first[:, None]).all()
-    assert (found != second[:, None]).all()
-    assert all(len(set(row)) == 4 for row in found.tolist())
+    actual, _ = table.lookup(first, second)
+    assert actual.shape == (100, 4)
+    assert (actual != first[:, None]).all()
+    assert (actual != second[:, None]).all()
+    assert all(len(set(row)) == 4 for row in actual.tolist())
     assert 0 < table.manifest["labels"]["coverage"] <= 1
     assert table.manifest["cost"]["tokens_computed"] > 0
 

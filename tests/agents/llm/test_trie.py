@@ -44,7 +44,7 @@ def test_one_label_needs_no_model():
         ([(1, 2, 3), (1, 4), (1, 2)], "begins"),
     ],
 )
-def test_labels_that_cannot_be_told_apart(labels, reason):
+def test_ambiguous_labels_are_refused(labels, reason):
     with pytest.raises(InvalidInput, match=reason):
         LabelTrie.build(labels)
 

@@ -13,8 +13,8 @@ def test_a_positive_is_novel_until_its_cluster_has_been_consumed():
     feedback.positive[0], feedback.consumed[0] = [True, True, True, False], [True, True, True, False]
     feedback.watch_seconds[0] = [20, 30, 40, 0]
     known = np.array([[False, True, False]])
-    found = rewards_of(feedback, known, np.array([[0, 1, 0, 2]]))
-    assert found[0].T.tolist() == [[1, 1, 1, 0], [20, 30, 40, 0], [1, 0, 0, 0]]
+    actual = rewards_of(feedback, known, np.array([[0, 1, 0, 2]]))
+    assert actual[0].T.tolist() == [[1, 1, 1, 0], [20, 30, 40, 0], [1, 0, 0, 0]]
 
 
 def test_novelty_is_that_of_the_log():

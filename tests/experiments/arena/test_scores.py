@@ -34,7 +34,7 @@ def one_hot(items):
 def bank():
     """Rewards of 0 or 1 whose mean is ``REWARD``'s, the same for all users; each of three metrics is that."""
     requests = requests_of(USERS, SLOTS)
-    columns, told = {}, {name: [] for name in AGENTS}
+    columns, probabilities = {}, {name: [] for name in AGENTS}
     others = [LOGGING.recommend(requests, STREAM.at("others", k)) for k in range(ARENA.logging_draws)]
     drawn = {
         name: [agent.recommend(requests, STREAM.at(name).at(k)) for k in range(ARENA.draws)]
@@ -43,21 +43,23 @@ def bank():
     for redraw in range(REDRAWS):
         rng = STREAM.at("log", redraw)
         slate = LOGGING.recommend(requests, rng)
-        luck = rng.at("luck").uniform(requests.user, SLOTS) < REWARD(slate.items)
-        found = {
+        rewarded = rng.at("luck").uniform(requests.user, SLOTS) < REWARD(slate.items)
+        columns_of_redraw = {
             "propensity": slate.propensity.astype(float),
             "marginal": logging_marginals(LOGGING, requests, slate, others, rng, "log"),
-            "reward": np.repeat(luck[:, :, None], 3, axis=2).astype(float),
+            "reward": np.repeat(rewarded[:, :, None], 3, axis=2).astype(float),
             "features": one_hot(slate.items),
         }
-        for name, values in found.items():
+        for name, values in columns_of_redraw.items():
             columns.setdefault(name, []).append(values)
         for name, agent in AGENTS.items():
-            told[name].append(probabilities_of(agent, requests, slate.items, drawn[name], STREAM.at(name), name))
+            probabilities[name].append(
+                probabilities_of(agent, requests, slate.items, drawn[name], STREAM.at(name), name)
+            )
     agents = {
         name: {
-            "conditional": np.stack([each.conditional for each in told[name]]),
-            "marginal": np.stack([each.marginal for each in told[name]]),
+            "conditional": np.stack([each.conditional for each in probabilities[name]]),
+            "marginal": np.stack([each.marginal for each in probabilities[name]]),
             "features": np.mean([one_hot(slate.items) for slate in drawn[name]], axis=0),
             "truth": np.full((USERS, 3), agent.value(REWARD)),
             "seen": np.full((USERS, 3), agent.value(REWARD)),
@@ -70,7 +72,7 @@ def bank():
 
 
 @pytest.fixture(scope="module")
-def found(bank):
+def results(bank):
     return scores(bank, ARENA, STREAM.at("scores"))
 
 
@@ -92,32 +94,32 @@ def test_logs_share_no_users_redraw_and_fill_up(bank):
 
 @pytest.mark.parametrize("agent", ["fixed", "planning"])
 @pytest.mark.parametrize("estimator", ["ips", "snips", "dr", "standard", "reward_interaction"])
-def test_intervals_hold_the_truth_as_often_as_they_say_over_225_logs(found, estimator, agent):
+def test_intervals_hold_the_truth_as_often_as_they_say_over_225_logs(results, estimator, agent):
     """Every action of these agents may be logged, rewards are as each estimator assumes, and so 95 % hold."""
-    cell = found["sizes"]["800"]["metrics"]["positive"][estimator]
-    truth = found["truth"][agent]["positive"]["value"]
-    told = judged({agent: cell[agent]}, {agent: truth}, {agent: truth})["agents"][agent]
-    assert told["logs"] == told["known"] == 225
+    cell = results["sizes"]["800"]["metrics"]["positive"][estimator]
+    truth = results["truth"][agent]["positive"]["value"]
+    judgement = judged({agent: cell[agent]}, {agent: truth}, {agent: truth})["agents"][agent]
+    assert judgement["logs"] == judgement["known"] == 225
     low, high = binom.ppf([0.0005, 0.9995], 225, 0.95)
-    assert low - 5 <= told["covered"] <= high  # normal intervals from 400 slates: a little too short
-    spread = told["rmse"] / np.sqrt(225)
-    assert abs(told["bias"]) < 4 * spread
+    assert low - 5 <= judgement["covered"] <= high  # normal intervals from 400 slates: a little too short
+    spread = judgement["rmse"] / np.sqrt(225)
+    assert abs(judgement["bias"]) < 4 * spread
 
 
-def test_the_naive_mean_and_a_clipped_one_do_not(found):
+def test_the_naive_mean_and_a_clipped_one_do_not(results):
     for estimator, agent in (("logged", "narrow"), ("ips_clipped", "narrow")):
-        cell = found["sizes"]["8000"]["metrics"]["positive"][estimator]
-        truth = found["truth"][agent]["positive"]["value"]
-        told = judged({agent: cell[agent]}, {agent: truth}, {agent: truth})["agents"][agent]
-        assert told["covered"] < 0.8 * told["logs"]
-        assert abs(told["bias"]) > 4 * told["rmse"] / np.sqrt(told["logs"]) / 2
+        cell = results["sizes"]["8000"]["metrics"]["positive"][estimator]
+        truth = results["truth"][agent]["positive"]["value"]
+        judgement = judged({agent: cell[agent]}, {agent: truth}, {agent: truth})["agents"][agent]
+        assert judgement["covered"] < 0.8 * judgement["logs"]
+        assert abs(judgement["bias"]) > 4 * judgement["rmse"] / np.sqrt(judgement["logs"]) / 2
 
 
-def test_values_are_a_slots(found):
-    assert found["truth"]["fixed"]["watch"]["value"] == pytest.approx(AGENTS["fixed"].value(REWARD) / SLOTS)
-    cell = found["sizes"]["8000"]["metrics"]["positive"]["ips"]["fixed"]
+def test_values_are_a_slots(results):
+    assert results["truth"]["fixed"]["watch"]["value"] == pytest.approx(AGENTS["fixed"].value(REWARD) / SLOTS)
+    cell = results["sizes"]["8000"]["metrics"]["positive"]["ips"]["fixed"]
     assert np.mean(cell["estimates"]) == pytest.approx(AGENTS["fixed"].value(REWARD) / SLOTS, rel=0.05)
-    assert found["sizes"]["8000"]["logs"] == 22
+    assert results["sizes"]["8000"]["logs"] == 22
 
 
 def test_judging_by_hand():
@@ -125,8 +127,8 @@ def test_judging_by_hand():
         "a": {"estimates": [1.0, 3.0, None], "low": [0.5, 2.5, None], "high": [1.5, 3.5, None]},
         "b": {"estimates": [2.0, 2.0, 2.0], "low": [1.0, 1.0, None], "high": [3.0, 3.0, None]},
     }
-    told = judged(cells, {"a": 1.2, "b": 2.5}, {"a": 1.0, "b": 5.0})
-    assert told["agents"]["a"] == {
+    judgement = judged(cells, {"a": 1.2, "b": 2.5}, {"a": 1.0, "b": 5.0})
+    assert judgement["agents"]["a"] == {
         "estimate": 2.0,
         "half_width": 0.5,
         "bias": pytest.approx(0.8),
@@ -135,6 +137,6 @@ def test_judging_by_hand():
         "known": 2,
         "logs": 3,
     }
-    assert (told["agents"]["b"]["covered"], told["agents"]["b"]["known"]) == (2, 2)
-    assert told["winner"] == pytest.approx(1 / 3)  # the first log alone has b above a; the third does not rank
-    assert told["tau"] == pytest.approx(0.0)  # 1 and -1
+    assert (judgement["agents"]["b"]["covered"], judgement["agents"]["b"]["known"]) == (2, 2)
+    assert judgement["winner"] == pytest.approx(1 / 3)  # the first log alone has b above a; the third does not rank
+    assert judgement["tau"] == pytest.approx(0.0)  # 1 and -1

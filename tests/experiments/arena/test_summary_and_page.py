@@ -30,8 +30,8 @@ def cell(*estimates, reach=0.05):
 
 def support(rows, low):
     mean = {"value": 0.9, "low": low, "high": None if low is None else 1.1, "n": rows}
-    told = {"rows": rows, "effective_rows": rows / 4, "mean_weight": mean, "largest_share": 0.25}
-    return {"slots": told, "verdict": "" if low is not None else "too few rows"}
+    actual = {"rows": rows, "effective_rows": rows / 4, "mean_weight": mean, "largest_share": 0.25}
+    return {"slots": actual, "verdict": "" if low is not None else "too few rows"}
 
 
 def scores_of():
@@ -54,7 +54,7 @@ def scores_of():
 
 
 @pytest.fixture(scope="module")
-def found():
+def results():
     live = {name: by_metric(interval(value)) for name, value in LIVE.items()}
     scores = scores_of()
     return {
@@ -69,8 +69,8 @@ def found():
     }
 
 
-def test_a_policys_scores_are_judged_by_its_truth_and_ranked_by_the_ab(found):
-    each = found["logging"]["production"]
+def test_a_policys_scores_are_judged_by_its_truth_and_ranked_by_the_ab(results):
+    each = results["logging"]["production"]
     # the truth of these requests has narrow first, the A/B has wide first
     assert each["limits"]["positive"] == {"seen": {"tau": -1.0, "winner": 0.0}, "truth": {"tau": -1.0, "winner": 0.0}}
     ips = each["sizes"]["500"]["metrics"]["watch"]["ips"]
@@ -81,8 +81,8 @@ def test_a_policys_scores_are_judged_by_its_truth_and_ranked_by_the_ab(found):
     assert (dm["agents"]["narrow"]["estimate"], dm["winner"], dm["tau"]) == (None, 0.0, None)  # no log ranks
 
 
-def test_the_record_is_of_its_schema(found):
-    check_schema(ArenaResults, found)
+def test_the_record_is_of_its_schema(results):
+    check_schema(ArenaResults, results)
 
 
 def test_over_all_agents_the_error_is_a_median_and_what_was_not_made_covers_nothing():
@@ -93,13 +93,13 @@ def test_over_all_agents_the_error_is_a_median_and_what_was_not_made_covers_noth
         "d": {"rmse": 0.5, "covered": 9, "logs": 10},
         "nothing": {"rmse": 0.5, "covered": 0, "logs": 10},
     }
-    told = total(cells, {"a": 1.0, "b": 2.0, "c": 1.0, "d": 1.0, "nothing": 0.0})
-    assert told == {"rmse": pytest.approx(0.15), "covered": pytest.approx(24 / 50)}
+    actual = total(cells, {"a": 1.0, "b": 2.0, "c": 1.0, "d": 1.0, "nothing": 0.0})
+    assert actual == {"rmse": pytest.approx(0.15), "covered": pytest.approx(24 / 50)}
     assert total({"c": cells["c"]}, {"c": 1.0})["rmse"] is None
 
 
-def test_the_flat_table_has_a_row_a_cell(found):
-    table = flat(found)
+def test_the_flat_table_has_a_row_a_cell(results):
+    table = flat(results)
     assert len(table) == 2 * len(REWARDS) * len(ESTIMATORS) * len(AGENTS)  # the random policy has no sizes
     row = next(
         row
@@ -124,8 +124,8 @@ def test_values_are_seconds_or_percent(metric, value, text):
     assert shown(metric, value) == text
 
 
-def test_the_table_of_limits(found):
-    heads, rows = limits_table(found)
+def test_the_table_of_limits(results):
+    heads, rows = limits_table(results)
     assert {len(row) for row in rows} == {len(heads)}
     assert [row[:2] for row in rows] == [[a, p] for a in ("narrow", "wide") for p in ("production", "random")]
     assert rows[2][2:7] == ["60", "50", "40.00", "10.00", "5.00"]  # new, reach, then A/B, requests, reach in percent
@@ -133,8 +133,8 @@ def test_the_table_of_limits(found):
     assert rows[2][place : place + 3] == ["0.40", "0.10", "0.05"]  # seconds
 
 
-def test_the_table_of_estimators(found):
-    heads, rows = ranking_table(found)
+def test_the_table_of_estimators(results):
+    heads, rows = ranking_table(results)
     assert {len(row) for row in rows} == {len(heads)}
     assert len(rows) == 2 * len(ESTIMATORS) + 2 + 2  # sizes by estimators, and what an endless log says, twice
     ips = next(row for row in rows if row[1:3] == ["5,000", "ips"])
@@ -146,8 +146,8 @@ def test_the_table_of_estimators(found):
     assert endless[0][2:8] == ["all that is in reach", DASH, DASH, DASH, f"{MINUS}1.00", "0"]
 
 
-def test_the_table_of_support_is_of_the_largest_logs(found):
-    heads, rows = support_table(found)
+def test_the_table_of_support_is_of_the_largest_logs(results):
+    heads, rows = support_table(results)
     assert {len(row) for row in rows} == {len(heads)}
     assert rows == [
         ["production", "narrow", "1,000", "250", "0.90 [0.70, 1.10]", "25", "nothing"],
@@ -155,13 +155,13 @@ def test_the_table_of_support_is_of_the_largest_logs(found):
     ]
 
 
-def test_the_page_has_every_table_and_figure(found, tmp_path):
+def test_the_page_has_every_table_and_figure(results, tmp_path):
     facts = {"users": "40", "items": "90", "interests": "5", "days": "2", "log_days": "1", "redraws": "2"}
-    page = write_arena(found, facts, tmp_path).read_text()
+    page = write_arena(results, facts, tmp_path).read_text()
     assert "A world of 40 users, 90 items and 5 interests (seed 3)" in page
     assert "Logged by production, random" in page
     assert page.count("data:image/svg+xml") == 1 + len(REWARDS)
-    for _, rows in (limits_table(found), ranking_table(found), support_table(found)):
+    for _, rows in (limits_table(results), ranking_table(results), support_table(results)):
         for row in rows:
             assert all(f">{text}</td>" in page for text in row[1:])
     for name in ("arena", *(f"arena_sizes_{metric}" for metric in REWARDS)):

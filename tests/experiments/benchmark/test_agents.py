@@ -11,7 +11,7 @@ def run(cache, *words):
     return interestlab("benchmark", *words, f"cache_dir={cache}")
 
 
-def test_every_agent_is_timed_beside_production(shared_cache, tmp_path):
+def test_every_agent_is_timed_with_production(shared_cache, tmp_path):
     words = ["world=tiny", "experiment.arms=[control,random,two_tower]", "experiment.reference=random"]
     words += ["world.num_users=60", "experiment.burn_in_days=2", "calls=10", "batches=[1,40]"]
     done = run(shared_cache, "agents", *words, f"hydra.run.dir={tmp_path}")

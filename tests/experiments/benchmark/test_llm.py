@@ -13,7 +13,7 @@ def run(cache, *words):
 
 
 @pytest.mark.slow
-def test_bulk_inference_is_timed_beside_generation_and_its_bound(shared_cache, tmp_path):
+def test_bulk_inference_is_timed_with_generation_and_its_bound(shared_cache, tmp_path):
     done = run(shared_cache, "interests=40", "llm.num_keywords=1", "training_steps=1", f"hydra.run.dir={tmp_path}")
     assert done.returncode == 0, done.stderr
     rows = {row["case"].split(" (")[0]: row for row in json.loads((tmp_path / "benchmark.json").read_text())["rows"]}

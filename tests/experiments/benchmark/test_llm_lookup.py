@@ -23,7 +23,7 @@ def test_what_was_read_is_in_memory(tmp_path):
     assert _share_in_memory(array) == 1.0
 
 
-def test_cold_is_cold_or_not_told(tmp_path, monkeypatch):
+def test_a_cold_table_is_cold_or_left_out(tmp_path, monkeypatch):
     for name, dtype in (("clusters", np.int16), ("log_probability", np.float32)):
         np.save(tmp_path / f"{name}.npy", np.zeros((24**2, 10), dtype))
     bar = type("Bar", (), {"update": lambda self: None})()

@@ -17,9 +17,9 @@ def test_every_agent_says_what_to_cite_and_every_entry_is_used():
 def test_an_agents_papers_follow_the_testbed(capsys, monkeypatch):
     monkeypatch.setattr("sys.argv", ["interestlab cite", "agent=hcb"])
     main()
-    told = capsys.readouterr().out
-    assert re.findall(r"^@\w+\{(\w+),$", told, re.MULTILINE) == ["interestlab", "song2022show", "li2010contextual"]
-    assert told.count("{") == told.count("}")
+    actual = capsys.readouterr().out
+    assert re.findall(r"^@\w+\{(\w+),$", actual, re.MULTILINE) == ["interestlab", "song2022show", "li2010contextual"]
+    assert actual.count("{") == actual.count("}")
 
 
 def test_entries_are_whole():

@@ -56,8 +56,8 @@ def test_an_empty_file(source, log, tmp_path):
 
 def test_no_file(source, log, tmp_path):
     log.unlink()
-    told = refused(source, tmp_path)
-    assert log.name in told or "must hold a file log_standard_*.csv" in told
+    actual = refused(source, tmp_path)
+    assert log.name in actual or "must hold a file log_standard_*.csv" in actual
 
 
 def test_no_folder(source, tmp_path):
@@ -72,8 +72,8 @@ def test_a_column_that_is_missing(source, log, tmp_path):
     head, rest = log.read_text().split("\n", 1)
     column = {"kuairand": "time_ms", "kuairec": "play_duration", "movielens": "timestamp"}.get(source, "item_id")
     log.write_text(head.replace(column, "other") + "\n" + rest)
-    told = refused(source, tmp_path)
-    assert f"{log}='{column}': is a column that it must have; it has " in told
+    actual = refused(source, tmp_path)
+    assert f"{log}='{column}': is a column that it must have; it has " in actual
 
 
 def test_no_row_that_can_be_used(source, log, tmp_path):
@@ -84,20 +84,20 @@ def test_no_row_that_can_be_used(source, log, tmp_path):
     log.write_text("\n".join([*first, separator.join(["x"] * fields)]) + "\n")
     if source == "kuairand":  # which has another log
         (tmp_path / "data" / "log_random_4_22_to_5_08_pure.csv").unlink()
-        told = refused(source, tmp_path)
+        actual = refused(source, tmp_path)
     else:
-        told = refused(source, tmp_path)
-    assert "no row of the log can be used; left out were 1 rows without" in told
+        actual = refused(source, tmp_path)
+    assert "no row of the log can be used; left out were 1 rows without" in actual
 
 
 @pytest.mark.parametrize(
-    ("score", "told"),
+    ("score", "message"),
     [("0.0", r"log\.propensity='0\.0 in row 1': must be in \(0, 1\], or missing; 1 of 3"), ("1.5", "1.5 in row 1")],
 )
-def test_a_propensity_that_cannot_be(tmp_path, score, told):
+def test_a_propensity_that_cannot_be(tmp_path, score, message):
     path = formats.open_bandit(tmp_path) / "bts" / "men" / "men.csv"
     path.write_text(path.read_text().replace(",0.25,", f",{score},"))
-    assert re.search(told, refused("open_bandit", tmp_path))
+    assert re.search(message, refused("open_bandit", tmp_path))
 
 
 def test_a_click_that_is_none(tmp_path):
@@ -122,8 +122,8 @@ def test_unknown_sources_and_parts(tmp_path):
 
 
 def test_what_is_no_number():
-    found = numbers(pa.array(["1", "-2.5", "1e3", "nan", "inf", "", None, "1,5", "0x1", "1650485801301"]))
-    np.testing.assert_array_equal(found, [1, -2.5, 1000, *[np.nan] * 6, 1650485801301])
+    actual = numbers(pa.array(["1", "-2.5", "1e3", "nan", "inf", "", None, "1,5", "0x1", "1650485801301"]))
+    np.testing.assert_array_equal(actual, [1, -2.5, 1000, *[np.nan] * 6, 1650485801301])
 
 
 def test_a_text_that_is_not_in_its_encoding(tmp_path):

@@ -17,7 +17,7 @@ def run(folder, *overrides):
     return dataset(config, folder)
 
 
-def test_a_published_data_set_is_read_told_and_written(tmp_path):
+def test_a_published_data_set_is_read_summarised_and_written(tmp_path):
     formats.kuairand(tmp_path / "in")
     shown = run(
         tmp_path / "out", "dataset.source=kuairand", f"dataset.folder={tmp_path / 'in'}", f"dataset.to={tmp_path / 'd'}"
@@ -91,7 +91,7 @@ def test_a_simulated_world_s_log(tmp_path, shared_cache):
 
 
 @pytest.mark.parametrize(
-    ("overrides", "told"),
+    ("overrides", "message"),
     [
         (["dataset.source=netflix"], "dataset.source='netflix': must be one of interestlab, kuairand"),
         (["dataset.source=mind"], "dataset.folder=None: must be the folder with the files of mind"),
@@ -107,10 +107,10 @@ def test_a_simulated_world_s_log(tmp_path, shared_cache):
         (["experiment.burn_in_days=0"], "experiment.burn_in_days=0"),
     ],
 )
-def test_mistakes_are_named(tmp_path, overrides, told):
+def test_mistakes_are_named(tmp_path, overrides, message):
     with pytest.raises(InvalidInput) as error:
         run(tmp_path, *overrides)
-    assert told in str(error.value)
+    assert message in str(error.value)
     assert "\n" not in str(error.value)
 
 

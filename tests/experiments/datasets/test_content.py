@@ -38,7 +38,7 @@ def test_what_is_about_the_same_is_near(made):
     assert abs(cosine[~same & ~theme].mean()) < 0.15
 
 
-def test_keywords_are_the_name_and_what_tells_a_cluster_from_others(made):
+def test_keywords_are_the_name_and_the_clusters_most_specific_words(made):
     *_, clusters = made
     number = clusters.keywords.index(next(k for k in clusters.keywords if k[0] == "theme 7 / category 117"))
     assert clusters.keywords[number][1] == "word117"
@@ -55,7 +55,7 @@ def test_terms_stand_in_their_order(made):
 
 
 def test_categories_are_in_order_and_without_commas():
-    found = categories_of(pa.array(["b|x, y", "a", "b|x, y", "a|z"]))
-    assert found.names == ("a", "a / z", "b / x  y")
-    assert found.of_item.tolist() == [2, 0, 2, 1]
-    assert found.theme.tolist() == [0, 0, 1]
+    actual = categories_of(pa.array(["b|x, y", "a", "b|x, y", "a|z"]))
+    assert actual.names == ("a", "a / z", "b / x  y")
+    assert actual.of_item.tolist() == [2, 0, 2, 1]
+    assert actual.theme.tolist() == [0, 0, 1]

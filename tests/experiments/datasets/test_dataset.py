@@ -45,7 +45,7 @@ def test_the_log_says_where_items_are_filed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "value", "told"),
+    ("column", "value", "message"),
     [
         ("user", 2, "must be 0 to 1; 1 of 4 rows"),
         ("item", -1, "must be 0 to 5"),
@@ -56,11 +56,11 @@ def test_the_log_says_where_items_are_filed() -> None:
         ("day", 7, "must not go backwards"),
     ],
 )
-def test_impossible_rows_are_counted_and_named(column: str, value: float, told: str) -> None:
+def test_impossible_rows_are_counted_and_named(column: str, value: float, message: str) -> None:
     data = small()
     values = getattr(data.log, column).copy()
     values[2] = value
-    with pytest.raises(InvalidInput, match=told):
+    with pytest.raises(InvalidInput, match=message):
         LoggedDataset("x", "test", 2, log_of(**{**vars(data.log), column: values}), data.catalog, data.clusters)
 
 

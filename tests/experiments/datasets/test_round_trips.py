@@ -169,7 +169,7 @@ def test_bandit_feedback_from_elsewhere_has_a_user_a_round(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"pscore": np.array([0.5, 0, 1])}, r"log.propensity='0.0 in row 1': must be in \(0, 1\]"),
         ({"pscore": np.array([0.5, 1.5, 1])}, r"log.propensity='1.5 in row 1'"),
@@ -180,10 +180,10 @@ def test_bandit_feedback_from_elsewhere_has_a_user_a_round(tmp_path):
         ({"action": None}, r"action': is an array that it must have"),
     ],
 )
-def test_bandit_feedback_that_does_not_match_is_refused(tmp_path, changes, told):
+def test_bandit_feedback_that_does_not_match_is_refused(tmp_path, changes, message):
     arrays = {"n_rounds": 3, "n_actions": 2, "action": np.array([1, 0, 1]), "reward": np.array([1, 0, 0])} | changes
     np.savez(tmp_path / bandit_feedback.FILE, **{name: value for name, value in arrays.items() if value is not None})
-    with pytest.raises(InvalidInput, match=told):
+    with pytest.raises(InvalidInput, match=message):
         bandit_feedback.read(tmp_path)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from experiments.explain.search import Found, check_text, find_cluster
+from experiments.explain.search import Match, check_text, find_cluster
 from sim.catalog import Catalog
 from sim.clusters import InterestClusters
 from sim.errors import InvalidInput
@@ -69,17 +69,17 @@ def platform() -> Platform:
         ("boots and a kettle", 1, "search of titles and hashtags"),
     ],
 )
-def test_a_text_is_found_by_the_first_way_that_leads_anywhere(platform, tree, text, cluster, by):
-    assert find_cluster(text, platform, tree) == Found(text, cluster, by)
+def test_a_text_matches_by_the_first_rule_that_applies(platform, tree, text, cluster, by):
+    assert find_cluster(text, platform, tree) == Match(text, cluster, by)
 
 
 @pytest.mark.parametrize("text", ["daily", "of the", "zither"])
-def test_what_stands_everywhere_or_nowhere_tells_nothing(platform, tree, text):
+def test_words_in_all_or_no_clusters_match_nothing(platform, tree, text):
     with pytest.raises(InvalidInput, match="has no word of this world's 3 interests"):
         find_cluster(text, platform, tree)
 
 
-def test_what_will_never_be_found_is_said_before_there_are_clusters(tree):
+def test_impossible_texts_are_refused_before_there_are_clusters(tree):
     for text in ("hot drinks", "green tea", "lawn", "home", "a review"):
         check_text(text, tree, [])
     opera = AuthoredInterest("opera", ("aria",))

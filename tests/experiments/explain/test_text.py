@@ -70,7 +70,7 @@ def test_the_table_has_marks_names_probabilities_and_ranks(explanation):
     assert {len(first), len(second), *ends} == {len(first)}  # numbers stand under their head
 
 
-def test_shares_of_the_truth_stand_beside_chance(explanation):
+def test_shares_of_the_truth_are_given_with_chance(explanation):
     lines = as_text(explanation, 120).splitlines()
     either = next(line for line in lines if line.startswith("share a persona with one or both"))
     both = next(line for line in lines if line.startswith("share a persona with both"))

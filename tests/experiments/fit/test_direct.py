@@ -23,15 +23,15 @@ def world_of(name="tiny"):
 
 
 @pytest.mark.parametrize(("mean", "sd"), [(0.3, 1.4), (-1.5, 0.7)])
-def test_planted_activity_is_found_without_those_who_never_came(mean, sd):
+def test_planted_activity_is_recovered_without_users_who_were_never_active(mean, sd):
     rng = STREAM.at("activity").generator()
     chance = 1 / (1 + np.exp(-(mean + sd * rng.standard_normal(20000))))
     days = rng.binomial(14, chance)
-    found = activity_of_days(days[days > 0].astype(float), 14)
-    assert found == pytest.approx((mean, sd), abs=0.06)
+    actual = activity_of_days(days[days > 0].astype(float), 14)
+    assert actual == pytest.approx((mean, sd), abs=0.06)
 
 
-def test_users_who_all_come_equally_often_tell_no_spread():
+def test_users_who_are_all_equally_active_give_no_spread():
     assert activity_of_days(np.full(5, 3.0), 14) is None
 
 
@@ -52,12 +52,12 @@ def test_a_world_has_the_logs_size():
 def test_lengths_are_the_logs_own_and_unknown_without_watch_time():
     data = dataset_of(two_users(), 2)
     seen = observed_dataset(data, 14, 1000, STREAM)
-    found = direct_constants(world_of(), data, seen)
-    assert found["items.length_seconds_median"] == 30
-    assert found["items.length_sigma"] == 0
+    actual = direct_constants(world_of(), data, seen)
+    assert actual["items.length_seconds_median"] == 30
+    assert actual["items.length_sigma"] == 0
     data = dataset_of(two_users(), 2, has_watch=False)
-    found = direct_constants(world_of(), data, observed_dataset(data, 14, 1000, STREAM))
-    assert set(found) == {"population.activity_mean", "population.activity_sd"}
+    actual = direct_constants(world_of(), data, observed_dataset(data, 14, 1000, STREAM))
+    assert set(actual) == {"population.activity_mean", "population.activity_sd"}
 
 
 def test_constants_are_changed_and_nothing_else_is():

@@ -1,4 +1,4 @@
-"""``interestlab fit``: a whole small run, the world that it leaves, bad input, and planted constants found again."""
+"""``interestlab fit``: a whole small run, the world that it leaves, bad input, and planted constants recovered."""
 
 import json
 import re
@@ -12,9 +12,9 @@ from omegaconf import OmegaConf
 from experiments.datasets.dataset import LoggedDataset
 from experiments.fit.command import check_fitting, run_fit
 from experiments.fit.direct import with_constants
-from experiments.fit.lives import PRODUCTION, Setting, life
+from experiments.fit.lives import PRODUCTION, SimulationSettings, life
 from experiments.fit.statistics import FITTED
-from experiments.live.reference_life import lived, warmed_up
+from experiments.live.reference_life import simulate_policy, warmed_up
 from experiments.live.reference_policies import Greedy
 from sim.errors import InvalidInput
 from sim.hidden.config import WorldConfig, from_mapping
@@ -34,7 +34,7 @@ def written_log(folder: Path, num_users: int, days: int, seed: int, constants: d
     config = with_constants(replace(world_of(), num_users=num_users), constants)
     stream = RandomStream(seed, "log")
     warm = warmed_up(World(config, seed), stream)
-    log = lived(warm, Greedy, days, stream).log
+    log = simulate_policy(warm, Greedy, days, stream).log
     world = World(config, seed)
     for day in range(1, int(log.day.max()) + 1):
         world.begin_day(day)  # what was uploaded does not depend on who was shown what
@@ -56,18 +56,18 @@ def fitted(tmp_path_factory, shared_cache):
     return root
 
 
-def test_a_planted_change_is_found_and_reported(fitted):
-    found = json.loads((fitted / "out" / "fit.json").read_text())
-    assert found["distance"]["after"]["mean"] < found["distance"]["before"]["mean"]
-    row = found["constants"]["response.leave_intercept"]
+def test_a_planted_change_is_recovered_and_reported(fitted):
+    results = json.loads((fitted / "out" / "fit.json").read_text())
+    assert results["distance"]["after"]["mean"] < results["distance"]["before"]["mean"]
+    row = results["constants"]["response.leave_intercept"]
     assert (row["before"], row["identified"]) == (-5.0, True)
     assert row["low"] < row["fitted"] < row["high"]
     assert abs(row["fitted"] - -4.0) < 0.4  # planted, from -5
-    assert found["search"]["worlds"] == [0]
-    assert found["worlds"] == [1, 2, 3]
-    assert found["reproduction"]["reproduced"]
-    assert found["search"]["evaluations"] <= 5
-    assert (found["dataset"]["users"], found["dataset"]["days"]) == (60, 4)
+    assert results["search"]["worlds"] == [0]
+    assert results["worlds"] == [1, 2, 3]
+    assert results["reproduction"]["reproduced"]
+    assert results["search"]["evaluations"] <= 5
+    assert (results["dataset"]["users"], results["dataset"]["days"]) == (60, 4)
     text = (fitted / "out" / "fit.md").read_text()
     page = (fitted / "out" / "fit.html").read_text()
     for said in ("Distance to the log", "response.leave_intercept", "Zipf exponent"):
@@ -90,8 +90,8 @@ def test_the_world_serves_any_command_from_any_folder_as_the_docs_say(fitted, tm
     words = command.replace("outputs/fit/mine", str(fitted / "out")).split()[1:]
     done = interestlab(*words, "--cfg", "job", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    found = json.loads((fitted / "out" / "fit.json").read_text())
-    value = found["constants"]["response.leave_intercept"]["fitted"]
+    results = json.loads((fitted / "out" / "fit.json").read_text())
+    value = results["constants"]["response.leave_intercept"]["fitted"]
     assert f"leave_intercept: {value}" in done.stdout
     assert "num_users: 60" in done.stdout
     assert "level_2: ${world.num_interests}" in done.stdout
@@ -105,7 +105,7 @@ def test_a_fitted_world_lives(fitted):
 
 
 @pytest.mark.slow
-def test_two_workers_find_what_one_finds(fitted, tmp_path, shared_cache):
+def test_two_workers_give_the_results_of_one(fitted, tmp_path, shared_cache):
     arguments = (*SMALL, ONE, f"cache_dir={shared_cache}", "runtime.workers=2")
     run_fit(fitting_of(fitted / "log", *arguments), tmp_path)
     assert (tmp_path / "fit.json").read_bytes() == (fitted / "out" / "fit.json").read_bytes()
@@ -150,25 +150,31 @@ def test_a_log_without_watch_time_and_negatives_is_fitted_by_the_rest(fitted, tm
     poor = replace(data, log=data.log.where(data.log.consumed), has_watch=False, has_negatives=False)
     poor.write(tmp_path / "poor")
     run_fit(fitting_of(tmp_path / "poor", *SMALL, ONE, f"cache_dir={shared_cache}"), tmp_path / "out")
-    found = json.loads((tmp_path / "out" / "fit.json").read_text())
-    told = [name for name, row in found["statistics"].items() if row["fitted"]]
-    assert not set(told) & {"positive_rate", "watch_complete", "watch_skipped", "satiation_ratio", "novel_ratio"}
-    assert {"active_share", "visit_impressions", "new_clusters"} <= set(told)
+    results = json.loads((tmp_path / "out" / "fit.json").read_text())
+    fitted_names = [name for name, row in results["statistics"].items() if row["fitted"]]
+    assert not set(fitted_names) & {
+        "positive_rate",
+        "watch_complete",
+        "watch_skipped",
+        "satiation_ratio",
+        "novel_ratio",
+    }
+    assert {"active_share", "visit_impressions", "new_clusters"} <= set(fitted_names)
     assert "This log does not tell: " in (tmp_path / "out" / "fit.md").read_text()
 
 
 @pytest.mark.slow
 def test_production_itself_can_be_the_logging_policy(tmp_path, shared_cache):
     production = fitting_of(tmp_path, f"cache_dir={shared_cache}").production
-    setting = Setting(PRODUCTION, production, 2, True, True, shared_cache)
+    simulation = SimulationSettings(PRODUCTION, production, 2, True, True, shared_cache)
     world = replace(world_of(), num_users=60)
-    found = life(setting, world, 0)
-    assert 0 < found["positive_rate"] < 1
-    assert found == life(setting, world, 0)
+    results = life(simulation, world, 0)
+    assert 0 < results["positive_rate"] < 1
+    assert results == life(simulation, world, 0)
 
 
 @pytest.mark.slow
-def test_a_changed_worlds_constants_are_found_again(tmp_path, shared_cache):
+def test_a_changed_worlds_constants_are_recovered(tmp_path, shared_cache):
     planted = {
         "response.intercept": -1.4, "response.leave_intercept": -4.0, "dynamics.satiation_per_watch": 0.3,
         "population.activity_mean": -0.7,
@@ -177,12 +183,12 @@ def test_a_changed_worlds_constants_are_found_again(tmp_path, shared_cache):
     only = "fit.only=[response.intercept,response.leave_intercept,dynamics.satiation_per_watch]"
     overrides = ("world=tiny", only, "fit.evaluations=24", "fit.worlds=3", "fit.bootstrap=30")
     run_fit(fitting_of(tmp_path / "log", *overrides, f"cache_dir={shared_cache}"), tmp_path / "out")
-    found = json.loads((tmp_path / "out" / "fit.json").read_text())
-    before, after = (found["distance"][when] for when in ("before", "after"))
+    results = json.loads((tmp_path / "out" / "fit.json").read_text())
+    before, after = (results["distance"][when] for when in ("before", "after"))
     assert max(after["by_world"]) < min(before["by_world"])
-    for name, row in found["constants"].items():
+    for name, row in results["constants"].items():
         assert row["identified"]
         assert row["low"] < planted[name] < row["high"], name
         assert abs(row["fitted"] - planted[name]) < abs(row["before"] - planted[name])
-    assert found["direct"]["population.activity_mean"]["estimate"] == pytest.approx(-0.7, abs=0.35)
-    assert len([row for row in found["statistics"].values() if row["fitted"]]) == len(FITTED)
+    assert results["direct"]["population.activity_mean"]["estimate"] == pytest.approx(-0.7, abs=0.35)
+    assert len([row for row in results["statistics"].values() if row["fitted"]]) == len(FITTED)

@@ -11,7 +11,7 @@ from experiments.fit.fitting import Fit, Target
 from experiments.fit.identification import Identification
 from experiments.fit.report import Source, write_fit
 from experiments.fit.reproduction import reproduction
-from experiments.fit.search import Found
+from experiments.fit.search import SearchResult
 from experiments.fit.statistics import FITTED, STATISTICS
 from sim.random import RandomStream
 from tests.experiments.fit.planted import dataset_of, seen_of
@@ -33,9 +33,9 @@ def fit_of(off, errors=(0.2, 0.9, 1.5), worlds=4):
     target = Target(logged, {name: None if v is None else 0.05 for name, v in logged.items()}, FITTED, np.eye(NUM))
     lives = [logged | dict(zip(FITTED, 1.0 + 0.1 * off, strict=True))] * worlds
     num = len(constants)
-    told = Identification(np.array(errors), np.ones(num), np.ones(num), np.zeros(num, int), np.zeros(num))
-    found = Found(np.zeros(num), off, np.zeros((1, NUM, num)), 9, False)
-    return Fit(target, scale, world, world, world, constants, found, told, lives, lives)
+    identification = Identification(np.array(errors), np.ones(num), np.ones(num), np.zeros(num, int), np.zeros(num))
+    search = SearchResult(np.zeros(num), off, np.zeros((1, NUM, num)), 9, False)
+    return Fit(target, scale, world, world, world, constants, search, identification, lives, lives)
 
 
 def written(fit, folder):
@@ -48,14 +48,14 @@ def written(fit, folder):
     return json.loads((folder / "fit.json").read_text()), texts, (folder / "world" / "fitted.yaml").read_text()
 
 
-def identified(found):
-    return [row["identified"] for row in found["constants"].values()]
+def identified(results):
+    return [row["identified"] for row in results["constants"].values()]
 
 
 def test_where_all_statistics_are_within_chance_constants_of_small_errors_are_identified(tmp_path):
-    found, texts, world = written(fit_of(WITHIN), tmp_path)
-    assert identified(found) == [True, True, False]
-    assert found["reproduction"] | {"farthest": 0, "farthest_by_chance": 0} == {
+    results, texts, world = written(fit_of(WITHIN), tmp_path)
+    assert identified(results) == [True, True, False]
+    assert results["reproduction"] | {"farthest": 0, "farthest_by_chance": 0} == {
         "statistics": NUM, "worlds": 4, "differing": 0, "by_chance": 4, "farthest": 0, "farthest_by_chance": 0,
         "enough_worlds": True, "reproduced": True,
     }  # fmt: skip
@@ -68,10 +68,10 @@ def test_where_all_statistics_are_within_chance_constants_of_small_errors_are_id
 def test_eight_of_nineteen_beyond_chance_leave_no_constant_identified_and_the_page_says_so(tmp_path):
     off = WITHIN.copy()
     off[:8] = EIGHT
-    found, texts, world = written(fit_of(off), tmp_path)
-    assert identified(found) == [False] * 3
-    assert [row["precise"] for row in found["constants"].values()] == [True, True, False]
-    assert (found["reproduction"]["differing"], found["reproduction"]["reproduced"]) == (8, False)
+    results, texts, world = written(fit_of(off), tmp_path)
+    assert identified(results) == [False] * 3
+    assert [row["precise"] for row in results["constants"].values()] == [True, True, False]
+    assert (results["reproduction"]["differing"], results["reproduction"]["reproduced"]) == (8, False)
     for text in texts:
         assert "The world does not reproduce the log: of 19 fitted statistics 8 differ by more than 2 stand" in text
         assert " standard errors, and chance would let up to 4 differ: " in text
@@ -85,8 +85,8 @@ def test_eight_of_nineteen_beyond_chance_leave_no_constant_identified_and_the_pa
 def test_one_of_nineteen_a_little_far_off_is_chance(tmp_path):
     off = WITHIN.copy()
     off[7] = -3.2
-    found, texts, _ = written(fit_of(off, (0.2, 0.9, 0.5)), tmp_path)
-    assert identified(found) == [True] * 3
+    results, texts, _ = written(fit_of(off, (0.2, 0.9, 0.5)), tmp_path)
+    assert identified(results) == [True] * 3
     for text in texts:
         assert "of 19 fitted statistics 1 differs by more than 2" in text
         assert "All constants that were searched for are identified" in text
@@ -95,21 +95,21 @@ def test_one_of_nineteen_a_little_far_off_is_chance(tmp_path):
 def test_one_that_is_farther_off_than_any_chance_is_enough(tmp_path):
     off = WITHIN.copy()
     off[7] = 20.0
-    found, texts, _ = written(fit_of(off), tmp_path)
-    assert identified(found) == [False] * 3
+    results, texts, _ = written(fit_of(off), tmp_path)
+    assert identified(results) == [False] * 3
     assert all("up to 4 differ, though none by more than 12.7" in text for text in texts)
 
 
-def test_two_worlds_are_too_few_to_tell(tmp_path):
-    found, texts, _ = written(fit_of(WITHIN, worlds=2), tmp_path)
-    assert identified(found) == [False] * 3
-    assert not found["reproduction"]["enough_worlds"]
+def test_two_worlds_are_too_few(tmp_path):
+    results, texts, _ = written(fit_of(WITHIN, worlds=2), tmp_path)
+    assert identified(results) == [False] * 3
+    assert not results["reproduction"]["enough_worlds"]
     for text in texts:
         assert "Too few worlds to tell whether the world reproduces the log (2; fit.worlds=3)" in text
         assert "no; precise, but the world is not known to reproduce the log" in text
 
 
-def test_more_may_differ_where_few_worlds_tell_how_worlds_differ():
+def test_more_may_differ_where_the_spread_is_of_few_worlds():
     allowed = {worlds: reproduction(np.zeros((worlds, NUM))).by_chance for worlds in (3, 4, 8, 100)}
     assert allowed == {3: 5, 4: 4, 8: 3, 100: 3}
     assert reproduction(np.zeros((100, 1))).by_chance == 0

@@ -22,13 +22,13 @@ def test_a_curved_problem_is_solved_within_the_budget():
     def differences(points):
         return [np.tile(mix @ (np.sinh(x) - np.sinh(truth)), (2, 1)) for x in points]
 
-    found = search(differences, np.full(3, -4.0), np.full(3, 4.0), pull=100.0, budget=60, tolerance=1e-4)
-    assert found.x == pytest.approx(truth, abs=0.02)
-    assert found.evaluations <= 60
-    assert found.jacobians.shape == (2, 8, 3)
+    result = search(differences, np.full(3, -4.0), np.full(3, 4.0), pull=100.0, budget=60, tolerance=1e-4)
+    assert result.x == pytest.approx(truth, abs=0.02)
+    assert result.evaluations <= 60
+    assert result.jacobians.shape == (2, 8, 3)
 
 
-def test_nothing_told_stays_at_the_start_and_limits_are_kept():
+def test_an_unidentified_constant_stays_at_the_start_and_limits_are_kept():
     low, high = np.array([-4.0, -4.0]), np.array([4.0, 0.5])
     tried = []
 
@@ -36,37 +36,37 @@ def test_nothing_told_stays_at_the_start_and_limits_are_kept():
         tried.extend(points)
         return [np.array([[10 * (x[1] - 3)]]) for x in points]
 
-    found = search(differences, low, high, pull=3.0, budget=40, tolerance=0.01)
-    assert found.x[0] == pytest.approx(0, abs=1e-3)
-    assert found.x[1] == pytest.approx(0.5, abs=1e-3)
+    result = search(differences, low, high, pull=3.0, budget=40, tolerance=0.01)
+    assert result.x[0] == pytest.approx(0, abs=1e-3)
+    assert result.x[1] == pytest.approx(0.5, abs=1e-3)
     assert (np.array(tried) <= high + 1e-9).all()
 
 
 def test_the_least_budget_pays_for_a_step_and_the_last_jacobians():
-    found = search(lambda xs: [5 * (x[None] - 1) for x in xs], np.full(2, -3.0), np.full(2, 3.0), 50.0, 8, 0.01)
-    assert found.evaluations <= least_evaluations(2) == 8
-    assert found.x == pytest.approx([1, 1], abs=0.3)  # one step, shortened since the ends are near
+    result = search(lambda xs: [5 * (x[None] - 1) for x in xs], np.full(2, -3.0), np.full(2, 3.0), 50.0, 8, 0.01)
+    assert result.evaluations <= least_evaluations(2) == 8
+    assert result.x == pytest.approx([1, 1], abs=0.3)  # one step, shortened since the ends are near
 
 
 def test_a_linear_problems_errors_are_those_of_least_squares():
     rng = RandomStream(1, "linear").generator()
     jacobian = rng.standard_normal((12, 3)) * 4
-    found = identify(np.stack([jacobian, jacobian]), np.eye(12), pull=1e4)
+    result = identify(np.stack([jacobian, jacobian]), np.eye(12), pull=1e4)
     expected = np.sqrt(0.75 * np.diag(np.linalg.inv(jacobian.T @ jacobian)))
-    assert found.error == pytest.approx(expected, rel=1e-4)
-    assert found.alone == pytest.approx((jacobian**2).sum(axis=0))
+    assert result.error == pytest.approx(expected, rel=1e-4)
+    assert result.alone == pytest.approx((jacobian**2).sum(axis=0))
 
 
-def test_what_moves_nothing_and_what_cannot_be_told_apart_is_not_precise():
+def test_constants_without_effect_or_with_the_same_effect_are_not_precise():
     one, other = np.eye(6)[0] * 8, np.eye(6)[1] * 8
     jacobian = np.stack([one, other, other, np.zeros(6)], axis=1)
-    found = identify(np.stack([jacobian] * 3), np.eye(6), pull=3.0)
-    assert found.precise.tolist() == [True, False, False, False]
-    assert found.error[3] == pytest.approx(3)
-    assert found.refitted[1] == pytest.approx(0, abs=0.3)
-    assert found.alone[1] == pytest.approx(64)
-    assert (found.like[1], found.like[2]) == (2, 1)
-    assert found.correlation[1] < -0.9
+    result = identify(np.stack([jacobian] * 3), np.eye(6), pull=3.0)
+    assert result.precise.tolist() == [True, False, False, False]
+    assert result.error[3] == pytest.approx(3)
+    assert result.refitted[1] == pytest.approx(0, abs=0.3)
+    assert result.alone[1] == pytest.approx(64)
+    assert (result.like[1], result.like[2]) == (2, 1)
+    assert result.correlation[1] < -0.9
 
 
 def test_chance_in_lives_is_not_taken_for_information():
@@ -97,12 +97,12 @@ def planted(intercept, mean, rng, noise):
 
 
 def planted_lives(stream, noise, worlds):
-    found = []
+    result = []
     for world, seed in worlds:
         rng = stream.at("life", seed).generator()
-        told = planted(world.response.intercept, world.response.watch_log_mean, rng, noise)
-        found.append({**dict.fromkeys(each.name for each in STATISTICS), **told})
-    return found
+        planted_life = planted(world.response.intercept, world.response.watch_log_mean, rng, noise)
+        result.append({**dict.fromkeys(each.name for each in STATISTICS), **planted_life})
+    return result
 
 
 def test_planted_constants_lie_in_their_intervals_as_often_as_stated():
@@ -114,12 +114,12 @@ def test_planted_constants_lie_in_their_intervals_as_often_as_stated():
         target = target_at(-1.6, -0.5, stream.at("log").generator(), noise)
 
         lives = partial(planted_lives, stream, noise)
-        found = fit(target, start, start, constants, lives, k, 2, 8, 40, 5.0, 3.0, 0.01)
-        low, high = found.identification.interval(found.found.x)
+        result = fit(target, start, start, constants, lives, k, 2, 8, 40, 5.0, 3.0, 0.01)
+        low, high = result.identification.interval(result.search.x)
         truth = [c.steps(v) for c, v in zip(constants, (-1.6, -0.5, 8.0), strict=True)]
         held += (low <= truth) & (truth <= high)
-        assert found.identification.precise.tolist() == [True, True, False]
-        assert found.differences(found.lives_after).shape == (8, 3)
+        assert result.identification.precise.tolist() == [True, True, False]
+        assert result.differences(result.lives_after).shape == (8, 3)
     assert (held[:2] / tries >= 0.88).all()  # 95 % within three standard errors of 60 tries
     assert held[2] == tries
 
@@ -160,5 +160,5 @@ def test_a_selection_that_is_none_is_named(only):
 
 
 def test_a_selection_keeps_its_order():
-    found = check_constants(MAPPING, ["dynamics.return_slope", "response.intercept"], world_of())
-    assert [each.name for each in found] == ["dynamics.return_slope", "response.intercept"]
+    result = check_constants(MAPPING, ["dynamics.return_slope", "response.intercept"], world_of())
+    assert [each.name for each in result] == ["dynamics.return_slope", "response.intercept"]

@@ -45,13 +45,13 @@ def one_arm(study):
 
 
 def test_splits_of_one_simulated_log_raise_nominal_false_alarms_with_and_without_cuped(one_arm):
-    run, setting = one_arm
-    sums, before, stream = user_sums(run, setting), burn_in_sums(setting), RandomStream(0, "a/a")
+    run, design = one_arm
+    sums, before, stream = user_sums(run, design), burn_in_sums(design), RandomStream(0, "a/a")
     low, high = binomial_bounds(400, 0.05)
     for metric in METRICS:
-        found = false_alarms(sums[metric], before[metric], 400, stream)
-        assert low <= found.plain <= high, metric
-        assert low <= found.cuped <= high, metric
+        actual = false_alarms(sums[metric], before[metric], 400, stream)
+        assert low <= actual.plain <= high, metric
+        assert low <= actual.cuped <= high, metric
     assert false_alarms(sums[METRICS[0]], before[METRICS[0]], 20, stream).variance_reduction > 0.2
 
 

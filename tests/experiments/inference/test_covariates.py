@@ -26,24 +26,24 @@ def test_of_plain_means_it_is_the_equation_of_deng_et_al():
     x = rng.gamma(3, 2, size=(2, 400))
     y = 2.0 + 0.8 * x + rng.normal(0, 1, size=(2, 400))
     ones = np.ones(400)
-    found = adjust(*(UserSums(arm, ones) for arm in y), tuple(UserSums(arm, ones) for arm in x))
+    actual = adjust(*(UserSums(arm, ones) for arm in y), tuple(UserSums(arm, ones) for arm in x))
     within = [np.cov(y[k], x[k], ddof=0) for k in (0, 1)]  # both arms have as many users
     theta = (within[0][0, 1] + within[1][0, 1]) / (within[0][1, 1] + within[1][1, 1])
-    assert found.theta == pytest.approx(theta)
+    assert actual.theta == pytest.approx(theta)
     adjusted = y - theta * (x - x.mean())
-    assert (found.treated.value, found.control.value) == pytest.approx(tuple(adjusted.mean(axis=1)))
-    assert found.treated.influence.var() == pytest.approx(adjusted[0].var())
+    assert (actual.treated.value, actual.control.value) == pytest.approx(tuple(adjusted.mean(axis=1)))
+    assert actual.treated.influence.var() == pytest.approx(adjusted[0].var())
     correlation = np.corrcoef((y - y.mean(axis=1, keepdims=True)).ravel(), (x - x.mean(axis=1, keepdims=True)).ravel())
-    assert found.variance_reduction == pytest.approx(correlation[0, 1] ** 2)
+    assert actual.variance_reduction == pytest.approx(correlation[0, 1] ** 2)
 
 
-def test_a_covariate_that_tells_all_leaves_no_variance_and_one_that_tells_nothing_leaves_all():
+def test_a_perfect_covariate_leaves_no_variance_and_an_unrelated_one_leaves_all():
     rng = RandomStream(1, "cuped").generator()
     x, ones = rng.gamma(3, 2, size=(2, 500)), np.ones(500)
     same = [UserSums(arm, ones) for arm in x]
-    found = adjust(*same, (same[0], same[1]))
-    assert found.variance_reduction == pytest.approx(1.0)
-    assert found.treated.value == pytest.approx(found.control.value)  # all of the difference was there before
+    actual = adjust(*same, (same[0], same[1]))
+    assert actual.variance_reduction == pytest.approx(1.0)
+    assert actual.treated.value == pytest.approx(actual.control.value)  # all of the difference was there before
     other = [UserSums(arm, ones) for arm in rng.gamma(3, 2, size=(2, 500))]
     assert adjust(*same, (other[0], other[1])).variance_reduction == pytest.approx(0.0, abs=0.02)
 
@@ -52,8 +52,8 @@ def test_an_effect_is_not_taken_away_and_unequal_arms_are_no_bias():
     rng, lifts = RandomStream(2, "cuped").generator(), []
     for _ in range(300):
         (treated, before_t), (control, before_c) = arm(rng, 150, lift=0.2), arm(rng, 450)
-        found = adjust(treated, control, (before_t, before_c))
-        lifts.append(found.treated.value / found.control.value - 1)
+        actual = adjust(treated, control, (before_t, before_c))
+        lifts.append(actual.treated.value / actual.control.value - 1)
     assert np.mean(lifts) == pytest.approx(0.2, abs=4 * np.std(lifts) / np.sqrt(300))
 
 
@@ -62,9 +62,9 @@ def test_lifts_of_ratios_with_and_without_cover_the_truth_and_cuped_is_narrower(
     covered, widths = np.zeros(2), np.zeros(2)
     for _ in range(trials):
         (treated, before_t), (control, before_c) = arm(rng, 200, lift=0.1), arm(rng, 200)
-        found = adjust(treated, control, (before_t, before_c))
+        actual = adjust(treated, control, (before_t, before_c))
         for k, lift in enumerate(
-            (relative_lift(treated, control, False), lift_between(found.treated, found.control, False))
+            (relative_lift(treated, control, False), lift_between(actual.treated, actual.control, False))
         ):
             covered[k] += lift.low <= 0.1 <= lift.high
             widths[k] += lift.high - lift.low
@@ -78,9 +78,9 @@ def test_users_who_did_nothing_before_or_during_count_and_change_nothing_by_them
     (treated, before_t), (control, before_c) = arm(rng, 300, noise=0.1), arm(rng, 300, noise=0.1)
     assert (treated.denominator == 0).any()
     assert (before_t.denominator == 0).any()
-    found = adjust(treated, control, (before_t, before_c))
-    assert len(found.treated.influence) == 300
-    assert found.treated.influence[(treated.denominator == 0) & (before_t.denominator == 0)] == pytest.approx(0.0)
+    actual = adjust(treated, control, (before_t, before_c))
+    assert len(actual.treated.influence) == 300
+    assert actual.treated.influence[(treated.denominator == 0) & (before_t.denominator == 0)] == pytest.approx(0.0)
 
 
 def test_no_covariate_no_adjustment():
@@ -113,8 +113,8 @@ def test_lifts_are_those_of_tea_tasting(with_covariate):
     pair = ratio_of(treated), ratio_of(control)
     tolerance = 1e-9
     if with_covariate:
-        found = adjust(treated, control, (before_t, before_c))
-        pair, tolerance = (found.treated, found.control), 0.01  # it has theta around the common ratio, not the arm's
+        actual = adjust(treated, control, (before_t, before_c))
+        pair, tolerance = (actual.treated, actual.control), 0.01  # it has theta around the common ratio, not the arm's
     error = np.hypot(*(r.influence.std(ddof=1) / np.sqrt(2000) for r in pair))
     known_error = (known.effect_size_ci_upper - known.effect_size_ci_lower) / (2 * 1.959964)
     assert pair[0].value - pair[1].value == pytest.approx(known.effect_size, abs=tolerance * error)

@@ -38,18 +38,18 @@ def test_by_hand():
 def test_they_are_those_of_statsmodels(p):
     known = [value for value in p if value is not None]
     for ours, method in ((holm, "holm"), (benjamini_hochberg, "fdr_bh")):
-        found = [value for value in ours(p) if value is not None]
-        assert found == pytest.approx(list(multipletests(known, method=method)[1]) if known else [])
+        actual = [value for value in ours(p) if value is not None]
+        assert actual == pytest.approx(list(multipletests(known, method=method)[1]) if known else [])
 
 
 @given(families)
 def test_no_adjusted_p_is_smaller_and_order_is_kept(p):
     for adjust in (holm, benjamini_hochberg):
-        found = adjust(p)
-        pairs = sorted((before, after) for before, after in zip(p, found, strict=True) if before is not None)
+        actual = adjust(p)
+        pairs = sorted((before, after) for before, after in zip(p, actual, strict=True) if before is not None)
         assert all(after >= before - 1e-15 for before, after in pairs)
         assert all(one[1] <= two[1] for one, two in pairwise(pairs))
-        assert [value is None for value in p] == [value is None for value in found]
+        assert [value is None for value in p] == [value is None for value in actual]
 
 
 def test_holm_keeps_any_false_positive_below_five_percent():

@@ -9,10 +9,10 @@ from sim.random import RandomStream
 
 
 def test_by_hand():
-    found = sample_ratio({"a": 60, "b": 40})
-    assert found["chi_square"] == pytest.approx(4.0)  # 10^2 / 50 twice
-    assert found["p"] == pytest.approx(0.0455, abs=1e-4)
-    assert not found["mismatch"]
+    actual = sample_ratio({"a": 60, "b": 40})
+    assert actual["chi_square"] == pytest.approx(4.0)  # 10^2 / 50 twice
+    assert actual["p"] == pytest.approx(0.0455, abs=1e-4)
+    assert not actual["mismatch"]
     assert sample_ratio({"a": 5200, "b": 4800})["mismatch"]
     assert sample_ratio({"a": 10}) is None
     assert sample_ratio({"a": 0, "b": 0}) is None
@@ -29,7 +29,7 @@ def test_it_is_tea_tastings():
     assert sample_ratio({"a": 5100, "b": 4900})["p"] == pytest.approx(known.pvalue)
 
 
-def test_a_fair_split_is_suspected_as_seldom_as_it_says_and_a_broken_one_is_found():
+def test_a_fair_split_is_suspected_at_the_stated_rate_and_a_broken_one_is_detected():
     rng, trials = RandomStream(0, "split").generator(), 5000
     alarms = sum(
         sample_ratio(dict(enumerate(counts)))["mismatch"] for counts in rng.multinomial(6000, [1 / 3] * 3, trials)

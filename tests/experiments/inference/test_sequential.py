@@ -25,20 +25,20 @@ def width(error, prior):
 
 def test_widths_are_those_of_the_confidence_sequence_and_narrowest_at_the_first_look():
     errors = [0.04, 0.03, 0.02, 0.01]
-    found = running_intervals([look(0.1, error) for error in errors])
+    actual = running_intervals([look(0.1, error) for error in errors])
     prior = 0.04 * math.sqrt(2 * math.log(20) + math.log(1 + 2 * math.log(20)))
-    for lift, error in zip(found, errors, strict=True):
+    for lift, error in zip(actual, errors, strict=True):
         assert (lift.high - lift.low) / 2 == pytest.approx(width(error, prior))
         assert lift.high + lift.low == pytest.approx(0.2)
     best = minimize_scalar(lambda p: width(0.04, p), bounds=(0.001, 10), method="bounded").fun
-    assert (found[0].high - found[0].low) / 2 == pytest.approx(best, rel=0.005)
+    assert (actual[0].high - actual[0].low) / 2 == pytest.approx(best, rel=0.005)
 
 
 def test_p_is_below_five_percent_from_the_first_look_on_that_leaves_zero_out():
-    found = running_intervals([look(0.05, 0.04), look(0.12, 0.03), look(0.02, 0.02)])
-    assert [lift.low > 0 for lift in found] == [False, True, False]
-    assert [lift.p < 0.05 for lift in found] == [False, True, True]
-    edge = running_intervals([look((found[0].high - found[0].low) / 2, 0.04)])[0]
+    actual = running_intervals([look(0.05, 0.04), look(0.12, 0.03), look(0.02, 0.02)])
+    assert [lift.low > 0 for lift in actual] == [False, True, False]
+    assert [lift.p < 0.05 for lift in actual] == [False, True, True]
+    edge = running_intervals([look((actual[0].high - actual[0].low) / 2, 0.04)])[0]
     assert edge.low == pytest.approx(0.0, abs=1e-12)
     assert edge.p == pytest.approx(0.05)
 
@@ -46,10 +46,10 @@ def test_p_is_below_five_percent_from_the_first_look_on_that_leaves_zero_out():
 def test_looks_without_an_estimate_pass_through():
     nothing, same = Lift(None, None, None, None), Lift(0.0, 0.0, 0.0, 1.0)
     assert running_intervals([nothing, same]) == [nothing, same]
-    found = running_intervals([nothing, same, look(0.1, 0.01), Lift(0.2, None, None, None)])
-    assert found[:2] == [nothing, same]
-    assert found[2].low > 0
-    assert found[3] == Lift(0.2, None, None, None)
+    actual = running_intervals([nothing, same, look(0.1, 0.01), Lift(0.2, None, None, None)])
+    assert actual[:2] == [nothing, same]
+    assert actual[2].low > 0
+    assert actual[3] == Lift(0.2, None, None, None)
     assert running_intervals([]) == []
 
 
@@ -78,11 +78,11 @@ def test_looking_every_day_raises_false_alarms_of_fixed_intervals_and_not_of_the
     assert alarms[1] <= 0.05 * trials
 
 
-def test_an_effect_is_found_before_the_end():
+def test_an_effect_is_detected_before_the_end():
     rng, users, days = RandomStream(1, "peeking").generator(), 2000, 14
     level = rng.gamma(2, 1, size=(users, 1))
     arms = [(lift * level * rng.gamma(2, 0.5, size=(users, days))).cumsum(axis=1) for lift in (1.1, 1.0)]
     fixed = [relative_lift(*(UserSums(arm[:, d], np.ones(users)) for arm in arms), paired=True) for d in range(days)]
-    found = [lift.low > 0 for lift in running_intervals(fixed)]
-    assert found[-1]
-    assert sum(found) > 3
+    actual = [lift.low > 0 for lift in running_intervals(fixed)]
+    assert actual[-1]
+    assert sum(actual) > 3

@@ -46,8 +46,8 @@ def test_few_users_have_students_interval_and_p():
     one, other = rng.normal(10, 1, 6), rng.normal(11, 3, 9)
     sums = UserSums(one, np.ones(6)), UserSums(other, np.ones(9))
     known = ttest_1samp(one, 0).confidence_interval(0.95)
-    found = ratio_interval(sums[0])
-    assert (found.low, found.high) == pytest.approx((known.low, known.high))
+    actual = ratio_interval(sums[0])
+    assert (actual.low, actual.high) == pytest.approx((known.low, known.high))
     paired = relative_lift(UserSums(other[:6], np.ones(6)), sums[0], paired=True)
     ratio = other[:6].mean() / one.mean()
     terms = (other[:6] - other[:6].mean()) / one.mean() - (one - one.mean()) * ratio / one.mean()
@@ -85,7 +85,7 @@ def test_ratio_interval_covers_the_truth():
 
 @pytest.mark.parametrize("paired", [True, False])
 def test_planted_lift_of_ten_percent_is_covered(paired):
-    rng, trials, covered, found = RandomStream(3, "lift").generator(), 400, 0, 0
+    rng, trials, covered, actual = RandomStream(3, "lift").generator(), 400, 0, 0
     for _ in range(trials):
         own = rng.gamma(4, 5, size=400)
         other = own if paired else rng.gamma(4, 5, size=400)
@@ -93,23 +93,23 @@ def test_planted_lift_of_ten_percent_is_covered(paired):
         treated = UserSums(1.1 * (other + rng.normal(0, 2, 400)), np.ones(400))
         lift = relative_lift(treated, control, paired)
         covered += lift.low <= 0.1 <= lift.high
-        found += lift.p < 0.05
+        actual += lift.p < 0.05
     low, high = binomial_bounds(trials, 0.95)
     assert low <= covered <= high
-    assert found == trials if paired else found > trials / 2  # twins see through what users differ in
+    assert actual == trials if paired else actual > trials / 2  # twins see through what users differ in
 
 
 def test_false_positives_of_splits_of_one_population_are_nominal():
     rng, splits = RandomStream(4, "a/a").generator(), 200
     everyone = users(rng, 2000)
-    found = 0
+    actual = 0
     for _ in range(splits):
         order = rng.permutation(2000)
         lift = relative_lift(everyone.only(order[:1000]), everyone.only(order[1000:]), paired=False)
-        found += lift.p < 0.05
+        actual += lift.p < 0.05
         assert (lift.p < 0.05) == (not lift.low <= 0 <= lift.high)
     low, high = binomial_bounds(splits, 0.05)
-    assert low <= found <= high
+    assert low <= actual <= high
 
 
 def test_identical_arms_differ_by_exactly_nothing():
@@ -121,7 +121,7 @@ def test_identical_arms_differ_by_exactly_nothing():
     assert unpaired.p == 1.0
 
 
-def test_what_cannot_be_estimated_is_none():
+def test_undefined_estimates_are_none():
     nobody, one, two = UserSums(np.zeros(2), np.zeros(2)), UserSums([1], [2]), UserSums([1, 1], [2, 2])
     vary = UserSums([1, 2], [2, 2])
     assert ratio_interval(nobody) == Interval(None, None, None, 0)

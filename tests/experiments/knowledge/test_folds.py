@@ -46,8 +46,8 @@ def explained_by(truth, a, b):
 
 def gives_away(truth, held_out, first, second, label):
     """Whether a transition has a link that held-out personas alone explain."""
-    found = [explained_by(truth, c, label) for c in (first, second)]
-    return any(who and all(held_out[p] for p in who) for who in found)
+    actual = [explained_by(truth, c, label) for c in (first, second)]
+    return any(who and all(held_out[p] for p in who) for who in actual)
 
 
 @given(st.integers(0, 10_000))

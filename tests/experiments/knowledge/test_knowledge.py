@@ -44,7 +44,7 @@ def whole(model, tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_what_lies_ahead_is_said_and_what_was_found_is_written(whole):
+def test_the_cost_is_printed_and_results_are_written(whole):
     _, out, said = whole
     assert "at most 4 fine-tunings of 3 steps of 8 and 4 of the twin, 6 steps of 8" in said.stdout
     assert said.stdout.strip().endswith(f"knowledge: {out / 'knowledge.html'}")
@@ -105,7 +105,7 @@ def test_nothing_is_done_twice_and_no_weights_stay(whole, model, tmp_path):
 
 
 @pytest.mark.slow
-def test_one_worker_finds_the_same_as_two(whole, model, tmp_path):
+def test_one_worker_gives_the_results_of_two(whole, model, tmp_path):
     _, out, _ = whole
     run(tmp_path / "cache", tmp_path / "out", f"llm.model={model}", "runtime.workers=1")
     assert (tmp_path / "out" / "knowledge.json").read_bytes() == (out / "knowledge.json").read_bytes()

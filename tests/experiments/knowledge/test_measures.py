@@ -20,7 +20,7 @@ def test_a_question_by_hand():
     assert got["auc"] == pytest.approx([3 / 6])  # of 2 x 3 pairs: 1 beats 2 and 5, 3 beats 5
 
 
-def test_who_ranks_by_the_truth_gets_the_ideal():
+def test_ranking_by_the_truth_gets_the_ideal():
     exam = random_exam(np.random.default_rng(0))
     best = measure(exam, 3 * exam.weight + 1)
     for name in MEASURES:
@@ -34,7 +34,7 @@ def test_who_ranks_by_the_truth_gets_the_ideal():
     assert (measure(exam, -exam.weight)["auc"] == 0).all()
 
 
-def test_who_says_nothing_gets_chance_exactly():
+def test_equal_scores_get_chance_exactly():
     exam = random_exam(np.random.default_rng(1))
     flat, num, hidden = measure(exam, np.full(exam.weight.shape, -2.5)), exam.candidate.sum(1), exam.hidden.sum(1)
     assert (flat["auc"] == 0.5).all()
@@ -48,7 +48,7 @@ def test_who_says_nothing_gets_chance_exactly():
         np.testing.assert_array_equal(values, flat[name])
 
 
-def test_who_guesses_gets_chance_on_average():
+def test_random_scores_get_chance_on_average():
     rng = np.random.default_rng(2)
     exam = random_exam(rng)
     draws = [measure(exam, rng.random(exam.weight.shape)) for _ in range(400)]

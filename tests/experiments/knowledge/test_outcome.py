@@ -9,9 +9,9 @@ from experiments.knowledge.contestants import (
     CONTESTANTS,
     LLM,
     SCORED,
-    all_answers,
-    beside,
+    all_scores,
     collaborative_vectors,
+    mean_similarity,
     rivals,
 )
 from experiments.knowledge.measures import MEASURES, chance, ideal, measure
@@ -75,7 +75,7 @@ def answers_for(exam, rng):
     return {name: known.get(name, np.zeros(exam.weight.shape)) for name in CONTESTANTS}
 
 
-def test_a_planted_difference_is_found_and_none_is_not():
+def test_a_planted_difference_is_detected_and_no_other():
     rng = np.random.default_rng(3)
     exams = [random_exam(rng), random_exam(rng)]
     exams[1] = exam_of(exams[1].weight, exams[1].candidate, persona=100 + np.arange(40))
@@ -97,7 +97,7 @@ def test_a_planted_difference_is_found_and_none_is_not():
     assert verdict({"value": -1.0, "low": -2.0, "high": -0.5, "n": 9}) == "below"
 
 
-def test_marks_know_whether_they_answer_the_same_questions():
+def test_marks_of_the_same_questions_are_recognised():
     rng = np.random.default_rng(4)
     exam = random_exam(rng)
     one, same = mark([exam], [answers_for(exam, rng)]), mark([exam], [answers_for(exam, rng)])
@@ -110,12 +110,12 @@ def test_pmi_takes_off_what_a_label_gets_anyway():
     exam = exam_of([[0, 0, 0.9, 0.0]])
     scores = {"raw": np.log(np.array([[0.1, 0.1, 0.2, 0.6]])), "prior": np.log(np.array([0.2, 0.1, 0.1, 0.6]))}
     others = {name: np.zeros((1, 4)) for name in ("text_neighbour", "svd", "counts")}
-    found = all_answers(dict.fromkeys(SCORED, scores), others, 1.0, 1.0)
-    assert list(found) == list(CONTESTANTS)
-    assert measure(exam, found["llm_raw"])["recall@1"] == [0]  # a label that is likely everywhere
-    assert measure(exam, found["llm"])["recall@1"] == [1]
-    np.testing.assert_allclose(np.exp(found["llm"]), [[0.5, 1, 2, 1]])
-    np.testing.assert_array_equal(np.argsort(found["llm_text"]), np.argsort(found["llm"]))  # the encoder is silent
+    actual = all_scores(dict.fromkeys(SCORED, scores), others, 1.0, 1.0)
+    assert list(actual) == list(CONTESTANTS)
+    assert measure(exam, actual["llm_raw"])["recall@1"] == [0]  # a label that is likely everywhere
+    assert measure(exam, actual["llm"])["recall@1"] == [1]
+    np.testing.assert_allclose(np.exp(actual["llm"]), [[0.5, 1, 2, 1]])
+    np.testing.assert_array_equal(np.argsort(actual["llm_text"]), np.argsort(actual["llm"]))  # the encoder is silent
 
 
 def blocks():
@@ -127,7 +127,7 @@ def blocks():
     return links
 
 
-def test_svd_finds_what_the_others_of_a_group_have_in_common():
+def test_svd_recovers_what_members_of_a_group_share():
     vectors = collaborative_vectors(blocks(), 2)
     cosine = vectors @ vectors.T
     assert cosine[0, 1] > 0.9
@@ -148,24 +148,24 @@ def test_what_was_filtered_and_what_met_by_chance_are_the_same_to_svd():
     )
 
 
-def test_rivals_answer_all_questions_by_what_they_are():
+def test_each_rival_scores_all_questions_by_its_own_rule():
     exam = exam_of(np.tile([0, 0, 0.5, *[0] * 7], (1, 1)))
     rows = np.array([[0, 1, 2]] * 6 + [[3, 4, 5]] * 3)
     kept = Transitions(rows[:, 0], rows[:, 1], rows[:, 2], np.zeros(9), np.zeros(9))
-    found = rivals(clusters_of(KEYWORDS), 3, kept, 4, 20.0, exam)
-    assert {name: scores.shape for name, scores in found.items()} == dict.fromkeys(
+    actual = rivals(clusters_of(KEYWORDS), 3, kept, 4, 20.0, exam)
+    assert {name: scores.shape for name, scores in actual.items()} == dict.fromkeys(
         ("text_neighbour", "svd", "counts"), (1, 10)
     )
-    assert found["counts"].argmax() == 2
+    assert actual["counts"].argmax() == 2
     # MiniLM: of what espresso's twin is asked about, bread is nearer than keyboards
-    assert found["text_neighbour"][0, 2] > found["text_neighbour"][0, 7]
+    assert actual["text_neighbour"][0, 2] > actual["text_neighbour"][0, 7]
     similarity = np.arange(100.0).reshape(10, 10)
-    np.testing.assert_array_equal(beside(similarity, exam)[0], (similarity[0] + similarity[1]) / 2)
+    np.testing.assert_array_equal(mean_similarity(similarity, exam)[0], (similarity[0] + similarity[1]) / 2)
 
 
-def test_smoothing_of_counts_is_what_was_asked_for():
+def test_smoothing_of_counts_is_that_of_the_config():
     exam = exam_of(np.tile([0, 0, 0.5, *[0] * 7], (1, 1)))
     kept = Transitions(*np.array([[0, 1, 2]] * 6).T, np.zeros(6), np.zeros(6))
-    found = [rivals(clusters_of(KEYWORDS), 3, kept, 4, k, exam)["counts"][0, 2] for k in (5.0, 20.0)]
+    actual = [rivals(clusters_of(KEYWORDS), 3, kept, 4, k, exam)["counts"][0, 2] for k in (5.0, 20.0)]
     # p0 = 7/16; p1 = (12 + k p0) / (12 + k); p2 = (6 + k p1) / (6 + k)
-    np.testing.assert_allclose(found, [(6 + k * (12 + k * 7 / 16) / (12 + k)) / (6 + k) for k in (5.0, 20.0)])
+    np.testing.assert_allclose(actual, [(6 + k * (12 + k * 7 / 16) / (12 + k)) / (6 + k) for k in (5.0, 20.0)])

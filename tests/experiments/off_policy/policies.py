@@ -51,17 +51,17 @@ class Planning(Agent):
         return (rng.at("plan").uniform(requests.user, 1)[:, 0] * len(self.policies)).astype(np.int64)
 
     def _by_plan(self, requests, rng, of):
-        plan, found = self._plan(requests, rng), None
+        plan, actual = self._plan(requests, rng), None
         for number, policy in enumerate(self.policies):
             values = of(policy)
-            found = values if found is None else np.where((plan == number)[:, None], values, found)
-        return found
+            actual = values if actual is None else np.where((plan == number)[:, None], values, actual)
+        return actual
 
     def recommend(self, requests, rng):
         items = self._by_plan(requests, rng, lambda policy: policy.recommend(requests, rng).items)
-        told = self.probability(requests, items, items, rng)
+        actual = self.probability(requests, items, items, rng)
         plan = np.repeat(self._plan(requests, rng)[:, None], items.shape[1], axis=1)
-        return Recommendations(items, told.astype(np.float32), plan.astype(np.int32))
+        return Recommendations(items, actual.astype(np.float32), plan.astype(np.int32))
 
     def probability(self, requests, items, above, rng):
         return self._by_plan(requests, rng, lambda policy: policy.probability(requests, items, above, rng))
@@ -82,10 +82,10 @@ class Reward:
         self.own = rng.random((num_items, slots)) * 0.5 + 0.2
 
     def __call__(self, items):
-        found = self.own[items, np.arange(self.slots)]
+        actual = self.own[items, np.arange(self.slots)]
         if self.kind == "cascade":
-            above = np.cumsum(found, axis=1) - found
-            return found / (1 + above)
+            above = np.cumsum(actual, axis=1) - actual
+            return actual / (1 + above)
         if self.kind == "slate":
-            return found * items.max(axis=1)[:, None] / 5
-        return found
+            return actual * items.max(axis=1)[:, None] / 5
+        return actual

@@ -22,7 +22,7 @@ def golden():
 
 def test_values_are_obps(golden):
     rows, outcomes = golden
-    found = {
+    actual = {
         "ips": ips(rows),
         "snips": snips(rows),
         "dm": dm(rows, outcomes),
@@ -30,20 +30,20 @@ def test_values_are_obps(golden):
         "switch_dr_1": switch_dr(rows, outcomes, 1.0),
         "switch_dr_3": switch_dr(rows, outcomes, 3.0),
     }
-    assert set(found) == set(GOLDEN["values"])
-    for name, estimate in found.items():
+    assert set(actual) == set(GOLDEN["values"])
+    for name, estimate in actual.items():
         assert estimate.value == pytest.approx(GOLDEN["values"][name], abs=1e-8), name
 
 
-def test_a_policy_is_worth_what_its_own_log_says():
+def test_a_policys_value_is_that_of_its_own_log():
     """Where the evaluated policy is the logging one, all weights are 1."""
     rng = RandomStream(0, "own").generator()
     p, r = rng.uniform(0.1, 1, 500), rng.normal(2, 1, 500)
     rows = LoggedActions(np.arange(500), r, p, p)
     assert ips(rows).value == pytest.approx(r.mean())
     assert snips(rows).value == pytest.approx(r.mean())
-    found = diagnostics(rows)
-    assert (found.effective_rows, found.mean_weight.value, found.clipped) == (pytest.approx(500), 1.0, 0.0)
+    actual = diagnostics(rows)
+    assert (actual.effective_rows, actual.mean_weight.value, actual.clipped) == (pytest.approx(500), 1.0, 0.0)
 
 
 def test_a_perfect_model_needs_no_weights(golden):
@@ -101,10 +101,10 @@ def test_intervals_hold_the_truth_as_often_as_they_say():
         "switch_dr": lambda log, model: switch_dr(log, model, 100.0),
     }
     for name, estimator in estimators.items():
-        found = [estimator(*log) for log in logs]
-        covered = np.mean([each.low <= value <= each.high for each in found])
+        actual = [estimator(*log) for log in logs]
+        covered = np.mean([each.low <= value <= each.high for each in actual])
         assert 0.91 <= covered <= 0.985, name
-        assert np.mean([each.value for each in found]) == pytest.approx(value, abs=0.006), name
+        assert np.mean([each.value for each in actual]) == pytest.approx(value, abs=0.006), name
     wrong = [dm(*log) for log in logs]
     assert np.mean([each.low <= value <= each.high for each in wrong]) < 0.5
 

@@ -23,33 +23,33 @@ def rows_of(num, slots, seed=0, ratio=None):
     return LoggedSlates(user, user, reward, propensity, evaluated), LoggedActions(user, reward, propensity, evaluated)
 
 
-def test_who_logged_earned_what_is_logged_by_every_estimator():
+def test_every_estimator_gives_the_logging_policy_its_logged_reward():
     rows, single = rows_of(200, 3)
     perfect = Outcomes(rows.reward, rows.reward)
-    found = evaluate(rows, single, LIMITS, perfect)
-    assert list(found) == list(ESTIMATORS)
-    for name, interval in found.items():
+    actual = evaluate(rows, single, LIMITS, perfect)
+    assert list(actual) == list(ESTIMATORS)
+    for name, interval in actual.items():
         assert interval.value == pytest.approx(rows.reward.sum() / 200), name
         assert interval.n == 200
 
 
 def test_of_single_actions_slate_estimators_are_ips():
     rows, single = rows_of(300, 1, ratio=[0, 0.5, 4.0])
-    found = evaluate(rows, single, LIMITS)
-    assert "dr" not in found
+    actual = evaluate(rows, single, LIMITS)
+    assert "dr" not in actual
     for name in ("standard", "reward_interaction", "pseudo_inverse"):
-        assert found[name].value == pytest.approx(actions.ips(single).value)
-        assert found[name].low == pytest.approx(actions.ips(single).low)
-    assert found["ips_clipped"].value == pytest.approx(actions.ips(single, 3.0).value)
-    assert found["ips_clipped"].value < found["ips"].value
+        assert actual[name].value == pytest.approx(actions.ips(single).value)
+        assert actual[name].low == pytest.approx(actions.ips(single).low)
+    assert actual["ips_clipped"].value == pytest.approx(actions.ips(single, 3.0).value)
+    assert actual["ips_clipped"].value < actual["ips"].value
 
 
 def test_values_are_a_slates():
     rows, single = rows_of(50, 4, ratio=[0.5, 1.5])
-    found = evaluate(rows, single, LIMITS, Outcomes(np.full(200, 0.3), np.full(200, 0.4)))
-    assert found["ips"].value == pytest.approx(4 * actions.ips(single).value)
-    assert found["snips"].high == pytest.approx(4 * actions.snips(single).high)
-    assert found["dm"].value == pytest.approx(1.6)
+    actual = evaluate(rows, single, LIMITS, Outcomes(np.full(200, 0.3), np.full(200, 0.4)))
+    assert actual["ips"].value == pytest.approx(4 * actions.ips(single).value)
+    assert actual["snips"].high == pytest.approx(4 * actions.snips(single).high)
+    assert actual["dm"].value == pytest.approx(1.6)
 
 
 def test_a_log_is_cut_into_its_requests_and_unknown_propensities_are_refused():
@@ -64,19 +64,19 @@ def test_a_log_is_cut_into_its_requests_and_unknown_propensities_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("rows", "told"),
+    ("rows", "message"),
     [
         ([0, 4, 1, 5, 2, 3], "day 0, step 0, user 1, slot 1 in row 2'?: must not go backwards"),
         ([0, 1, 3, 2, 4, 5], "must not go backwards: sort the rows by day, step, user and slot; 1 of 6 rows"),
         ([0, 0, 1, 2, 3, 4], "day 0, step 0, user 1, slot 0 in row 1'?: must not stand twice.*1 of 6 rows"),
     ],
 )
-def test_rows_in_another_order_or_twice_are_no_slates(rows, told):
+def test_rows_in_another_order_or_twice_are_no_slates(rows, message):
     """By day and step alone, users mixed: 2 users of 3 slots would be 6 slates."""
     user, slot = np.repeat([1, 2], 3), np.tile(np.arange(3), 2)
     log = log_of(user=user, day=np.zeros(6, int), step=np.zeros(6, int), slot=slot, propensity=np.full(6, 0.5))
     assert slates_of(log, np.ones(6), np.full(6, 0.25)).slate.tolist() == [0, 0, 0, 1, 1, 1]
-    with pytest.raises(InvalidInput, match=told):
+    with pytest.raises(InvalidInput, match=message):
         slates_of(log.where(np.array(rows)), np.ones(6), np.full(6, 0.25))
 
 
@@ -87,7 +87,7 @@ def test_other_rows_are_refused():
     assert support(rows, single, LIMITS).verdict == "worth only 40 rows of the policy's own"
 
 
-def test_support_tells_what_was_never_logged_and_what_cannot_be():
+def test_support_reports_actions_that_were_never_logged_and_impossible_ones():
     assert support(*rows_of(4000, 2, ratio=[0.5, 1.5]), LIMITS).verdict == ""
     unseen = support(*rows_of(4000, 2, ratio=[0.2, 0.4]), LIMITS)
     assert "is below 1: the policy shows what was never logged, or propensities are wrong" in unseen.verdict
@@ -96,8 +96,8 @@ def test_support_tells_what_was_never_logged_and_what_cannot_be():
     assert unseen.slates.rows == 4000
     rows, single = rows_of(4000, 2)
     wrong = LoggedActions(single.user, single.reward, single.propensity * 0.5, single.evaluated)
-    found = support(LoggedSlates(rows.user, rows.slate, rows.reward, wrong.propensity, rows.evaluated), wrong, LIMITS)
-    assert "is above 1: propensities are not those of the logged actions" in found.verdict
+    actual = support(LoggedSlates(rows.user, rows.slate, rows.reward, wrong.propensity, rows.evaluated), wrong, LIMITS)
+    assert "is above 1: propensities are not those of the logged actions" in actual.verdict
 
 
 @given(st.lists(st.tuples(st.integers(0, 6), st.floats(-5, 5)), max_size=30), st.integers(0, 10**9))

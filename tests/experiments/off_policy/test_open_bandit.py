@@ -33,12 +33,12 @@ def folder(tmp_path_factory):
     return folder
 
 
-def test_what_random_choice_earned_is_found_in_the_other_policys_log(folder):
-    found, _ = compare(folder, "men")
+def test_random_choices_reward_is_estimated_from_the_other_policys_log(folder):
+    actual, _ = compare(folder, "men")
     truth = np.mean([0.05 + 0.1 * item / place for item in range(ITEMS) for place in range(1, PLACES + 1)])
-    for name in set(found) - {"naive", "dm"}:
-        assert found[name].low <= truth <= found[name].high, name
-    assert found["naive"].low > truth  # Thompson sampling shows what is clicked
+    for name in set(actual) - {"naive", "dm"}:
+        assert actual[name].low <= truth <= actual[name].high, name
+    assert actual["naive"].low > truth  # Thompson sampling shows what is clicked
 
 
 def test_files_that_are_not_there_or_not_whole_are_named(folder, tmp_path):

@@ -33,21 +33,23 @@ def test_products_and_marginals_are_unbiased(name):
     requests = requests_of(num, slots)
     for asked in (every[7], every[60]):
         rng = STREAM.at(name, int(asked[0]))
-        told = probabilities_of(agent, requests, np.tile(asked, (num, 1)), draws_of(agent, requests, rng, 2), rng, name)
-        product = told.conditional.prod(axis=1)
+        actual = probabilities_of(
+            agent, requests, np.tile(asked, (num, 1)), draws_of(agent, requests, rng, 2), rng, name
+        )
+        product = actual.conditional.prod(axis=1)
         expected = exact[(every == asked).all(axis=1)][0]
         assert abs(product.mean() - expected) <= 4 * product.std() / num**0.5 + 1e-12
         for slot in range(slots):
             marginal = exact[every[:, slot] == asked[slot]].sum()
-            each = told.marginal[:, slot]
+            each = actual.marginal[:, slot]
             assert abs(each.mean() - marginal) <= 4 * each.std() / num**0.5 + 1e-12
 
 
 def test_without_a_plan_conditionals_are_exact():
     agent, requests = EVALUATED["fixed"], requests_of(40, 3)
     logged = LOGGING.recommend(requests, STREAM).items
-    told = probabilities_of(agent, requests, logged, draws_of(agent, requests, STREAM, 1), STREAM, "fixed")
-    assert told.conditional == pytest.approx(agent.probability(requests, logged, logged, STREAM))
+    actual = probabilities_of(agent, requests, logged, draws_of(agent, requests, STREAM, 1), STREAM, "fixed")
+    assert actual.conditional == pytest.approx(agent.probability(requests, logged, logged, STREAM))
 
 
 def estimates(kind, name, num=40_000, slots=2):
@@ -55,17 +57,17 @@ def estimates(kind, name, num=40_000, slots=2):
     reward, agent, requests = Reward(slots, kind), EVALUATED[name], requests_of(num, slots)
     rng = STREAM.at(kind, name)
     logged = LOGGING.recommend(requests, rng.at("log"))
-    told = probabilities_of(agent, requests, logged.items, draws_of(agent, requests, rng, 3), rng, name)
+    actual = probabilities_of(agent, requests, logged.items, draws_of(agent, requests, rng, 3), rng, name)
     others = draws_of(LOGGING, requests, rng.at("others"), 8)
     marginal = logging_marginals(LOGGING, requests, logged, others, rng, "log")
     user, slate = np.repeat(np.arange(num), slots), np.repeat(np.arange(num), slots)
     values = reward(logged.items).ravel()
-    rows = LoggedSlates(user, slate, values, logged.propensity.ravel(), told.conditional.ravel())
-    single = LoggedActions(user, values, marginal.ravel(), told.marginal.ravel())
+    rows = LoggedSlates(user, slate, values, logged.propensity.ravel(), actual.conditional.ravel())
+    single = LoggedActions(user, values, marginal.ravel(), actual.marginal.ravel())
     return evaluate(rows, single, Limits(1e9, 1e9)), agent.value(reward)
 
 
-def off(found: Interval, truth):
+def error_of(found: Interval, truth):
     """Standard errors between an estimate and the truth."""
     return abs(found.value - truth) / ((found.high - found.low) / 3.92)
 
@@ -80,15 +82,15 @@ def off(found: Interval, truth):
     ],
 )
 def test_estimators_are_right_where_their_assumptions_hold(kind, right, name):
-    found, truth = estimates(kind, name)
+    actual, truth = estimates(kind, name)
     for estimator in right:
-        assert off(found[estimator], truth) < 4, estimator
+        assert error_of(actual[estimator], truth) < 4, estimator
 
 
 def test_and_wrong_where_they_do_not():
-    found, truth = estimates("slate", "fixed")
-    assert off(found["ips"], truth) > 6
-    assert off(found["logged"], truth) > 6
+    actual, truth = estimates("slate", "fixed")
+    assert error_of(actual["ips"], truth) > 6
+    assert error_of(actual["logged"], truth) > 6
 
 
 class Silent(Agent):
@@ -101,17 +103,17 @@ class Silent(Agent):
         return self.inner.recommend(requests, rng)
 
 
-def test_an_agent_that_does_not_tell_is_judged_by_frequencies():
+def test_an_agent_without_probabilities_is_evaluated_by_frequencies():
     agent, num = Silent(Fixed([1.0, 0.0, 2.0])), 20_000
     requests = requests_of(num, 1)
     asked = np.full((num, 1), 2)
-    told = probabilities_of(agent, requests, asked, draws_of(agent, requests, STREAM, 4), STREAM, "silent")
-    assert set(np.unique(told.marginal)) == {0, 0.25, 0.5, 0.75, 1}
+    actual = probabilities_of(agent, requests, asked, draws_of(agent, requests, STREAM, 4), STREAM, "silent")
+    assert set(np.unique(actual.marginal)) == {0, 0.25, 0.5, 0.75, 1}
     exact = np.exp(2) / (1 + np.e + np.exp(2))
-    assert told.conditional.mean() == pytest.approx(exact, abs=4 * 0.5 / (4 * num) ** 0.5)
+    assert actual.conditional.mean() == pytest.approx(exact, abs=4 * 0.5 / (4 * num) ** 0.5)
 
 
-def test_a_logging_policy_must_tell_and_tell_the_truth():
+def test_a_logging_policy_must_give_its_true_probabilities():
     requests = requests_of(10, 2)
     slate = LOGGING.recommend(requests, STREAM)
     logging_marginals(LOGGING, requests, slate, [slate], STREAM, "log")

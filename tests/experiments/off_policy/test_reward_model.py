@@ -29,33 +29,33 @@ def test_rates_are_drawn_to_the_clusters_and_these_to_everybodys():
     assert rates.item_shown == pytest.approx(np.log1p([30, 10, 0]))
 
 
-def test_features_say_what_they_are_said_to():
+def test_features_are_as_documented():
     world = planted(successor())
     rates = PastRates.of(world.log, world.platform.cluster_of_item, 8)
     asked = request([[-1, 8, 16, 1]], [[-1, 0, 0, 1]], positive=np.array([[False, True, False, True]]))
-    found = features(world.platform, rates, asked, np.array([[24, 3]]))[0]
-    assert found.shape == (2, 2 + NUM_PLAIN)
-    assert found[:, :2].tolist() == [[1, 0], [0, 1]]
+    actual = features(world.platform, rates, asked, np.array([[24, 3]]))[0]
+    assert actual.shape == (2, 2 + NUM_PLAIN)
+    assert actual[:, :2].tolist() == [[1, 0], [0, 1]]
     known = world.platform.consumed_clusters(np.array([0]))[0]
-    assert found[:, 2].tolist() == [known[0], known[3]]
-    assert found[:, 3] == pytest.approx(np.log1p([2, 0]))
+    assert actual[:, 2].tolist() == [known[0], known[3]]
+    assert actual[:, 3] == pytest.approx(np.log1p([2, 0]))
     mean = (2 + 1) / (3 + 2)
-    assert found[:, 4] == pytest.approx([(1 + 2 * mean) / 4 - mean, 0], abs=1e-6)
-    assert found[:, 10] == pytest.approx([mean, mean])
-    assert found[:, 11] == pytest.approx([0, 0])  # every planted item is 30 s long
+    assert actual[:, 4] == pytest.approx([(1 + 2 * mean) / 4 - mean, 0], abs=1e-6)
+    assert actual[:, 10] == pytest.approx([mean, mean])
+    assert actual[:, 11] == pytest.approx([0, 0])  # every planted item is 30 s long
 
 
-def test_a_linear_reward_is_found_and_its_policys_mean_with_it():
+def test_a_linear_reward_and_its_policys_mean_are_recovered():
     rng = np.random.default_rng(0)
     x, shown, beta = rng.normal(size=(4000, 5)), rng.normal(size=(4000, 5)), np.array([1.0, -2, 0, 0.5, 3])
-    (found,) = cross_fitted(np.arange(4000), x @ beta, x, [shown])
-    assert found.logged == pytest.approx(x @ beta, abs=0.05)
-    assert found.policy == pytest.approx(shown @ beta, abs=0.05)
+    (actual,) = cross_fitted(np.arange(4000), x @ beta, x, [shown])
+    assert actual.logged == pytest.approx(x @ beta, abs=0.05)
+    assert actual.policy == pytest.approx(shown @ beta, abs=0.05)
 
 
 def test_no_row_is_predicted_from_its_own_user():
-    """Even users earn 1, odd ones 0: each is told what the others earn."""
+    """Even users earn 1, odd ones 0: each is predicted from what the others earn."""
     user = np.arange(100)
-    (found,) = cross_fitted(user, (user % 2 == 0).astype(float), np.ones((100, 1)), [np.ones((100, 1))])
-    assert found.logged[user % 2 == 0] == pytest.approx(np.zeros(50))
-    assert found.policy[user % 2 == 1] == pytest.approx(np.full(50, 50 / (50 + RIDGE)))
+    (actual,) = cross_fitted(user, (user % 2 == 0).astype(float), np.ones((100, 1)), [np.ones((100, 1))])
+    assert actual.logged[user % 2 == 0] == pytest.approx(np.zeros(50))
+    assert actual.policy[user % 2 == 1] == pytest.approx(np.full(50, 50 / (50 + RIDGE)))

@@ -74,11 +74,11 @@ def drawn(kind, number, users=400):
 def test_an_estimator_covers_the_truth_where_its_assumption_holds_and_not_where_it_fails(kind, right):
     truth, logs = value_of(kind, POLICY), [drawn(kind, number) for number in range(250)]
     for name, estimator in ESTIMATORS.items():
-        found = [estimator(log) for log in logs]
-        mean, error = np.mean([f.value for f in found]), np.std([f.value for f in found]) / 250**0.5
+        actual = [estimator(log) for log in logs]
+        mean, error = np.mean([f.value for f in actual]), np.std([f.value for f in actual]) / 250**0.5
         if name in right:
             assert abs(mean - truth) < 4 * error, name
-            assert 0.90 <= np.mean([f.low <= truth <= f.high for f in found]) <= 0.99, name
+            assert 0.90 <= np.mean([f.low <= truth <= f.high for f in actual]) <= 0.99, name
         elif kind == "cascade":
             assert abs(mean - truth) > 4 * error, name
 

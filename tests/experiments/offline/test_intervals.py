@@ -35,13 +35,13 @@ def test_the_same_stream_draws_the_same_users():
 
 def test_coverage_counts_what_is_in_anybodys_list():
     answers = np.array([[0, 1], [1, 2], [2, -1]])
-    found = coverage(answers, 6, STREAM, 200)
-    assert found.value == 3 / 6
-    low, high = found.interval()
-    assert low < found.value <= high
+    actual = coverage(answers, 6, STREAM, 200)
+    assert actual.value == 3 / 6
+    low, high = actual.interval()
+    assert low < actual.value <= high
 
 
-def test_coverage_that_hangs_on_nobody_has_no_spread_and_none_leaves_one():
+def test_coverage_that_depends_on_no_single_user_has_no_spread_and_intervals_stay_below_one():
     everyone = np.tile(np.arange(4), (30, 1))
     assert coverage(everyone, 8, STREAM, 100).interval() == pytest.approx((0.5, 0.5))
     each_their_own = coverage(np.arange(60)[:, None], 60, STREAM, 400)
@@ -61,11 +61,11 @@ def test_a_measure_lies_inside_its_interval_also_where_nearly_all_resamples_are_
     answers = np.tile(np.arange(10), (60, 1))
     answers[:4, 0] = 10
     answers[4:, 1] = 1
-    found = coverage(answers, 24, STREAM, 400)
-    low, high = found.interval()
-    assert found.value == 11 / 24
-    assert np.quantile(found.values, 0.025) > found.value  # what was called the interval
-    assert low <= found.value <= high
+    actual = coverage(answers, 24, STREAM, 400)
+    low, high = actual.interval()
+    assert actual.value == 11 / 24
+    assert np.quantile(actual.values, 0.025) > actual.value  # what was called the interval
+    assert low <= actual.value <= high
 
 
 def test_p_is_small_where_there_is_a_difference_and_none_where_nothing_varies():

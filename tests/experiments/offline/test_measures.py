@@ -23,13 +23,13 @@ def task_of(targets, size=20, unseen=(), candidates=None):
 def test_measures_by_hand():
     answers = np.array([[4, 7, 9], [1, 2, 3], [5, 6, -1], [0, 1, 2]])
     task = task_of([[7, 9, 11, 12], [1], [6, 8], []], unseen=[9, 6])
-    found = accuracy(answers, task)
+    actual = accuracy(answers, task)
     at = 1 / np.log2([2, 3, 4])
     assert task.users.tolist() == [0, 1, 2]  # the fourth has no target
-    assert found["recall"] == pytest.approx([2 / 3, 1, 1 / 2])
-    assert found["ndcg"] == pytest.approx([(at[1] + at[2]) / at.sum(), 1, at[1] / (at[0] + at[1])])
-    assert found["mrr"] == pytest.approx([1 / 2, 1, 1 / 2])
-    assert found["serendipity"] == pytest.approx([1 / 3, 0, 1 / 3])
+    assert actual["recall"] == pytest.approx([2 / 3, 1, 1 / 2])
+    assert actual["ndcg"] == pytest.approx([(at[1] + at[2]) / at.sum(), 1, at[1] / (at[0] + at[1])])
+    assert actual["mrr"] == pytest.approx([1 / 2, 1, 1 / 2])
+    assert actual["serendipity"] == pytest.approx([1 / 3, 0, 1 / 3])
 
 
 @st.composite
@@ -46,11 +46,11 @@ def lists(draw):
 @given(lists())
 def test_measures_keep_their_bounds(drawn):
     size, targets, answers, unseen = drawn
-    found = accuracy(answers, task_of(targets, size, unseen))
-    for values in found.values():
+    actual = accuracy(answers, task_of(targets, size, unseen))
+    for values in actual.values():
         assert ((values >= 0) & (values <= 1 + 1e-12)).all()
-    assert ((found["recall"] == 0) == (found["mrr"] == 0)).all()
-    assert ((found["ndcg"] == 0) == (found["mrr"] == 0)).all()
+    assert ((actual["recall"] == 0) == (actual["mrr"] == 0)).all()
+    assert ((actual["ndcg"] == 0) == (actual["mrr"] == 0)).all()
 
 
 @given(lists())
@@ -68,7 +68,7 @@ def test_a_perfect_ranking_has_one_and_a_list_of_misses_none(drawn):
 
 
 @given(lists())
-def test_a_hit_higher_up_is_worth_no_less(drawn):
+def test_a_hit_at_a_higher_rank_counts_no_less(drawn):
     size, targets, answers, _ = drawn
     task = task_of(targets, size)
     pairs = zip(answers.tolist(), targets, strict=True)
@@ -104,9 +104,9 @@ def test_novelty_is_self_information():
 def test_a_slate_as_mixed_as_the_past_is_calibrated():
     row, cluster = np.array([0, 0, 0, 0, 1, 1]), np.array([2, 2, 2, 5, 1, 1])
     answers = np.array([[2, 5, 2, 2], [2, 2, 5, 5]])
-    found = miscalibration(answers, row, cluster, 6)
-    assert found[0] == pytest.approx(0, abs=1e-12)
-    assert found[1] == pytest.approx(np.log(1 / SMOOTHING))  # nothing of what the second user liked
+    actual = miscalibration(answers, row, cluster, 6)
+    assert actual[0] == pytest.approx(0, abs=1e-12)
+    assert actual[1] == pytest.approx(np.log(1 / SMOOTHING))  # nothing of what the second user liked
     half = miscalibration(np.array([[2, 2, 5, 5]]), row[:4], cluster[:4], 6)
     mixed = np.array([0.99 * 0.5 + 0.01 * 0.75, 0.99 * 0.5 + 0.01 * 0.25])
     assert half == pytest.approx([0.75 * np.log(0.75 / mixed[0]) + 0.25 * np.log(0.25 / mixed[1])])

@@ -75,7 +75,7 @@ def test_the_figure_shows_every_agent_its_interval_and_chance():
     assert spans[0] == [0.4, 0.6]
 
 
-def test_the_page_says_what_is_left_out_and_what_the_numbers_cannot_tell(tmp_path):
+def test_the_page_states_exclusions_and_limits(tmp_path):
     text = write_offline(RESULTS, tmp_path).read_text()
     assert "a &lt;log&gt;" in text
     assert "What was never shown cannot be a hit" in text

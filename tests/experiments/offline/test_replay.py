@@ -23,7 +23,7 @@ def same_requests(one, other):
 
 
 @pytest.mark.parametrize(("users", "per_day"), [(60, 10), (7, 40)])
-def test_replay_is_what_lived(users, per_day):
+def test_replay_gives_the_live_platforms_records(users, per_day):
     """Also where a day has more impressions a user than are written down at a time."""
     lived = planted(successor(), num_users=users, per_day=per_day)
     data = LoggedDataset("x", "test", users, lived.log, lived.platform.catalog, lived.platform.clusters)
@@ -36,7 +36,7 @@ def test_replay_is_what_lived(users, per_day):
     assert free.exclude.shape == (users, 0)
 
 
-def test_who_comes_unevenly_keeps_their_own_order():
+def test_users_with_uneven_rows_keep_their_own_order():
     """One user has 50 rows in a day, others two, in between."""
     lived = planted(successor(), num_users=3, days=1, per_day=50)
     kept = (lived.log.user == 1) | (lived.log.step % 25 == 3)

@@ -52,8 +52,8 @@ def test_every_user_is_asked_or_counted():
 
 
 def test_targets_are_what_pleased_and_could_be_shown():
-    found = tasks(split(dataset_of(ROWS), 2))
-    item, cluster, novel = (found[name] for name in ("next_item", "next_cluster", "next_novel_cluster"))
+    actual = tasks(split(dataset_of(ROWS), 2))
+    item, cluster, novel = (actual[name] for name in ("next_item", "next_cluster", "next_novel_cluster"))
     assert item.target.tolist() == [7, 31, 49]
     assert list(item.left_out.values()) == [0, 1]  # item 1 was shown to the user before
     assert item.unseen.tolist() == [True, True, False]
@@ -73,10 +73,10 @@ def test_an_item_that_is_uploaded_later_is_neither_learned_nor_asked_for():
     upload = np.where(np.arange(144) < 48, 0, 3).astype(np.int32)
     parts = split(replace(data, catalog=replace(data.catalog, upload_day=upload)), 2)
     assert parts.history.catalog.num_items == len(parts.cluster_of_item) == 48
-    found = tasks(parts)
-    assert found["next_item"].target.tolist() == [7, 31]
-    assert list(found["next_item"].left_out.values()) == [1, 1]
-    assert found["next_cluster"].target.tolist() == [1, 7]
+    actual = tasks(parts)
+    assert actual["next_item"].target.tolist() == [7, 31]
+    assert list(actual["next_item"].left_out.values()) == [1, 1]
+    assert actual["next_cluster"].target.tolist() == [1, 7]
 
 
 def test_the_log_says_where_items_are_filed_also_where_embeddings_would_not():
@@ -90,18 +90,18 @@ def test_the_log_says_where_items_are_filed_also_where_embeddings_would_not():
 
 
 @pytest.mark.parametrize(
-    ("rows", "days", "told"),
+    ("rows", "days", "message"),
     [
         (ROWS, 4, "held_out_days=4: must leave some of the days 0 to 3"),
         (ROWS[:5], 1, r"asked 0; left out: no positive in the held-out days 5"),
         ([ROWS[0]], 1, "must leave some of the days 0 to 0"),
     ],
 )
-def test_a_log_that_leaves_nothing_to_ask_is_refused(rows, days, told):
+def test_a_log_that_leaves_nothing_to_ask_is_refused(rows, days, message):
     data = dataset_of(rows)
-    if told.startswith("asked"):
+    if message.startswith("asked"):
         data = replace(data, log=data.log.where(data.log.user != 0))
-    with pytest.raises(InvalidInput, match=told):
+    with pytest.raises(InvalidInput, match=message):
         split(data, days)
 
 
@@ -112,7 +112,7 @@ def test_an_empty_log_is_refused():
         split(empty, 1)
 
 
-def test_the_digest_tells_data_sets_apart():
+def test_different_data_sets_have_different_digests():
     data = dataset_of(ROWS)
     other = replace(data, catalog=replace(data.catalog, length=data.catalog.length + 1))
     digests = {dataset_digest(each) for each in (data, other, dataset_of(ROWS[:-1]), replace(data, num_users=7))}

@@ -72,8 +72,8 @@ def test_the_language_model_with_labels_that_mean_something_and_with_permuted_on
     variants = variants_of()
     main, permuted = variants["main"], variants["alpha_0"]
     plant(permuted, "llm", EDGE, 0.4, reach=0)
-    for results, luck in zip(main.each, (-0.01, 0.0, 0.01, 9.0, 9.0), strict=True):  # two worlds that the other lacks
-        results["arms"]["llm"][EDGE]["value"] = 0.5 * 1.4 * (1 + edge + luck)
+    for results, noise in zip(main.each, (-0.01, 0.0, 0.01, 9.0, 9.0), strict=True):  # two worlds that the other lacks
+        results["arms"]["llm"][EDGE]["value"] = 0.5 * 1.4 * (1 + edge + noise)
     claim = meaning_of_words(main, permuted)
     assert claim.verdict == verdict
     assert claim.here == pytest.approx(100 * edge)

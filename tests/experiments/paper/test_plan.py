@@ -13,7 +13,7 @@ from experiments.compare.command import check_study
 from experiments.live import pipeline
 from experiments.llm.arms import settings_by_arm
 from experiments.paper.command import paper
-from experiments.several.cost import ahead, core_seconds, pieces_of
+from experiments.several.cost import core_seconds, cost_lines, pieces_of
 from experiments.several.plan import plan
 from sim.errors import InvalidInput
 from sim.log import InteractionLog
@@ -96,7 +96,7 @@ def test_finished_comparisons_are_told_from_those_of_another_config(planned, tmp
     first.folder.mkdir(parents=True)
     (first.folder / "done").write_text(first.digest() + "\n")
     assert first.is_done()
-    assert "1 of them finished" in ahead(moved, 2)
+    assert "1 of them finished" in cost_lines(moved, 2)
     other = plan(composed(tmp_path, "paper.seeds=[3,4]", "experiment.days=9"), tmp_path / "out")[0]
     assert other.folder == first.folder
     assert not other.is_done()
@@ -168,7 +168,7 @@ def test_permuted_labels_change_nothing_but_words(tmp_path):
 
 
 def test_the_plan_can_be_read(planned):
-    text = ahead(planned, 2)
+    text = cost_lines(planned, 2)
     assert "main: control, sequence, two_tower" in text
     assert "curation: tables of llm, llm_random_curation; worlds 3, 4, 5" in text
     assert "on 2 quiet cores" in text

@@ -13,10 +13,10 @@ from tests.experiments.synthetic import CONFIG, planted_arms, planted_results
 
 @pytest.fixture(scope="module")
 def crowd():
-    runs, setting = planted_arms(num=200)
+    runs, design = planted_arms(num=200)
     control, bandit, llm, _ = runs
     copies = [ArmRun(f"copy_{k}", llm.log, llm.assigned, llm.dormant, llm.discoveries) for k in range(CROWD)]
-    return assemble([control, bandit, *copies], setting, CONFIG, {}, RandomStream(1, "results").generator())
+    return assemble([control, bandit, *copies], design, CONFIG, {}, RandomStream(1, "results").generator())
 
 
 def shown(figure):

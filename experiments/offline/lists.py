@@ -1,4 +1,4 @@
-"""What every agent answers, each a cached stage: trained on the days before, asked on the morning after.
+"""Every agent's recommendation lists, each a cached stage: trained on a log, asked at the start of the next day.
 
 An agent is asked once for a slate of k slots a user, which is its ranking of items. With ``exploration`` set
 to 0 wherever its config has it, a slot is the best item left, and the slate a ranking. What else it draws (a
@@ -35,7 +35,7 @@ _BATCH = 1024  # users asked at a time
 
 
 @dataclass(frozen=True)
-class Answers:
+class Lists:
     """An agent's lists for U users.
 
     Attributes:
@@ -57,35 +57,35 @@ def greedy(config: Any) -> Any:
 
 
 def history_stage(study: Study, parts: Split, digest: str) -> Stage:
-    """What may be learned, as a data set's folder, and who is asked: all that the stages after it are given.
+    """The training data, as a data set's folder, and the users to ask: the input of all later stages.
 
     ``digest`` is that of the data set that was split.
     """
 
     def make(folder: Path) -> None:
         parts.history.write(folder)
-        morning = {"asked": parts.asked, "cluster_of_item": parts.cluster_of_item, "day": np.array([parts.day])}
-        save_file(morning, folder / "morning.safetensors")
+        start = {"asked": parts.asked, "cluster_of_item": parts.cluster_of_item, "day": np.array([parts.day])}
+        save_file(start, folder / "morning.safetensors")
 
     config = {"day": parts.day, "name": parts.history.name, "source": parts.history.source}
     return run_stage(study.cache_dir, "offline-history", make, config=config, inputs=[digest])
 
 
-def morning_of(study: Study, history: Stage, exclude_seen: bool) -> tuple[PlatformRecords, LoggedDataset, IntArray]:
-    """The platform's records on the first held-out morning, what may be learned, and the asked users (U,)."""
+def start_of_day(study: Study, history: Stage, exclude_seen: bool) -> tuple[PlatformRecords, LoggedDataset, IntArray]:
+    """The platform's records at the start of the first held-out day, the training data, and the asked users (U,)."""
     dataset = LoggedDataset.read(history.folder)
-    morning = load_file(history.folder / "morning.safetensors")
-    memory, day = study.world.platform, int(morning["day"][0])
-    records = replay(dataset, morning["cluster_of_item"], day, memory, exclude_seen)
-    return records, dataset, morning["asked"]
+    start = load_file(history.folder / "morning.safetensors")
+    memory, day = study.world.platform, int(start["day"][0])
+    records = replay(dataset, start["cluster_of_item"], day, memory, exclude_seen)
+    return records, dataset, start["asked"]
 
 
 def production_stage(study: Study, history: Stage, exclude_seen: bool) -> Stage:
-    """Production, trained on what may be learned: hierarchical agents rank with its model."""
+    """Production, trained on the training data: hierarchical agents rank with its model."""
 
     def make(folder: Path) -> None:
         torch.set_num_threads(1)
-        records, dataset, _ = morning_of(study, history, exclude_seen)
+        records, dataset, _ = start_of_day(study, history, exclude_seen)
         production = build_agent(study.production, "production")
         production.fit(Platform(records), dataset.log, _stream(study).at("fit"))
         with folder_written_whole(folder / "production") as unfinished:
@@ -96,8 +96,8 @@ def production_stage(study: Study, history: Stage, exclude_seen: bool) -> Stage:
 
 
 @dataclass(frozen=True)
-class Asking:
-    """All that agents' answers rest on; small enough to send to a worker.
+class ListStages:
+    """The inputs of agents' lists; small enough to send to a worker.
 
     Attributes:
         study: with the agents' configs, their tables' folders filled in.
@@ -115,7 +115,7 @@ class Asking:
     top_k: int
 
     def stage(self, name: str) -> Stage:
-        """Train an agent and ask it, unless that has been done.
+        """Train an agent and ask it for its lists, unless that has been done.
 
         Raises:
             InvalidInput: the agent cannot be made, or breaks the contract.
@@ -125,7 +125,7 @@ class Asking:
         return run_stage(self.study.cache_dir, f"offline-{name}", make, config=config, inputs=digests)
 
     def is_done(self, name: str) -> bool:
-        """Whether the agent's answers are in the cache."""
+        """Whether the agent's lists are in the cache."""
         stage = f"offline-{name}"
         return stage_folder(self.study.cache_dir, stage, stage_digest(stage, *self._rests_on(name), __name__)).is_dir()
 
@@ -137,19 +137,19 @@ class Asking:
     def _make(self, name: str, folder: Path) -> None:
         torch.set_num_threads(1)
         study = self.study
-        records, dataset, asked = morning_of(study, self.history, self.exclude_seen)
+        records, dataset, asked = start_of_day(study, self.history, self.exclude_seen)
         platform = Platform(records)
         production = build_agent(study.production, "production")
         production.load(self.production.folder / "production", platform)
         agent = build_agent(greedy(study.agents[name]), name)
         agent.bind(production)
         agent.fit(platform, dataset.log, _stream(study).at("fit"))
-        given = ask(agent, name, records, asked, self.top_k, _stream(study).at("ask"))
-        arrays = {name: np.ascontiguousarray(getattr(given, name)) for name in ("items", "clusters")}
-        save_file({**arrays, "planned": np.array([given.planned])}, folder / "answers.safetensors")
+        slates = recommended_lists(agent, name, records, asked, self.top_k, _stream(study).at("ask"))
+        arrays = {name: np.ascontiguousarray(getattr(slates, name)) for name in ("items", "clusters")}
+        save_file({**arrays, "planned": np.array([slates.planned])}, folder / "answers.safetensors")
 
 
-def ask(
+def recommended_lists(
     agent: Agent,
     name: str,
     records: PlatformRecords,
@@ -157,8 +157,8 @@ def ask(
     top_k: int,
     stream: RandomStream,
     batch: int = _BATCH,
-) -> Answers:
-    """Ask a trained agent for users' (U,) slates; what each user gets does not depend on ``batch``.
+) -> Lists:
+    """Ask a trained agent for users' (U,) slates; they do not depend on ``batch``.
 
     Raises:
         InvalidInput: a slate breaks the contract of ``Recommendations``, or only some slates have a plan.
@@ -166,15 +166,15 @@ def ask(
     platform, parts = Platform(records), []
     for start in range(0, len(asked), batch):
         requests = records.requests(asked[start : start + batch], top_k)
-        given = agent.recommend(requests, stream)
-        validate(given, requests, platform, name)
-        parts.append(given)
-    plans = [given.cluster for given in parts if given.cluster is not None]
+        slates = agent.recommend(requests, stream)
+        validate(slates, requests, platform, name)
+        parts.append(slates)
+    plans = [slates.cluster for slates in parts if slates.cluster is not None]
     if plans and len(plans) < len(parts):
         raise InvalidInput(f"agent {name}", None, "must plan clusters in every call of recommend, or in none")
-    items = np.concatenate([given.items for given in parts])
+    items = np.concatenate([slates.items for slates in parts])
     clusters = np.concatenate(plans) if plans else records.cluster_of_item[items]
-    return Answers(items, distinct(clusters.astype(np.int32)), bool(plans))
+    return Lists(items, distinct(clusters.astype(np.int32)), bool(plans))
 
 
 def distinct(clusters: IntArray) -> IntArray:
@@ -188,19 +188,19 @@ def distinct(clusters: IntArray) -> IntArray:
     return np.where(np.take_along_axis(again, front, axis=1), -1, np.take_along_axis(clusters, front, axis=1))
 
 
-def read_answers(stage: Stage) -> Answers:
-    """What an agent's stage holds."""
+def read_lists(stage: Stage) -> Lists:
+    """The lists in an agent's stage."""
     kept = load_file(stage.folder / "answers.safetensors")
-    return Answers(kept["items"], kept["clusters"], bool(kept["planned"][0]))
+    return Lists(kept["items"], kept["clusters"], bool(kept["planned"][0]))
 
 
 def _stream(study: Study) -> RandomStream:
-    """Randomness that all agents have in common: the same user meets the same luck."""
+    """The random stream that all agents share (common random numbers)."""
     return RandomStream(study.seed, "offline")
 
 
 def _config(study: Study, agent: Any, exclude_seen: bool) -> dict[str, Any]:
-    """What answers depend on, but for the stages before."""
+    """The config that lists depend on, without earlier stages."""
     return {
         "seed": study.seed,
         "agent": agent,

@@ -1,10 +1,10 @@
-"""What agents are asked, and that one who knows the future is told to be perfect."""
+"""Agents' recommendation lists; an agent with the future's log scores perfectly."""
 
 import numpy as np
 import pytest
 
 from agents.base import Agent, Recommendations
-from experiments.offline.answers import Answers, ask, distinct, greedy
+from experiments.offline.lists import Lists, distinct, greedy, recommended_lists
 from experiments.offline.outcome import Past, measured
 from experiments.offline.replay import replay
 from experiments.offline.split import split
@@ -58,25 +58,25 @@ class Knowing(Agent):
         return Recommendations(items, cluster=ring.astype(np.int32) if self.plans else None)
 
 
-def test_who_knows_the_future_is_perfect(morning):
+def test_an_agent_with_the_future_log_is_perfect(morning):
     parts, records = morning
     platform = Platform(records)
     given = {}
     for name, agent in (("knows", Knowing(parts.liked, True)), ("shows", Knowing(parts.liked, False))):
         agent.fit(platform, parts.history.log, STREAM)
-        given[name] = ask(agent, name, records, parts.asked, 6, STREAM)
+        given[name] = recommended_lists(agent, name, records, parts.asked, 6, STREAM)
     tasks = tasks_of(parts, platform, records.requests(parts.asked, 6))
-    found = measured(given, tasks, Past.of(parts, platform), "shows", STREAM, 100)
-    for name, of_task in found.items():
+    actual = measured(given, tasks, Past.of(parts, platform), "shows", STREAM, 100)
+    for name, of_task in actual.items():
         best = of_task["agents"]["knows"]["measures"]
         for measure in ("recall", "ndcg", "mrr"):
             assert best[measure] == pytest.approx({"value": 1, "low": 1, "high": 1}), (name, measure)
-    assert found["next_item"]["users"] == len(parts.asked) == 120
+    assert actual["next_item"]["users"] == len(parts.asked) == 120
     # The day before the ring's next two clusters: a slate of 6 has both days' items and so both clusters.
-    assert found["next_novel_cluster"]["targets"] == 2 * 120
-    assert found["next_novel_cluster"]["agents"]["knows"]["measures"]["serendipity"]["value"] == pytest.approx(2 / 6)
-    assert found["next_novel_cluster"]["agents"]["shows"]["measures"]["recall"]["value"] == 1
-    assert found["next_cluster"]["differences"]["knows"]["recall"]["p_holm"] is None
+    assert actual["next_novel_cluster"]["targets"] == 2 * 120
+    assert actual["next_novel_cluster"]["agents"]["knows"]["measures"]["serendipity"]["value"] == pytest.approx(2 / 6)
+    assert actual["next_novel_cluster"]["agents"]["shows"]["measures"]["recall"]["value"] == 1
+    assert actual["next_cluster"]["differences"]["knows"]["recall"]["p_holm"] is None
 
 
 def test_counts_find_the_next_cluster_of_the_ring_and_popularity_does_not(morning, production):
@@ -87,10 +87,10 @@ def test_counts_find_the_next_cluster_of_the_ring_and_popularity_does_not(mornin
         agent = build_agent(config_of(name), name)
         agent.bind(production)
         agent.fit(platform, parts.history.log, STREAM)
-        given[name] = ask(agent, name, records, parts.asked, 2, STREAM)
+        given[name] = recommended_lists(agent, name, records, parts.asked, 2, STREAM)
     tasks = tasks_of(parts, platform, records.requests(parts.asked, 2))
-    found = measured(given, tasks, Past.of(parts, platform), "popular", STREAM, 300)
-    novel = found["next_novel_cluster"]
+    actual = measured(given, tasks, Past.of(parts, platform), "popular", STREAM, 300)
+    novel = actual["next_novel_cluster"]
     of = {name: agent["measures"]["recall"] for name, agent in novel["agents"].items()}
     assert of["counts"]["value"] > 0.9
     assert of["counts"]["low"] > max(of[name]["high"] for name in of if name != "counts")
@@ -98,17 +98,17 @@ def test_counts_find_the_next_cluster_of_the_ring_and_popularity_does_not(mornin
     # Chance is exact: 2 of the 16 clusters that are new to the user, in 2 places.
     assert novel["chance"]["recall"] == pytest.approx(2 / 16)
     assert of["random_novel"]["low"] < 2 / 16 < of["random_novel"]["high"]
-    items = found["next_item"]["agents"]["random"]["measures"]["recall"]
-    assert items["low"] <= found["next_item"]["chance"]["recall"] <= items["high"]
+    items = actual["next_item"]["agents"]["random"]["measures"]["recall"]
+    assert items["low"] <= actual["next_item"]["chance"]["recall"] <= items["high"]
 
 
 @pytest.mark.parametrize("name", ["counts", "random_novel", "two_tower", "random"])
-def test_answers_do_not_depend_on_who_is_asked_together(morning, production, name):
+def test_lists_do_not_depend_on_the_batch(morning, production, name):
     parts, records = morning
     agent = build_agent(config_of(name), name)
     agent.bind(production)
     agent.fit(Platform(records), parts.history.log, STREAM)
-    whole, small = (ask(agent, name, records, parts.asked, 5, STREAM, batch) for batch in (1024, 7))
+    whole, small = (recommended_lists(agent, name, records, parts.asked, 5, STREAM, batch) for batch in (1024, 7))
     np.testing.assert_array_equal(whole.items, small.items)
     np.testing.assert_array_equal(whole.clusters, small.clusters)
     assert whole.planned == small.planned == (name in ("counts", "random_novel"))
@@ -122,7 +122,7 @@ def test_an_agent_that_breaks_the_contract_is_named(morning):
             return Recommendations(np.zeros((len(requests), requests.num_slots), np.int64))
 
     with pytest.raises(InvalidInput, match="agent mine"):
-        ask(Repeating(), "mine", records, parts.asked, 3, STREAM)
+        recommended_lists(Repeating(), "mine", records, parts.asked, 3, STREAM)
 
 
 def test_no_config_explores():
@@ -136,4 +136,4 @@ def test_a_cluster_stands_where_it_comes_first():
     clusters = np.array([[4, 2, 4, 2, 1], [3, 3, 3, 3, 3], [0, 1, 2, 3, 4], [-1, 5, -1, 5, 0]], np.int32)
     expected = [[4, 2, 1, -1, -1], [3, -1, -1, -1, -1], [0, 1, 2, 3, 4], [5, 0, -1, -1, -1]]
     assert distinct(clusters).tolist() == expected
-    assert isinstance(Answers(clusters, distinct(clusters), False).clusters, np.ndarray)
+    assert isinstance(Lists(clusters, distinct(clusters), False).clusters, np.ndarray)
