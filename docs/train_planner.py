@@ -1,7 +1,7 @@
 """Train PPO and DQN of stable-baselines3 to plan interest clusters, and compare them with random planning.
 
 They learn on two thirds of a world's users, and are compared on the others, whom they never met. All
-planners meet the same people with the same luck, so what is reported is a paired difference: for each
+planners meet the same people with common random numbers, so what is reported is a paired difference: for each
 user the mean over their lives, then the mean over users with its 95 % interval. Like every result
 here it holds for users of one world (--world-seed).
 
@@ -65,7 +65,7 @@ def learn(name: str, env: gym.Env, steps: int, seed: int) -> BaseAlgorithm:
 
 
 def returns(planner: Planner, world: str, world_seed: int, users: list[int], lives: int) -> np.ndarray:
-    """(users, lives) minutes watched in whole episodes; life k of a user has the same luck for any planner."""
+    """(users, lives) minutes watched in whole episodes; life k of a user has the same random draws for any planner."""
     minutes = np.zeros((len(users), lives))
     for i, user in enumerate(users):
         env = gym.make(ID, world=world, world_seed=world_seed, user=user)

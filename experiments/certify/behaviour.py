@@ -65,7 +65,7 @@ def activity(log: InteractionLog, num_users: int) -> dict[str, float]:
     1.1 have 0.6 to 1.5, and skewness from 2. Heavy-tailed activity: the share of the watch time
     that the most active 20 % of the users have.
 
-    Source: science.md. There is no public figure; the bounds are our choice.
+    There is no public figure; the bounds are our choice (docs/certify.md).
     """
     length = session_lengths(log, num_users)
     seconds = np.sort(np.bincount(log.user, log.watch_seconds, minlength=num_users))[::-1]

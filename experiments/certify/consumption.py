@@ -158,7 +158,7 @@ def novelty_cost(random: Life) -> dict[str, float]:
     """Fact 8: positive rate on novel clusters minus that on familiar ones, under random exposure.
 
     Novel: a cluster that the user had never consumed before the impression. Random exposure, so
-    that what a policy chooses to show of each does not matter. Source: science.md (our proposal;
+    that what a policy chooses to show of each does not matter. Source: our proposal (docs/certify.md;
     the short-term cost of exploration in Wang et al. 2024).
     """
     novel: BoolArray = novel_rows(random.log, random.consumed_before)

@@ -111,7 +111,7 @@ FACTS = (
           _below("strongest", "the same, drift 0.1 a day", JACCARD_LIVE),
           Part("wrong_way", "largest rise of overlap with more drift", high=0.0))),
     Fact(10, "Exploration pays only where there is something to find",
-         "science.md: the negative control has neither satiation nor dormant interests. The bounds are our choice.",
+         "Our proposal: the negative control has neither satiation nor dormant interests. The bounds are our choice.",
          (_below("control", "watch time, blind exploring over greedy, in the control twin", 0.01),
           _above("informed", "watch time, informed exploring over greedy, here"),
           Part("exploring", "watch time, blind exploring over greedy, here"))),

@@ -92,7 +92,7 @@ def control_twin(config: WorldConfig) -> WorldConfig:
 def control_gain(config: WorldConfig, seed: int, days: int) -> float:
     """Fact 10: relative gain in watch time of exploring over greedy in the world's negative control.
 
-    Source: science.md, the controls that every claim is shown with.
+    Source: our proposal (docs/certify.md).
     """
     stream = RandomStream(seed, "certificate")
     warm = warmed_up(World(control_twin(config), seed), stream)
