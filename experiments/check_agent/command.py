@@ -13,12 +13,13 @@ from tqdm import tqdm
 
 from agents.base import Agent, InteractionLog, Platform, RandomStream, Requests
 from agents.check import CHECKS, Finding, examine
-from agents.check_source import source_faults
+from agents.check_source import source_faults, sources, targets
+from agents.making import build_agent
 from agents.random import RandomAgent
+from agents.wall import TRUSTED
 from experiments.live.arms import Arm, run_day
-from experiments.plugins import choices, sources, targets
-from experiments.study.study import build_agent, check_agent_config, resolved
-from experiments.study.wall import TRUSTED
+from experiments.plugins import choices
+from experiments.study.study import check_agent_config, resolved
 from sim.errors import InvalidInput
 from sim.hidden.clustering import build_clusters
 from sim.hidden.config import WorldConfig, from_mapping
