@@ -13,6 +13,9 @@ from typing import Any
 
 from sim import __path__ as _SIM  # not the package, which would lead whoever imports this module to what is hidden
 
+GROUP = "interestlab.agents"
+"""The entry points' group by which distributions announce agents."""
+
 HIDDEN = "hidden"
 """The package of ``sim`` that holds latent state, and all that leads to it."""
 

@@ -28,12 +28,9 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
 
-from agents.check_source import package_folder, sources, targets
+from agents.check_source import GROUP, package_folder, sources, targets
 from sim.errors import InvalidInput
 from sim.records import is_name
-
-GROUP = "interestlab.agents"
-"""The entry points' group."""
 
 RESERVED = ("control", "production")
 """Names that mean something else among arms and agents."""

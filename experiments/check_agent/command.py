@@ -12,8 +12,8 @@ from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 
 from agents.base import Agent, InteractionLog, Platform, RandomStream, Requests
-from agents.check import CHECKS, Finding, examine
-from agents.check_source import source_faults, sources, targets
+from agents.check import CHECKS, Finding, check_source, examine
+from agents.check_source import targets
 from agents.making import build_agent
 from agents.random import RandomAgent
 from agents.wall import TRUSTED
@@ -69,16 +69,6 @@ def prepare(world_config: WorldConfig, production: dict[str, Any], seed: int, da
     trained = build_agent(production, "production")
     trained.fit(platform, log, luck.at("production"))
     return Setting(records, platform, log, trained)
-
-
-def check_source(config: dict[str, Any]) -> Finding:
-    """Read the source of every package that an agent's config names, and run nothing of it."""
-    packages = sorted({target.partition(".")[0] for target in targets(config)})
-    files = {name: path for package in packages for name, path in sources(package).items() if name.endswith(".py")}
-    faults = source_faults(files)
-    if faults:
-        return Finding("source", "fail", "; ".join(faults))
-    return Finding("source", "pass", f"imports nothing that is hidden ({len(files)} files of {', '.join(packages)})")
 
 
 def latency(agent: Agent, records: PlatformRecords, rng: RandomStream, slots: int) -> Finding:

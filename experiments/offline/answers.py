@@ -168,7 +168,7 @@ def ask(
     for start in range(0, len(asked), batch):
         requests = records.requests(asked[start : start + batch], top_k)
         given = agent.recommend(requests, stream)
-        validate(given, requests, platform, name)
+        validate(given, requests, platform, name, agent)
         parts.append(given)
     plans = [given.cluster for given in parts if given.cluster is not None]
     if plans and len(plans) < len(parts):
