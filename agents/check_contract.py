@@ -83,7 +83,7 @@ class Examined:
 
 def contract_platform() -> SmallPlatform:
     """The platform of the contract's tests: user 0 has consumed from all clusters, user 1 from all but two."""
-    small = small_platform(successor(_NUM_CLUSTERS), days=_DAYS, per_day=_PER_DAY)
+    small = small_platform(successor(_NUM_CLUSTERS), days=_DAYS, per_day=_PER_DAY, leaves=2)
     everything = np.arange(_NUM_CLUSTERS)
     small.records.mark_consumed(np.zeros(_NUM_CLUSTERS, np.int64), everything)
     small.records.mark_consumed(np.ones(_NUM_CLUSTERS - 2, np.int64), everything[2:])

@@ -44,7 +44,13 @@ def successor(num_clusters: int = 8, strength: float = 0.9) -> FloatArray:
 
 
 def small_platform(
-    transition: FloatArray, num_users: int = 60, num_items: int = 240, days: int = 6, per_day: int = 10, seed: int = 1
+    transition: FloatArray,
+    num_users: int = 60,
+    num_items: int = 240,
+    days: int = 6,
+    per_day: int = 10,
+    seed: int = 1,
+    leaves: int = 1,
 ) -> SmallPlatform:
     """Users walk through the clusters by ``transition`` (M, M), starting in cluster ``user % M``.
 
@@ -57,13 +63,16 @@ def small_platform(
         days: of the log.
         per_day: items that each user consumes a day.
         seed: of numpy's generator.
+        leaves: level-4 clusters in each of the M level-2 clusters.
     """
     rng = np.random.default_rng(seed)
     num_clusters = len(transition)
-    clusters = make_clusters(num_clusters, rng)
-    cluster_of_item = np.arange(num_items) % num_clusters
+    clusters = make_clusters(num_clusters, rng, leaves)
+    number = np.arange(num_items)
+    cluster_of_item = number % num_clusters
+    leaf_of_item = cluster_of_item * leaves + number // num_clusters % leaves
     expiry_day = np.where(np.arange(num_items) < num_items // 10, days, _FOREVER)
-    catalog = make_catalog(cluster_of_item, clusters.centroid, rng, expiry_day)
+    catalog = make_catalog(leaf_of_item, clusters.centroid, rng, expiry_day)
     records = PlatformRecords(num_users, catalog, clusters, history_length=50, history_days=30, seen_length=20)
     assert (records.cluster_of_item == cluster_of_item).all()
     everyone = np.arange(num_users)
@@ -87,21 +96,22 @@ def small_platform(
     return SmallPlatform(records, Platform(records), log)
 
 
-def make_clusters(num_clusters: int, rng: np.random.Generator) -> InterestClusters:
-    """M level-2 clusters with random centroids, two of them in each of level 1."""
-    centroid = rng.normal(size=(num_clusters, _DIMENSIONS)).astype(np.float32)
+def make_clusters(num_clusters: int, rng: np.random.Generator, leaves: int = 1) -> InterestClusters:
+    """M level-2 clusters, two of them in each of level 1, with some leaves each, whose centroids are random."""
+    leaf = np.arange(num_clusters * leaves)  # (L,)
+    centroid = rng.normal(size=(len(leaf), _DIMENSIONS)).astype(np.float32)
     centroid /= np.linalg.norm(centroid, axis=1, keepdims=True)
-    path = np.stack([np.arange(num_clusters) // 2] + [np.arange(num_clusters)] * 3, axis=1)
+    path = np.stack([leaf // leaves // 2, leaf // leaves, leaf, leaf], axis=1)
     return InterestClusters(path, centroid, tuple((f"keyword {c}",) for c in range(num_clusters)))
 
 
 def make_catalog(
-    cluster_of_item: IntArray, centroid: FloatArray, rng: np.random.Generator, expiry_day: IntArray
+    leaf_of_item: IntArray, centroid: FloatArray, rng: np.random.Generator, expiry_day: IntArray
 ) -> Catalog:
-    """Items (n,) near the centroids (M, 256) of their clusters (n,), which expire on days (n,)."""
-    noise = rng.normal(scale=0.03, size=(len(cluster_of_item), _DIMENSIONS))
-    embedding = centroid[cluster_of_item] + noise
-    num = len(cluster_of_item)
+    """Items (n,) near the centroids (L, 256) of their leaves (n,), which expire on days (n,)."""
+    num = len(leaf_of_item)
+    noise = rng.normal(scale=0.03, size=(num, _DIMENSIONS))
+    embedding = centroid[leaf_of_item] + noise
     return Catalog(
         creator=np.zeros(num, np.int32),
         length=np.full(num, 30, np.float32),

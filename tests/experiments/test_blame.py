@@ -1,4 +1,4 @@
-"""A fault of a plugin's planner, ranker or agent is one line: it names the part, its arm and file, and what is right."""
+"""A fault of a plugin's planner, ranker or agent is one line: it names the part, arm and file, and what is right."""
 
 import re
 import sys
@@ -193,7 +193,7 @@ def test_a_comparison_ends_with_that_line_and_nothing_else(workers, tmp_path):
     assert "Traceback" not in done.stdout + done.stderr
     line = done.stderr.strip().splitlines()[-1]
     assert line == (
-        "interestlab compare: agent mine: planner Mine=\"KeyError: 'x'\": propose must not raise an error; this one comes "
-        f"from {folder / '__init__.py'}, line 8, in propose: raise KeyError('x')"
+        "interestlab compare: agent mine: planner Mine=\"KeyError: 'x'\": propose must not raise an error; this one "
+        f"comes from {folder / '__init__.py'}, line 8, in propose: raise KeyError('x')"
     )
     assert not (tmp_path / "out" / "report.html").exists()
