@@ -50,7 +50,7 @@ def blamed(field: str, part: object, method: str) -> Iterator[None]:
     except Exception as error:  # whatever somebody else's code may raise
         if package_of(part) in OURS:
             raise
-        place = _last_frame(error.__traceback__, package_of(part)) or code_of(part)
+        place = last_frame(error.__traceback__, package_of(part)) or code_of(part)
         if writes_to_input(error):
             raise InvalidInput(field, method, f"must not change its input; copy the array first ({place})") from error
         came = " ".join(f"{type(error).__name__}: {error}".split())
@@ -62,8 +62,8 @@ def package_of(part: object) -> str:
     return type(part).__module__.partition(".")[0]
 
 
-def _last_frame(raised: TracebackType | None, package: str) -> str:
-    """File, line, function and source of the last frame in a package's code; empty if there is none."""
+def last_frame(raised: TracebackType | None, package: str) -> str:
+    """File, line, function and source of the last frame of a traceback in a package's code; empty if there is none."""
     frames = [
         (frame.f_code.co_filename, line, frame.f_code.co_name)
         for frame, line in traceback.walk_tb(raised)

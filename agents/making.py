@@ -8,6 +8,8 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from agents.base import Agent
+from agents.blame import OURS, last_frame
+from agents.check_source import targets
 from agents.wall import Walled, wall
 from sim.errors import InvalidInput, WallBreach
 from sim.records import check_arguments, checked
@@ -50,7 +52,13 @@ def _named(config: dict[str, Any], name: str) -> Iterator[None]:
         if isinstance(cause, InvalidInput):
             raise InvalidInput(f"agent {name}: {cause.field}", cause.value, cause.expected) from None
         reason = " ".join(f"{type(cause).__name__}: {cause}".split())
-        raise InvalidInput(f"agent {name}", config.get("_target_"), f"could not be made: {reason}") from None
+        places = [
+            last_frame(cause.__traceback__, target.partition(".")[0])
+            for target in targets(config)
+            if target.partition(".")[0] not in OURS
+        ]
+        where = "".join(f" ({place})" for place in dict.fromkeys(places) if place)
+        raise InvalidInput(f"agent {name}", config.get("_target_"), f"could not be made: {reason}{where}") from None
 
 
 def _check_arguments(config: dict[str, Any], prefix: str = "") -> None:

@@ -188,7 +188,7 @@ def run(folder, source):
     path.write_text(OWN_SOURCE + source)
     outcomes = Outcomes()
     pytest.main(
-        ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-c", str(folder / "pytest.ini"), str(path)],
+        ["-q", "--capture=no", "-p", "no:cacheprovider", "-p", "no:xdist", "-c", str(folder / "pytest.ini"), str(path)],
         plugins=[outcomes],
     )
     sys.modules.pop("test_inherited", None)
@@ -223,8 +223,12 @@ def test_a_fault_fails_the_test_that_is_meant_to_find_it_and_no_other(fault, out
     assert "\n" not in found[expected][1].strip()
 
 
-SAME_CAUSE = {FailingPlanner: "test_plans_have_the_right_shape_and_type"}
-"""A planner that raises has no plan whose shape could be right."""
+SAME_CAUSE = {
+    DeadAfterUpdate: "test_no_item_is_twice_on_a_slate",
+    FailingPlanner: "test_plans_have_the_right_shape_and_type",
+    SilentPlanner: "test_a_user_gets_different_clusters",
+}
+"""Faults that another test must find too: the dead item is everywhere; no plan has no shape; -1 stands twice."""
 
 
 @pytest.mark.parametrize("name", ["TestCounts", "TestHcb", "TestPopular"])
