@@ -3,6 +3,7 @@
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -104,11 +105,19 @@ def run_checks(exam: Exam, on_check: Callable[[str], object] = lambda name: None
 def check_source(config: dict[str, Any]) -> Finding:
     """Read the source of every package that an agent's config names, and run nothing of it."""
     packages = sorted({target.partition(".")[0] for target in targets(config)})
-    files = {name: path for package in packages for name, path in sources(package).items() if name.endswith(".py")}
-    faults = source_faults(files)
+    read = [_read(package) for package in packages]
+    faults = [fault for _, found in read for fault in found]
     if faults:
         return Finding("source", "fail", "; ".join(faults))
-    return Finding("source", "pass", f"imports nothing that is hidden ({len(files)} files of {', '.join(packages)})")
+    num_files = sum(num for num, _ in read)
+    return Finding("source", "pass", f"imports nothing that is hidden ({num_files} files of {', '.join(packages)})")
+
+
+@cache
+def _read(package: str) -> tuple[int, list[str]]:
+    """How many Python files a package has, and the faults in them; read once a process."""
+    files = {name: path for name, path in sources(package).items() if name.endswith(".py")}
+    return len(files), source_faults(files)
 
 
 def _run(name: str, check: Callable[[Exam], str], exam: Exam) -> Finding:
