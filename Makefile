@@ -5,7 +5,7 @@ DEMO ?= outputs/demo
 
 unexport PYTHONDONTWRITEBYTECODE  # the tests start hundreds of processes, each of which would compile every source
 
-.PHONY: help setup demo paper test check docs bench clean
+.PHONY: help setup demo paper test coverage check docs bench clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -28,6 +28,9 @@ paper: setup  ## the paper's figures and claims with their controls, over five w
 
 test: setup  ## all tests but the slow ones
 	$(BIN)/pytest -n auto --dist loadfile -m 'not slow'
+
+coverage: setup  ## the same tests, and the share of lines that they run; an error below the limit in pyproject.toml
+	$(BIN)/pytest -n auto --dist loadfile -m 'not slow' --cov --cov-report=term
 
 check: setup  ## lint, types, import contracts
 	$(BIN)/ruff check .

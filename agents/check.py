@@ -3,15 +3,18 @@
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from agents.base import Agent, InteractionLog, Platform, RandomStream
 from agents.check_exam import CannotTell, Exam, Fault
 from agents.check_propensity import NUM_DRAWS
 from agents.check_slates import validate
+from agents.check_source import source_faults, sources, targets
 from sim.errors import InvalidInput, WallBreach, breaches
 
-__all__ = ["CHECKS", "Finding", "examine", "validate"]
+__all__ = ["CHECKS", "Finding", "check_source", "examine", "run_checks", "validate"]
 
 CHECKS: dict[str, tuple[Callable[[Exam], str], tuple[str, ...]]] = {
     "trains": (Exam.trains, ()),
@@ -71,8 +74,13 @@ def examine(
     Returns:
         A finding a check, in the order of ``CHECKS``.
     """
-    breaches.clear()
     exam = Exam(factory, platform, log, rng, production, num_draws)
+    return list(run_checks(exam, on_check).values())
+
+
+def run_checks(exam: Exam, on_check: Callable[[str], object] = lambda name: None) -> dict[str, Finding]:
+    """Run all of ``CHECKS``; a finding a check, in their order. ``on_check`` gets each name before it runs."""
+    breaches.clear()
     found: dict[str, Finding] = {}
     for name, (check, needs) in CHECKS.items():
         on_check(name)
@@ -91,7 +99,25 @@ def examine(
     for name in ("inputs", "generators"):  # once more, after all that the agent was asked to do
         if found[name].verdict == "pass":
             found[name] = _run(name, CHECKS[name][0], exam)
-    return [found[name] for name in CHECKS]
+    return {name: found[name] for name in CHECKS}
+
+
+def check_source(config: dict[str, Any]) -> Finding:
+    """Read the source of every package that an agent's config names, and run nothing of it."""
+    packages = sorted({target.partition(".")[0] for target in targets(config)})
+    read = [_read(package) for package in packages]
+    faults = [fault for _, found in read for fault in found]
+    if faults:
+        return Finding("source", "fail", "; ".join(faults))
+    num_files = sum(num for num, _ in read)
+    return Finding("source", "pass", f"imports nothing that is hidden ({num_files} files of {', '.join(packages)})")
+
+
+@cache
+def _read(package: str) -> tuple[int, list[str]]:
+    """How many Python files a package has, and the faults in them; read once a process."""
+    files = {name: path for name, path in sources(package).items() if name.endswith(".py")}
+    return len(files), source_faults(files)
 
 
 def _run(name: str, check: Callable[[Exam], str], exam: Exam) -> Finding:

@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from agents.base import Agent, InteractionLog, Platform, RandomStream
+from agents.base import Agent, InteractionLog, Platform, RandomStream, Recommendations
 from agents.check_inputs import digest_of_inputs, global_generators, requests_from, same
 from agents.check_propensity import NUM_SLOTS, NUM_USERS, compare_propensities, draw
 from agents.check_slates import validate
@@ -26,7 +26,13 @@ class CannotTell(Exception):
 
 
 class Exam:
-    """One agent's examination: the checks, each of which returns what it saw or raises ``Fault``."""
+    """One agent's examination: the checks, each of which returns what it saw or raises ``Fault``.
+
+    Attributes:
+        requests: of 24 users for 5 slots, which most checks make.
+        slates_seen: what the agent returned for them before and after an update, as far as ``slates`` came.
+        name: of the agent's class.
+    """
 
     def __init__(
         self,
@@ -48,6 +54,8 @@ class Exam:
         users = np.unique(log.user)
         self.requests = requests_from(log, users[:_NUM_USERS], platform.day, _NUM_SLOTS)
         self.repeated = requests_from(log, users[:NUM_USERS], platform.day, NUM_SLOTS)
+        self.slates_seen: list[Recommendations] = []
+        self.name = ""
         self._generators = global_generators()
         self._inputs = self._digest()
 
@@ -80,10 +88,12 @@ class Exam:
     def slates(self) -> str:
         """Are slates valid, before and after an update?"""
         self.first = self.agent.recommend(self.requests, self.rng.at("first"))
-        validate(self.first, self.requests, self.platform, self.name)
+        self.slates_seen.append(self.first)
+        validate(self.first, self.requests, self.platform, self.name, self.agent)
         older = self._trained()
         older.update(self.day, self.rng.at("update"))
-        validate(older.recommend(self.requests, self.rng.at("second")), self.requests, self.platform, self.name)
+        self.slates_seen.append(older.recommend(self.requests, self.rng.at("second")))
+        validate(self.slates_seen[-1], self.requests, self.platform, self.name, older)
         return f"{_NUM_USERS} users, {_NUM_SLOTS} slots: distinct, alive, none excluded, also after a day's update"
 
     def inputs(self) -> str:

@@ -1,7 +1,7 @@
 """Are logged propensities the frequencies with which an agent really draws? A test by repeated draws.
 
 Off-policy estimators divide by propensities; a wrong one is no error that anybody sees, only a wrong
-result. So an agent is asked many times for the same requests, each time with other luck, and what
+result. So an agent is asked many times for the same requests, each time with other random draws, and what
 it draws is compared with what it says.
 """
 

@@ -3,65 +3,114 @@
 import numpy as np
 
 from agents.base import Platform, Recommendations, Requests
+from agents.blame import code_of
 from sim.arrays import BoolArray, repeats
 from sim.errors import InvalidInput
 
 
-def validate(recommendations: Recommendations, requests: Requests, platform: Platform, agent_name: str) -> None:
+def check_form(slates: Recommendations, requests: Requests, platform: Platform, field: str) -> None:
+    """Raise InvalidInput unless ``recommend`` returned ``Recommendations`` with integer items of shape (B, S)."""
+    shape = (len(requests), requests.num_slots)
+    if not isinstance(slates, Recommendations):
+        raise InvalidInput(field, described(slates), "recommend must return an agents.base.Recommendations")
+    items = slates.items
+    if not isinstance(items, np.ndarray) or items.shape != shape or not np.issubdtype(items.dtype, np.integer):
+        raise InvalidInput(field, described(items), f"items must be an integer array of shape {shape}, one row a user")
+
+
+def check_alive(slates: Recommendations, requests: Requests, platform: Platform, field: str) -> None:
+    """Raise InvalidInput unless all items exist and are alive today."""
+    items, num_items = slates.items, platform.catalog.num_items
+    _refuse((items < 0) | (items >= num_items), items, f"items must be in 0 .. {num_items - 1}", requests, field)
+    alive = platform.catalog.alive(platform.day)[items]
+    _refuse(~alive, items, "this item is not alive today; use platform.live_items()", requests, field)
+
+
+def check_distinct(slates: Recommendations, requests: Requests, platform: Platform, field: str) -> None:
+    """Raise InvalidInput if an item is twice on a slate."""
+    items = slates.items
+    _refuse(repeats(items), items, "this item is on the slate twice; draw without replacement", requests, field)
+
+
+def check_excluded(slates: Recommendations, requests: Requests, platform: Platform, field: str) -> None:
+    """Raise InvalidInput if an item of ``requests.exclude`` is on the user's slate."""
+    items = slates.items
+    excluded = np.zeros(items.shape, bool)
+    for slot in range(items.shape[1]):
+        excluded[:, slot] = (requests.exclude == items[:, slot, None]).any(axis=1)
+    advice = "this item is in requests.exclude; leave those out before ranking"
+    _refuse(excluded, items, advice, requests, field)
+
+
+def check_propensity(slates: Recommendations, requests: Requests, platform: Platform, field: str) -> None:
+    """Raise InvalidInput unless propensities are None, or numbers in (0, 1] of shape (B, S)."""
+    propensity, shape = slates.propensity, slates.items.shape
+    if propensity is None:
+        return
+    if not isinstance(propensity, np.ndarray) or propensity.shape != shape or propensity.dtype.kind not in "fiu":
+        expected = f"propensity must have shape {shape}, an array of floats, or be None"
+        raise InvalidInput(field, described(propensity), expected)
+    good = (propensity > 0) & (propensity <= 1)  # NaN is not
+    advice = "propensity must be in (0, 1]; return None if the agent cannot say"
+    _refuse(~good, propensity, advice, requests, field)
+
+
+def check_cluster(slates: Recommendations, requests: Requests, platform: Platform, field: str) -> None:
+    """Raise InvalidInput unless planned clusters are None, or existing level-2 clusters of shape (B, S)."""
+    cluster, shape = slates.cluster, slates.items.shape
+    if cluster is None:
+        return
+    if not isinstance(cluster, np.ndarray) or cluster.shape != shape or not np.issubdtype(cluster.dtype, np.integer):
+        raise InvalidInput(field, described(cluster), f"cluster must be an integer array of shape {shape}, or None")
+    num_clusters = platform.clusters.num_clusters
+    advice = f"cluster must be in 0 .. {num_clusters - 1}, or None"
+    _refuse((cluster < 0) | (cluster >= num_clusters), cluster, advice, requests, field)
+
+
+SLATE_RULES = (check_form, check_alive, check_distinct, check_excluded, check_propensity, check_cluster)
+"""What ``Recommendations`` promise, in the order in which it is checked."""
+
+
+def validate(
+    slates: Recommendations, requests: Requests, platform: Platform, agent_name: str, agent: object = None
+) -> None:
     """Check one call's slates; cheap enough for every call.
 
     Args:
-        recommendations: what the agent returned.
+        slates: what the agent returned.
         requests: what it was asked.
         platform: whose items are alive today.
-        agent_name: named in the message.
+        agent_name: named in the message: the arm's name, where there are arms.
+        agent: the agent; messages name its class and file, and the ranker's where a planner and a ranker make the
+            slates.
 
     Raises:
         InvalidInput: a slate breaks the contract of ``Recommendations``; the message names the
             user and says how to mend it.
     """
-    field = f"agent {agent_name}"
-    shape = (len(requests), requests.num_slots)
-    if not isinstance(recommendations, Recommendations):
-        raise InvalidInput(field, _looks(recommendations), "recommend must return an agents.base.Recommendations")
-    items = recommendations.items
-    if not isinstance(items, np.ndarray) or items.shape != shape or not np.issubdtype(items.dtype, np.integer):
-        raise InvalidInput(field, _looks(items), f"items must be an integer array of shape {shape}, one row a user")
-
-    def refuse(bad: BoolArray, values: object, advice: str) -> None:
-        if bad.any():
-            row, slot = np.argwhere(bad)[0]
-            value = np.asarray(values)[row, slot].item()
-            raise InvalidInput(field, value, f"user {requests.user[row]}, slot {slot}: {advice}")
-
-    num_items = platform.catalog.num_items
-    refuse((items < 0) | (items >= num_items), items, f"items must be in 0 .. {num_items - 1}")
-    refuse(
-        ~platform.catalog.alive(platform.day)[items], items, "this item is not alive today; use platform.live_items()"
-    )
-    refuse(repeats(items), items, "this item is on the slate twice; draw without replacement")
-    excluded = np.zeros(shape, bool)
-    for slot in range(shape[1]):
-        excluded[:, slot] = (requests.exclude == items[:, slot, None]).any(axis=1)
-    refuse(excluded, items, "this item is in requests.exclude; leave those out before ranking")
-    propensity = recommendations.propensity
-    if propensity is not None:
-        if np.shape(propensity) != shape:
-            raise InvalidInput(field, _looks(propensity), f"propensity must have shape {shape}, or be None")
-        good = (np.asarray(propensity) > 0) & (np.asarray(propensity) <= 1)  # NaN is not
-        refuse(~good, propensity, "propensity must be in (0, 1]; return None if the agent cannot say")
-    cluster = recommendations.cluster
-    if cluster is not None:
-        if np.shape(cluster) != shape or not np.issubdtype(np.asarray(cluster).dtype, np.integer):
-            raise InvalidInput(field, _looks(cluster), f"cluster must be an integer array of shape {shape}, or None")
-        num_clusters = platform.clusters.num_clusters
-        refuse(
-            (cluster < 0) | (cluster >= num_clusters), cluster, f"cluster must be in 0 .. {num_clusters - 1}, or None"
-        )
+    try:
+        for rule in SLATE_RULES:
+            rule(slates, requests, platform, f"agent {agent_name}")
+    except InvalidInput as error:
+        if agent is None:
+            raise
+        inner = getattr(agent, "inner", agent)  # the wall has agents within
+        ranker = getattr(inner, "ranker", None)
+        field = error.field if ranker is None else f"{error.field}: ranker {type(ranker).__name__}"
+        code = code_of(inner if ranker is None else ranker)
+        raise InvalidInput(field, error.value, f"{error.expected} ({code})") from None
 
 
-def _looks(value: object) -> str:
-    """What was found in place of an array, for a message."""
-    if isinstance(value, np.ndarray):
-        return f"{value.dtype} array of shape {value.shape}"
-    return type(value).__name__
+def described(value: object) -> str:
+    """What came in place of an array, for a message: ``float64 array of shape (24, 5) with NaN``."""
+    if not isinstance(value, np.ndarray):
+        return type(value).__name__
+    with_nan = " with NaN" if value.dtype.kind == "f" and np.isnan(value).any() else ""
+    return f"{value.dtype} array of shape {value.shape}{with_nan}"
+
+
+def _refuse(bad: BoolArray, values: object, advice: str, requests: Requests, field: str) -> None:
+    if bad.any():
+        row, slot = np.argwhere(bad)[0]
+        value = np.asarray(values)[row, slot].item()
+        raise InvalidInput(field, value, f"user {requests.user[row]}, slot {slot}: {advice}")

@@ -1,15 +1,20 @@
 """Does an agent's source keep to the public side of the world? Reads it and runs nothing.
 
 The wall is a folder: of ``sim``, recommenders may import what does not lie in ``sim/hidden/``. The import contract
-of ``pyproject.toml`` says the same of our own, and ``experiments.study.wall`` holds every agent to it while it runs.
+of ``pyproject.toml`` says the same of our own, and ``agents.wall`` holds every agent to it while it runs.
 """
 
 import ast
 import pkgutil
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from sim import __path__ as _SIM  # not the package, which would lead whoever imports this module to what is hidden
+
+GROUP = "interestlab.agents"
+"""The entry points' group by which distributions announce agents."""
 
 HIDDEN = "hidden"
 """The package of ``sim`` that holds latent state, and all that leads to it."""
@@ -47,10 +52,44 @@ def hidden_names(module: str, names: tuple[str, ...]) -> list[str]:
     return [f"{module}.{name}" for name in names if is_private(name) or (module == "sim" and is_hidden(f"sim.{name}"))]
 
 
+def targets(config: Any) -> Iterator[str]:
+    """Every ``_target_`` of a (nested) config."""
+    if isinstance(config, dict):
+        if isinstance(config.get("_target_"), str):
+            yield config["_target_"]
+        config = list(config.values())
+    if isinstance(config, list):
+        for value in config:
+            yield from targets(value)
+
+
+def package_folder(package: str) -> Path | None:
+    """A package's folder, found without importing it; None if there is no such package."""
+    first, *rest = package.split(".")
+    try:
+        spec = find_spec(first)
+    except (ImportError, ValueError):
+        return None
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    folder = Path(next(iter(spec.submodule_search_locations))).joinpath(*rest)
+    return folder if folder.is_dir() else None
+
+
+def sources(package: str) -> dict[str, Path]:
+    """Every file of a top-level package or module but compiled ones, by its name within."""
+    folder = package_folder(package)
+    if folder is None:
+        spec = find_spec(package)
+        return {f"{package}.py": Path(spec.origin)} if spec is not None and spec.has_location and spec.origin else {}
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and "__pycache__" not in path.parts]
+    return {f"{package}/{path.relative_to(folder).as_posix()}": path for path in paths}
+
+
 def source_faults(files: dict[str, Path]) -> list[str]:
     """Find imports of hidden modules in an agent's own source.
 
-    Static, so only a help: what is found at run time counts (``experiments.study.wall``).
+    Static, so only a help: what is found at run time counts (``agents.wall``).
 
     Args:
         files: Python files, by the name under which messages mention them.

@@ -1,13 +1,15 @@
 """Plan a cluster, then rank within it: the paper's idea in one class."""
 
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from agents.base import Agent, InteractionLog, Platform, RandomStream, Recommendations, Requests
+from agents.blame import blamed, code_of
 from agents.planner import Planner, check_plan
-from agents.ranker import Ranker
+from agents.ranker import Ranker, check_ranked
 from sim.arrays import FloatArray, IntArray
 from sim.errors import InvalidInput
 
@@ -32,33 +34,34 @@ class HierarchicalAgent(Agent):
 
     def bind(self, production: Agent) -> None:
         """Pass production to the ranker."""
-        self.ranker.bind(production)
+        with self._at_work("ranker", "bind"):
+            self.ranker.bind(production)
 
     def fit(self, platform: Platform, log: InteractionLog, rng: RandomStream) -> None:
         """Train both levels on the burn-in log."""
         self.platform = platform
-        self.planner.fit(platform, log, rng.at("planner"))
-        self.ranker.fit(platform, log, rng.at("ranker"))
+        for level in ("planner", "ranker"):
+            with self._at_work(level, "fit"):
+                getattr(self, level).fit(platform, log, rng.at(level))
 
     def recommend(self, requests: Requests, rng: RandomStream) -> Recommendations:
         """Plan all slots, then fill them one after the other.
 
         Raises:
-            InvalidInput: a plan is none (``check_plan``), or the ranker fills no slot.
+            InvalidInput: names planner or ranker, its file, and what it returned (``check_plan``, ``check_ranked``).
         """
         plan = self._planned(requests, rng)  # (B, S)
         items = np.empty(plan.shape, np.int64)
         propensity = np.full(plan.shape, np.nan, np.float32)
         for slot in range(requests.num_slots):
             here = replace(requests.after(items[:, :slot]), num_slots=1)
-            chosen = self.ranker.rank(here, plan[:, slot : slot + 1], rng.at("ranker", slot))
-            if np.shape(chosen.items) != (len(requests), 1):
-                expected = f"rank must return items of shape {(len(requests), 1)} where one slot is asked for"
-                raise InvalidInput(f"ranker {type(self.ranker).__name__}", np.shape(chosen.items), expected)
+            with self._at_work("ranker", "rank"):
+                chosen = self.ranker.rank(here, plan[:, slot : slot + 1], rng.at("ranker", slot))
+            check_ranked(chosen, here, self.ranker)
             items[:, slot] = chosen.items[:, 0]
             if chosen.propensity is not None:
                 propensity[:, slot] = chosen.propensity[:, 0]
-        known = not np.isnan(propensity).any()
+        known = not np.isnan(propensity).any()  # a ranker's own are never NaN
         return Recommendations(items, propensity if known else None, plan)
 
     def probability(self, requests: Requests, items: IntArray, above: IntArray, rng: RandomStream) -> FloatArray | None:
@@ -67,29 +70,42 @@ class HierarchicalAgent(Agent):
         probability = np.empty(items.shape)
         for slot in range(items.shape[1]):
             here = replace(requests.after(above[:, :slot]), num_slots=1)
-            of_slot = self.ranker.probability(here, plan[:, slot : slot + 1], items[:, slot])
+            with self._at_work("ranker", "probability"):
+                of_slot = self.ranker.probability(here, plan[:, slot : slot + 1], items[:, slot])
             if of_slot is None:
                 return None
+            if np.shape(of_slot) != (len(requests),):
+                field, shape = f"ranker {type(self.ranker).__name__}: probability", (len(requests),)
+                raise InvalidInput(field, np.shape(of_slot), f"must have the shape {shape} ({code_of(self.ranker)})")
             probability[:, slot] = of_slot
         return probability
 
     def _planned(self, requests: Requests, rng: RandomStream) -> IntArray:
-        plan = self.planner.propose(requests, rng.at("planner"))
+        with self._at_work("planner", "propose"):
+            plan = self.planner.propose(requests, rng.at("planner"))
         return check_plan(plan, requests, self.platform.clusters.num_clusters, self.planner)
 
     def update(self, log: InteractionLog, rng: RandomStream) -> None:
         """Train both levels on the day's rows."""
-        self.planner.update(log, rng.at("planner"))
-        self.ranker.update(log, rng.at("ranker"))
+        for level in ("planner", "ranker"):
+            with self._at_work(level, "update"):
+                getattr(self, level).update(log, rng.at(level))
 
     def save(self, folder: Path) -> None:
         """Save the levels into ``folder/planner`` and ``folder/ranker``."""
-        for name, level in (("planner", self.planner), ("ranker", self.ranker)):
-            (folder / name).mkdir()
-            level.save(folder / name)
+        for level in ("planner", "ranker"):
+            (folder / level).mkdir()
+            with self._at_work(level, "save"):
+                getattr(self, level).save(folder / level)
 
     def load(self, folder: Path, platform: Platform) -> None:
         """Read what ``save`` wrote."""
         self.platform = platform
-        self.planner.load(folder / "planner", platform)
-        self.ranker.load(folder / "ranker", platform)
+        for level in ("planner", "ranker"):
+            with self._at_work(level, "load"):
+                getattr(self, level).load(folder / level, platform)
+
+    def _at_work(self, level: str, method: str) -> AbstractContextManager[None]:
+        """Around each call of a planner or ranker: what a plugin's code raises names it."""
+        part = getattr(self, level)
+        return blamed(f"{level} {type(part).__name__}", part, method)

@@ -5,7 +5,9 @@ import abc
 import numpy as np
 
 from agents.base import Learner
-from sim.arrays import IntArray
+from agents.blame import code_of
+from agents.check_slates import described
+from sim.arrays import BoolArray, IntArray
 from sim.errors import InvalidInput
 from sim.platform import Requests
 from sim.random import RandomStream
@@ -18,28 +20,57 @@ class Planner(Learner):
     def propose(self, requests: Requests, rng: RandomStream) -> IntArray:
         """Plan a cluster for every slot.
 
+        A user's plan must not depend on who else is asked about: draw with ``rng.uniform(requests.user, k)``.
+
         Returns:
-            (B, S) int32, distinct in a row, S = ``requests.num_slots``.
+            (B, S) int32, distinct in a row, S = ``requests.num_slots``; level-2 clusters, 0 .. M - 1. There is no
+            -1: each slot needs a plan. Planners of novel clusters plan others only where a user has no novel one
+            left, as ``agents.novel_choice.choose_novel`` does.
         """
+
+
+def check_form(plan: IntArray, requests: Requests, num_clusters: int, field: str) -> None:
+    """Raise InvalidInput unless a plan is an integer array of shape (B, S)."""
+    shape = (len(requests), requests.num_slots)
+    if not isinstance(plan, np.ndarray) or plan.shape != shape or not np.issubdtype(plan.dtype, np.integer):
+        raise InvalidInput(
+            field, described(plan), f"propose must return an integer array of shape {shape}, one row a user"
+        )
+
+
+def check_range(plan: IntArray, requests: Requests, num_clusters: int, field: str) -> None:
+    """Raise InvalidInput unless a plan's numbers are clusters: 0 .. M - 1, and no -1."""
+    _refuse((plan < 0) | (plan >= num_clusters), f"clusters must be in 0 .. {num_clusters - 1}", plan, requests, field)
+
+
+def check_distinct(plan: IntArray, requests: Requests, num_clusters: int, field: str) -> None:
+    """Raise InvalidInput unless a plan's clusters differ within a user."""
+    in_order = np.sort(plan, axis=1)
+    _refuse(
+        in_order[:, 1:] == in_order[:, :-1], "must plan different clusters for a user's slots", plan, requests, field
+    )
+
+
+def _refuse(wrong: BoolArray, expected: str, plan: IntArray, requests: Requests, field: str) -> None:
+    if wrong.any():
+        row = int(wrong.any(axis=1).argmax())
+        raise InvalidInput(field, plan[row].tolist(), f"user {requests.user[row]}: {expected}")
+
+
+PLAN_RULES = (check_form, check_range, check_distinct)
+"""What ``Planner.propose`` promises, in the order in which it is checked."""
 
 
 def check_plan(plan: IntArray, requests: Requests, num_clusters: int, planner: Planner) -> IntArray:
     """The plan, if it is what ``propose`` promises; cheap enough for every call.
 
     Raises:
-        InvalidInput: names the planner, and the user where one is meant.
+        InvalidInput: names the planner and its file, and the user where one is meant.
     """
-    field, shape = f"planner {type(planner).__name__}", (len(requests), requests.num_slots)
-    if not isinstance(plan, np.ndarray) or plan.shape != shape or not np.issubdtype(plan.dtype, np.integer):
-        actual = f"{plan.dtype} array of shape {plan.shape}" if isinstance(plan, np.ndarray) else type(plan).__name__
-        raise InvalidInput(field, actual, f"propose must return an integer array of shape {shape}, one row a user")
-    in_order = np.sort(plan, axis=1)
-    faults = (
-        ((plan < 0) | (plan >= num_clusters), f"clusters must be in 0 .. {num_clusters - 1}"),
-        (in_order[:, 1:] == in_order[:, :-1], "must plan different clusters for a user's slots"),
-    )
-    for wrong, expected in faults:
-        if wrong.any():
-            row = int(wrong.any(axis=1).argmax())
-            raise InvalidInput(field, plan[row].tolist(), f"user {requests.user[row]}: {expected}")
+    field = f"planner {type(planner).__name__}"
+    try:
+        for rule in PLAN_RULES:
+            rule(plan, requests, num_clusters, field)
+    except InvalidInput as error:
+        raise InvalidInput(field, error.value, f"{error.expected} ({code_of(planner)})") from None
     return plan

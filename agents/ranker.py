@@ -2,8 +2,13 @@
 
 import abc
 
+import numpy as np
+
 from agents.base import Agent, Learner, Recommendations
+from agents.blame import code_of
+from agents.check_slates import described
 from sim.arrays import FloatArray, IntArray
+from sim.errors import InvalidInput
 from sim.platform import Requests
 from sim.random import RandomStream
 
@@ -33,3 +38,30 @@ class Ranker(Learner):
             (B,) float in [0, 1]; None if the ranker cannot say.
         """
         return None
+
+
+def check_ranked(slates: Recommendations, requests: Requests, ranker: Ranker) -> None:
+    """Check what ``rank`` returned; whether its items can be shown, ``agents.check_slates.validate`` says of the slate.
+
+    Raises:
+        InvalidInput: names the ranker and its file: ``slates`` are no ``Recommendations``, or items are no integer
+            array of shape (B, S), or propensities no array of floats in (0, 1] of that shape.
+    """
+    field, shape = f"ranker {type(ranker).__name__}", (len(requests), requests.num_slots)
+    if not isinstance(slates, Recommendations):
+        came, expected = described(slates), "rank must return an agents.base.Recommendations"
+    elif not _is_array(slates.items, shape, "iu"):
+        came = described(slates.items)
+        expected = f"rank must return items of shape {shape}, an array of integers"
+    elif slates.propensity is None:
+        return
+    elif not _is_array(slates.propensity, shape, "f") or not ((slates.propensity > 0) & (slates.propensity <= 1)).all():
+        came = described(slates.propensity)
+        expected = f"rank must return propensities of shape {shape}, floats in (0, 1], or None"
+    else:
+        return
+    raise InvalidInput(field, came, f"{expected} ({code_of(ranker)})")
+
+
+def _is_array(value: object, shape: tuple[int, int], kinds: str) -> bool:
+    return isinstance(value, np.ndarray) and value.shape == shape and value.dtype.kind in kinds

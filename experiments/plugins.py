@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from importlib.resources import files
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +28,9 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
 
+from agents.check_source import GROUP, package_folder, sources, targets
 from sim.errors import InvalidInput
 from sim.records import is_name
-
-GROUP = "interestlab.agents"
-"""The entry points' group."""
 
 RESERVED = ("control", "production")
 """Names that mean something else among arms and agents."""
@@ -103,19 +100,6 @@ def _plugin(name: str, entries: list[EntryPoint]) -> Plugin:
     if not (folder / "conf" / "agent" / f"{name}.yaml").is_file():
         return Plugin(name, package, None, f"the package must hold conf/agent/{name}.yaml (as package data)")
     return Plugin(name, package, folder / "conf")
-
-
-def package_folder(package: str) -> Path | None:
-    """A package's folder, without importing it; None if there is no such package."""
-    first, *rest = package.split(".")
-    try:
-        spec = find_spec(first)
-    except (ImportError, ValueError):
-        return None
-    if spec is None or not spec.submodule_search_locations:
-        return None
-    folder = Path(next(iter(spec.submodule_search_locations))).joinpath(*rest)
-    return folder if folder.is_dir() else None
 
 
 class AgentSearchPath(SearchPathPlugin):
@@ -202,17 +186,6 @@ def _compose_fault(command: str, names: list[str], has_agents: bool) -> str:
     return ""
 
 
-def targets(config: Any) -> Iterator[str]:
-    """Every ``_target_`` of a (nested) config."""
-    if isinstance(config, dict):
-        if isinstance(config.get("_target_"), str):
-            yield config["_target_"]
-        config = list(config.values())
-    if isinstance(config, list):
-        for value in config:
-            yield from targets(value)
-
-
 def outside_digests(agent: dict[str, Any] | None) -> dict[str, str]:
     """Digests of an agent's dependencies outside our own source: a changed plugin must not reuse old results.
 
@@ -231,16 +204,6 @@ def _named_files(config: Any) -> Iterator[str]:
             yield from _named_files(value)
     elif isinstance(config, str) and os.path.isfile(config):
         yield config
-
-
-def sources(package: str) -> dict[str, Path]:
-    """Every file of a top-level package or module but compiled ones, by its name within."""
-    folder = package_folder(package)
-    if folder is None:
-        spec = find_spec(package)
-        return {f"{package}.py": Path(spec.origin)} if spec is not None and spec.has_location and spec.origin else {}
-    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and "__pycache__" not in path.parts]
-    return {f"{package}/{path.relative_to(folder).as_posix()}": path for path in paths}
 
 
 @cache

@@ -20,6 +20,7 @@ from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 from safetensors.numpy import load_file, save_file
 
+from agents.making import build_agent
 from experiments.datasets.simulated import burn_in_dataset
 from experiments.offline.intervals import means
 from experiments.offline.lists import greedy, recommended_lists
@@ -27,7 +28,7 @@ from experiments.offline.measures import accuracy
 from experiments.offline.replay import replay
 from experiments.offline.split import split
 from experiments.offline.tasks import Task, tasks_of
-from experiments.study.study import Study, build_agent, check_study
+from experiments.study.study import Study, check_study
 from sim.arrays import FloatArray, IntArray
 from sim.files import write_json
 from sim.log import InteractionLog

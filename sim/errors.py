@@ -33,4 +33,4 @@ class WallBreach(InvalidInput):
 
 
 breaches: list[WallBreach] = []
-"""What was raised since the list was last cleared, by whoever guards a recommender (``experiments.study.wall``)."""
+"""What was raised since the list was last cleared, by whoever guards a recommender (``agents.wall``)."""

@@ -18,6 +18,7 @@ from omegaconf import DictConfig, open_dict
 from tqdm import tqdm
 
 from agents.llm.settings import LLMSettings
+from agents.making import build_agent
 from experiments.arena.jobs import make_all
 from experiments.arena.page import write_arena
 from experiments.arena.scores import scores_stage
@@ -25,7 +26,7 @@ from experiments.arena.settings import ArenaConfig, check_arena
 from experiments.arena.summary import flat, summarise
 from experiments.live.prepare import check_runnable, prepare
 from experiments.several.runs import alone_in
-from experiments.study.study import Study, build_agent, check_study, resolved
+from experiments.study.study import Study, check_study, resolved
 from sim.files import write_json
 
 

@@ -95,7 +95,7 @@ class _Writer(FrozenRunCallbacks):
         for redraw in range(self._arena.redraws):
             rng = self._stream.at("log", requests.day, redraw)
             slate = self._policy.recommend(requests, rng)
-            validate(slate, requests, platform, name)
+            validate(slate, requests, platform, name, self._policy)
             feedback = arm.world.counterfactual_response(np.asarray(requests.user), slate.items, rng.at("luck"))
             filed = platform.cluster_of_item[slate.items]
             of_redraw = {

@@ -6,13 +6,14 @@ from typing import Any
 import torch
 
 from agents.base import Agent, Requests
+from agents.making import build_agent
 from experiments.live.arm_stages import prepare_arms
 from experiments.live.arms import Arm, checked_slates
 from experiments.live.serving_day import FilledSlates, Served, serving_day
 from experiments.plugins import outside_digests
 from experiments.stages.stages import Stage, run_stage
 from experiments.study.protocol import CONTROL
-from experiments.study.study import Study, build_agent, portable
+from experiments.study.study import Study, portable
 from sim.arrays import IntArray
 from sim.files import folder_written_whole
 from sim.random import RandomStream

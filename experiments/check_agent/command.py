@@ -12,13 +12,14 @@ from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 
 from agents.base import Agent, InteractionLog, Platform, RandomStream, Requests
-from agents.check import CHECKS, Finding, examine
-from agents.check_source import source_faults
+from agents.check import CHECKS, Finding, check_source, examine
+from agents.check_source import targets
+from agents.making import build_agent
 from agents.random import RandomAgent
+from agents.wall import TRUSTED
 from experiments.live.arms import Arm, run_day
-from experiments.plugins import choices, sources, targets
-from experiments.study.study import build_agent, check_agent_config, resolved
-from experiments.study.wall import TRUSTED
+from experiments.plugins import choices
+from experiments.study.study import check_agent_config, resolved
 from sim.errors import InvalidInput
 from sim.hidden.clustering import build_clusters
 from sim.hidden.config import WorldConfig, from_mapping
@@ -68,16 +69,6 @@ def prepare(world_config: WorldConfig, production: dict[str, Any], seed: int, da
     trained = build_agent(production, "production")
     trained.fit(platform, log, luck.at("production"))
     return Setting(records, platform, log, trained)
-
-
-def check_source(config: dict[str, Any]) -> Finding:
-    """Read the source of every package that an agent's config names, and run nothing of it."""
-    packages = sorted({target.partition(".")[0] for target in targets(config)})
-    files = {name: path for package in packages for name, path in sources(package).items() if name.endswith(".py")}
-    faults = source_faults(files)
-    if faults:
-        return Finding("source", "fail", "; ".join(faults))
-    return Finding("source", "pass", f"imports nothing that is hidden ({len(files)} files of {', '.join(packages)})")
 
 
 def latency(agent: Agent, records: PlatformRecords, rng: RandomStream, slots: int) -> Finding:

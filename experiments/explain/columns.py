@@ -20,11 +20,11 @@ from agents.llm.trie import LabelTrie
 from agents.llm.weights import weights_digest
 from agents.planners import TransitionCountPlanner
 from agents.text_encoder import embed_texts, label_similarity
+from agents.wall import Walled
 from experiments.live.arms import Arm
 from experiments.llm.stages import table_stream
 from experiments.stages.stages import Stage, run_stage
 from experiments.study.study import Study
-from experiments.study.wall import Walled
 from sim.arrays import FloatArray, IntArray
 from sim.clusters import InterestClusters
 from sim.errors import InvalidInput

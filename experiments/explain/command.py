@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from agents.llm.prompt import prompt_text
 from agents.llm.settings import LLMSettings
 from agents.llm.table import check_num_clusters
+from agents.making import build_agent
 from experiments.explain.columns import Column, count_planner, counts_column, llm_columns, prompts_for
 from experiments.explain.search import Match, check_text, find_cluster
 from experiments.explain.text import as_text
@@ -22,7 +23,7 @@ from experiments.llm.arms import settings_by_arm
 from experiments.llm.stages import find_weights, tuned_model
 from experiments.oracles.truth import majority_interests, personas_of_clusters, sharing
 from experiments.study.described import described
-from experiments.study.study import Study, build_agent, check_study
+from experiments.study.study import Study, check_study
 from sim.arrays import BoolArray
 from sim.errors import InvalidInput
 from sim.files import write_json

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from omegaconf import DictConfig
 from tqdm import tqdm
 
+from agents.making import build_agent
 from agents.processes import side_by_side
 from experiments.datasets.dataset import LoggedDataset
 from experiments.fit.constants import check_constants
@@ -19,7 +20,7 @@ from experiments.fit.report import Source, write_fit
 from experiments.fit.search import least_evaluations
 from experiments.fit.statistics import Statistics
 from experiments.stages.stages import check_cache_dir
-from experiments.study.study import Runtime, build_agent, check_agent_config, resolved
+from experiments.study.study import Runtime, check_agent_config, resolved
 from sim.hidden.config import WorldConfig, from_mapping
 from sim.random import RandomStream
 from sim.records import Count, Expected, Positive, Whole, checked, limits, record

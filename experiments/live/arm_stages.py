@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from safetensors.numpy import load_file, save_file
 
+from agents.making import build_agent
 from experiments.live.arms import Arm, DayRecord, live
 from experiments.oracles.privileged import reveal
 from experiments.plugins import outside_digests
 from experiments.stages.stages import Stage, run_stage, stage_digest, stage_folder
 from experiments.study.diversion import arms_that_matter, assigned_users, corpus_of, offered
-from experiments.study.study import Study, build_agent, portable
+from experiments.study.study import Study, portable
 from sim.clusters import InterestClusters
 from sim.files import copy_file
 from sim.hidden.world import World

@@ -13,11 +13,11 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from agents.base import Agent
+from agents.blame import blamed
 from agents.check import validate
 from experiments.live.serving_day import FilledSlates, serving_day
 from experiments.study.diversion import Corpus, offered
 from sim.arrays import BoolArray, IntArray
-from sim.errors import InvalidInput
 from sim.files import folder_written_whole
 from sim.hidden.feedback import Feedback
 from sim.hidden.world import World
@@ -152,13 +152,9 @@ def checked_slates(
     Raises:
         InvalidInput: names the recommender as ``name`` and what is wrong with its answer.
     """
-    try:
+    with blamed(f"agent {name}", agent, "recommend"):
         answer = agent.recommend(requests, rng)
-    except ValueError as error:
-        if "read-only" not in str(error):
-            raise
-        raise InvalidInput(f"agent {name}", "recommend", "must not change its input; copy the array first") from error
-    validate(answer, requests, platform, name)
+    validate(answer, requests, platform, name, agent)
     return FilledSlates.of(answer.items, answer.propensity, answer.cluster, source)
 
 

@@ -8,10 +8,11 @@ import torch
 from safetensors.numpy import load_file
 from tqdm import tqdm
 
+from agents.making import build_agent
 from experiments.live.arms import Arm, live, save_state
 from experiments.plugins import outside_digests
 from experiments.stages.stages import Stage, run_stage, world_content
-from experiments.study.study import Study, build_agent
+from experiments.study.study import Study
 from sim.arrays import BoolArray
 from sim.hidden.clustering import build_clusters
 from sim.hidden.population import Population

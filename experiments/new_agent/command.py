@@ -1,4 +1,4 @@
-"""``interestlab new-agent``: a package with an agent of one's own, which works and waits to be changed."""
+"""``interestlab new-agent``: a package with an agent or a planner of one's own, which works and waits to be changed."""
 
 import re
 import sys
@@ -14,26 +14,38 @@ from sim.errors import InvalidInput
 
 USAGE = """interestlab new-agent: a package with an agent of your own, which works and waits to be changed.
 
-usage: interestlab new-agent NAME [folder=PATH]
+usage: interestlab new-agent NAME [planner=true] [folder=PATH]
 
   NAME           of the agent and of its package: lower-case letters, digits, underscores
+  planner=true   a planner, which chooses clusters; one of interestlab's rankers picks the items (false: a whole agent)
   folder=PATH    where the package is put (./NAME); must not exist yet
 
-Then: pip install -e PATH; interestlab check-agent agent=NAME. See docs/write-an-agent.md."""
+Then: pip install -e PATH; pytest PATH; interestlab check-agent agent=NAME. See docs/write-an-agent.md."""
 
-LAYOUT = {
+_SHARED = {
     "pyproject.toml.j2": "pyproject.toml",
     "README.md.j2": "README.md",
     "init.py.j2": "src/{name}/__init__.py",
-    "agent.py.j2": "src/{name}/agent.py",
-    "agent.yaml.j2": "src/{name}/conf/agent/{name}.yaml",
-    "test_agent.py.j2": "tests/test_agent.py",
 }
-"""The templates in ``experiments/new_agent/templates``, and the files that they become."""
+LAYOUT = {
+    kind: {
+        **_SHARED,
+        f"{kind}.py.j2": f"src/{{name}}/{kind}.py",
+        f"{kind}.yaml.j2": "src/{name}/conf/agent/{name}.yaml",
+        f"test_{kind}.py.j2": f"tests/test_{kind}.py",
+    }
+    for kind in ("agent", "planner")
+}
+"""The templates in ``experiments/new_agent/templates``, and the files that they become, of an agent and a planner."""
 
 
-def new_agent(name: str, folder: Path) -> None:
-    """Write a package with a working agent, called like it, whole or not at all.
+def new_agent(name: str, folder: Path, kind: str = "agent") -> None:
+    """Write a package with a working agent or planner, called like it, whole or not at all.
+
+    Args:
+        name: of the agent and its package.
+        folder: where the package is put.
+        kind: ``agent`` or ``planner``.
 
     Raises:
         InvalidInput: the name cannot be an agent's or a package's, or the folder is there already or cannot be made.
@@ -43,12 +55,12 @@ def new_agent(name: str, folder: Path) -> None:
         raise InvalidInput("folder", str(folder), "exists already; name another with folder=PATH")
     loader = PackageLoader("experiments.new_agent")
     templates = Environment(loader=loader, undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
-    words = {"name": name, "cls": class_name(name)}
+    words = {"name": name, "cls": class_name(name, kind), "kind": kind}
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
             whole = Path(temporary) / folder.name
-            for template, place in LAYOUT.items():
+            for template, place in LAYOUT[kind].items():
                 path = whole / place.format(name=name)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(templates.get_template(template).render(words), encoding="utf-8")
@@ -68,10 +80,10 @@ def check_name(name: str) -> None:
         raise InvalidInput("name", name, "there is a Python module of this name; choose another")
 
 
-def class_name(name: str) -> str:
-    """``my_agent`` -> ``MyAgent``, ``shelf`` -> ``ShelfAgent``."""
+def class_name(name: str, kind: str = "agent") -> str:
+    """``my_agent`` -> ``MyAgent``, ``shelf`` -> ``ShelfAgent``; of a planner ``ShelfPlanner``."""
     words = [word.capitalize() for word in name.split("_")]
-    return "".join(words if words[-1] == "Agent" and len(words) > 1 else [*words, "Agent"])
+    return "".join(words if words[-1] == kind.capitalize() and len(words) > 1 else [*words, kind.capitalize()])
 
 
 def main() -> None:
@@ -81,11 +93,21 @@ def main() -> None:
         print(USAGE)
         return
     name, *options = arguments
-    folder = Path(name)
+    folder, kind = Path(name), "agent"
     for option in options:
-        key, is_given, value = option.partition("=")
-        if key != "folder" or not is_given or not value:
-            raise InvalidInput("argument", option, "must be folder=PATH; see interestlab new-agent --help")
-        folder = Path(value).expanduser()
-    new_agent(name, folder)
-    print(f"new agent: {folder.resolve()}\n\nnext: pip install -e {folder}\n      interestlab check-agent agent={name}")
+        key, _, value = option.partition("=")
+        if key == "folder" and value:
+            folder = Path(value).expanduser()
+        elif key == "planner" and value in ("true", "false"):
+            kind = "planner" if value == "true" else "agent"
+        else:
+            expected = "must be folder=PATH, planner=true or planner=false; see interestlab new-agent --help"
+            raise InvalidInput("argument", option, expected)
+    new_agent(name, folder, kind)
+    print(
+        f"new {kind}: {folder.resolve()}\n\nnext: pip install -e {folder}\n      pytest {folder}\n"
+        f"      interestlab check-agent agent={name}"
+    )
+    if kind == "planner":
+        arms = f"experiment.arms=[control,random_novel,{name}] experiment.reference=random_novel"
+        print(f"      interestlab compare world=tiny {arms}")

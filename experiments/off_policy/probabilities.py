@@ -45,7 +45,7 @@ def drawn_slates(
     """Ask an agent D times, with the stream ``rng.at(d)`` for draw d; ``InvalidInput`` if a slate is not valid."""
     slates = [agent.recommend(requests, rng.at(draw)) for draw in range(num_draws)]
     for slate in slates:
-        validate(slate, requests, platform, name)
+        validate(slate, requests, platform, name, agent)
     return slates
 
 

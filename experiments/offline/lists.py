@@ -19,12 +19,13 @@ from safetensors.numpy import load_file, save_file
 
 from agents.base import Agent
 from agents.check import validate
+from agents.making import build_agent
 from experiments.datasets.dataset import LoggedDataset
 from experiments.offline.replay import replay
 from experiments.offline.split import Split
 from experiments.plugins import outside_digests
 from experiments.stages.stages import Stage, run_stage, stage_digest, stage_folder
-from experiments.study.study import Study, build_agent, portable
+from experiments.study.study import Study, portable
 from sim.arrays import IntArray
 from sim.errors import InvalidInput
 from sim.files import folder_written_whole
@@ -167,7 +168,7 @@ def recommended_lists(
     for start in range(0, len(asked), batch):
         requests = records.requests(asked[start : start + batch], top_k)
         slates = agent.recommend(requests, stream)
-        validate(slates, requests, platform, name)
+        validate(slates, requests, platform, name, agent)
         parts.append(slates)
     plans = [slates.cluster for slates in parts if slates.cluster is not None]
     if plans and len(plans) < len(parts):

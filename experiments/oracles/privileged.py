@@ -3,7 +3,7 @@
 from agents.base import Agent
 from agents.hierarchical import HierarchicalAgent
 from agents.planner import Planner
-from experiments.study.wall import Walled
+from agents.wall import Walled
 from sim.errors import InvalidInput
 from sim.hidden.world import World
 

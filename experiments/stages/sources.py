@@ -14,7 +14,8 @@ from typing import Any
 
 import grimp
 
-from experiments.plugins import OURS, package_folder, sources, targets
+from agents.check_source import package_folder, sources, targets
+from experiments.plugins import OURS
 from sim.errors import InvalidInput
 
 

@@ -1,26 +1,23 @@
 """What a comparison is made of, checked and ready to build worlds, platforms and agents from."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from agents.backends import check_backend
-from agents.base import Agent
+from agents.making import build_agent, check_config
 from experiments.stages.stages import check_cache_dir
 from experiments.study.protocol import CONTROL, ExperimentConfig, check_experiment
-from experiments.study.wall import Walled, wall
-from sim.errors import InvalidInput, WallBreach
+from sim.errors import InvalidInput
 from sim.hidden.config import WorldConfig
 from sim.hidden.world import World
 from sim.random import RandomStream
-from sim.records import Name, Whole, check_arguments, checked, from_mapping, limits, record
+from sim.records import Name, Whole, checked, from_mapping, limits, record
 
 Workers = Annotated[int, limits(1, 4096)]
 """Processes or threads at a time: more than the cores of a large cluster are a slip of the pen."""
@@ -77,52 +74,11 @@ class Study:
         return World(self.world, self.seed, self.runtime.world_threads)
 
 
-def build_agent(config: dict[str, Any], name: str) -> Walled:
-    """Make an agent from its Hydra config, behind the wall (``experiments.study.wall``).
-
-    Raises:
-        InvalidInput: the config names no class, or arguments that the class doesn't take; or the agent's module, or
-            its constructor, reaches for what is hidden.
-    """
-    with _named(config, name), wall(name, "construction"):
-        _check_arguments(config)
-        agent = instantiate(OmegaConf.create({**config, "_partial_": True}))()
-    if not isinstance(agent, Agent):
-        raise InvalidInput(f"agent {name}", config.get("_target_"), "must be a subclass of agents.base.Agent")
-    return Walled(agent, name)
-
-
 def portable(agent: Any) -> Any:
     """An agent's config without the table's path, which the digests of a stage's inputs stand for."""
     if isinstance(agent, Mapping):
         return {key: portable(each) for key, each in agent.items() if key != "table"}
     return agent
-
-
-@contextmanager
-def _named(config: dict[str, Any], name: str) -> Iterator[None]:
-    """Whatever a plugin's module or constructor may raise, as one line that names the agent."""
-    try:
-        yield
-    except Exception as error:
-        cause = error if isinstance(error, InvalidInput) else error.__cause__ or error
-        if isinstance(cause, WallBreach) or (isinstance(cause, InvalidInput) and cause.field.startswith("agent ")):
-            raise cause from None
-        if isinstance(cause, InvalidInput):
-            raise InvalidInput(f"agent {name}: {cause.field}", cause.value, cause.expected) from None
-        reason = " ".join(f"{type(cause).__name__}: {cause}".split())
-        raise InvalidInput(f"agent {name}", config.get("_target_"), f"could not be made: {reason}") from None
-
-
-def _check_arguments(config: dict[str, Any], prefix: str = "") -> None:
-    """Check what a class's constructor, and those of what it is made of, are to be called with."""
-    given = {key: value for key, value in config.items() if not key.startswith("_") and value != "???"}
-    parts = {key: value for key, value in given.items() if isinstance(value, dict) and "_target_" in value}
-    own = {key: value for key, value in given.items() if key not in parts}
-    target = checked(str, config["_target_"], f"{prefix}._target_" if prefix else "_target_")
-    check_arguments(instantiate({"_target_": target, "_partial_": True}).func, own, prefix)
-    for key, value in parts.items():
-        _check_arguments(value, f"{prefix}.{key}" if prefix else key)
 
 
 def check_agents(study: Study) -> None:
@@ -132,8 +88,7 @@ def check_agents(study: Study) -> None:
     """
     for name, config in {"production": study.production, **study.agents}.items():
         if OmegaConf.missing_keys(OmegaConf.create(config)):
-            with _named(config, name), wall(name, "construction"):
-                _check_arguments(config)
+            check_config(config, name)
         else:
             build_agent(config, name)
 

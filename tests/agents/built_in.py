@@ -6,7 +6,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 import conf
-from experiments.plugins import targets
+from agents.check_source import targets
 from tests.composing import compose
 
 

@@ -284,7 +284,7 @@ def test_a_ranker_that_fills_no_slot_is_named(world):
             return Recommendations(super().rank(requests, allowed, rng).items[:, :0])
 
     (fault,) = check_agent(lambda: HierarchicalAgent(RandomNovelPlanner(), Empty()), world.platform, world.log, STREAM)
-    assert fault.startswith("slates: ranker Empty=(24, 0): rank must return items of shape (24, 1)")
+    assert fault.startswith("slates: ranker Empty='int64 array of shape (24, 0)': rank must return items of shape (24")
 
 
 def test_several_faults_are_told_at_once(world):

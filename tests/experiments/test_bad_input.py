@@ -7,9 +7,10 @@ import pytest
 from omegaconf import OmegaConf
 
 from agents.llm.weights import BUNDLED_MODEL, prepare_weights
+from agents.making import build_agent
 from experiments.command import check_choices
 from experiments.llm.arms import check_llm, settings_by_arm
-from experiments.study.study import build_agent, check_study
+from experiments.study.study import check_study
 from sim.errors import InvalidInput
 from tests.command_line import interestlab
 from tests.composing import compose

@@ -5,10 +5,10 @@ from agents.cluster_rankers import RandomWithinClusterRanker
 from agents.hierarchical import HierarchicalAgent
 from agents.planners import RandomNovelPlanner
 from agents.popular import PopularAgent
+from agents.wall import Walled
 from experiments.live.arms import run_day
 from experiments.oracles.oracle import KNOWN_WEIGHT, OraclePlanner, expected_utility
 from experiments.oracles.privileged import reveal
-from experiments.study.wall import Walled
 from sim.errors import InvalidInput
 from sim.hidden.population import ACQUIRED, DISCOVERED, DORMANT, FREE
 from sim.hidden.response import interest_strength

@@ -6,11 +6,11 @@ import pytest
 from agents.cluster_rankers import RandomWithinClusterRanker
 from agents.hierarchical import HierarchicalAgent
 from agents.planners import RandomNovelPlanner
+from agents.wall import Walled
 from experiments.live.arms import run_day
 from experiments.oracles.persona_oracle import PersonaOraclePlanner
 from experiments.oracles.privileged import reveal
 from experiments.oracles.truth import majority_interests
-from experiments.study.wall import Walled
 from sim.errors import InvalidInput
 from sim.hidden.population import DISCOVERED, DORMANT
 from sim.random import RandomStream

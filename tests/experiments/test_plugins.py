@@ -8,21 +8,11 @@ import pytest
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
+from agents.check_source import GROUP, package_folder, sources, targets
+from agents.making import build_agent
 from experiments.command import check_choices
-from experiments.plugins import (
-    GROUP,
-    AgentSearchPath,
-    asks_for,
-    choices,
-    installed,
-    outside_digests,
-    package_folder,
-    sources,
-    targets,
-    with_plugins,
-)
+from experiments.plugins import AgentSearchPath, asks_for, choices, installed, outside_digests, with_plugins
 from experiments.stages.stages import stage_digest
-from experiments.study.study import build_agent
 from sim.errors import InvalidInput
 from tests.experiments.installed import AGENT, install, interestlab
 

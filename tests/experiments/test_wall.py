@@ -17,10 +17,10 @@ from omegaconf import OmegaConf
 import agents
 import sim
 from agents.check_source import CLOSED_PACKAGES, PUBLIC_SIM, is_hidden, source_faults
+from agents.making import build_agent
 from agents.random import RandomAgent
+from agents.wall import Walled, wall
 from experiments.live.arms import live, run_day
-from experiments.study.study import build_agent
-from experiments.study.wall import Walled, wall
 from sim.errors import InvalidInput, WallBreach, breaches
 from sim.hidden.config import WorldConfig, from_mapping
 from sim.log import InteractionLog

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from experiments.study.wall import Walled
+from agents.wall import Walled
 from sim.errors import InvalidInput
 from tests.agents.planted import STREAM, planted, successor
 from tests.experiments.walk_through import BIN, DOCS, SMALLER, WalkThrough

@@ -1,7 +1,10 @@
 """docs/write-an-agent.md and docs/wrap-a-policy.md, done as they say."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -15,11 +18,12 @@ from tests.experiments.walk_through import DOCS, SMALLER, WalkThrough
 def test_from_nothing_to_an_arm(tmp_path):
     reader = WalkThrough(tmp_path, tmp_path / "cache", SMALLER)
     reader.do("write-an-agent.md")
-    commands = list(reader.outputs)
-    assert [command.split()[0] for command in commands] == ["interestlab", commands[1].split()[0], *["interestlab"] * 2]
-    assert "new_shelf: 11 checks ok, 0 faults, 0 skipped" in reader.outputs[commands[2]]
-    (results,) = tmp_path.glob("outputs/compare/*/results.json")
-    assert list(json.loads(results.read_text())["arms"]) == ["control", "random", "new_shelf"]
+    said = {" ".join(command.split()[:2]): output for command, output in reader.outputs.items()}
+    assert "17 passed" in said["pytest new_shelf"]
+    assert "14 passed" in said["pytest near_taste"]
+    assert "new_shelf: 11 checks ok, 0 faults, 0 skipped" in said["interestlab check-agent"]
+    arms = {tuple(json.loads(path.read_text())["arms"]) for path in tmp_path.glob("outputs/compare/*/results.json")}
+    assert arms == {("control", "random", "new_shelf"), ("control", "random_novel", "near_taste")}
 
 
 TEXT = (DOCS / "write-an-agent.md").read_text(encoding="utf-8")
@@ -37,6 +41,23 @@ def test_what_agents_may_see_is_said_as_it_is():
         assert f"`{name}`" in TEXT or f"`{name}(" in TEXT
 
 
-def test_the_agent_of_the_walk_through_is_short():
-    (block,) = re.findall(r"```python\n# new_shelf/(.*?)```", TEXT, flags=re.DOTALL)
-    assert len([line for line in block.splitlines() if line.strip()]) <= 47
+@pytest.mark.parametrize(("path", "most"), [("new_shelf/src/new_shelf/agent.py", 47), ("near_taste/src/.*.py", 24)])
+def test_the_agent_and_the_planner_of_the_walk_through_are_short(path, most):
+    (block,) = re.findall(rf"```python\n# {path}\n(.*?)```", TEXT, flags=re.DOTALL)
+    assert len([line for line in block.splitlines() if line.strip()]) <= most
+
+
+def test_the_planner_of_the_walk_through_keeps_the_contract(tmp_path):
+    """Without installing it: a test of the module, as the page writes it."""
+    blocks = re.findall(r"```python\n# near_taste/(?:src/near_taste/|tests/)(\w+.py)\n(.*?)```", TEXT, flags=re.DOTALL)
+    assert [name for name, _ in blocks] == ["planner.py", "test_planner.py"]
+    for name, block in blocks:
+        (tmp_path / name).write_text(block.replace('planner = "near_taste"', 'planner = "planner:NearTastePlanner"'))
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]),
+    }
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "14 passed" in done.stdout

@@ -108,6 +108,7 @@ CASES = (
     Case("check_agent", ("check-agent", "agent=counts", "world.num_users=100", "days=2"), ("stdout",)),
     Case("cite", ("cite", "agent=llm"), ("stdout",)),
     Case("new_agent", ("new-agent", "kept_agent"), ("kept_agent/**/*",)),
+    Case("new_planner", ("new-agent", "kept_planner", "planner=true"), ("kept_planner/**/*",)),
     Case(
         "benchmark",
         ("benchmark", "simulator", "world.num_users=300", "world.num_items=800", "users=[100]", "items=[900]",

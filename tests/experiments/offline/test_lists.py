@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from agents.base import Agent, Recommendations
+from agents.making import build_agent
 from experiments.offline.lists import Lists, distinct, greedy, recommended_lists
 from experiments.offline.outcome import Past, measured
 from experiments.offline.replay import replay
 from experiments.offline.split import split
 from experiments.offline.tasks import tasks_of
-from experiments.study.study import build_agent
 from sim.errors import InvalidInput
 from sim.hidden.config import PlatformConfig
 from sim.platform import Platform

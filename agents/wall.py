@@ -19,6 +19,7 @@ from types import ModuleType
 from typing import Any
 
 from agents.base import Agent, InteractionLog, Platform, RandomStream, Recommendations, Requests
+from agents.blame import blamed, writes_to_input
 from agents.check_source import CLOSED_PACKAGES, MAY_IMPORT, hidden_names
 from sim.arrays import FloatArray, IntArray, readonly
 from sim.errors import InvalidInput, WallBreach, breaches
@@ -50,7 +51,7 @@ def wall(agent: str, doing: str) -> Iterator[None]:
             raise
         raise InvalidInput(f"agent {agent}: {error.field}", error.value, error.expected) from error
     except ValueError as error:
-        if not any(word in str(error) for word in ("read-only", "WRITEABLE")):
+        if not writes_to_input(error):
             raise
         raise InvalidInput(f"agent {agent}", doing, "must not change its input; copy the array first") from error
     finally:
@@ -102,39 +103,45 @@ class Walled(Agent):
         self.inner = inner
         self.name = name
 
+    @contextmanager
+    def _at_work(self, method: str) -> Iterator[None]:
+        """Around each call: the wall, and one line for what a plugin's code may raise."""
+        with wall(self.name, method), blamed(f"agent {self.name}", self.inner, method):
+            yield
+
     def bind(self, production: Agent) -> None:
         """See ``Agent.bind``; the agent meets production itself, not its wall."""
-        with wall(self.name, "bind"):
+        with self._at_work("bind"):
             self.inner.bind(production.inner if isinstance(production, Walled) else production)
 
     def fit(self, platform: Platform, log: InteractionLog, rng: RandomStream) -> None:
         """See ``Agent.fit``."""
-        with wall(self.name, "fit"):
+        with self._at_work("fit"):
             self.inner.fit(platform, _unchangeable(log), rng)
 
     def recommend(self, requests: Requests, rng: RandomStream) -> Recommendations:
         """See ``Agent.recommend``; the agent gets requests of its own, so the caller's stay what they are."""
-        with wall(self.name, "recommend"):
+        with self._at_work("recommend"):
             return self.inner.recommend(replace(requests), rng)
 
     def probability(self, requests: Requests, items: IntArray, above: IntArray, rng: RandomStream) -> FloatArray | None:
         """See ``Agent.probability``."""
-        with wall(self.name, "probability"):
+        with self._at_work("probability"):
             return self.inner.probability(replace(requests), readonly(items), readonly(above), rng)
 
     def update(self, log: InteractionLog, rng: RandomStream) -> None:
         """See ``Agent.update``."""
-        with wall(self.name, "update"):
+        with self._at_work("update"):
             self.inner.update(_unchangeable(log), rng)
 
     def save(self, folder: Path) -> None:
         """See ``Agent.save``."""
-        with wall(self.name, "save"):
+        with self._at_work("save"):
             self.inner.save(folder)
 
     def load(self, folder: Path, platform: Platform) -> None:
         """See ``Agent.load``."""
-        with wall(self.name, "load"):
+        with self._at_work("load"):
             self.inner.load(folder, platform)
 
 

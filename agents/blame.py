@@ -1,0 +1,76 @@
+"""Errors in the code of an agent, a planner or a ranker: one line that says whose code it is, and where."""
+
+import inspect
+import linecache
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+
+from agents.check_source import CLOSED_PACKAGES
+from sim.errors import InvalidInput
+
+OURS = ("sim", "agents", *CLOSED_PACKAGES)
+"""Our own packages. Errors that they raise are not caught here: such an error is a fault of interestlab."""
+
+
+def code_of(part: object) -> str:
+    """A part's class and the file that defines it: ``Mine, /path/mine.py``."""
+    kind = type(part)
+    try:
+        return f"{kind.__name__}, {inspect.getsourcefile(kind) or kind.__module__}"
+    except (OSError, TypeError):  # a class that was made without a file
+        return f"{kind.__name__}, {kind.__module__}"
+
+
+def writes_to_input(error: Exception) -> bool:
+    """Whether numpy raised an error because somebody wrote to a read-only array."""
+    return isinstance(error, ValueError) and any(word in str(error) for word in ("read-only", "WRITEABLE"))
+
+
+@contextmanager
+def blamed(field: str, part: object, method: str) -> Iterator[None]:
+    """Run a method of an agent, a planner or a ranker; what it raises becomes one line that names it.
+
+    Errors of classes that come with interestlab stay as they are, with their traceback.
+
+    Args:
+        field: how the message names the part, such as ``planner Mine``.
+        part: the object whose method runs.
+        method: the method's name.
+
+    Raises:
+        InvalidInput: the method raised an exception. The message holds the exception, and file, line and source of
+            the last frame in the author's package. ``InvalidInput`` that the method raised itself stays as it is.
+    """
+    try:
+        yield
+    except InvalidInput:
+        raise
+    except Exception as error:  # whatever somebody else's code may raise
+        if package_of(part) in OURS:
+            raise
+        place = last_frame(error.__traceback__, package_of(part)) or code_of(part)
+        if writes_to_input(error):
+            raise InvalidInput(field, method, f"must not change its input; copy the array first ({place})") from error
+        came = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InvalidInput(field, came, f"{method} must not raise an error; this one comes from {place}") from error
+
+
+def package_of(part: object) -> str:
+    """The top-level package or module that defines a part's class."""
+    return type(part).__module__.partition(".")[0]
+
+
+def last_frame(raised: TracebackType | None, package: str) -> str:
+    """File, line, function and source of the last frame of a traceback in a package's code; empty if there is none."""
+    frames = [
+        (frame.f_code.co_filename, line, frame.f_code.co_name)
+        for frame, line in traceback.walk_tb(raised)
+        if str(frame.f_globals.get("__name__", "")).partition(".")[0] == package
+    ]
+    if not frames:
+        return ""
+    file, line, function = frames[-1]
+    source = linecache.getline(file, line).strip()
+    return f"{file}, line {line}, in {function}" + (f": {source}" if source else "")
