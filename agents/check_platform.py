@@ -1,7 +1,6 @@
 """A small platform with a past, made from the public side of ``sim`` alone, on which agents can be tried."""
 
 from dataclasses import dataclass
-
 from typing import Any
 
 import numpy as np
