@@ -40,12 +40,13 @@ class Ranker(Learner):
         return None
 
 
-def check_ranked(slates: Recommendations, requests: Requests, ranker: Ranker) -> None:
+def check_ranked(slates: Recommendations, requests: Requests, ranker: Ranker, num_items: int) -> None:
     """Check what ``rank`` returned; whether its items can be shown, ``agents.check_slates.validate`` says of the slate.
 
     Raises:
         InvalidInput: names the ranker and its file: ``slates`` are no ``Recommendations``, or items are no integer
-            array of shape (B, S), or propensities no array of floats in (0, 1] of that shape.
+            array of shape (B, S), or not all in 0 .. ``num_items`` - 1, or propensities no array of floats in (0, 1] of
+            that shape.
     """
     field, shape = f"ranker {type(ranker).__name__}", (len(requests), requests.num_slots)
     if not isinstance(slates, Recommendations):
@@ -53,6 +54,10 @@ def check_ranked(slates: Recommendations, requests: Requests, ranker: Ranker) ->
     elif not _is_array(slates.items, shape, "iu"):
         came = described(slates.items)
         expected = f"rank must return items of shape {shape}, an array of integers"
+    elif ((slates.items < 0) | (slates.items >= num_items)).any():
+        row, slot = np.argwhere((slates.items < 0) | (slates.items >= num_items))[0]
+        came = int(slates.items[row, slot])
+        expected = f"user {requests.user[row]}, slot {slot}: items must be in 0 .. {num_items - 1}"
     elif slates.propensity is None:
         return
     elif not _is_array(slates.propensity, shape, "f") or not ((slates.propensity > 0) & (slates.propensity <= 1)).all():

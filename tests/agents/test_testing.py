@@ -207,7 +207,7 @@ def outcomes(tmp_path_factory):
             if kind == "agent" and fault is not Overconfident:
                 lines.append("    num_draws = 50\n")
     lines.append("class TestCounts(PlannerContractTests):\n    planner = 'counts'\n    settings = {'smoothing': 3.0}\n")
-    lines.append("class TestHcb(PlannerContractTests):\n    planner = 'hcb'\n")
+    lines.append("class TestHcb(PlannerContractTests):\n    planner = 'hcb'\n    plans_novel = False\n")
     lines.append("class TestPopular(AgentContractTests):\n    agent = 'popular'\n    num_draws = 200\n")
     return run(folder, "".join(lines))
 
@@ -233,7 +233,8 @@ SAME_CAUSE = {
 
 @pytest.mark.parametrize("name", ["TestCounts", "TestHcb", "TestPopular"])
 def test_ours_pass(name, outcomes):
-    assert {test: outcome for test, outcome in outcomes[name].items() if outcome[0] != "passed"} == {}
+    other = {test: outcome for test, outcome in outcomes[name].items() if outcome[0] != "passed"}
+    assert list(other) == (["test_novel_clusters_come_first"] if name == "TestHcb" else [])  # it promises no novelty
     assert len(outcomes[name]) in (14, 17)
 
 
