@@ -16,7 +16,7 @@ from experiments.fit.reproduction import DIFFERS, reproduction, sentences, stati
 from experiments.fit.statistics import STATISTICS
 from experiments.inference.worlds import over_worlds
 from experiments.measures.results import plain
-from experiments.reporting.html import write_found
+from experiments.reporting.html import write_results
 from experiments.reporting.text import between, estimate, markdown, number
 from sim.files import write_json, write_text
 from sim.hidden.config import WorldConfig
@@ -254,7 +254,8 @@ def write_fit(fit: Fit, source: Source, folder: Path) -> Path:
     for title, (heads, rows) in named.items():
         text.append(f"\n## {title.capitalize()}\n\n{markdown(heads, rows, names=2 if title == 'statistics' else 1)}")
     content = {"found": found, "summary": lines, "tables": named, "differs": DIFFERS}
-    page = write_found(folder, "fit", content, {"fit": fit_figure(found)}, "".join(text))
+    figures, narrow = ({"fit": fit_figure(found, phone)} for phone in (False, True))
+    page = write_results(folder, "fit", content, figures, "".join(text), narrow)
     write_json(folder / "fit.json", found)
     for line in lines:
         print(line)

@@ -1,10 +1,11 @@
-"""What a comparison may call a difference: its adjusted p-value, and the fewest users and days that tell anything."""
+"""What a comparison may call a difference: its adjusted p-value, and the fewest users and days for any verdict."""
 
-from experiments.inference.users import LEVEL
-from experiments.results_schema import Results
+from experiments.inference.users import LEVEL, reach_of, two_sided
+from experiments.results_schema import Estimate, Results
 
 FEW_USERS, FEW_DAYS = 100, 3
-"""Fewer users an arm, or days, are too few to tell: first days are not the rest, and intervals lean on few (chosen)."""
+"""Fewer users an arm, or days, are too few for a verdict: first days differ from later ones, and intervals rest on few
+users (chosen)."""
 
 
 def too_few(results: Results) -> str:
@@ -15,5 +16,17 @@ def too_few(results: Results) -> str:
 
 
 def sure(p_adjusted: float | None) -> bool:
-    """Whether what was tested is told from 0 when all that was looked at with it is allowed for."""
+    """Whether an estimate differs from 0 after adjustment for all quantities that were tested together."""
     return p_adjusted is not None and p_adjusted < 1.0 - LEVEL
+
+
+def p_behind(mean: Estimate) -> float | None:
+    """The two-sided p-value against 0 behind a ``mean_interval`` or ``ratio_interval``.
+
+    None without an interval, or where it is a point.
+    """
+    value, low, high = mean["value"], mean["low"], mean["high"]
+    if value is None or low is None or high is None or high <= low:
+        return None
+    freedom = mean["n"] - 1
+    return two_sided(value, (high - low) / 2 / reach_of(freedom), freedom)
