@@ -51,7 +51,7 @@ def summary(arena: ArenaResults) -> list[str]:
 
 
 def _together(earned: Earned, among: int) -> tuple[float, float]:
-    """Ends of an interval over users that holds together with ``among`` (Bonferroni); the value without an interval."""
+    """Ends of an interval over users that holds together with ``among`` (Bonferroni); none where it has none."""
     value, low, high, freedom = earned["value"], earned["low"], earned["high"], earned["n"] - 1
     if low is None or high is None or freedom < 1:
         return -math.inf, math.inf

@@ -114,8 +114,9 @@ def summary(claims: list[ClaimRow], results: PaperResults, adjusted: Mapping[str
             verdict: [row["id"] for row in rows if adjusted[row["id"]] == verdict]
             for verdict in (HOLDS, FAILS, OPEN, TOO_FEW, NOT_RUN)
         }
-        said = [f"{verdict}: {len(ids)} ({', '.join(ids)})" for verdict, ids in of_verdict.items() if ids]
-        weaker = [row["id"] for row in rows if row["verdict"] != adjusted[row["id"]]]
+        quoted = {verdict: ", ".join(f"“{each}”" for each in ids) for verdict, ids in of_verdict.items() if ids}
+        said = [f"{verdict}: {len(of_verdict[verdict])} ({ids})" for verdict, ids in quoted.items()]
+        weaker = [f"“{row['id']}”" for row in rows if row["verdict"] != adjusted[row["id"]]]
         alone = f" By its own interval alone another verdict would be given to {listed(weaker)}." if weaker else ""
         lines.append(f"Of {len(rows)} {what}, after adjustment for their number: {'; '.join(said)}.{alone}")
     return lines

@@ -42,7 +42,7 @@ def multiples(
     parts = figure.subfigures(len(sets), 1, squeeze=False, height_ratios=heights)[:, 0]
     for part, (title, arms), num_rows in zip(parts, sets.items(), rows, strict=True):
         part.suptitle(fill(title, int(12 * width)), x=0.01, ha="left", fontsize=8.5)
-        part.supxlabel(xlabel, fontsize=8)
+        part.supxlabel(fill(xlabel, int(12 * width)), fontsize=8)
         _grid(part, title, arms, (num_rows, columns), draw)
     return figure
 
