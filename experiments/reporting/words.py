@@ -82,7 +82,7 @@ def in_words(path: str) -> str:
     first, _, rest = path.partition(".")
     if first in _SETS and rest:
         return f"{in_words(rest)}, {_SETS[first]}"
-    if first == "curation" and rest:
+    if first in ("curation", "label_skew") and rest:
         return in_words(rest)
     return f"{first}: {in_words(rest)}" if rest else path.replace("_", " ")
 

@@ -52,7 +52,7 @@ def drawn_or_why(
     def decorated(draw: Callable[Concatenate[Results, P], Figure]) -> Callable[Concatenate[Results, P], Figure]:
         @styled
         @wraps(draw)
-        def drawn(results: Results, *args: P.args, **kwargs: P.kwargs) -> Figure:
+        def drawn(results: Results, /, *args: P.args, **kwargs: P.kwargs) -> Figure:
             reason = missing(results, draw.__name__)
             if reason is None:
                 return draw(results, *args, **kwargs)

@@ -139,9 +139,8 @@ def limits_of(curves: Collection[Curve]) -> tuple[float, float]:
     """An axis in percent for all curves and the half of their bands that is narrower; a very wide band is cut off."""
     values = [each for curve in curves for each in (curve.y, *curve.by_world)]
     y = 100 * np.concatenate([floats(each) for each in values])
-    half = 50 * np.concatenate(
-        [floats(curve.high) - floats(curve.low) for curve in curves if len(curve.low)] or [[0.0]]
-    )
+    widths = [floats(curve.high) - floats(curve.low) for curve in curves if len(curve.low)]
+    half = 50 * np.concatenate(widths) if widths else np.zeros(1)
     low, high = min(float(np.nanmin(y)), 0.0), max(float(np.nanmax(y)), 0.0)
     narrower = float(np.nanmedian(half)) if np.isfinite(half).any() else 0.0
     room = max(0.15 * (high - low), narrower) or 1.0
