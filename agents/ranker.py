@@ -49,6 +49,7 @@ def check_ranked(slates: Recommendations, requests: Requests, ranker: Ranker, nu
             that shape.
     """
     field, shape = f"ranker {type(ranker).__name__}", (len(requests), requests.num_slots)
+    came: object
     if not isinstance(slates, Recommendations):
         came, expected = described(slates), "rank must return an agents.base.Recommendations"
     elif not _is_array(slates.items, shape, "iu"):

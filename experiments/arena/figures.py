@@ -1,4 +1,4 @@
-"""The arena's figures: estimates against two true values, by agent; and estimators' accuracy as logs grow."""
+"""The arena's figures: estimates and two truths, by agent; and how estimators fare as logs grow."""
 
 from typing import Any
 
@@ -12,38 +12,71 @@ from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator
 from experiments.arena.rewards import REWARDS
 from experiments.arena.schema import ArenaResults, JudgedAgent, PolicyRow
 from experiments.arena.summary import total
-from experiments.reporting.figures.axes import BLACK, COLOURS, MARKERS, legend_below, named_rows, panels, styled
+from experiments.reporting.figures.axes import (
+    BLACK,
+    COLOURS,
+    MARKERS,
+    NARROW,
+    legend_below,
+    named_rows,
+    panels,
+    styled,
+)
 
 DRAWN = ("ips", "snips", "dm", "dr", "reward_interaction")
-"""Estimators in the panels with the true values."""
+"""Estimators that are drawn with the truth."""
 
 BY_SIZE = ("ips", "ips_clipped", "snips", "dm", "dr", "switch_dr", "standard", "reward_interaction", "pseudo_inverse")
 """Estimators over the size of the log."""
 
+NAMES = {
+    "logged": "log's mean",
+    "ips": "IPS",
+    "ips_clipped": "clipped IPS",
+    "snips": "SNIPS",
+    "dm": "direct method",
+    "dr": "doubly robust",
+    "switch_dr": "switch-DR",
+    "standard": "whole-slate IPS",
+    "reward_interaction": "cascade IPS",
+    "pseudo_inverse": "pseudo-inverse",
+}
+"""What figures and pages call the estimators of ``experiments.off_policy.evaluation``."""
+
 _SEEN, _TRUTH = "#d9d9d9", BLACK
+_WIDE = 8.4  # inches
 _SCALE = {"positive": 100.0, "watch": 1.0, "novel_positive": 100.0}
 _UNITS = {"positive": "positives (% of slots)", "watch": "watch time (s a slot)",
           "novel_positive": "novel positives (% of slots)"}  # fmt: skip
 
 
 @styled
-def arena_figure(results: ArenaResults) -> Figure:
-    """A row a logging policy, a column a metric; agents from the least exploring to the most.
+def arena_figure(arena: ArenaResults, narrow: bool = False) -> Figure:
+    """A panel a logging policy and metric; agents from the least exploring to the most.
 
     Args:
-        results: as ``experiments.arena.summary.summarise`` returns it.
+        arena: as ``experiments.arena.summary.summarise`` returns it.
+        narrow: whether for a phone: all panels below each other, instead of a row a logging policy.
     """
-    agents, policies = results["agents"], results["logging"]
+    agents, policies = arena["agents"], arena["logging"]
     height = 0.9 + len(policies) * (0.5 + 0.33 * len(agents))
-    figure, grid = panels(len(policies), len(REWARDS), height, 9.0, sharex="col", sharey=True)
-    for row, (policy, each) in zip(grid, policies.items(), strict=True):
+    if narrow:
+        shape, size = (len(policies) * len(REWARDS), 1), (1.4 + (height - 0.9) * len(REWARDS), NARROW)
+    else:
+        shape, size = (len(policies), len(REWARDS)), (height, _WIDE)
+    figure, grid = panels(*shape, *size, sharex=False if narrow else "col", sharey=True)
+    for row, (policy, each) in zip(grid.reshape(len(policies), len(REWARDS)), policies.items(), strict=True):
         for axes, metric in zip(row, REWARDS, strict=True):
-            _against_truth(axes, results, each, metric)
-        row[0].set_ylabel(f"logged by {policy}", fontsize=8)
-    for axes, metric in zip(grid[0], REWARDS, strict=True):
+            _beside_truth(axes, arena, each, metric)
+            if narrow:
+                axes.set_title(f"logged by {policy}: {_UNITS[metric]}", fontsize=8, loc="left")
+        if not narrow:
+            row[0].set_ylabel(f"logged by {policy}", fontsize=8)
+    for axes, metric in zip(grid[0] if not narrow else (), REWARDS, strict=False):
         axes.set_title(_UNITS[metric], fontsize=8)
-    named_rows(grid[0, 0], [f"{name.replace('_', ' ')} ({100 * results['novel'][name]:.0f}%)" for name in agents])
-    figure.legend(handles=_legend(), loc="outside lower center", ncols=5, fontsize=7, columnspacing=1.4)
+    named_rows(grid[0, 0], [f"{name.replace('_', ' ')} ({100 * arena['novel'][name]:.0f}%)" for name in agents])
+    columns = 2 if narrow else 4
+    figure.legend(handles=_legend(), loc="outside lower center", ncols=columns, fontsize=7, columnspacing=1.4)
     return figure
 
 
@@ -55,16 +88,16 @@ def _legend() -> list[Any]:
         Line2D([], [], **plain, marker="D", markerfacecolor="white", markersize=4, label="truth, A/B"),
     ]
     dots = [
-        Line2D([], [], color=COLOURS[k], marker=MARKERS[k], linestyle="", markersize=3.5, label=name.replace("_", " "))
+        Line2D([], [], color=COLOURS[k], marker=MARKERS[k], linestyle="", markersize=3.5, label=NAMES[name])
         for k, name in enumerate(DRAWN)
     ]
     return truths + dots
 
 
-def _against_truth(axes: Axes, results: ArenaResults, of_policy: PolicyRow, metric: str) -> None:
-    agents, scale = results["agents"], _SCALE[metric]
+def _beside_truth(axes: Axes, arena: ArenaResults, of_policy: PolicyRow, metric: str) -> None:
+    agents, scale = arena["agents"], _SCALE[metric]
     truth = np.array([of_policy["truth"][name][metric]["value"] for name in agents]) * scale
-    live = np.array([results["live"][name][metric]["value"] for name in agents]) * scale
+    live = np.array([arena["live"][name][metric]["value"] for name in agents]) * scale
     seen = np.array([of_policy["seen"][name][metric] for name in agents]) * scale
     places = np.arange(len(agents))
     axes.barh(places, seen, height=0.78, color=_SEEN, linewidth=0, zorder=1)
@@ -99,29 +132,42 @@ def _estimate(axes: Axes, cell: JudgedAgent, scale: float, y: float, limit: floa
 
 
 @styled
-def sizes_figure(results: ArenaResults, metric: str) -> Figure:
+def sizes_figure(arena: ArenaResults, metric: str, narrow: bool = False) -> Figure:
     """Error, coverage and ranking over the size of the log; a column a logging policy.
 
     Args:
-        results: as ``experiments.arena.summary.summarise`` returns it.
+        arena: as ``experiments.arena.summary.summarise`` returns it.
         metric: one of ``REWARDS``.
+        narrow: whether for a phone: a row a logging policy and measure.
     """
-    policies = results["logging"]
-    rows = ("median error (% of the truth)", "intervals that\nhold the truth (%)", "rank correlation\nwith the A/B")
-    figure, grid = panels(3, len(policies), 5.6, 1.2 + 2.3 * len(policies), sharex=True, sharey="row")
+    policies = arena["logging"]
+    rows = ("median error\n(% of the truth)", "intervals that\nhold the truth (%)", "rank correlation\nwith the A/B")
+    if narrow:
+        figure, stack = panels(3 * len(policies), 1, 1.2 + 3.9 * len(policies), NARROW, sharex=True)
+        grid = stack.reshape(len(policies), 3).T
+    else:
+        width = min(_WIDE, 1.2 + 2.3 * len(policies))
+        figure, grid = panels(3, len(policies), 5.6, width, sharex=True, sharey="row")
     for column, (policy, each) in zip(grid.T, policies.items(), strict=True):
         _over_sizes(column, each, metric)
         column[0].set_title(f"logged by {policy}", fontsize=8)
         column[2].set_xlabel("impressions", fontsize=8)
+        _measures(column)
+        for axes, title in zip(column if narrow else (), rows, strict=False):
+            axes.set_ylabel(title, fontsize=7)
     for axes, title in zip(grid[:, 0], rows, strict=True):
-        axes.set_ylabel(title, fontsize=8)
-    grid[0, 0].set_yscale("log")
-    grid[0, 0].yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    grid[0, 0].yaxis.set_minor_formatter(NullFormatter())
-    grid[1, 0].set_ylim(-3, 103)
-    grid[2, 0].set_ylim(-1.05, 1.05)
-    legend_below(figure, grid[0, 0], 5, fontsize=7)
+        axes.set_ylabel(title, fontsize=7 if narrow else 8)
+    legend_below(figure, grid[0, 0], 2 if narrow else 5, fontsize=7)
     return figure
+
+
+def _measures(column: Any) -> None:
+    """Axes of error, coverage and ranking."""
+    column[0].set_yscale("log")
+    column[0].yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    column[0].yaxis.set_minor_formatter(NullFormatter())
+    column[1].set_ylim(-3, 103)
+    column[2].set_ylim(-1.05, 1.05)
 
 
 def _over_sizes(panels: Any, of_policy: PolicyRow, metric: str) -> None:
@@ -143,7 +189,7 @@ def _over_sizes(panels: Any, of_policy: PolicyRow, metric: str) -> None:
             [np.nan if each["tau"] is None else each["tau"] for each in judged],
         )
         for axes, values in zip(panels, lines, strict=True):
-            axes.plot(sizes, values, label=estimator.replace("_", " "), **style)
+            axes.plot(sizes, values, label=NAMES[estimator], **style)
     panels[1].axhline(95, color="#555555", linewidth=0.8, linestyle=":")
     limits = of_policy["limits"][metric]
     for limit, line in ((limits["truth"], "-"), (limits["seen"], ":")):

@@ -10,11 +10,11 @@ from experiments.certify.behaviour import FRACTION_EDGES, SESSION_EDGES
 from experiments.certify.facts import JACCARD_LIVE
 from experiments.certify.probes import DRIFTS, GAP_DAYS, MONTH, REPEATS
 from experiments.inference.worlds import t_interval
-from experiments.reporting.figures.axes import BLACK, COLOURS, GREY, panel, panels, styled
+from experiments.reporting.figures.axes import BLACK, COLOURS, GREY, WIDTH, panel, panels, styled
 from experiments.reporting.figures.curves import Curve, draw_curve
 from sim.arrays import FloatArray
 
-_HEIGHT, _WIDTH = 3.3, 5.2  # inches
+_HEIGHT = 3.3  # inches
 _BLUE = COLOURS[1]
 _STYLES = {
     "random": {"color": GREY, "marker": "d"},
@@ -102,7 +102,7 @@ def _fractions(curves: Curves) -> Figure:
 
 
 def _sessions(curves: Curves) -> Figure:
-    figure, ((left, right),) = panels(1, 2, _HEIGHT, _WIDTH)
+    figure, ((left, right),) = panels(1, 2, _HEIGHT, WIDTH)
     _bars(left, SESSION_EDGES, [world["session"] for world in curves])
     left.set(xscale="log", xlabel="items a session", ylabel="share of sessions (%)", ylim=(0, None))
     share = np.linspace(0, 100, len(curves[0]["lorenz"]))
@@ -114,7 +114,7 @@ def _sessions(curves: Curves) -> Figure:
 
 
 def _satiation(curves: Curves) -> Figure:
-    figure, ((left, right),) = panels(1, 2, _HEIGHT, _WIDTH)
+    figure, ((left, right),) = panels(1, 2, _HEIGHT, WIDTH)
     first = [max(world["satiation"]["repeats"][0], 1e-9) for world in curves]
     for axes, key, x, label in (
         (left, "repeats", np.arange(1, REPEATS + 1), "showing in a row"),

@@ -9,7 +9,7 @@ from experiments.certify.figures import captions
 from experiments.certify.schema import Certificate, Numbers
 from experiments.live.reference_life import SLOTS, WARM_UP_DAYS
 from experiments.live.reference_policies import EXPLORED_SLOTS, Exploring, Greedy, Informed, Popular, Random, WarmUp
-from experiments.reporting.html import write_found
+from experiments.reporting.html import write_results
 from experiments.reporting.text import between, entry_rows, number
 
 _POLICIES = (WarmUp, Random, Greedy, Popular, Exploring, Informed)
@@ -40,7 +40,7 @@ def write_certificate(certificate: Certificate, figures: dict[int, Figure], fold
         The path of the page.
     """
     named = {f"fact_{number}": figure for number, figure in figures.items()}
-    return write_found(folder, "certificate", _content(certificate), named)
+    return write_results(folder, "certificate", _content(certificate), named)
 
 
 def summary(certificate: Certificate) -> list[str]:

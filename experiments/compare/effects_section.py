@@ -3,10 +3,9 @@
 from typing import Any
 
 from experiments.inference.multiplicity import holm
-from experiments.inference.users import reach_of, two_sided
 from experiments.measures.effects import EFFECTS, HARM_SHARE, THIRDS
 from experiments.measures.metrics import METRICS
-from experiments.measures.significance import significant, too_few
+from experiments.measures.significance import p_behind, significant, too_few
 from experiments.reporting.html import cell
 from experiments.reporting.text import UNKNOWN, ends, number
 from experiments.results_schema import Contrast, Effects, Estimate, MetricName, Results
@@ -17,9 +16,10 @@ _TITLES = {metric.name: metric for metric in METRICS}
 def effects_section(results: Results) -> dict[str, Any] | None:
     """What the template shows, or None where users' own effects are not known.
 
-    A cell is ``sure`` where its p-value, adjusted for what was looked at with it, is below .05: of a mean that of the
-    same metric's lift, so that both tables say the same; of a contrast its own; of a net, one an arm, its own; of a
-    trait's worst third that over all traits' thirds (Holm), of which it was picked. With too few users or days none is.
+    A cell is ``sure`` where its p-value, adjusted for all that were tested together, is below .05: of a mean that of
+    the same metric's lift, so that both tables agree; of a contrast its own; of a net, one an arm, its own; of a
+    trait's lowest third that over all traits' thirds (Holm), of which it was picked. With too few users or days no
+    cell is.
 
     Returns:
         ``{"vs", "harm_share", "arms", "few", "mean": rows, "harm": rows, "contrasts": rows, "least": rows}``; a row has
@@ -46,8 +46,8 @@ def _mean_row(results: Results, effects: Effects, metric: MetricName) -> dict[st
     cells = []
     for arm, of_arm in effects["arms"].items():
         each, lift = of_arm[metric], results["lifts"][arm][metric]
-        told = lift["vs"] == effects["vs"] and significant(lift["p_adjusted"])
-        cells.append(_cell(each["mean"], factor, told, f"SD {number(each['sd'], '.2f', factor)}"))
+        different = lift["vs"] == effects["vs"] and significant(lift["p_adjusted"])
+        cells.append(_cell(each["mean"], factor, different, f"SD {number(each['sd'], '.2f', factor)}"))
     return {"title": _TITLES[metric].title, "unit": unit, "cells": cells}
 
 
@@ -67,17 +67,17 @@ def _harm_rows(effects: Effects) -> list[dict[str, Any]]:
     share = [cell(number(of["worse"], ".1f", 100.0)) for of in harm]
     better = [cell(number(of["better"], ".1f", 100.0)) for of in harm]
     lost = [cell(number(of["lost"], ".2f")) for of in harm]
-    net = [_cell(of["net"], 100.0, significant(_p(of["net"]))) for of in harm]
+    net = [_cell(of["net"], 100.0, significant(p_behind(of["net"]))) for of in harm]
     return [
         {"title": "Worse off", "unit": "% of users", "cells": share},
         {"title": "Better off", "unit": "% of users", "cells": better},
         {"title": "Net", "unit": "better less worse, % of users", "cells": net},
-        {"title": "Mean loss of who is worse off", "unit": "min per user and day", "cells": lost},
+        {"title": "Mean loss of users worse off", "unit": "min per user and day", "cells": lost},
     ]
 
 
 def _least_row(effects: Effects, trait: str) -> dict[str, Any]:
-    """Of a trait's thirds the one that fares worst in each arm."""
+    """Of a trait's thirds the one with the lowest net in each arm."""
     words = effects["traits"][trait]
     cells = []
     for of_arm in effects["harm"].values():
@@ -87,9 +87,9 @@ def _least_row(effects: Effects, trait: str) -> dict[str, Any]:
             cells.append(cell(UNKNOWN))
             continue
         _, worst = min(known)
-        adjusted = holm([_p(third["net"]) for of_trait in of_arm["thirds"].values() for third in of_trait])
-        told = significant(adjusted[list(of_arm["thirds"]).index(trait) * len(THIRDS) + worst])
-        cells.append(_cell(nets[worst], 100.0, told, THIRDS[worst]))
+        adjusted = holm([p_behind(third["net"]) for of_trait in of_arm["thirds"].values() for third in of_trait])
+        different = significant(adjusted[list(of_arm["thirds"]).index(trait) * len(THIRDS) + worst])
+        cells.append(_cell(nets[worst], 100.0, different, THIRDS[worst]))
     unit = f"{words['low']} \N{RIGHTWARDS ARROW} {words['high']}"
     return {"title": words["title"], "unit": unit, "cells": cells}
 
@@ -100,21 +100,12 @@ def _unit(metric: MetricName) -> tuple[float, str]:
     return (100.0, "percentage points") if unit == "share" else (1.0, unit)
 
 
-def _p(mean: Estimate) -> float | None:
-    """The two-sided p-value against 0 behind a ``mean_interval``; None without an interval, or where it is a point."""
-    value, low, high = mean["value"], mean["low"], mean["high"]
-    if value is None or low is None or high is None or high <= low:
-        return None
-    freedom = mean["n"] - 1
-    return two_sided(value, (high - low) / 2 / reach_of(freedom), freedom)
-
-
-def _cell(found: Estimate | Contrast, factor: float, told: bool, *more: str) -> dict[str, Any]:
-    value, low, high = ends(found)
+def _cell(estimate: Estimate | Contrast, factor: float, different: bool, *more: str) -> dict[str, Any]:
+    value, low, high = ends(estimate)
     if value is None:
         return cell(UNKNOWN)
     interval = "" if low is None or high is None else f"[{_signed(factor * low)}, {_signed(factor * high)}]"
-    return cell(_signed(factor * value), interval, *more, sure=told)
+    return cell(_signed(factor * value), interval, *more, sure=different)
 
 
 def _signed(value: float) -> str:

@@ -1,55 +1,42 @@
 """``report.html``: one self-contained page for one experiment, from ``results.json`` and figures.
 
 The page needs no network, follows the reader's light or dark setting, and is legible on a phone
-and on paper. What it says in words is computed from the results: a difference is one only where its
-adjusted p-value says so, and there are enough users and days.
+and on paper. Its sentences are computed from the results: a difference is called one only where its
+adjusted p-value is below .05, and there are enough users and days.
 """
 
-import math
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
-from scipy.special import ndtri
 
 from experiments.compare.effects_section import effects_section
+from experiments.compare.summary import SPACE, decimals, leaves_zero_out, lift_text, p_text, summary
 from experiments.inference.bands import MIN_ARM_USERS, MIN_REFERENCE_USERS
-from experiments.inference.users import LEVEL
 from experiments.measures.metrics import METRICS, PRIMARY, TRAILING_DAYS, Metric
-from experiments.measures.significance import FEW_DAYS, FEW_USERS, significant, too_few
-from experiments.measures.variety import RAREFIED_WATCHES
+from experiments.measures.significance import significant, too_few
+from experiments.reporting import definitions
 from experiments.reporting.figures.arms import arm_styles, baselines
-from experiments.reporting.figures.comparison import missing
-from experiments.reporting.figures.curves import CROWD
+from experiments.reporting.figures.comparison import missing, narrow_figures_of
 from experiments.reporting.figures.language_model import curve_rows, figure_3, figure_4a, tables
+from experiments.reporting.figures.multiples import CROWD
 from experiments.reporting.html import cell, figure_entry, write_page
 from experiments.reporting.text import (
     UNKNOWN,
     between,
     ends,
     entry_rows,
-    estimate,
     listed,
     number,
     record_table,
 )
-from experiments.results_schema import Estimate, LiftRow, MetricName, PlainLift, Results
+from experiments.reporting.words import worded, worded_rows
+from experiments.results_schema import Estimate, LiftRow, Results
 
-HEADLINES: tuple[tuple[MetricName, str, str, str], ...] = (
-    ("novel_impression_ratio_agent_slots", "Novelty of the agent's slots", "higher", "lower"),
-    ("positive_rate_agent_slots", "Positive feedback on the agent's slots", "higher", "lower"),
-    ("watch_minutes_per_user_day", "Watch time", "higher", "lower"),
-    ("active_user_share", "Active users", "more", "fewer"),
-    ("discoveries_per_user", "Discoveries of dormant interests", "more", "fewer"),
-)
-"""What the summary speaks of: metric, subject of the sentence, words for a rise and for a fall."""
-
-
-_SPACE = "\N{NO-BREAK SPACE}"  # an interval is not broken over two lines
 _EXPECTED = ("figure_4b", "figure_4c", "figure_5", "sequential")
 DIVERSIONS = {
-    "twins": "the same users under the same luck in every arm (twins)",
+    "twins": "the same users in every arm, with common random numbers (twins)",
     "split": "different users in each arm (split)",
     "shared": "different users in each arm, models trained on all arms' logs (shared)",
     "codiverted": "different users and different items in each arm (codiverted)",
@@ -63,6 +50,22 @@ _MARKS = (  # fall and rise, each unsure and sure after adjustment for many metr
     ("\N{WHITE UP-POINTING TRIANGLE}", "\N{BLACK UP-POINTING TRIANGLE}"),
 )
 _SHOWN_APART = ("curve", "label_skew", "label_counts")
+_TERMS = (
+    "arm",
+    "control",
+    "reference",
+    "agent's slots",
+    "impression",
+    "consumed",
+    "positive",
+    "cluster",
+    "novel",
+    "dormant interest",
+    "relative difference",
+    "95% interval",
+    "adjusted p-value",
+    "UCI@N",
+)
 
 
 def write_report(results: Results, timings: dict[str, float], figures: dict[str, Figure], folder: Path) -> Path:
@@ -81,88 +84,37 @@ def write_report(results: Results, timings: dict[str, float], figures: dict[str,
     return write_page("report.html.j2", _content(results, timings, figures), folder / "report.html")
 
 
-def summary(results: Results) -> list[str]:
-    """What happened, a sentence for each of ``HEADLINES``, with intervals.
-
-    A difference is one where its p-value, adjusted for the number of metrics, is below .05, as in the table. With
-    fewer than ``FEW_USERS`` or ``FEW_DAYS`` nothing is called one.
-    """
-    sentences, few = [], too_few(results)
-    if few:
-        wanted = f"{FEW_USERS} users an arm, or {FEW_DAYS} days,"
-        sentences.append(f"Too few to tell: {few}. Below {wanted} no difference is called one, whatever its interval.")
-    for metric, subject, rise, fall in HEADLINES:
-        lifts = {arm: of_arm[metric] for arm, of_arm in results["lifts"].items()}
-        known = {arm: lift for arm, lift in lifts.items() if None not in ends(lift)}
-        if not known:
-            sentences.append(f"{subject}: no comparison available{_no_reference(results, lifts)}.")
-            continue
-        best_first = sorted(known, key=lambda arm: -(known[arm]["relative"] or 0.0))
-        differing = [arm for arm in best_first if significant(known[arm]["p_adjusted"]) and not few]
-        above = [arm for arm in differing if (known[arm]["relative"] or 0.0) > 0]
-        below = [arm for arm in reversed(differing) if arm not in above]
-        level = [arm for arm in best_first if arm not in differing]
-        told = [f"{word} under {_extreme(arms, known)}" for word, arms in ((rise, above), (fall, below)) if arms]
-        if level:
-            least = [f"{arm} ({_lift(known[arm])}; seen from ±{_detectable(known[arm])})" for arm in level]
-            told.append(("too few to tell for " if few else "no difference detected for ") + listed(least))
-        sentences.append(f"{subject} against {lifts[next(iter(known))]['vs']}: {'; '.join(told)}.")
-    return sentences
-
-
-def _no_reference(results: Results, lifts: Mapping[str, LiftRow]) -> str:
-    """Why nothing is compared, where that is because the reference is not among the arms."""
-    reference = results["config"].get("experiment", {}).get("reference")
-    absent = reference not in results["arms"] and all(lift["vs"] is None for lift in lifts.values())
-    return f", since experiment.reference={reference} is not among the arms" if absent else ""
-
-
-def _detectable(lift: LiftRow) -> str:
-    """The smallest lift that such an experiment would tell from 0, by itself, in four of five cases, in percent.
-
-    (z(.975) + z(.8)) standard errors; the interval's half width is z(.975) of them.
-    """
-    _, low, high = ends(lift)
-    assert low is not None
-    assert high is not None
-    value = 50.0 * (high - low) * float((ndtri(0.5 + LEVEL / 2) + ndtri(0.8)) / ndtri(0.5 + LEVEL / 2))
-    return f"{value:.{_decimals((value, None, None))}f}%"
-
-
-def _extreme(arms: list[str], lifts: dict[str, LiftRow]) -> str:
-    """The first arm with its lift, the others by name: the table has the rest."""
-    first = f"{arms[0]} ({_lift(lifts[arms[0]])})"
-    return first if len(arms) == 1 else f"{first}, then {listed(arms[1:])}"
-
-
 def captions(results: Results) -> dict[str, str]:
     """Caption of each figure: what is drawn, of how many users, and what the intervals mean."""
     control, reference = baselines(results)
     users = _users(results)
     uci = next((curve["vs"] for curve in results["uci"].values()), reference)
     conditional = "Intervals are over users and conditional on this one simulated world."
+    crowded = len(results["lifts"]) > CROWD
+    a_panel = " A panel an arm; the other arms are in grey." if crowded else ""
+    cut = " Very wide bands are cut off." if crowded else ""
     return {
-        "figure_3": "How many of all pairs of clusters have each label as their best, from the most to the least "
-        "frequent label; a curve ends where labels never come first. Entropy as a share of what is possible.",
+        "figure_3": "Share of all pairs of clusters that have each label as their best, from the most to the least "
+        "frequent label; a curve ends where labels never come first. Entropy as a share of the largest possible.",
         "figure_4a": "Match rate (share of generated texts that are exactly a cluster's name) and recall of "
-        "transitions under the trie (all labels scored, none generated) over fine-tuning steps: on samples, on pairs "
-        "held out, and on days after the samples' where some were kept. A ring is where a curve peaks.",
-        "figure_4b": f"Novel impressions against positive feedback on the agent's own slots, relative to {reference}. "
-        f"Bars are 95% intervals. {users} {conditional}",
+        "transitions under the trie (all labels scored, none generated) over fine-tuning steps: on the "
+        "fine-tuning set, on held-out pairs, and on later days where some were kept. A ring marks the highest point "
+        "of a curve.",
+        "figure_4b": f"Novel impressions against positive feedback on the agent's slots, relative to {reference}, "
+        f"which is at (0, 0). Bars are 95% intervals, each by itself.{a_panel} {users} {conditional}",
         "figure_4c": "UCI@N: assigned users with at least N distinct clusters consumed in the last "
         f"{TRAILING_DAYS} days, relative to {uci}. Bands hold for all N at once (95%, bootstrap of users). N is "
         f"shown where at least {MIN_REFERENCE_USERS} users of {uci} reach it, the band where at least "
-        f"{MIN_ARM_USERS} of the arm do. "
-        f"{users} {conditional}",
+        f"{MIN_ARM_USERS} of the arm do.{a_panel}{cut} {users} {conditional}",
         "figure_5": f"Watch time and active users on each day, relative to {control}. Bands hold for all days of a "
-        f"curve at once (95%, sup-t). {users} {conditional}",
-        "effects": "Mean of users' own differences in watch time, by third of what they differ in before the "
-        f"experiment. Bars are 95% intervals. {users} {conditional}",
+        f"curve at once (95%, sup-t).{a_panel}{cut} {users} {conditional}",
+        "effects": "Mean of users' own differences in watch time, by third of a trait that users have before the "
+        f"experiment. Lines are 95% intervals, each by itself. {users} {conditional}",
         "harm": "Share of users who watch much less, and much more, than in their life under the control; diamonds: "
-        f"better less worse off, with 95% intervals. {users} {conditional}",
+        f"net, better less worse off, with 95% intervals. {users} {conditional}",
         "sequential": "The primary metrics over all days so far, as one would watch them in a running experiment. "
-        "Intervals are always valid (95%): with no difference, the chance that one leaves zero out on any day at all "
-        f"is 5% or less, however often one looks. {users} {conditional}",
+        "Bands are always valid (95%): with no difference, the chance that one leaves zero out on any day at all "
+        f"is 5% or less, however often one looks.{a_panel}{cut} {users} {conditional}",
     }
 
 
@@ -171,6 +123,7 @@ def _content(results: Results, timings: dict[str, float], figures: dict[str, Fig
     llm = results.get("llm") or {}
     own = {draw.__name__: draw for draw in (figure_3, figure_4a) if missing(results, draw.__name__) is None}
     figures = {name: draw(results) for name, draw in own.items() if name not in figures} | figures
+    narrow = narrow_figures_of(results)
     named = sorted({*figures, *_EXPECTED})
     config, arms = results["config"], list(results["arms"])
     effects = results.get("effects")
@@ -179,11 +132,11 @@ def _content(results: Results, timings: dict[str, float], figures: dict[str, Fig
         "setting": _users(results),
         "diversion": _diversion(results),
         "summary": summary(results),
-        "drawn": [_figure(results, name, figures) for name in named if name not in _OF_THE_LLM + _OF_EFFECTS],
+        "drawn": [_figure(results, name, figures, narrow) for name in named if name not in _OF_THE_LLM + _OF_EFFECTS],
         "effects": effects_section(results),
-        "effect_figures": [_figure(results, name, figures) for name in _OF_EFFECTS if name in figures],
+        "effect_figures": [_figure(results, name, figures, narrow) for name in _OF_EFFECTS if name in figures],
         "effect_arms": _heads(results, effects["arms"] if effects else ()),
-        "llm_figures": [_figure(results, name, figures) for name in named if name in _OF_THE_LLM],
+        "llm_figures": [_figure(results, name, figures, narrow) for name in named if name in _OF_THE_LLM],
         "arms": _heads(results, arms),
         "estimates": [
             {"title": m.title, "unit": m.unit, "cells": [_estimate(of[m.name], m) for of in results["arms"].values()]}
@@ -196,12 +149,12 @@ def _content(results: Results, timings: dict[str, float], figures: dict[str, Fig
         "llm": bool(llm),
         "curve": record_table(curve_rows(results)),
         "label_skew": _skew(results),
-        "llm_other": entry_rows({key: value for key, value in llm.items() if key not in _SHOWN_APART}),
-        "costs": entry_rows(results["costs"]),
+        "llm_other": worded_rows({key: value for key, value in llm.items() if key not in _SHOWN_APART}),
+        "costs": worded_rows(results["costs"]),
         "timings": [(stage, f"{seconds:,.1f}") for stage, seconds in timings.items()],
         "total": f"{sum(timings.values()):,.1f}",
-        "metrics": METRICS,
-        "rarefied": RAREFIED_WATCHES,
+        "terms": definitions.terms(*_TERMS),
+        "metrics": definitions.metrics(),
     }
 
 
@@ -211,10 +164,10 @@ def _heads(results: Results, arms: Collection[str]) -> list[dict[str, Any]]:
     return [{"title": name, "color": styles[name]["color"]} for name in results["arms"] if name in arms]
 
 
-def _figure(results: Results, name: str, figures: dict[str, Figure]) -> dict[str, Any]:
+def _figure(results: Results, name: str, figures: Mapping[str, Figure], narrow: Mapping[str, Figure]) -> dict[str, Any]:
     reason = missing(results, name)
     figure = figures.get(name) if reason is None else None
-    return figure_entry(name, captions(results).get(name, ""), figure, reason or "it was not drawn")
+    return figure_entry(name, captions(results).get(name, ""), figure, reason or "it was not drawn", narrow.get(name))
 
 
 def _users(results: Results) -> str:
@@ -240,11 +193,11 @@ def _diversion(results: Results) -> dict[str, Any] | None:
     return {"mismatch": False, "text": f"Users per arm: {counts}; no sample ratio mismatch (chi-square, {p})."}
 
 
-def _estimate(found: Estimate, metric: Metric) -> dict[str, Any]:
+def _estimate(estimated: Estimate, metric: Metric) -> dict[str, Any]:
     factor, unit = (100.0, "%") if metric.unit == "share" else (1.0, "")
-    style = f".{_decimals(ends(found), factor)}f"
-    value = number(found["value"], style, factor, unit)
-    return cell(value, between(found["low"], found["high"], style, factor))
+    style = f".{decimals(ends(estimated), factor)}f"
+    value = number(estimated["value"], style, factor, unit)
+    return cell(value, between(estimated["low"], estimated["high"], style, factor))
 
 
 def _lift_row(results: Results, metric: Metric) -> dict[str, Any]:
@@ -256,32 +209,17 @@ def _lift_row(results: Results, metric: Metric) -> dict[str, Any]:
 
 
 def _lift_cell(lift: LiftRow, few: bool) -> dict[str, Any]:
-    relative, low, high, adjusted = *ends(lift), lift["p_adjusted"]
+    relative, adjusted = lift["relative"], lift["p_adjusted"]
     if relative is None:
         return cell(UNKNOWN)
-    alone = low is not None and high is not None and (low > 0 or high < 0)
-    told = alone and significant(adjusted) and not few
-    mark = _MARKS[relative > 0][told] if alone else ""
-    value, _, interval = _lift(lift).partition(_SPACE)
-    p = "" if lift["p"] is None or adjusted is None else f"{_p(lift['p'])}, adjusted {_p(adjusted)[2:]}"
+    alone = leaves_zero_out(lift)
+    different = alone and significant(adjusted) and not few
+    mark = _MARKS[relative > 0][different] if alone else ""
+    value, _, interval = lift_text(lift).partition(SPACE)
+    p = "" if lift["p"] is None or adjusted is None else f"{p_text(lift['p'])}, adjusted {p_text(adjusted)[2:]}"
     plain = lift.get("unadjusted")
-    return cell(f"{mark} {value}", interval, p, "" if plain is None else f"without CUPED {_lift(plain)}", sure=told)
-
-
-def _p(p: float) -> str:
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
-
-
-def _lift(lift: PlainLift) -> str:
-    """A lift in percent with its interval, such as ``+4.3% [+1.0, +7.6]``."""
-    return estimate(lift, f"+.{_decimals(ends(lift), 100.0)}f", 100.0, "%").replace(" ", _SPACE)
-
-
-def _decimals(found: tuple[float | None, float | None, float | None], factor: float = 1.0) -> int:
-    """Decimals that show two digits of the interval's half-width, or three of a lone value."""
-    value, low, high = (None if each is None else factor * each for each in found)
-    size = (high - low) / 2 if low is not None and high is not None and high > low else abs(value or 0.0) / 10
-    return max(0, min(3, 1 - math.floor(math.log10(size or 1.0))))
+    without = "" if plain is None else f"without CUPED {lift_text(plain)}"
+    return cell(f"{mark} {value}", interval, p, without, sure=different)
 
 
 def _skew(results: Results) -> dict[str, list[Any]]:
@@ -290,4 +228,4 @@ def _skew(results: Results) -> dict[str, list[Any]]:
     skews = skews or results.get("llm", {}).get("label_skew") or {}
     if skews and not all(isinstance(value, dict) for value in skews.values()):
         skews = {"": skews}
-    return record_table([{"": name.replace("_", " "), **skew} for name, skew in skews.items()])
+    return record_table([{"table": name.replace("_", " "), **worded(skew)} for name, skew in skews.items()])

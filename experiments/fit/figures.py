@@ -1,5 +1,6 @@
-"""Figure of a fit: each statistic's difference to the log, before and after, and the constants' changes."""
+"""A fit's figure: the difference of each statistic to the log, before and after, and the fitted constants."""
 
+from textwrap import fill
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -8,6 +9,7 @@ from matplotlib.figure import Figure
 from experiments.fit.identification import Z
 from experiments.reporting.figures.axes import (
     COLOURS,
+    NARROW,
     dot,
     legend_below,
     named_rows,
@@ -23,22 +25,30 @@ _EXACT = 2.0  # standard errors up to which the scale is linear; beyond, logarit
 
 
 @styled
-def fit_figure(results: dict[str, Any]) -> Figure:
-    """Left: differences to the log in standard errors, mean and 95 % interval over worlds. Right: constants in steps.
+def fit_figure(fitted: dict[str, Any], narrow: bool = False) -> Figure:
+    """Differences to the log in standard errors, mean and 95 % interval over worlds; and constants in steps.
 
     Args:
-        results: as ``experiments.fit.report.record`` returns it.
+        fitted: as ``experiments.fit.report.record`` returns it.
+        narrow: whether for a phone: constants below the statistics instead of at their right.
     """
-    rows = [row for row in results["statistics"].values() if row["fitted"]]
-    height = 1.4 + 0.21 * max(len(rows), len(results["constants"]))
-    figure, ((left, right),) = panels(1, 2, height, 7.6, width_ratios=(1.35, 1))
-    _statistics(left, rows)
-    _constants(right, results["constants"])
-    legend_below(figure, left, 3, fontsize=8)
+    rows = [row for row in fitted["statistics"].values() if row["fitted"]]
+    constants = fitted["constants"]
+    if narrow:
+        heights = (0.8 + 0.3 * len(rows), 0.8 + 0.21 * len(constants))
+        figure, grid = panels(2, 1, 0.6 + sum(heights), NARROW, height_ratios=heights)
+    else:
+        height = 1.4 + 0.21 * max(len(rows), len(constants))
+        figure, grid = panels(1, 2, height, 7.6, width_ratios=(1.35, 1))
+    first, second = grid.flat
+    _statistics(first, rows, 26 if narrow else 80)
+    _constants(second, constants)
+    legend_below(figure, first, 1 if narrow else 3, fontsize=8)
     return figure
 
 
-def _statistics(axes: Axes, rows: list[dict[str, Any]]) -> None:
+def _statistics(axes: Axes, rows: list[dict[str, Any]], width: int) -> None:
+    """Differences; row names of at most ``width`` characters a line."""
     axes.axvspan(-_EXACT, _EXACT, color="#eeeeee", zorder=0, label=f"within {_EXACT:g} standard errors")
     zero_lines(axes, "x")
     for when, colour, mark, aside in (("before", _BEFORE, "o", -0.17), ("after", _AFTER, "D", 0.17)):
@@ -51,7 +61,7 @@ def _statistics(axes: Axes, rows: list[dict[str, Any]]) -> None:
     axes.minorticks_off()
     axes.set_xlabel("simulated \N{MINUS SIGN} logged\n(standard errors)", fontsize=8)
     signed(axes, "x")
-    _name_rows(axes, [row["title"] for row in rows])
+    _name_rows(axes, [fill(row["title"], width) for row in rows])
 
 
 def _off(row: dict[str, Any], value: float | None) -> float | None:

@@ -16,7 +16,7 @@ from experiments.fit.reproduction import DIFFERS, reproduction, sentences, stati
 from experiments.fit.statistics import STATISTICS
 from experiments.inference.worlds import over_worlds
 from experiments.measures.results import plain
-from experiments.reporting.html import write_found
+from experiments.reporting.html import write_results
 from experiments.reporting.text import between, estimate, markdown, number
 from sim.files import write_json, write_text
 from sim.hidden.config import WorldConfig
@@ -254,8 +254,9 @@ def write_fit(fit: Fit, source: Source, folder: Path) -> Path:
     text = [f"# A world fitted to {results['dataset']['name']}\n\n", *(f"- {line}\n" for line in lines)]
     for title, (heads, rows) in named.items():
         text.append(f"\n## {title.capitalize()}\n\n{markdown(heads, rows, names=2 if title == 'statistics' else 1)}")
-    content = {"found": results, "summary": lines, "tables": named, "differs": DIFFERS}
-    page = write_found(folder, "fit", content, {"fit": fit_figure(results)}, "".join(text))
+    content = {"results": results, "summary": lines, "tables": named, "differs": DIFFERS}
+    figures, narrow = ({"fit": fit_figure(results, phone)} for phone in (False, True))
+    page = write_results(folder, "fit", content, figures, "".join(text), narrow)
     write_json(folder / "fit.json", results)
     for line in lines:
         print(line)

@@ -17,7 +17,9 @@ from experiments.inference.worlds import over_worlds
 from experiments.interference.figure import interference_figure
 from experiments.measures.metrics import METRICS
 from experiments.measures.results import plain
-from experiments.reporting.html import write_found
+from experiments.reporting import definitions
+from experiments.reporting.definitions import TAU
+from experiments.reporting.html import write_results
 from experiments.reporting.text import markdown, number, shown
 from experiments.results_schema import LiftRow, MetricName
 from experiments.several.cost import cost_lines
@@ -150,9 +152,10 @@ def _write(comparisons: list[Comparison], folder: Path) -> Path:
         "control": control,
         "heads": heads,
         "rows": rows,
+        "terms": definitions.terms("arm", "control", "world", TAU) + definitions.metrics(COMPARED),
     }
-    figures = {"interference": interference_figure(by_arm)}
-    return write_found(folder, "interference", content, figures, markdown(heads, rows, names=2))
+    figures, narrow = ({"interference": interference_figure(by_arm, phone)} for phone in (False, True))
+    return write_results(folder, "interference", content, figures, markdown(heads, rows, names=2), narrow)
 
 
 def run(config: DictConfig, folder: Path) -> None:

@@ -97,13 +97,16 @@ def differences(marks: Marks, elsewhere: Marks | None = None) -> Table:
     }
 
 
+NO_DIFFERENCE = "no difference seen"
+
+
 def verdict(estimate: Estimate) -> str:
-    """What a difference's interval says: ``above`` or ``below`` 0, or ``no difference seen`` where it holds 0.
+    """What a difference's own interval says: ``above`` or ``below`` 0, or ``NO_DIFFERENCE`` where it holds 0.
 
     A difference that is the same for every persona is its own interval; one persona says nothing.
     """
     value = estimate["value"]
     low, high = (value if end is None else end for end in (estimate["low"], estimate["high"]))
     if estimate["n"] < 2 or low is None or high is None or low <= 0 <= high:
-        return "no difference seen"
+        return NO_DIFFERENCE
     return "above" if low > 0 else "below"

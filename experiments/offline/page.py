@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from experiments.measures.significance import significant
 from experiments.offline.figures import prediction_figure, ranked
 from experiments.offline.measures import TITLES as MEASURES
 from experiments.offline.schema import OfflineResults, TaskRow
 from experiments.offline.tasks import TITLES as TASKS
-from experiments.reporting.html import write_found
-from experiments.reporting.text import UNKNOWN, estimate, markdown
+from experiments.reporting.html import write_results
+from experiments.reporting.text import UNKNOWN, estimate, listed, markdown
 
 _COMPARED = ("recall", "ndcg", "mrr")
 
@@ -42,6 +43,28 @@ def differences(of_task: TaskRow, top_k: int) -> tuple[list[str], list[list[str]
                 row += [estimate(cell, "+.3f"), _p(cell["p_holm"])]
             rows.append(row)
     return heads, rows
+
+
+def summary(results: OfflineResults) -> list[str]:
+    """For each task which agents' recall differs from the reference's after Holm's adjustment over agents and tasks."""
+    top_k, reference = results["offline"]["top_k"], results["offline"]["reference"]
+    sentences = []
+    for name, of_task in results["tasks"].items():
+        cells = {agent: of_agent["recall"] for agent, of_agent in of_task["differences"].items()}
+        if not cells:
+            continue
+        different = {agent: cell for agent, cell in cells.items() if significant(cell["p_holm"])}
+        parts = []
+        for word, sign in (("higher", 1), ("lower", -1)):
+            agents = [agent for agent in different if sign * (different[agent]["value"] or 0.0) > 0]
+            if agents:
+                shown = [f"{agent} ({estimate(cells[agent], '+.3f')})" for agent in agents]
+                parts.append(f"{word} for {listed(shown)}")
+        others = [agent for agent in cells if agent not in different]
+        if others:
+            parts.append(f"no difference detected for {listed(others)}")
+        sentences.append(f"{TASKS[name].capitalize()}, recall@{top_k} against {reference}: {'; '.join(parts)}.")
+    return sentences
 
 
 def _digits(key: str) -> str:
@@ -84,21 +107,24 @@ def write_offline(results: OfflineResults, folder: Path) -> Path:
     """
     chosen = results["offline"]
     top_k = chosen["top_k"]
-    tasks, figures = [], {}
+    tasks, figures, narrow = [], {}, {}
     for name, of_task in results["tasks"].items():
         described: dict[str, Any] = {"name": name, "title": TASKS[name], **of_task}
         described["left_out"] = [(reason, num) for reason, num in of_task["left_out"].items() if num]
         if of_task["agents"]:
-            figures[name] = prediction_figure(of_task, TASKS[name], top_k, chosen["reference"])
+            figures[name], narrow[name] = (
+                prediction_figure(of_task, TASKS[name], top_k, chosen["reference"], phone) for phone in (False, True)
+            )
             described["heads"], described["rows"] = table(of_task, top_k)
             described["compared"] = differences(of_task, top_k)
         tasks.append(described)
     content = {
         "tasks": tasks,
+        "summary": summary(results),
         "dataset": results["dataset"],
         "offline": chosen,
         "left_out_agents": results["left_out_agents"],
         "users": _counts(results["users"]),
         "left_out": _counts(results["dataset"]["left_out"]),
     }
-    return write_found(folder, "offline", content, figures, as_markdown(results))
+    return write_results(folder, "offline", content, figures, as_markdown(results), narrow)

@@ -8,10 +8,9 @@ from omegaconf import DictConfig
 
 from experiments.benchmark.llm_lookup import lookup_rows
 from experiments.measures.results import plain
+from experiments.paper.adjusted import adjusted_verdicts, claims_of
 from experiments.paper.controls import controls, what_language_adds
-from experiments.paper.figures import paper_figures
-from experiments.paper.language_model import c5, c6, c7, c8
-from experiments.paper.live import c1, c2, c3, c4
+from experiments.paper.figures import narrow_figures, paper_figures
 from experiments.paper.page import write_paper_page
 from experiments.paper.speed import Speed, speed_of
 from experiments.reporting.figures.files import save_figures
@@ -45,7 +44,7 @@ def paper(config: DictConfig, folder: Path) -> Path:
 
 
 def _write(comparisons: list[Comparison], workers: int, folder: Path) -> Path:
-    """What finished comparisons say together."""
+    """Results and page of finished comparisons."""
     variants = read_variants(comparisons)
     results = joined(variants, comparisons)
     level_2 = comparisons[0].study.world.clusters.level_2
@@ -54,14 +53,16 @@ def _write(comparisons: list[Comparison], workers: int, folder: Path) -> Path:
     write_json(folder / "results.json", results)
     write_json(folder / "timings.json", plain({"speed": speed.facts(), "comparisons": _seconds(comparisons)}))
     save_figures(figures, folder / "figures")
-    return write_paper_page(results, _with_speed(results["claims"], speed), figures, folder / "report.html")
+    claims = _with_speed(results["claims"], speed)
+    adjusted = adjusted_verdicts(variants, results) | {row["id"]: row["verdict"] for row in claims if row["id"] == "C8"}
+    return write_paper_page(results, claims, adjusted, (figures, narrow_figures(variants)), folder / "report.html")
 
 
 def joined(variants: Variants, comparisons: list[Comparison]) -> PaperResults:
     """What ``results.json`` holds: claims, controls, what language adds, all arms over worlds; no durations."""
-    claims = [claim(variants) for claim in (c1, c2, c3, c4, c5, c6, c7, c8)]
+    claims = claims_of(variants)
     configs = {each.variant: each.config for each in reversed(comparisons)}
-    found: PaperResults = {
+    results: PaperResults = {
         "seeds": list(variants[MAIN].seeds),
         "claims": [claim.row() for claim in claims],
         "controls": [control.row() for control in controls(variants)],
@@ -69,7 +70,7 @@ def joined(variants: Variants, comparisons: list[Comparison]) -> PaperResults:
         "variants": {name: worlds.summary() for name, worlds in variants.items()},
         "config": {name: _done(configs[name]) for name in variants},
     }
-    rounded: PaperResults = plain(found)
+    rounded: PaperResults = plain(results)
     return rounded
 
 

@@ -1,12 +1,13 @@
 """The paper's figures over several worlds: the mean with its band, and each world faintly behind it.
 
-Sized for a paper: one column is 3.4 inches wide, two are 7.
+Sized for a paper: one column is 3.4 inches wide, two are 7. With many arms each has a panel of its own.
 """
 
+from textwrap import fill
 from typing import Any
 
 import matplotlib
-import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.paper.controls import DISCOVERIES, EDGE, RANDOM_WEIGHTS
@@ -14,8 +15,8 @@ from experiments.paper.language_model import RANDOM_CURATION, RECALL
 from experiments.paper.live import BANDIT, CONTROL, FEEDBACK, LLM, NOVELTY, SERIES, WATCH, papers_range
 from experiments.reporting.figures.arms import arm_styles
 from experiments.reporting.figures.axes import MARKERS, dot, legend_below, named_rows, panel, panels, signed, zero_lines
-from experiments.reporting.figures.comparison import draw_points
-from experiments.reporting.figures.curves import Curve, draw_differences
+from experiments.reporting.figures.comparison import panels_of_points
+from experiments.reporting.figures.curves import Curve, panels_of_arms
 from experiments.reporting.figures.files import STYLE
 from experiments.reporting.figures.language_model import draw_labels, draw_tuning
 from experiments.reporting.figures.worlds import MEAN, WORLD
@@ -28,7 +29,7 @@ ONE_COLUMN, TWO_COLUMNS = 3.4, 7.0
 """Inches."""
 
 DRAWN = (LLM, "random_novel", "counts", "novelty", "two_tower")
-"""Arms whose curves are drawn in figures 4c and 5, beside what they are relative to; the tables have all."""
+"""Arms that have a panel in figures 4c and 5, if not the arm that they are relative to; the tables have all."""
 
 _LOOK: Any = {**STYLE, "font.size": 7.5, "axes.labelsize": 7.5, "lines.markersize": 4.0, "lines.linewidth": 1.2}
 _STYLES = {
@@ -43,14 +44,14 @@ _STYLES = {
     "oracle_novel": {"color": "#44AA99", "marker": "p"},
     "oracle": {"color": "#767676", "marker": "*"},
 }
-"""The arms of the variant main, all told apart by colour."""
+"""The arms of the variant main, each with a colour of its own."""
 
 
 def paper_figures(variants: Variants) -> dict[str, Figure]:
-    """Every figure that there are data for, by name."""
+    """Every figure that there are data for, by name, of the width of a paper's column or page."""
     worlds = variants[MAIN]
     with matplotlib.rc_context(_LOOK):
-        made = {
+        drawn = {
             "figure_3": figure_3(variants.get(CURATION)),
             "figure_4a": figure_4a(worlds),
             "figure_4b": figure_4b(worlds),
@@ -58,7 +59,20 @@ def paper_figures(variants: Variants) -> dict[str, Figure]:
             "figure_5": figure_5(worlds),
             "controls": controls_figure(variants),
         }
-    return {name: figure for name, figure in made.items() if figure is not None}
+    return {name: figure for name, figure in drawn.items() if figure is not None}
+
+
+def narrow_figures(variants: Variants) -> dict[str, Figure]:
+    """Those of ``paper_figures`` that are too wide for a phone, drawn anew for one."""
+    worlds = variants[MAIN]
+    with matplotlib.rc_context(_LOOK):
+        drawn = {
+            "figure_4b": figure_4b(worlds, narrow=True),
+            "figure_4c": figure_4c(worlds, narrow=True),
+            "figure_5": figure_5(worlds, narrow=True),
+            "controls": controls_figure(variants, narrow=True),
+        }
+    return {name: figure for name, figure in drawn.items() if figure is not None}
 
 
 def figure_3(worlds: Worlds | None) -> Figure | None:
@@ -95,8 +109,11 @@ def figure_4a(worlds: Worlds) -> Figure | None:
     return figure
 
 
-def figure_4b(worlds: Worlds) -> Figure | None:
-    """Novel impressions against positive feedback on the agent's slots, relative to the bandit; a cross a world."""
+def figure_4b(worlds: Worlds, narrow: bool = False) -> Figure | None:
+    """Novel impressions against positive feedback on the agent's slots, relative to the bandit; a panel an arm.
+
+    A cross is a world.
+    """
     if not worlds.has(BANDIT):
         return None
     points = {
@@ -105,59 +122,59 @@ def figure_4b(worlds: Worlds) -> Figure | None:
         if arm != BANDIT
     }
     known = {arm: point for arm, point in points.items() if None not in (point[0]["mean"], point[1]["mean"])}
-    figure, axes = panel(3.4, ONE_COLUMN)
-    draw_points(axes, known, BANDIT, _styles(worlds))
-    axes.set(xlabel=f"novel impression ratio, relative to {BANDIT} (%)")
-    axes.set(ylabel=f"positive feedback rate, relative to {BANDIT} (%)")
-    legend_below(figure, axes)
-    return figure
+    if not known:
+        return None
+    title = f"positive feedback, agent's slots, relative difference to {BANDIT} (%)"
+    xlabel = f"novel impressions, agent's slots, relative difference to {BANDIT} (%)"
+    return panels_of_points({title: known}, xlabel, BANDIT, _styles(worlds), narrow, _width(narrow))
 
 
-def figure_4c(worlds: Worlds) -> Figure | None:
-    """UCI@N relative to the bandit; shaded across: the paper's range of N."""
+def figure_4c(worlds: Worlds, narrow: bool = False) -> Figure | None:
+    """UCI@N relative to the bandit, a panel an arm; shaded across: the paper's range of N."""
     curves = _known({arm: worlds.uci(arm) for arm in DRAWN if worlds.has(arm)})
     if not curves or not worlds.has(BANDIT):
         return None
-    figure, axes = panel(2.9, ONE_COLUMN)
     first, last = papers_range(worlds.num_clusters)
-    axes.axvspan(first, last, color="#f2f2f2", zorder=0)
-    draw_differences(axes, curves, _styles(worlds), f"users with N or more,\nrelative to {BANDIT} (%)", (LLM,))
-    axes.set_ylim(*_limits(curves))
-    axes.set_xlabel("N, distinct interest clusters in 7 days")
-    legend_below(figure, axes)
-    return figure
+
+    def ground(axes: Axes) -> None:
+        axes.axvspan(first, last, color="#f2f2f2", zorder=0)
+
+    title = f"UCI@N: users with at least N clusters, relative difference to {BANDIT} (%)"
+    xlabel = "N, distinct interest clusters in 7 days"
+    return panels_of_arms({title: curves}, xlabel, _styles(worlds), narrow, _width(narrow), ground)
 
 
-def figure_5(worlds: Worlds) -> Figure | None:
-    """Daily watch time and active users relative to the control."""
+def figure_5(worlds: Worlds, narrow: bool = False) -> Figure | None:
+    """Daily watch time and active users relative to the control, a panel an arm."""
     arms = [arm for arm in (*DRAWN, "oracle_novel", "oracle") if worlds.has(arm)]
-    sets = {title: _known({arm: worlds.daily(arm, series) for arm in arms}) for title, series in SERIES.items()}
-    if not sets["watch time"]:
+    sets = {
+        f"{title}, relative difference to {CONTROL} (%)": _known({arm: worlds.daily(arm, series) for arm in arms})
+        for title, series in SERIES.items()
+    }
+    known = {title: curves for title, curves in sets.items() if curves}  # in a very small world a day may have nobody
+    if not any(title.startswith("watch time") for title in known):
         return None
-    figure, grid = panels(1, 2, 2.8, TWO_COLUMNS)
-    for axes, (title, curves) in zip(grid[0], sets.items(), strict=True):
-        draw_differences(axes, curves, _styles(worlds), f"{title},\nrelative to {CONTROL} (%)", (LLM,))
-        if curves:  # in a very small world nobody may be active on some day
-            axes.set_ylim(*_limits(curves))
-        axes.set_xlabel("day of the experiment")
-    legend_below(figure, grid[0, 0], len(arms))
-    return figure
+    return panels_of_arms(known, "day of the experiment", _styles(worlds), narrow, _width(narrow))
 
 
-def controls_figure(variants: Variants) -> Figure | None:
-    """What must vanish beside what it is the control of: a dot a world, the mean and its interval."""
+def _width(narrow: bool) -> float:
+    return ONE_COLUMN if narrow else TWO_COLUMNS
+
+
+def controls_figure(variants: Variants, narrow: bool = False) -> Figure | None:
+    """What must vanish, and what it is the control of: a dot a world, the mean and its interval."""
     groups = {title: rows for title, rows in _control_rows(variants).items() if rows}
     if not groups:
         return None
     heights = [len(rows) + 0.6 for rows in groups.values()]
     height = 0.5 + 0.62 * len(groups) + 0.19 * sum(map(len, groups.values()))
-    figure, grid = panels(len(groups), 1, height, TWO_COLUMNS, height_ratios=heights)
+    figure, grid = panels(len(groups), 1, height, _width(narrow), height_ratios=heights)
     for axes, (title, rows) in zip(grid[:, 0], groups.items(), strict=True):
         zero_lines(axes, "x")
-        for place, found in enumerate(rows.values()):
-            dot(axes, place, found, MEAN, "|", worlds=WORLD)
-        named_rows(axes, list(rows))
-        axes.set_title(title, loc="left", fontsize=8)
+        for place, row in enumerate(rows.values()):
+            dot(axes, place, row, MEAN, "|", worlds=WORLD)
+        named_rows(axes, [fill(name, 22) if narrow else name for name in rows])
+        axes.set_title(fill(title, 52) if narrow else title, loc="left", fontsize=7.5 if narrow else 8, x=-0.6 * narrow)
         signed(axes, "x")
     grid[-1, 0].set_xlabel("relative difference (%)")
     return figure
@@ -203,11 +220,3 @@ def _drawn(curve: bands.Curve) -> Curve:
 
 def _known(curves: dict[str, bands.Curve | None]) -> dict[str, Curve]:
     return {arm: _drawn(curve) for arm, curve in curves.items() if curve is not None}
-
-
-def _limits(curves: dict[str, Curve]) -> tuple[float, float]:
-    """An axis for all worlds' curves, with room for bands, but not for all of a band that knows nothing."""
-    rows = 100 * np.concatenate([np.ravel(curve.by_world) for curve in curves.values()])
-    low, high = min(float(rows.min()), 0.0), max(float(rows.max()), 0.0)
-    room = 0.25 * (high - low) or 1.0
-    return low - room, high + room

@@ -59,7 +59,7 @@ C8 = Stated(
 )
 
 
-def c5(variants: Variants) -> Claim:
+def c5(variants: Variants, _among: int = 1) -> Claim:
     """C5: every world's strict match rate reaches 0.99, at a step no later than the held-out recall's peak.
 
     Holds if so in every world, does not hold if in none, is else not told apart. Shown is the highest match rate.
@@ -79,7 +79,7 @@ def c5(variants: Variants) -> Claim:
     return C5.judged(best, "% at best", verdict, why)
 
 
-def c6(variants: Variants) -> Claim:
+def c6(variants: Variants, among: int = 1) -> Claim:
     """C6: held-out recall@10 under the trie rises to its peak, falls after it, and ends below the fine-tuning samples'.
 
     The peak is the step where the *mean* over worlds is highest; each world's rise to and fall from that step is
@@ -95,7 +95,7 @@ def c6(variants: Variants) -> Claim:
     fall = estimate([row[peak] - row[-1] for row in held_out.by_world])
     gap = estimate([s[-1] - h[-1] for s, h in zip(seen.by_world, held_out.by_world, strict=True)])
     ended = peak == len(held_out.x) - 1
-    verdict = jointly([above(rise), OPEN if ended else above(fall), above(gap)])
+    verdict = jointly([above(rise, among=among), OPEN if ended else above(fall, among=among), above(gap, among=among)])
     why = (
         f"Peak of the mean at step {held_out.x[peak]:g} of {held_out.x[-1]:g}: rise {_points(rise)}, fall "
         f"{'not seen, the curve ends there' if ended else _points(fall)}, below the fine-tuning set {_points(gap)}."
@@ -103,7 +103,7 @@ def c6(variants: Variants) -> Claim:
     return C6.judged(rise, f"points of {RECALL_SHOWN} gained", verdict, f"{why} {_grid(held_out)}")
 
 
-def c7(variants: Variants) -> Claim:
+def c7(variants: Variants, among: int = 1) -> Claim:
     """C7: labels over all pairs are spread more evenly with diversified than with random curation.
 
     Holds if all four measures of spread (``agents.llm.table.label_skew``) are better with an interval that leaves
@@ -111,13 +111,14 @@ def c7(variants: Variants) -> Claim:
     """
     worlds = variants.get(CURATION)
     better = {key: _spread(worlds, key, sign) for key, (_, sign) in SPREAD.items()} if worlds is not None else {}
-    if worlds is None or any(found.mean is None for found in better.values()):
+    if worlds is None or any(each.mean is None for each in better.values()):
         return C7.not_run("There are no two tables to compare.")
     why = "; ".join(
         f"{title} {_mean(worlds, LLM, key)} diversified, {_mean(worlds, RANDOM_CURATION, key)} random"
         for key, (title, _) in SPREAD.items()
     )
-    return C7.judged(better["gini"], "points of Gini less", jointly([above(f) for f in better.values()]), f"{why}.")
+    verdict = jointly([above(each, among=among) for each in better.values()])
+    return C7.judged(better["gini"], "points of Gini less", verdict, f"{why}.")
 
 
 SPREAD = {
@@ -129,7 +130,7 @@ SPREAD = {
 """Measures of ``label_skew`` -> title, and which way is more even."""
 
 
-def c8(variants: Variants) -> Claim:
+def c8(variants: Variants, _among: int = 1) -> Claim:
     """C8 without durations, which ``results.json`` does not hold: what was computed, deterministically.
 
     ``experiments.paper.speed`` judges it by the clock, for ``timings.json`` and the page.
@@ -159,8 +160,8 @@ def _mean(worlds: Worlds, arm: str, key: str) -> str:
     return f"{worlds.number('llm_arms', arm, 'label_skew', key).mean:.3f}"
 
 
-def _points(found: OverWorlds) -> str:
-    return percent(found, unit=" points")
+def _points(difference: OverWorlds) -> str:
+    return percent(difference, unit=" points")
 
 
 def _grid(curve: Curve) -> str:

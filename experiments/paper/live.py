@@ -9,11 +9,13 @@ from experiments.paper.verdicts import (
     Claim,
     Stated,
     above,
+    band_together,
     if_enough,
     jointly,
+    named,
     percent,
     smallest,
-    told,
+    together,
 )
 from experiments.reporting.text import number
 from experiments.results_schema import MetricName
@@ -30,11 +32,11 @@ CONTROL, LLM, BANDIT = "control", "llm", "hcb"
 EXPLORING, EXPLOITING = (BANDIT, "novelty"), ("two_tower", "sequence")
 """The paper's baselines, by what they are for (section 4.1)."""
 
-THOUGHTLESS = ("random_novel", "counts")
-"""Not in the paper: who plans novel clusters without any language."""
+NO_LANGUAGE_ARMS = ("random_novel", "counts")
+"""Not in the paper: planners of novel clusters that use no language."""
 
 FILTER = "random_novel"
-"""Who has the LLM agent's filter, no cluster that the user knows, and nothing else."""
+"""The planner with the LLM agent's filter, only clusters new to the user, and nothing else of it."""
 
 COMPARABLE = 0.10
 """A positive rate that is surely not this much lower counts as comparable (chosen)."""
@@ -74,7 +76,7 @@ C4 = Stated(
 )
 
 
-def c1(variants: Variants) -> Claim:
+def c1(variants: Variants, among: int = 1) -> Claim:
     """C1: the novel impression ratio is above that of *every* baseline of the paper.
 
     Holds if the interval of each relative difference lies above 0, does not hold if one lies below, is else
@@ -85,14 +87,15 @@ def c1(variants: Variants) -> Claim:
     if not worlds.has(LLM, FILTER, *EXPLORING, *EXPLOITING):
         return C1.not_run("An arm is missing.")
     lifts = {arm: worlds.against(LLM, arm, NOVELTY) for arm in (*EXPLORING, *EXPLOITING)}
-    papers, own = jointly([above(lift) for lift in lifts.values()]), above(worlds.against(LLM, FILTER, NOVELTY))
-    why = f"Relative to {told(lifts)}.{_beside(worlds, NOVELTY)}"
+    papers = jointly([above(lift, among=among) for lift in lifts.values()])
+    own = above(worlds.against(LLM, FILTER, NOVELTY), among=among)
+    why = f"Relative to {named(lifts)}.{_without_language(worlds, NOVELTY)}"
     if papers == HOLDS != own:
         why += f" The paper's baselines are beaten by the filter alone: {FILTER} has it too, and is not beaten."
     return C1.judged(lifts[BANDIT], f"% to {BANDIT}", jointly([papers, own]), why)
 
 
-def c2(variants: Variants) -> Claim:
+def c2(variants: Variants, among: int = 1) -> Claim:
     """C2: positive feedback is above the exploring baselines', and not ``COMPARABLE`` below the exploiting ones'.
 
     Holds if every interval lies above its bound (0, or -10 %), does not hold if one lies below it, is else not
@@ -103,12 +106,13 @@ def c2(variants: Variants) -> Claim:
         return C2.not_run("An arm is missing.")
     better = {arm: worlds.against(LLM, arm, FEEDBACK) for arm in EXPLORING}
     level = {arm: worlds.against(LLM, arm, FEEDBACK) for arm in EXPLOITING}
-    verdicts = [above(lift) for lift in better.values()] + [above(lift, -COMPARABLE) for lift in level.values()]
-    why = f"Relative to {told({**better, **level})}.{_beside(worlds, FEEDBACK)}"
+    verdicts = [above(lift, among=among) for lift in better.values()]
+    verdicts += [above(lift, -COMPARABLE, among) for lift in level.values()]
+    why = f"Relative to {named({**better, **level})}.{_without_language(worlds, FEEDBACK)}"
     return C2.judged(better[BANDIT], f"% to {BANDIT}", jointly(verdicts), why)
 
 
-def c3(variants: Variants) -> Claim:
+def c3(variants: Variants, among: int = 1) -> Claim:
     """C3: the simultaneous band of UCI@N against the bandit lies above 0 for at least half of the paper's range.
 
     The paper's N of 20 to 200 are taken as shares of its 761 clusters. Shown is the share of these N at
@@ -119,8 +123,9 @@ def c3(variants: Variants) -> Claim:
     curve = None if whole is None else whole.within(*papers_range(worlds.num_clusters))
     if curve is None or not curve.x:
         return C3.not_run("An arm is missing, or too few users of the bandit's reach the paper's range of N.")
-    up = sum(low > 0 for low in curve.low) / len(curve.x)
-    down = sum(high < 0 for high in curve.high) / len(curve.x)
+    lows, highs = band_together(curve, among)
+    up = sum(low > 0 for low in lows) / len(curve.x)
+    down = sum(high < 0 for high in highs) / len(curve.x)
     verdict = HOLDS if up >= 0.5 and down == 0 else FAILS if down >= 0.5 else OPEN
     why = (
         f"Of N = {curve.x[0]:g} to {curve.x[-1]:g} the band is above 0 at {up:.0%}, below at {down:.0%}. {_ends(curve)}"
@@ -133,7 +138,7 @@ def c3(variants: Variants) -> Claim:
 
 
 def _by_filter(worlds: Worlds) -> str:
-    """At how many N of C3's range those are above the bandit who have the LLM's filter and no language."""
+    """At how many N of C3's range the arm with the LLM's filter and no language is above the bandit."""
     curve = worlds.uci(FILTER) if worlds.has(FILTER) else None
     curve = None if curve is None else curve.within(*papers_range(worlds.num_clusters))
     if curve is None or not curve.x:
@@ -149,7 +154,7 @@ def papers_range(num_clusters: int) -> tuple[int, int]:
     return math.ceil(first), math.floor(last)
 
 
-def c4(variants: Variants) -> Claim:
+def c4(variants: Variants, among: int = 1) -> Claim:
     """C4: watch time and active users are above the control's over all days, and do not fade.
 
     Holds if both intervals lie above 0 and no slope of the daily difference lies below 0; does not hold if an
@@ -160,19 +165,21 @@ def c4(variants: Variants) -> Claim:
         return C4.not_run("An arm is missing.")
     watch, active = (worlds.against(LLM, CONTROL, metric) for metric in (WATCH, ACTIVE))
     slopes = {title: worlds.slope(LLM, series) for title, series in SERIES.items()}
-    fades = [FAILS if slope.high is not None and slope.high < 0 else HOLDS for slope in slopes.values()]
+    ends = [together(slope, among)[1] for slope in slopes.values()]
+    fades = [FAILS if high is not None and high < 0 else HOLDS for high in ends]
     trend = ", ".join(f"{title} {percent(slope, 2, ' points')}" for title, slope in slopes.items())
     why = f"Watch time {percent(watch)}, active users {percent(active)}. Trend a day: {trend}."
-    return C4.judged(watch, f"% watch time to {CONTROL}", jointly([above(watch), above(active), *fades]), why)
+    verdict = jointly([above(watch, among=among), above(active, among=among), *fades])
+    return C4.judged(watch, f"% watch time to {CONTROL}", verdict, why)
 
 
 SERIES = {"watch time": "watch_minutes", "active users": "active_users"}
 """Figure 5's panels: title -> name in the results."""
 
 
-def _beside(worlds: Worlds, metric: MetricName) -> str:
-    others = {arm: worlds.against(LLM, arm, metric) for arm in THOUGHTLESS if worlds.has(arm)}
-    return f" Beside what needs no language: relative to {told(others)}." if others else ""
+def _without_language(worlds: Worlds, metric: MetricName) -> str:
+    others = {arm: worlds.against(LLM, arm, metric) for arm in NO_LANGUAGE_ARMS if worlds.has(arm)}
+    return f" Beside what needs no language: relative to {named(others)}." if others else ""
 
 
 def _ends(curve: Curve) -> str:

@@ -39,11 +39,11 @@ def control_sums(log: InteractionLog, num_users: int, first_day: int, days: int)
 
 def split_shares(sums: Mapping[Name, UserSums], rng: np.random.Generator, splits: int = SPLITS) -> dict[Name, float]:
     """The share of random halves of the users in which a metric, of sums (U,), differs with p < 0.05."""
-    found = dict.fromkeys(sums, 0)
+    rejected = dict.fromkeys(sums, 0)
     num_users = len(next(iter(sums.values())).numerator)
     for _ in range(splits):
         half = rng.permutation(num_users) < num_users // 2
         for metric, of_users in sums.items():
             p = relative_lift(of_users.only(half), of_users.only(~half), paired=False).p
-            found[metric] += p is not None and p < 1 - LEVEL
-    return {metric: count / splits for metric, count in found.items()}
+            rejected[metric] += p is not None and p < 1 - LEVEL
+    return {metric: count / splits for metric, count in rejected.items()}

@@ -37,8 +37,45 @@ def table(joined: Joined) -> tuple[list[str], list[list[str]]]:
     return heads, rows
 
 
+def summary(joined: Joined) -> list[str]:
+    """Which differences to the control hold after Holm's adjustment over all arms and metrics, in sentences.
+
+    None where there are too few worlds for any verdict.
+    """
+    from experiments.inference.multiplicity import holm
+    from experiments.inference.worlds import LEAST_WORLDS
+    from experiments.measures.significance import significant
+    from experiments.reporting.figures.worlds import COLUMNS
+    from experiments.reporting.text import estimate, listed
+
+    if len(joined["seeds"]) < LEAST_WORLDS:
+        return []
+    titles = {metric: title.replace("\n", " ") for part, metric, title in COLUMNS if part == "lifts"}
+    lifts = {(metric, arm): joined["lifts"][arm][metric] for metric in titles for arm in joined["lifts"]}
+    known = {key: lift for key, lift in lifts.items() if lift["mean"] is not None}
+    adjusted = dict(zip(known, holm([lift["p"] for lift in known.values()]), strict=True))
+    sentences = []
+    for metric, title in titles.items():
+        arms = {arm: lift for (of, arm), lift in known.items() if of == metric}
+        if not arms:
+            continue
+        parts = []
+        for word, sign in (("higher", 1), ("lower", -1)):
+            which = [
+                arm for arm in arms if significant(adjusted[metric, arm]) and sign * (arms[arm]["mean"] or 0.0) > 0
+            ]
+            if which:
+                with_lifts = [f"{arm} ({estimate(arms[arm], '+.1f', 100.0, '%')})" for arm in which]
+                parts.append(f"{word} under {listed(with_lifts)}")
+        others = [arm for arm in arms if not significant(adjusted[metric, arm])]
+        parts += [f"no difference detected for {listed(others)}"] if others else []
+        vs = next(iter(arms.values()))["vs"]
+        sentences.append(f"{title.capitalize()} against {vs}: {'; '.join(parts)}.")
+    return sentences
+
+
 def few_worlds(num: int) -> str:
-    """A caution on intervals from few worlds; empty from ``ENOUGH_WORLDS`` on."""
+    """A caution about intervals from few worlds; nothing from ``ENOUGH_WORLDS`` on."""
     from experiments.inference.users import reach_of
     from experiments.inference.worlds import ENOUGH_WORLDS, LEAST_WORLDS
 
@@ -62,10 +99,10 @@ def report(folders: list[Path], out: Path) -> Path:
         InvalidInput: a folder without results, or runs that cannot be joined.
     """
     from experiments.measures.across_worlds import find_runs, join, read_results
-    from experiments.report.dial_page import dial_report
+    from experiments.report.dial_page import dial_report, joined_terms
     from experiments.report.dials import dials_of
     from experiments.reporting.figures.worlds import worlds_figure
-    from experiments.reporting.html import write_found
+    from experiments.reporting.html import write_results
     from experiments.reporting.text import markdown
     from sim.files import write_json
 
@@ -79,10 +116,13 @@ def report(folders: list[Path], out: Path) -> Path:
         "num_worlds": len(joined["seeds"]),
         "few": few_worlds(len(joined["seeds"])),
         "seeds": ", ".join(map(str, joined["seeds"])),
+        "terms": joined_terms(),
+        "summary": summary(joined),
         "heads": heads,
         "rows": rows,
     }
-    return write_found(out, "worlds", content, {"worlds": worlds_figure(joined)}, markdown(heads, rows))
+    figures, narrow = ({"worlds": worlds_figure(joined, narrow=phone)} for phone in (False, True))
+    return write_results(out, "worlds", content, figures, markdown(heads, rows), narrow)
 
 
 def main() -> None:

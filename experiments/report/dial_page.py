@@ -4,8 +4,10 @@ from pathlib import Path
 
 from experiments.report.dials import join_dials
 from experiments.report.dials_figure import axis_title, dials_figure, shown_arms
+from experiments.reporting import definitions
+from experiments.reporting.definitions import TAU
 from experiments.reporting.figures.worlds import COLUMNS
-from experiments.reporting.html import write_found
+from experiments.reporting.html import write_results
 from experiments.reporting.text import markdown, shown
 from experiments.results_schema import Dialled, MetricName, Part, Results
 from sim.files import write_json
@@ -38,8 +40,17 @@ def dial_report(runs: dict[str, Results], out: Path) -> Path:
         "num_runs": len(runs),
         "note": note,
         "tables": tables,
+        "terms": joined_terms(),
     }
-    return write_found(out, "dial", content, {"dial": dials_figure(joined)}, "\n".join(parts))
+    figures, narrow = ({"dial": dials_figure(joined, phone)} for phone in (False, True))
+    return write_results(out, "dial", content, figures, "\n".join(parts), narrow)
+
+
+def joined_terms() -> list[tuple[str, str]]:
+    """Definitions for pages of joined comparisons: terms, and the metrics of ``COLUMNS``."""
+    names = ("world", "arm", "control", "agent's slots", "relative difference", "95% interval", TAU)
+    metrics = definitions.metrics(metric for _, metric, _ in COLUMNS)
+    return definitions.terms(*names) + metrics
 
 
 def intervals_in_words(joined: Dialled) -> str:

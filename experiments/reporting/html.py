@@ -10,7 +10,8 @@ import jinja2
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from experiments.reporting.figures.files import save_figures, svg_source
+from experiments.reporting.figures.files import save_figures
+from experiments.reporting.figures.inline import inline_svg
 from sim.files import write_text
 
 
@@ -59,16 +60,27 @@ BROAD = 6.0
 """Inches from which a figure takes the page's whole width."""
 
 
-def figure_entry(name: str, caption: str, figure: Figure | None, reason: str | None) -> dict[str, Any]:
-    """A figure as the macro ``figures`` of ``parts.html.j2`` shows it, or in words why it is not there."""
+def drawn(name: str, figure: Figure, narrow: Figure | None = None) -> dict[str, Any]:
+    """A figure as the macro ``drawing`` of ``parts.html.j2`` shows it.
+
+    Args:
+        name: unlike that of any other figure of the page.
+        figure: for a screen, and for a phone too if there is no other.
+        narrow: for a phone.
+    """
     return {
-        "name": name,
-        "title": name.replace("_", " ").capitalize(),
-        "caption": caption,
-        "source": None if figure is None else svg_source(figure),
-        "reason": reason,
-        "broad": figure is not None and figure.get_figwidth() > BROAD,
+        "source": inline_svg(figure, name),
+        "narrow": None if narrow is None else inline_svg(narrow, f"{name}-narrow"),
+        "broad": figure.get_figwidth() > BROAD,
     }
+
+
+def figure_entry(
+    name: str, caption: str, figure: Figure | None, reason: str | None, narrow: Figure | None = None
+) -> dict[str, Any]:
+    """A figure as the macro ``figures`` of ``parts.html.j2`` shows it, or in words why it is not there."""
+    entry = {"name": name, "title": name.replace("_", " ").capitalize(), "caption": caption, "reason": reason}
+    return entry | (dict.fromkeys(("source", "narrow", "broad")) if figure is None else drawn(name, figure, narrow))
 
 
 def write_page(template: str, content: dict[str, Any], path: Path) -> Path:
@@ -90,17 +102,23 @@ def write_page(template: str, content: dict[str, Any], path: Path) -> Path:
     return path
 
 
-def write_found(
-    folder: Path, name: str, content: dict[str, Any], figures: Mapping[str, Figure], text: str | None = None
+def write_results(
+    folder: Path,
+    name: str,
+    content: dict[str, Any],
+    figures: Mapping[str, Figure],
+    text: str | None = None,
+    narrow: Mapping[str, Figure] | None = None,
 ) -> Path:
-    """Write what a command found for a reader: ``NAME.md``, ``figures/`` and ``NAME.html``.
+    """Write what a command measured for a reader: ``NAME.md``, ``figures/`` and ``NAME.html``.
 
     Args:
         folder: made if need be.
         name: of the files, and of the template.
-        content: of the page, which also gets ``drawn``, the figures as the sources of images.
+        content: of the page, which also gets ``drawn``: name of a figure -> what the macro ``figure`` shows.
         figures: by name.
         text: Markdown; no file if not given.
+        narrow: figures that are too wide for a phone, drawn for one, by name.
 
     Returns:
         The path of the page.
@@ -108,5 +126,5 @@ def write_found(
     if text is not None:
         write_text(folder / f"{name}.md", text)
     save_figures(figures, folder / "figures")
-    drawn = {title: svg_source(figure) for title, figure in figures.items()}
-    return write_page(f"{name}.html.j2", {"drawn": drawn, **content}, folder / f"{name}.html")
+    shown = {title: drawn(title, figure, (narrow or {}).get(title)) for title, figure in figures.items()}
+    return write_page(f"{name}.html.j2", {"drawn": shown, **content}, folder / f"{name}.html")

@@ -24,15 +24,15 @@ def between(low: float | None, high: float | None, style: str = ".3g", factor: f
     return "" if low is None or high is None else f"[{number(low, style, factor)}, {number(high, style, factor)}]"
 
 
-def ends(found: Mapping[str, Any]) -> tuple[float | None, float | None, float | None]:
+def ends(row: Mapping[str, Any]) -> tuple[float | None, float | None, float | None]:
     """A row's value (as it may be called: ``value``, ``mean``, or ``relative``) and the ends of its interval."""
-    value = next(found[key] for key in ("value", "mean", "relative") if key in found)
-    return value, found["low"], found["high"]
+    value = next(row[key] for key in ("value", "mean", "relative") if key in row)
+    return value, row["low"], row["high"]
 
 
-def estimate(found: Mapping[str, Any], style: str = ".3g", factor: float = 1.0, unit: str = "") -> str:
+def estimate(row: Mapping[str, Any], style: str = ".3g", factor: float = 1.0, unit: str = "") -> str:
     """A value and its interval, such as ``+4.3% [+1.0, +7.6]``; see ``ends`` and ``number``."""
-    value, low, high = ends(found)
+    value, low, high = ends(row)
     return f"{number(value, style, factor, unit)} {between(low, high, style, factor)}".rstrip()
 
 
@@ -63,10 +63,13 @@ def entry_rows(tree: Mapping[str, Any], style: str = ".4g") -> list[tuple[str, s
 
 
 def record_table(records: Sequence[Mapping[str, Any]], style: str = ".4g") -> dict[str, list[Any]]:
-    """``heads`` and ``rows`` of records with text, numbers or nothing under the same names, or under some of them."""
+    """``heads`` and ``rows`` of records with text, numbers or nothing under the same names, or under some of them.
+
+    Heads are the records' names, so they should be words; see ``reporting.words.worded``.
+    """
     names = list(dict.fromkeys(name for record in records for name in record))
     rows = [[entry_text(record.get(name), style) for name in names] for record in records]
-    return {"heads": [name.replace("_", " ") for name in names], "rows": rows}
+    return {"heads": names, "rows": rows}
 
 
 def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]], names: int = 1) -> str:

@@ -69,3 +69,10 @@ def planted_results(arms: tuple[str, ...] = ("control", "bandit", "llm", "random
     runs, design = planted_arms()
     runs = [run for run in runs if run.name in arms]
     return assemble(runs, design, CONFIG, {"llm_tokens": 12345}, RandomStream(1, "results").generator())
+
+
+def crowd_of(copies: int) -> dict[str, Any]:
+    """Results of the control, the bandit and so many copies of the LLM."""
+    (control, bandit, llm, _), design = planted_arms(num=200)
+    others = [ArmRun(f"copy_{k}", llm.log, llm.assigned, llm.dormant, llm.discoveries) for k in range(copies)]
+    return assemble([control, bandit, *others], design, CONFIG, {}, RandomStream(1, "results").generator())

@@ -77,7 +77,7 @@ def test_a_run_leaves_a_page_tables_and_figures(finished):
     folder, _, results = finished
     check_schema(ArenaResults, results)
     text = (folder / "arena.html").read_text()
-    assert text.count("data:image/svg+xml") == 4
+    assert text.count('class="narrow-only"><svg ') == 4
     assert "A world of 150 users, 800 items and 24 interests" in text
     assert sorted(results["agents"]) == sorted(AGENTS)
     assert results["agents"][-1] == "random_novel"

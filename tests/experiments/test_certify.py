@@ -48,7 +48,7 @@ def test_the_page_stands_alone(done):
     page = (out / "certificate.html").read_text()
     assert "Certificate of world=control" in page
     assert page.count('<span class="fail">') >= 3
-    assert page.count("data:image/svg+xml;base64,") == 6
+    assert page.count("<svg ") == 6
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert len(list((out / "figures").glob("fact_*.svg"))) == 6
 

@@ -39,7 +39,7 @@ def whole(shared_cache, tmp_path_factory):
 def test_the_run_leaves_report_results_logs_and_figures(whole):
     out, results = whole
     page = (out / "report.html").read_text()
-    assert page.count("<svg") + page.count("data:image/svg+xml") >= 3
+    assert page.count("<svg ") >= 3
     assert "http://" not in page.replace("http://www.w3.org", "")  # opens from disk without a network
     for name in ("figure_3", "figure_4a", "figure_4b", "figure_4c", "figure_5"):
         assert (out / "figures" / f"{name}.svg").stat().st_size > 1000

@@ -52,7 +52,7 @@ def test_a_run_leaves_numbers_a_page_and_figures(finished):
     assert of_random["low"] <= novel["chance"]["recall"] <= of_random["high"]
     text = page.read_text()
     assert "What was never shown cannot be a hit" in text
-    assert text.count("data:image/svg+xml") == 3
+    assert text.count('class="narrow-only"><svg ') == 3
     assert (folder / "offline.md").read_text().count("| popular |") == 3
     for name in FILES:
         assert (folder / name).is_file()

@@ -107,3 +107,19 @@ def test_few_worlds_are_explained_and_two_are_too_few_to_tell(runs, tmp_path):
         (tmp_path / str(number) / "results.json").write_text(json.dumps(results))
     page = report.report([tmp_path], tmp_path / "out").read_text()
     assert "Too few to tell: no difference on this page is a finding." in page
+
+
+def test_the_summary_of_worlds_says_what_holds_after_adjustment_over_arms_and_metrics(runs):
+    joined = join(runs)
+    for of_arm in joined["lifts"].values():
+        for lift in of_arm.values():
+            lift |= {"mean": 0.01, "low": -0.01, "high": 0.03, "p": 0.9}
+    watch = joined["lifts"]["llm"]["watch_minutes_per_user_day"]
+    watch |= {"mean": 0.1, "low": 0.01, "high": 0.19, "p": 0.02}  # .24 as the smallest of twelve
+    assert report.summary(joined)[0] == "Watch time against control: no difference detected for bandit, llm and random."
+    watch["p"] = 0.004
+    assert report.summary(joined)[0] == (
+        "Watch time against control: higher under llm (+10.0% [+1.0, +19.0]); "
+        "no difference detected for bandit and random."
+    )
+    assert report.summary({**joined, "seeds": [0, 1]}) == []

@@ -1,12 +1,17 @@
 import copy
+import json
+import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
-from experiments.compare.page import captions, summary, write_report
+from experiments.compare.page import captions, write_report
+from experiments.compare.summary import summary
 from experiments.measures.metrics import METRICS
-from experiments.reporting.figures.comparison import figure_4b, figure_4c, figure_5
-from tests.experiments.synthetic import planted_results
+from experiments.reporting.figures.comparison import figure_4b, figure_4c, figure_5, figures_of
+from experiments.study.described import flat
+from tests.experiments.synthetic import crowd_of, planted_results
 
 LLM = {
     "curve": [{"step": 0, "match_rate": 0.0, "recall_1": None}, {"step": 50, "match_rate": 1.0}],
@@ -35,7 +40,7 @@ class Page(HTMLParser):
     def handle_starttag(self, tag, attributes):
         self.sources += [value for key, value in attributes if key in ("src", "href")]
         self.ids += [value for key, value in attributes if key == "id"]
-        if tag not in ("meta", "img", "link", "wbr"):
+        if tag not in ("meta", "link", "wbr"):
             self.open.append(tag)
 
     def handle_endtag(self, tag):
@@ -47,11 +52,11 @@ def test_the_page_is_whole_and_needs_no_network(results, tmp_path):
     page = Page()
     page.feed(text)
     assert page.open == []
-    pictures = [source for source in page.sources if not source.startswith("#")]
-    assert {source[1:] for source in page.sources if source.startswith("#")} <= set(page.ids)
-    assert len(pictures) == 4  # the figure of the fine-tuning curve is drawn by itself
-    assert all(source.startswith("data:image/svg+xml;base64,") for source in pictures)
-    assert "url(" not in text
+    assert all(source.startswith("#") for source in page.sources)
+    assert {source[1:] for source in page.sources} <= set(page.ids)
+    assert text.count("<svg ") == 4  # the figure of the fine-tuning curve is drawn by itself
+    assert set(re.findall(r"url\(#([^)]*)\)", text)) <= set(page.ids)
+    assert text.count("url(") == text.count("url(#")
     assert len(set(page.ids)) == len(page.ids)
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
     for metric in METRICS:
@@ -59,14 +64,7 @@ def test_the_page_is_whole_and_needs_no_network(results, tmp_path):
     assert "12.2" in text
     assert "0.66" in text
     assert "&lt;tiny&gt;" in text
-    assert (
-        "nan"
-        not in text.split("</style>")[1]
-        .replace("base64", "")
-        .split('<h2 id="differences">')[1]
-        .split("<script>")[0]
-        .lower()
-    )
+    assert "nan" not in text.split("</style>")[1].split('<h2 id="differences">')[1].split("<script>")[0].lower()
 
 
 def test_the_summary_speaks_of_differences_only_where_there_are_some(results):
@@ -84,10 +82,20 @@ def test_the_summary_agrees_with_the_table_on_what_survives_the_number_of_metric
     watch |= {"low": 0.001, "high": 0.2, "relative": 0.1005, "p": 0.04, "p_adjusted": 0.09}
     told = next(sentence for sentence in summary(changed) if sentence.startswith("Watch time"))
     assert "higher" not in told
-    # half of .199 is 1.96 errors; 2.80 of them are seen in four of five cases
-    assert "llm (+10.1%\N{NO-BREAK SPACE}[+0.1,\N{NO-BREAK SPACE}+20.0]; seen from ±14.2%)" in told
+    assert "no difference after adjustment, though the arm's own interval leaves zero out, for llm (" in told
+    assert "llm (+10.1%\N{NO-BREAK SPACE}[+0.1,\N{NO-BREAK SPACE}+20.0], adjusted p = 0.090)" in told
     watch["p_adjusted"] = 0.04
-    assert "higher under llm" in next(sentence for sentence in summary(changed) if sentence.startswith("Watch time"))
+    told = next(sentence for sentence in summary(changed) if sentence.startswith("Watch time"))
+    assert "higher under llm (+10.1%\N{NO-BREAK SPACE}[+0.1,\N{NO-BREAK SPACE}+20.0], adjusted p = 0.040)" in told
+
+
+def test_where_nothing_is_detected_the_summary_says_what_could_have_been(results):
+    changed = copy.deepcopy(results)
+    watch = changed["lifts"]["llm"]["watch_minutes_per_user_day"]
+    watch |= {"low": -0.1, "high": 0.1, "relative": 0.0, "p": 1.0, "p_adjusted": 1.0}
+    told = next(sentence for sentence in summary(changed) if sentence.startswith("Watch time"))
+    # half of .2 is 1.96 errors; 2.80 of them are detected in four of five cases
+    assert "+10]; detectable from ±14%)" in told.replace("+10.0", "+10").replace("14.3", "14").replace("14.2", "14")
 
 
 @pytest.mark.parametrize(("users", "days"), [(2, 4), (99, 4), (400, 2)])
@@ -100,7 +108,7 @@ def test_too_few_users_or_days_are_too_few_to_tell(results, users, days, tmp_pat
     assert told[0].startswith(f"Too few to tell: {users} users an arm, {days} days.")
     watch = next(sentence for sentence in told if sentence.startswith("Watch time"))
     assert "too few to tell for llm (+" in watch
-    assert "seen from ±" in watch
+    assert "detectable from ±" in watch
     assert not any(
         word in " ".join(told) for word in ("higher", "lower", "more under", "fewer under", "no difference d")
     )
@@ -152,3 +160,44 @@ def test_any_selection_of_arms_makes_a_page(arms, tmp_path):
 
 def test_the_same_results_give_the_same_page(results, tmp_path):
     assert page_of(results, tmp_path / "a") == page_of(results, tmp_path / "b")
+
+
+def text_of(page):
+    """What a reader sees of a page but for its settings: no markup, no scripts, no figures' paths."""
+    body = page[page.index("<body>") : page.index('<h2 id="setting">')]
+    return re.sub(r"<[^>]+>", " ", re.sub(r"<svg.*?</svg>|<wbr>", "", body, flags=re.DOTALL))
+
+
+def test_no_key_of_the_results_stands_on_the_page(results, tmp_path):
+    kept = json.loads((Path(__file__).parents[1] / "golden/kept/compare.json").read_text())["results.json"]
+    llm = {name: kept[name] for name in ("llm", "llm_arms", "costs")}
+    text = text_of(page_of({**results, **llm}, tmp_path))
+    names = {part for part, _ in flat(llm["llm"])} | {key for row in llm["costs"].values() for key in row}
+    keys = {part for name in names for part in name.split(".") if "_" in part}
+    assert "held_out_loss" in keys
+    assert "tokens_per_pair" in keys
+    assert [key for key in sorted(keys) if re.search(rf"\b{re.escape(key)}\b", text)] == []
+    assert "recall@10, held-out pairs: step where it is best" in text
+    assert "llm: tokens a pair" in text
+    assert not re.search(r"\w\.\w+@", text)
+
+
+def test_definitions_stand_above_the_figures_and_tables_that_use_them_and_settings_come_last(results, tmp_path):
+    page = page_of(results, tmp_path)
+    order = re.findall(r'<h2 id="([^"]+)"', page)
+    assert order[:3] == ["summary", "definitions", "figures"]
+    assert order[-1] == "setting"
+    defined = page[page.index('id="definitions"') : page.index('id="figures"')]
+    for metric in METRICS:
+        assert f"<dt>{metric.title}</dt>".replace("'", "&#39;") in defined
+
+
+def test_with_many_arms_a_phone_gets_its_own_figures(tmp_path):
+    page = write_report(crowd_of(5), {}, figures_of(crowd_of(5)), tmp_path).read_text()
+    wide, narrow = (re.findall(rf'class="{kind}-only">(<svg.*?</svg>)', page, re.DOTALL) for kind in ("wide", "narrow"))
+    assert len(wide) == len(narrow) == 4
+    widths = [[float(re.search(r"max-width: ([0-9.]+)rem", each)[1]) for each in kind] for kind in (wide, narrow)]
+    assert min(widths[0]) > 40
+    assert max(widths[1]) < 25
+    few = page_of(planted_results(), tmp_path)
+    assert 'narrow-only">' not in few

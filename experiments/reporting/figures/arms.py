@@ -1,7 +1,7 @@
 """How arms look: every arm has one colour and marker in all figures.
 
-The palette is that of Okabe and Ito (2008, "Color Universal Design"), which people with colour-blindness can tell
-apart.
+The palette is that of Okabe and Ito (2008, "Color Universal Design"), which people with colour-blindness can
+distinguish.
 """
 
 from collections.abc import Iterable

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
-from typing import Any, ParamSpec
+from typing import Any, Concatenate, ParamSpec
 
 import matplotlib
 import numpy as np
@@ -22,8 +22,9 @@ GREY, BLACK = "#767676", "#000000"
 ZERO: Any = {"color": "#555555", "linewidth": 0.9, "zorder": 1}
 """Look of the line where there is no difference."""
 
-WIDTH, BROAD = 5.2, 7.2
-"""Inches: one column of a page, still legible at the width of a phone; the whole page."""
+WIDTH, BROAD, NARROW = 4.4, 7.2, 3.7
+"""Inches. One column of a page, which a phone can show too if text has 8 points or more; the whole page; a phone alone,
+where 7 points are the least: a phone has some 360 pixels for a figure, and text of 9 pixels can be read."""
 
 P = ParamSpec("P")
 
@@ -41,20 +42,20 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
 
 def drawn_or_why(
     missing: Callable[[Results, str], str | None],
-) -> Callable[[Callable[[Results], Figure]], Callable[[Results], Figure]]:
+) -> Callable[[Callable[Concatenate[Results, P], Figure]], Callable[Concatenate[Results, P], Figure]]:
     """A figure of results, or in words why there is none.
 
     Args:
         missing: gives the reason, by the name of the function that draws; ``None`` where there is none.
     """
 
-    def decorated(draw: Callable[[Results], Figure]) -> Callable[[Results], Figure]:
+    def decorated(draw: Callable[Concatenate[Results, P], Figure]) -> Callable[Concatenate[Results, P], Figure]:
         @styled
         @wraps(draw)
-        def drawn(results: Results) -> Figure:
+        def drawn(results: Results, /, *args: P.args, **kwargs: P.kwargs) -> Figure:
             reason = missing(results, draw.__name__)
             if reason is None:
-                return draw(results)
+                return draw(results, *args, **kwargs)
             figure, axes = panel(3.6)
             axes.set_axis_off()
             text = f"Not available:\n{reason}."
@@ -126,7 +127,7 @@ def named_rows(axes: Axes, names: Sequence[str]) -> None:
 def dot(
     axes: Axes,
     place: float,
-    found: Mapping[str, Any],
+    row: Mapping[str, Any],
     colour: str,
     marker: str = "D",
     factor: float = 100.0,
@@ -138,14 +139,14 @@ def dot(
     Args:
         axes: whose rows are y.
         place: of the row.
-        found: see ``text.ends``; with ``by_world`` where worlds are to be seen.
+        row: see ``text.ends``; with ``by_world`` where worlds are to be seen.
         colour, marker: of the value and its interval.
         factor: 100 shows shares in percent.
         worlds: colour of the worlds' points; as the value's, but faint, if not given.
         style: of the value's marker.
     """
-    value, low, high = ends(found)
-    points = [factor * each for each in found.get("by_world", ()) if each is not None]
+    value, low, high = ends(row)
+    points = [factor * each for each in row.get("by_world", ()) if each is not None]
     faint = {"color": colour, "alpha": 0.45} if worlds is None else {"color": worlds}
     if points:
         axes.plot(points, [place] * len(points), ".", markersize=4, zorder=2, **faint)

@@ -1,27 +1,36 @@
 """Who gains and who loses: mean effects by third of each trait, and shares of users worse and better off."""
 
+from textwrap import fill
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from experiments.measures.effects import HARM_METRIC, HARM_SHARE
-from experiments.reporting.figures.arms import arm_styles
 from experiments.reporting.figures.axes import (
+    BLACK,
+    COLOURS,
+    GREY,
     WIDTH,
     columns_of,
+    dot,
     drawn_or_why,
     floats,
     legend_below,
+    named_rows,
     panel,
     panels,
     signed,
     zero_lines,
 )
-from experiments.reporting.figures.curves import CROWD
 from experiments.results_schema import Results
 
-_TICKS = ("lower\nthird", "middle\nthird", "upper\nthird")
+_THIRDS: dict[str, dict[str, Any]] = {
+    "lower third": {"colour": COLOURS[0], "marker": "o"},
+    "middle third": {"colour": GREY, "marker": "s"},
+    "upper third": {"colour": COLOURS[1], "marker": "D"},
+}
 
 
 def missing_effects(results: Results, name: str) -> str | None:
@@ -34,26 +43,26 @@ def missing_effects(results: Results, name: str) -> str | None:
 
 @drawn_or_why(missing_effects)
 def effects(results: Results) -> Figure:
-    """Mean effect on watch time by third of each trait; with more than ``CROWD`` arms without error bars."""
-    effects, styles = results["effects"], arm_styles(results)
+    """Mean effect on watch time by third of each trait: a panel a trait, a row an arm, in it a dot a third."""
+    effects = results["effects"]
     assert effects is not None  # else ``missing_effects`` has a reason
     arms = list(effects["arms"])
-    crowded = len(arms) > CROWD
-    figure, grid = panels(2, 2, 5.4 + 0.2 * crowded, WIDTH, sharey=True)
+    figure, grid = panels(2, 2, 2.0 + 2 * (0.6 + 0.3 * len(arms)), WIDTH, sharex=True, sharey=True)
     for axes, (trait, words) in zip(grid.flat, effects["traits"].items(), strict=True):
-        zero_lines(axes)
-        for place, name in enumerate(arms):
-            x = np.arange(3) + 0.5 * ((place + 0.5) / len(arms) - 0.5)
-            y, low, high = columns_of(effects["arms"][name][HARM_METRIC]["thirds"][trait])
-            look: Any = {"label": name, "linestyle": "none", "elinewidth": 0.9, "zorder": 3, **styles[name]}
-            axes.errorbar(x, y, yerr=None if crowded else [y - low, high - y], **look)
-        axes.set_title(words["title"], fontsize=9)
-        axes.set_xticks(range(3), _TICKS)
-        axes.set_xlabel(f"{words['low']} \N{RIGHTWARDS ARROW} {words['high']}", fontsize=8)
-        axes.set_xlim(-0.5, 2.5)
-        signed(axes, "y")
-    figure.supylabel(f"effect on watch time against {effects['vs']}\n(min per user and day)", fontsize=9)
-    legend_below(figure, grid[0, 0])
+        zero_lines(axes, "x")
+        for place, arm in enumerate(arms):
+            thirds = effects["arms"][arm][HARM_METRIC]["thirds"][trait]
+            for k, (third, (label, look)) in enumerate(zip(thirds, _THIRDS.items(), strict=True)):
+                named = label if place == 0 else None
+                dot(axes, place + 0.25 * (k - 1), third, **look, factor=1.0, label=named)
+        axes.set_title(fill(words["title"], 24), fontsize=9)
+        axes.set_xlabel(fill(f"{words['low']} \N{RIGHTWARDS ARROW} {words['high']}", 26), fontsize=8)
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+        axes.grid(axis="y", visible=False)
+        signed(axes, "x")
+    named_rows(grid[0, 0], arms)
+    figure.supxlabel(f"effect on watch time against {effects['vs']} (min per user and day)", fontsize=8)
+    legend_below(figure, grid[0, 0], 3)
     return figure
 
 
@@ -68,10 +77,10 @@ def harm(results: Results) -> Figure:
     worse, better = (100 * floats(side) for side in ([of["worse"] for of in harm], [of["better"] for of in harm]))
     net, low, high = (100 * column for column in columns_of([of_arm["net"] for of_arm in harm]))
     figure, axes = panel(1.5 + 0.3 * len(arms))
-    axes.barh(place, -worse, color="#D55E00", label="worse off", height=0.7)
-    axes.barh(place, better, color="#0072B2", label="better off", height=0.7)
+    axes.barh(place, -worse, color=COLOURS[0], label="worse off", height=0.7)
+    axes.barh(place, better, color=COLOURS[1], label="better off", height=0.7)
     bars = np.array([net - low, high - net])
-    axes.errorbar(net, place, xerr=bars, fmt="D", color="#000000", markersize=4, capsize=2.5, label="net")
+    axes.errorbar(net, place, xerr=bars, fmt="D", color=BLACK, markersize=4, capsize=2.5, label="net")
     zero_lines(axes, "x")
     axes.set_yticks(place, arms)
     axes.set_xlabel(f"users whose watch time differs by over {100 * HARM_SHARE:g} %\nfrom {effects['vs']} (% of users)")

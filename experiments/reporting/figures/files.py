@@ -1,6 +1,5 @@
 """How figures look on paper, and how they become files: the same figure gives the same SVG bytes."""
 
-import base64
 import io
 from collections.abc import Mapping
 from pathlib import Path
@@ -45,12 +44,6 @@ def image_bytes(figure: Figure, kind: Literal["svg", "png", "pdf"]) -> bytes:
 
 KINDS: tuple[Literal["svg", "png", "pdf"], ...] = ("svg", "png", "pdf")
 """Files that a figure becomes."""
-
-
-def svg_source(figure: Figure) -> str:
-    """The figure as the ``src`` of an image in a page that needs no other file."""
-    # A data URI keeps the SVG's ids to itself: inlined, two figures' clip paths and glyphs would collide.
-    return "data:image/svg+xml;base64," + base64.b64encode(image_bytes(figure, "svg")).decode()
 
 
 def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:

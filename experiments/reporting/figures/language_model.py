@@ -1,4 +1,4 @@
-"""What there is to see of the language model: figures 3 and 4a of Wang et al. (2024)."""
+"""Figures of the language model: figures 3 and 4a of Wang et al. (2024)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,10 +9,11 @@ from matplotlib.figure import Figure
 
 from experiments.reporting.figures.axes import BLACK, COLOURS, drawn_or_why, legend_below, panel
 from experiments.reporting.figures.curves import Curve, draw_curve
+from experiments.reporting.words import worded
 from experiments.results_schema import LanguageModel, Results
-from experiments.study.described import flat
 
-_SETS = {"fine tuning": "o", "held out": "^", "later days": "s"}  # markers of what recalls are taken on
+_MARKERS = {"fine-tuning set": "o", "held-out pairs": "^", "later days": "s"}
+"""Markers of what recalls are taken on."""
 
 
 def missing_llm(results: Results, name: str) -> str | None:
@@ -25,36 +26,37 @@ def missing_llm(results: Results, name: str) -> str | None:
 
 
 def curve_rows(results: Results) -> list[dict[str, Any]]:
-    """The fine-tuning curve, a flat row for each step; ``{"held_out": {"recall@1"}}`` is ``held out recall@1``."""
-    rows = results.get("llm", {}).get("curve") or []
-    return [{name.replace(".", " ").replace("_", " "): value for name, value in flat(row)} for row in rows]
+    """The fine-tuning curve, a flat row for each step, in words (``reporting.words.in_words``)."""
+    return [worded(row) for row in results.get("llm", {}).get("curve") or []]
 
 
 def tables(results: Results) -> dict[str, LanguageModel]:
-    """What is known of the tables that figure 3 compares: the model's, and another curation's, if there is one."""
+    """What results hold of the tables that figure 3 compares: the model's, and another curation's, if there is one."""
     main = results.get("llm", {})
     if "label_counts" not in main:
         return {}
     mode = _mode(main)
-    found = {f"{mode} curation" if mode else "no fine-tuning": main}
+    by_name = {f"{mode} curation" if mode else "no fine-tuning": main}
     for arm in results.get("llm_arms", {}).values():
         if mode and _mode(arm) not in (None, mode) and "label_counts" in arm:
-            found.setdefault(f"{_mode(arm)} curation", arm)
-    return found
+            by_name.setdefault(f"{_mode(arm)} curation", arm)
+    return by_name
 
 
 @drawn_or_why(missing_llm)
 def figure_3(results: Results) -> Figure:
     """How many pairs of clusters have each label as their best, labels from the most to the least frequent."""
     figure, axes = panel(3.6)
-    found = tables(results).items()
-    draw_labels(axes, {f"{name}: {_numbers(each['label_skew'])}": [each["label_counts"]] for name, each in found})
+    counts = {
+        f"{name}: {_numbers(each['label_skew'])}": [each["label_counts"]] for name, each in tables(results).items()
+    }
+    draw_labels(axes, counts)
     legend_below(figure, axes, 1, fontsize=8)
     return figure
 
 
 def draw_labels(axes: Axes, counts: Mapping[str, Sequence[Sequence[int]]]) -> None:
-    """The share of pairs that have each label as their best, and beside it what would be even.
+    """The share of pairs that have each label as their best, and what would be even.
 
     A curve ends where labels never come first. Of several worlds each is drawn faintly behind their mean.
 
@@ -86,8 +88,8 @@ def figure_4a(results: Results) -> Figure:
     names = [name for name in rows[0] if "match rate" in name or "recall" in name]
     styles = {
         name: {
-            "marker": next((marker for words, marker in _SETS.items() if name.startswith(words)), "D"),
-            "linestyle": "--" if name.endswith("@1") else "-",
+            "marker": next((marker for words, marker in _MARKERS.items() if name.endswith(words)), "D"),
+            "linestyle": "--" if name.startswith("recall@1,") else "-",
         }
         for name in names
     }
@@ -117,6 +119,6 @@ def _mode(described: LanguageModel) -> str | None:
 
 def _numbers(skew: dict[str, float]) -> str:
     return (
-        f"Gini {skew['gini']:.2f}, entropy {skew['normalised_entropy']:.2f},\n"
-        f"coverage {skew['coverage']:.0%}, most frequent hundredth of labels {skew['top_1_percent_share']:.0%} of pairs"
+        f"Gini {skew['gini']:.2f}, entropy {skew['normalised_entropy']:.2f}, coverage {skew['coverage']:.0%},\n"
+        f"most frequent hundredth of labels: {skew['top_1_percent_share']:.0%} of pairs"
     )

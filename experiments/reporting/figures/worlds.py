@@ -3,7 +3,8 @@
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from experiments.reporting.figures.axes import dot, named_rows, panels, signed, styled, zero_lines
+from experiments.measures.variety import RAREFIED_WATCHES
+from experiments.reporting.figures.axes import BROAD, NARROW, dot, named_rows, panels, signed, styled, zero_lines
 from experiments.results_schema import DialCell, Joined, MetricName, Part
 
 COLUMNS: tuple[tuple[Part, MetricName, str], ...] = (
@@ -11,10 +12,10 @@ COLUMNS: tuple[tuple[Part, MetricName, str], ...] = (
     ("arms", "positive_rate_agent_slots", "positive feedback,\nagent's slots"),
     ("lifts", "watch_minutes_per_user_day", "watch time"),
     ("lifts", "active_user_share", "active users"),
-    ("lifts", "discoveries_per_user", "discoveries of\ndormant interests"),
-    ("lifts", "distinct_clusters_7d_rarefied", "clusters at\nequal volume"),
+    ("lifts", "discoveries_per_user", "discoveries"),
+    ("lifts", "distinct_clusters_7d_rarefied", f"distinct clusters\nin {RAREFIED_WATCHES} watches"),
 )
-"""What stands in the figure and the table: part of the joined results, metric, title."""
+"""Columns of the figure and the table: part of the joined results, metric, title."""
 
 WORLD, MEAN = "#9a9a9a", "#0072B2"
 """Colours of single worlds and of their mean."""
@@ -35,11 +36,13 @@ def compared_with(joined: Joined | DialCell, part: Part, metric: MetricName) -> 
 
 
 @styled
-def worlds_figure(joined: Joined) -> Figure:
-    """Arms in rows, metrics in columns; values in percent."""
+def worlds_figure(joined: Joined, narrow: bool = False) -> Figure:
+    """Arms in rows, a panel a metric, side by side or, ``narrow``, two by two; values in percent."""
     arms = by_watch_time(joined)
-    figure, grid = panels(1, len(COLUMNS), 1.1 + 0.21 * len(arms), sharey=True)
-    for axes, (part, metric, title) in zip(grid[0], COLUMNS, strict=True):
+    rows = 3 if narrow else 1
+    height = rows * ((0.9 if narrow else 1.1) + 0.21 * len(arms))
+    figure, grid = panels(rows, len(COLUMNS) // rows, height, NARROW if narrow else BROAD, sharey=True)
+    for axes, (part, metric, title) in zip(grid.flat, COLUMNS, strict=True):
         for place, arm in enumerate(arms):
             if (value := joined[part].get(arm, {}).get(metric)) is not None and value["mean"] is not None:
                 dot(axes, place, value, MEAN, "|", worlds=WORLD)

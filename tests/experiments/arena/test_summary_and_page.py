@@ -1,8 +1,12 @@
 """What the arena says of planted scores: its record, its flat table, its tables of text and its page."""
 
+import copy
+import re
+
 import pytest
 
-from experiments.arena.page import limits_table, ranking_table, shown, support_table, write_arena
+from experiments.arena.figures import NAMES
+from experiments.arena.page import limits_table, ranking_table, shown, summary, support_table, write_arena
 from experiments.arena.rewards import REWARDS
 from experiments.arena.schema import ArenaResults
 from experiments.arena.summary import _of_policy, flat, total
@@ -137,31 +141,54 @@ def test_the_table_of_estimators(results):
     heads, rows = ranking_table(results)
     assert {len(row) for row in rows} == {len(heads)}
     assert len(rows) == 2 * len(ESTIMATORS) + 2 + 2  # sizes by estimators, and what an endless log says, twice
-    ips = next(row for row in rows if row[1:3] == ["5,000", "ips"])
+    ips = next(row for row in rows if row[1:3] == ["5,000", "IPS"])
     # median of 0 % (narrow) and sqrt(.02^2/2 + .04^2/2) of .1 (wide): 16 %; all intervals hold; tau, winner
     assert ips[3:8] == ["2", "16", "100", f"{MINUS}1.00", "0"]
-    dm = next(row for row in rows if row[1:3] == ["500", "dm"])
+    dm = next(row for row in rows if row[1:3] == ["500", "direct method"])
     assert dm[4:8] == ["0", "50", DASH, "0"]
     endless = [row for row in rows if row[1] == "\N{INFINITY}"]
-    assert endless[0][2:8] == ["all that is in reach", DASH, DASH, DASH, f"{MINUS}1.00", "0"]
+    assert endless[0][2:8] == ["truth, part in reach", DASH, DASH, DASH, f"{MINUS}1.00", "0"]
 
 
 def test_the_table_of_support_is_of_the_largest_logs(results):
     heads, rows = support_table(results)
     assert {len(row) for row in rows} == {len(heads)}
     assert rows == [
-        ["production", "narrow", "1,000", "250", "0.90 [0.70, 1.10]", "25", "nothing"],
+        ["production", "narrow", "1,000", "250", "0.90 [0.70, 1.10]", "25", "none"],
         ["production", "wide", "50", "12", "0.90", "25", "too few rows"],
     ]
 
 
-def test_the_page_has_every_table_and_figure(results, tmp_path):
+def test_the_summary_calls_an_agent_better_after_adjustment_only(found):
+    first = summary(found)[0]  # wide .4 +- .01, narrow .3 +- .01
+    assert first == "A/B, positives: wide is highest (40.00 % a slot); higher than narrow after adjustment."
+    near = copy.deepcopy(found)
+    near["live"]["narrow"]["positive"] = interval(0.379)  # intervals of one alone do not overlap; those of six do
+    assert summary(near)[0] == "A/B, positives: wide is highest (40.00 % a slot); no difference detected to narrow."
+
+
+def test_the_summary_names_the_estimator_with_the_smallest_error(found):
+    (line,) = [line for line in summary(found) if line.startswith("Smallest median error")]
+    assert "on logs of production with 5,000 impressions" in line
+    assert "positives: direct method (0%, covers 50% of truths)" in line
+
+
+def test_every_estimator_has_a_name_for_readers(found, tmp_path):
+    assert set(NAMES) == set(ESTIMATORS)
+    facts = dict.fromkeys(("users", "items", "interests", "days", "log_days", "redraws"), "1")
+    page = write_arena(found, facts, tmp_path).read_text()
+    text = re.sub(r"<[^>]+>", " ", re.sub(r"<svg.*?</svg>|<wbr>", "", page, flags=re.DOTALL))
+    assert not re.search(r"\b(ips_clipped|switch_dr|reward_interaction|pseudo_inverse|novel_positive)\b", text)
+
+
+def test_the_page_has_every_table_and_figure(found, tmp_path):
     facts = {"users": "40", "items": "90", "interests": "5", "days": "2", "log_days": "1", "redraws": "2"}
     page = write_arena(results, facts, tmp_path).read_text()
     assert "A world of 40 users, 90 items and 5 interests (seed 3)" in page
     assert "Logged by production, random" in page
-    assert page.count("data:image/svg+xml") == 1 + len(REWARDS)
-    for _, rows in (limits_table(results), ranking_table(results), support_table(results)):
+    for kind in ("wide", "narrow"):  # for a screen, and for a phone
+        assert len(re.findall(rf'class="{kind}-only"><svg ', page)) == 1 + len(REWARDS)
+    for _, rows in (limits_table(found), ranking_table(found), support_table(found)):
         for row in rows:
             assert all(f">{text}</td>" in page for text in row[1:])
     for name in ("arena", *(f"arena_sizes_{metric}" for metric in REWARDS)):

@@ -1,7 +1,9 @@
 """Tables, page and figure of planted numbers."""
 
+import copy
+
 from experiments.offline.figures import prediction_figure, ranked
-from experiments.offline.page import as_markdown, differences, table, write_offline
+from experiments.offline.page import as_markdown, differences, summary, table, write_offline
 from experiments.offline.schema import OfflineResults
 from tests.experiments.schema import check_schema
 
@@ -75,7 +77,27 @@ def test_the_figure_shows_every_agent_its_interval_and_chance():
     assert spans[0] == [0.4, 0.6]
 
 
-def test_the_page_states_exclusions_and_limits(tmp_path):
+def test_a_phone_has_one_panel_below_the_other():
+    wide, narrow = (prediction_figure(TASK, "next item", 10, "popular", phone) for phone in (False, True))
+    for panels, beside in ((wide.axes, True), (narrow.axes, False)):
+        left, right = (axes.get_subplotspec() for axes in panels)
+        assert (left.rowspan.start == right.rowspan.start) == beside
+    assert narrow.get_figwidth() < 4 < wide.get_figwidth()
+
+
+def test_the_summary_says_what_differs_after_holms_adjustment():
+    (line,) = summary(RESULTS)
+    assert line == (
+        "Next item, recall@10 against popular: higher for plans (+0.200 [+0.100, +0.300]); lower for worse "
+        f"({MINUS}0.100 [{MINUS}0.200, +0.000]); no difference detected for tied."
+    )
+    weaker = copy.deepcopy(RESULTS)
+    weaker["tasks"]["next_item"]["differences"]["plans"]["recall"]["p_holm"] = 0.06  # its own interval leaves 0 out
+    assert "higher" not in summary(weaker)[0]
+    assert "no difference detected for plans and tied" in summary(weaker)[0]
+
+
+def test_the_page_says_what_is_left_out_and_what_the_numbers_cannot_tell(tmp_path):
     text = write_offline(RESULTS, tmp_path).read_text()
     assert "a &lt;log&gt;" in text
     assert "What was never shown cannot be a hit" in text

@@ -1,13 +1,16 @@
 """The page of the paper's run: whole, self-contained, every figure in it, and every verdict."""
 
+import copy
 import json
 import re
 
 import pytest
 
+from experiments.paper.adjusted import adjusted_verdicts
 from experiments.paper.command import joined
-from experiments.paper.figures import ONE_COLUMN, TWO_COLUMNS, paper_figures
-from experiments.paper.page import CAPTIONS, write_paper_page
+from experiments.paper.figures import DRAWN, ONE_COLUMN, TWO_COLUMNS, narrow_figures, paper_figures
+from experiments.paper.page import CAPTIONS, summary, write_paper_page
+from experiments.paper.verdicts import HOLDS, OPEN
 from experiments.reporting.figures.files import save_figure
 from experiments.results_schema import PaperResults
 from tests.experiments.paper.planted import plant, variants_of
@@ -23,21 +26,24 @@ def variants(tmp_path_factory):
     return made
 
 
+class Planned:
+    """A comparison of which only the config matters."""
+
+    def __init__(self, variant, config):
+        self.variant, self.config = variant, {**config, "agents": {}}
+
+
 @pytest.fixture(scope="module")
 def results(variants):
-    class Planned:
-        """A comparison of which only the config matters."""
-
-        def __init__(self, variant, config):
-            self.variant, self.config = variant, {**config, "agents": {}}
-
     return joined(variants, [Planned(name, worlds.each[0]["config"]) for name, worlds in variants.items()])
 
 
 @pytest.fixture(scope="module")
 def page(results, variants, tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "report.html"
-    return write_paper_page(results, results["claims"], paper_figures(variants), path).read_text()
+    figures = paper_figures(variants), narrow_figures(variants)
+    adjusted = adjusted_verdicts(variants, results)
+    return write_paper_page(results, results["claims"], adjusted, figures, path).read_text()
 
 
 def test_the_page_is_whole_and_needs_no_network(page):
@@ -47,17 +53,45 @@ def test_the_page_is_whole_and_needs_no_network(page):
     assert len(set(parser.ids)) == len(parser.ids)
     inside = [source for source in parser.sources if source.startswith("#")]
     assert {source[1:] for source in inside} <= set(parser.ids)
-    files = [source for source in parser.sources if not source.startswith(("#", "data:image/svg+xml;base64,"))]
+    files = [source for source in parser.sources if not source.startswith("#")]
     assert all(re.fullmatch(r"[a-z0-9_]+/seed_[0-9]+/report\.html", file) for file in files)
     assert "http://" not in page
     assert "https://" not in page
-    assert "url(" not in page
+    assert set(re.findall(r"url\(([^)]*)\)", page)) <= {f"#{id}" for id in parser.ids}
 
 
 def test_every_figure_is_there(page, variants):
-    assert page.count("data:image/svg+xml;base64,") == len(CAPTIONS) == len(paper_figures(variants))
+    assert len(paper_figures(variants)) == len(CAPTIONS)
     for name in CAPTIONS:
-        assert f'id="drawn_{name}"' in page
+        drawn = page[page.index(f'id="drawn_{name}"') :]
+        drawn = drawn[: drawn.index("</figure>")]
+        assert drawn.count("<svg ") == 1 + (name in narrow_figures(variants))
+
+
+def test_every_arm_has_its_panel(variants):
+    for figures in (paper_figures(variants), narrow_figures(variants)):
+        for name, arms in (("figure_4b", set(variants["main"].arms) - {"hcb"}), ("figure_4c", {*DRAWN})):
+            assert {axes.get_title() for axes in figures[name].axes} - {""} == arms
+    assert all(figure.get_figwidth() == ONE_COLUMN for figure in narrow_figures(variants).values())
+
+
+def test_the_summary_and_verdicts_hold_after_adjustment_for_the_number_of_claims(variants, results, tmp_path):
+    weak = copy.deepcopy(variants)
+    # .2 +- .15 by itself; as one of six controls it reaches t(1 - .025 / 6, 4) / t(.975, 4) = 1.7 times as far
+    plant(weak["main"], "oracle", "discoveries_per_user", 0.2, 0.15)
+    rows = joined(weak, [Planned(name, worlds.each[0]["config"]) for name, worlds in weak.items()])
+    (alone,) = [row for row in rows["controls"] if row["id"] == "oracle"]
+    assert alone["verdict"] == HOLDS
+    adjusted = adjusted_verdicts(weak, rows)
+    assert adjusted["oracle"] == OPEN
+    assert adjusted["C1"] == HOLDS  # planted with a narrow interval
+    said = summary(rows["claims"], rows, adjusted)
+    assert "not told apart: " in said[1]
+    assert re.search(r"another verdict would be given to .*oracle", said[1])
+    page = write_paper_page(rows, rows["claims"], adjusted, ({}, {}), tmp_path / "report.html").read_text()
+    of_oracle = page[page.index("<b>oracle</b>") :]
+    assert 'class="verdict open">not told apart</span><span class="unit">by its own interval: holds</span>' in of_oracle
+    assert of_oracle.index("not told apart") < of_oracle.index("</tr>")
 
 
 def test_claims_and_controls_stand_on_top_with_their_verdicts(page, results):
@@ -91,7 +125,9 @@ def test_figures_fit_a_papers_columns_and_embed_their_fonts(variants, tmp_path):
 
 def test_a_variant_that_was_not_run_is_said_to_be_missing(variants, results, tmp_path):
     fewer = {name: worlds for name, worlds in variants.items() if name in ("main", "a_a")}
-    page = write_paper_page(results, results["claims"], paper_figures(fewer), tmp_path / "report.html").read_text()
+    figures = paper_figures(fewer), narrow_figures(fewer)
+    adjusted = adjusted_verdicts(variants, results)
+    page = write_paper_page(results, results["claims"], adjusted, figures, tmp_path / "report.html").read_text()
     assert "<b>Figure 3</b> is not available" in page
 
 
@@ -100,5 +136,5 @@ def test_a_day_on_which_nobody_was_active_leaves_its_panel_empty(tmp_path):
     for results in variants["main"].each:
         for series in results["daily"]["arms"].values():
             series["active_users"]["relative"][1] = None
-    watch, active = paper_figures(variants)["figure_5"].axes[:2]
-    assert len(watch.lines) > len(active.lines)
+    figure = paper_figures(variants)["figure_5"]
+    assert [part.get_suptitle().split(",")[0] for part in figure.subfigs] == ["watch time"]

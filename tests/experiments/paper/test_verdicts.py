@@ -7,7 +7,20 @@ import pytest
 from experiments.paper.controls import controls, same_twice, splits, what_language_adds
 from experiments.paper.language_model import c5, c6, c7, c8
 from experiments.paper.live import c1, c2, c3, c4
-from experiments.paper.verdicts import HOLDS, NOT_RUN, OPEN, TOO_FEW, Stated, if_enough, smallest
+from experiments.paper.verdicts import (
+    HOLDS,
+    NOT_RUN,
+    OPEN,
+    TOO_FEW,
+    Stated,
+    above,
+    band_together,
+    gone,
+    if_enough,
+    smallest,
+    together,
+)
+from experiments.several.bands import curve_over_worlds
 from experiments.several.worlds import estimate
 from tests.experiments.paper.planted import labels, plant, variants_of
 
@@ -21,6 +34,28 @@ def first(variants, worlds):
         name: replace(of, seeds=of.seeds[:worlds], each=of.each[:worlds], folders=of.folders[:worlds])
         for name, of in variants.items()
     }
+
+
+def test_an_interval_among_many_is_wider_by_bonferronis_quantile():
+    one = estimate([0.1, 0.2, 0.3])
+    assert together(one, 1) == (one.low, one.high)
+    low, high = together(one, 5)
+    assert (low + high) / 2 == pytest.approx(0.2)
+    assert high - 0.2 == pytest.approx(9.9248 * 0.1 / 3**0.5, rel=1e-4)  # t(.995, 2) = 9.9248
+    assert above(estimate([0.1, 0.2, 0.3]), -0.1) == HOLDS
+    assert above(estimate([0.1, 0.2, 0.3]), -0.1, 5) == OPEN
+    assert gone(estimate([-0.3, -0.2, -0.1]), 0.1) == HOLDS
+    assert gone(estimate([-0.3, -0.2, -0.1]), 0.1, 5) == OPEN
+    assert together(estimate([0.1]), 5) == (None, None)
+
+
+def test_a_band_among_many_holds_at_all_places_of_all():
+    curve = curve_over_worlds([1, 2], [[0.1, 1.0], [0.2, 1.1], [0.3, 1.2]])
+    assert band_together(curve, 1) == (curve.low, curve.high)
+    low, high = band_together(curve, 5)
+    # two places of five claims: t(1 - .025 / 10, 2) = 14.089
+    assert high[0] - 0.2 == pytest.approx(14.0890 * 0.1 / 3**0.5, rel=1e-4)
+    assert low[1] == pytest.approx(1.1 - 14.0890 * 0.1 / 3**0.5, rel=1e-4)
 
 
 @pytest.mark.parametrize("verdict", [HOLDS, OPEN])

@@ -61,8 +61,8 @@ def test_4b_draws_the_lifts_with_both_intervals(results):
 def test_4a_draws_match_rate_and_every_recall(results):
     (axes,) = figure_4a(results).axes
     lines = {line.get_label(): line.get_xydata().tolist() for line in axes.lines}
-    assert list(lines) == ["match rate", "held out recall@1", "held out recall@10"]
-    assert lines["held out recall@1"] == [[0, 10], [9, 10]]
+    assert list(lines) == ["match rate", "recall@1, held-out pairs", "recall@10, held-out pairs"]
+    assert lines["recall@1, held-out pairs"] == [[0, 10], [9, 10]]
 
 
 def test_4a_draws_later_days_and_rings_the_peaks(results):
@@ -70,9 +70,9 @@ def test_4a_draws_later_days_and_rings_the_peaks(results):
     curve[1] = {**curve[1], "match_rate": 0.7}
     (axes,) = figure_4a({**results, "llm": {"curve": curve}}).axes
     lines = {line.get_label(): line.get_xydata().tolist() for line in axes.lines}
-    assert lines["later days recall@10"] == [[0, 30], [9, 20]]
+    assert lines["recall@10, later days"] == [[0, 30], [9, 20]]
     rings = [ring.get_offsets().tolist() for ring in axes.collections]
-    assert rings == [[[9, 70]], [[0, 10]], [[0, 30]]]  # held out recall@10 has no value, hence no peak
+    assert rings == [[[9, 70]], [[0, 10]], [[0, 30]]]  # recall@10 of held-out pairs has no value, hence no peak
 
 
 def test_3_lays_both_curations_over_each_other(results):
