@@ -76,3 +76,10 @@ def crowd_of(copies: int) -> dict[str, Any]:
     (control, bandit, llm, _), design = planted_arms(num=200)
     others = [ArmRun(f"copy_{k}", llm.log, llm.assigned, llm.dormant, llm.discoveries) for k in range(copies)]
     return assemble([control, bandit, *others], design, CONFIG, {}, RandomStream(1, "results").generator())
+
+
+def first_days(daily: Any, days: int) -> Any:
+    """The ``daily`` part of results of a shorter experiment: every list cut."""
+    if isinstance(daily, dict):
+        return {key: first_days(value, days) for key, value in daily.items()}
+    return daily[:days] if isinstance(daily, list) else daily

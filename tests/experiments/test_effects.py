@@ -25,7 +25,7 @@ from experiments.reporting.figures.comparison import figures_of, harm, missing
 from sim.errors import InvalidInput
 from sim.hidden.population import ACQUIRED, DISCOVERED, DORMANT, Population
 from sim.random import RandomStream
-from tests.experiments.synthetic import design_of, log_of, planted_arms, planted_results
+from tests.experiments.synthetic import design_of, first_days, log_of, planted_arms, planted_results
 
 NUM, DAYS = 90, 4
 
@@ -211,7 +211,7 @@ def test_the_worst_third_is_significant_only_after_adjustment_for_all_thirds(res
 
 def test_too_few_days_give_no_significant_effects(results, tmp_path):
     held = copy.deepcopy(results)
-    held["daily"]["day"] = [1, 2]
+    held["daily"] = first_days(held["daily"], 2)
     section = effects_section(held)
     rows = [row for kind in ("mean", "harm", "contrasts", "least") for row in section[kind]]
     assert not any(cell["sure"] for row in rows for cell in row["cells"])

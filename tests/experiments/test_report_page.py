@@ -11,7 +11,7 @@ from experiments.compare.summary import summary
 from experiments.measures.metrics import METRICS
 from experiments.reporting.figures.comparison import figure_4b, figure_4c, figure_5, figures_of
 from experiments.study.described import flat
-from tests.experiments.synthetic import crowd_of, planted_results
+from tests.experiments.synthetic import crowd_of, first_days, planted_results
 
 LLM = {
     "curve": [{"step": 0, "match_rate": 0.0, "recall_1": None}, {"step": 50, "match_rate": 1.0}],
@@ -103,7 +103,7 @@ def test_too_few_users_or_days_are_too_few_to_tell(results, users, days, tmp_pat
     changed = copy.deepcopy(results)
     for of_arm in changed["arms"].values():
         of_arm["watch_minutes_per_user_day"]["n"] = users
-    changed["daily"]["day"] = list(range(1, days + 1))
+    changed["daily"] = first_days(changed["daily"], days)
     told = summary(changed)
     assert told[0].startswith(f"Too few to tell: {users} users an arm, {days} days.")
     watch = next(sentence for sentence in told if sentence.startswith("Watch time"))

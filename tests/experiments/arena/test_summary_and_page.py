@@ -159,36 +159,36 @@ def test_the_table_of_support_is_of_the_largest_logs(results):
     ]
 
 
-def test_the_summary_calls_an_agent_better_after_adjustment_only(found):
-    first = summary(found)[0]  # wide .4 +- .01, narrow .3 +- .01
+def test_the_summary_calls_an_agent_better_after_adjustment_only(results):
+    first = summary(results)[0]  # wide .4 +- .01, narrow .3 +- .01
     assert first == "A/B, positives: wide is highest (40.00 % a slot); higher than narrow after adjustment."
-    near = copy.deepcopy(found)
+    near = copy.deepcopy(results)
     near["live"]["narrow"]["positive"] = interval(0.379)  # intervals of one alone do not overlap; those of six do
     assert summary(near)[0] == "A/B, positives: wide is highest (40.00 % a slot); no difference detected to narrow."
 
 
-def test_the_summary_names_the_estimator_with_the_smallest_error(found):
-    (line,) = [line for line in summary(found) if line.startswith("Smallest median error")]
+def test_the_summary_names_the_estimator_with_the_smallest_error(results):
+    (line,) = [line for line in summary(results) if line.startswith("Smallest median error")]
     assert "on logs of production with 5,000 impressions" in line
     assert "positives: direct method (0%, covers 50% of truths)" in line
 
 
-def test_every_estimator_has_a_name_for_readers(found, tmp_path):
+def test_every_estimator_has_a_name_for_readers(results, tmp_path):
     assert set(NAMES) == set(ESTIMATORS)
     facts = dict.fromkeys(("users", "items", "interests", "days", "log_days", "redraws"), "1")
-    page = write_arena(found, facts, tmp_path).read_text()
+    page = write_arena(results, facts, tmp_path).read_text()
     text = re.sub(r"<[^>]+>", " ", re.sub(r"<svg.*?</svg>|<wbr>", "", page, flags=re.DOTALL))
     assert not re.search(r"\b(ips_clipped|switch_dr|reward_interaction|pseudo_inverse|novel_positive)\b", text)
 
 
-def test_the_page_has_every_table_and_figure(found, tmp_path):
+def test_the_page_has_every_table_and_figure(results, tmp_path):
     facts = {"users": "40", "items": "90", "interests": "5", "days": "2", "log_days": "1", "redraws": "2"}
     page = write_arena(results, facts, tmp_path).read_text()
     assert "A world of 40 users, 90 items and 5 interests (seed 3)" in page
     assert "Logged by production, random" in page
     for kind in ("wide", "narrow"):  # for a screen, and for a phone
         assert len(re.findall(rf'class="{kind}-only"><svg ', page)) == 1 + len(REWARDS)
-    for _, rows in (limits_table(found), ranking_table(found), support_table(found)):
+    for _, rows in (limits_table(results), ranking_table(results), support_table(results)):
         for row in rows:
             assert all(f">{text}</td>" in page for text in row[1:])
     for name in ("arena", *(f"arena_sizes_{metric}" for metric in REWARDS)):
