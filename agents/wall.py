@@ -1,9 +1,9 @@
 """The wall at run time: while a recommender's code runs, what is hidden stays hidden.
 
-Two things keep it. ``sim.platform.Platform`` hands out public things only, and none that could be
-changed. And while an agent is made, trained, asked, saved or loaded, imports of hidden modules are
-refused, unless it is our own trusted code that imports (``TRUSTED``). A plugin that reaches further
-stops the run with one line, even if it catches the error itself.
+At run time two things keep it (before that, import contracts and ``check-agent`` read the source).
+``sim.platform.Platform`` hands out public things only, and none that could be changed. And while any method
+of an agent runs, imports of hidden modules are refused, unless it is our own trusted code that imports
+(``TRUSTED``). A plugin that reaches further stops the run with one line, even if it catches the error itself.
 
 This finds mistakes and temptations, not malice: whoever uses ``importlib``, ``sys.modules``, ``gc``,
 frames or ``ctypes`` gets past it, as anything does that runs in the same process.

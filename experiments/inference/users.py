@@ -27,7 +27,7 @@ ROUNDING = 1e-12
 """A spread below this share of the data's size is floating-point noise, not variance."""
 
 MANY_USERS = 200
-"""Degrees of freedom from which Student's t is the normal distribution (its intervals are .6 % wider)."""
+"""Degrees of freedom from which the normal quantile is used; Student's t would give intervals .6 % wider."""
 
 _Z = float(ndtri(0.5 + LEVEL / 2))
 
@@ -131,7 +131,7 @@ class Lift:
 
 @dataclass(frozen=True)
 class Ratio:
-    """One arm's ratio metric and, to first order, what each user's chance adds to it.
+    """One arm's ratio metric and its influence function, a value a user.
 
     Attributes:
         value: R, the ratio.

@@ -1,9 +1,9 @@
 """Exact effects: the effect of an arm on each user, whom twins simulate twice with common random numbers.
 
 A user's effect is the difference of two lives that share every draw until a slate differs. From
-then on the same draws apply to other items, so that a single user's difference also holds chance;
-means over users do not, but for what their number leaves. Of counts of users who gain or lose, chance
-adds as much to both sides, so that what can be believed is the *net*: gaining less losing.
+then on the same draws apply to other items, so a single user's difference also holds noise. In means
+over users this noise averages out, and the sampling error of that many users remains. In counts of users
+who gain or lose, noise adds as much to both sides. So the number to use is the *net*: gaining less losing.
 """
 
 from dataclasses import dataclass

@@ -127,7 +127,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("consumption_jaccard", "Overlap between users", "index", "arm", None,
            f"Mean Jaccard index of two users' sets of consumed clusters, over {JACCARD_PAIRS:,} fixed pairs."),
 )  # fmt: skip
-"""Every metric, in the order of the report. The first thirteen are user-level."""
+"""Every metric, in the order of the report. Those of the scope ``arm`` have one value an arm, the others one a user."""
 
 PRIMARY: tuple[MetricName, ...] = (
     "novel_impression_ratio_agent_slots",

@@ -26,8 +26,8 @@ def assemble(
     """Everything that the report and the figures show; no durations.
 
     Lifts are against the control, on the agent's slots (of which the control has none) against the reference. Without
-    the reference arm, ``uci`` is against the control. In all diversions but twins, lifts are adjusted for the burn-in
-    where it tells of them; in twins, where every arm has everybody, ``sample_ratio`` is ``None``.
+    the reference arm, ``uci`` is against the control. In all diversions but twins, lifts are adjusted by CUPED
+    where there is a covariate; in twins, where every arm has everybody, ``sample_ratio`` is ``None``.
 
     Args:
         arms: in the order of the report; in twins all with the same users.
