@@ -42,7 +42,7 @@ class DaySums:
         return DaySums(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
     def values(self) -> dict[str, float]:
-        """The four metrics that are shown while an arm runs, under the names that they have in ``results.json``; none of what is undefined."""
+        """The four metrics shown while an arm runs, by their names in ``results.json``; undefined ones are left out."""
         ratios = {
             "watch_minutes_per_user_day": (self.minutes, self.user_days),
             "active_user_share": (self.active, self.user_days),
