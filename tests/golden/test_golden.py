@@ -1,9 +1,11 @@
 """Every command's smallest run leaves what it left when its bytes were kept."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from experiments.main import COMMANDS
 from tests.golden.cases import CASES
@@ -18,18 +20,23 @@ def test_every_command_is_kept():
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory) -> Path:
-    """The folder of what all cases left (some minutes: a reason why these tests are slow ones)."""
-    out = tmp_path_factory.mktemp("golden").resolve()
-    done = in_its_environment(out, [])
-    assert done.returncode == 0, done.stdout
+def actual(tmp_path_factory) -> Path:
+    """The folder of what all cases left, made once for all workers (some minutes: why these tests are slow ones)."""
+    run = tmp_path_factory.getbasetemp().resolve()
+    out = (run.parent if "PYTEST_XDIST_WORKER" in os.environ else run) / "golden"
+    out.mkdir(exist_ok=True)
+    with FileLock(out / ".lock"):
+        if not (out / "whole").exists():
+            done = in_its_environment(out, [])
+            assert done.returncode == 0, done.stdout
+            (out / "whole").touch()
     return out / "found"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", [case.name for case in CASES])
-def test_a_run_leaves_what_it_left(case, found):
-    kept, now = (json.loads((folder / f"{case}.json").read_text(encoding="utf-8")) for folder in (KEPT, found))
+def test_a_run_leaves_what_it_left(case, actual):
+    kept, now = (json.loads((folder / f"{case}.json").read_text(encoding="utf-8")) for folder in (KEPT, actual))
     different = list(differences(kept, now))
     shown = "\n".join(different[:MOST_SHOWN])
     assert not different, f"{len(different)} entries differ (kept -> now):\n{shown}"
