@@ -74,7 +74,7 @@ def arena_figure(arena: ArenaResults, narrow: bool = False) -> Figure:
             row[0].set_ylabel(f"logged by {policy}", fontsize=8)
     for axes, metric in zip(grid[0] if not narrow else (), REWARDS, strict=False):
         axes.set_title(_UNITS[metric], fontsize=8)
-    named_rows(grid[0, 0], [f"{name.replace('_', ' ')} ({100 * arena['novel'][name]:.0f}%)" for name in agents])
+    named_rows(grid[0, 0], [f"{name} ({100 * arena['novel'][name]:.0f}%)" for name in agents])
     columns = 2 if narrow else 4
     figure.legend(handles=_legend(), loc="outside lower center", ncols=columns, fontsize=7, columnspacing=1.4)
     return figure
@@ -149,20 +149,30 @@ def sizes_figure(arena: ArenaResults, metric: str, narrow: bool = False) -> Figu
         width = min(_WIDE, 1.2 + 2.3 * len(policies))
         figure, grid = panels(3, len(policies), 5.6, width, sharex=True, sharey="row")
     for column, (policy, each) in zip(grid.T, policies.items(), strict=True):
+        _scales(column)
         _over_sizes(column, each, metric)
         column[0].set_title(f"logged by {policy}", fontsize=8)
         column[2].set_xlabel("impressions", fontsize=8)
-        _measures(column)
         for axes, title in zip(column if narrow else (), rows, strict=False):
             axes.set_ylabel(title, fontsize=7)
+    sizes = sorted({int(size) for each in policies.values() for size in each["sizes"]})
+    for axes in grid.flat:
+        axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
     for axes, title in zip(grid[:, 0], rows, strict=True):
         axes.set_ylabel(title, fontsize=7 if narrow else 8)
     legend_below(figure, grid[0, 0], 2 if narrow else 5, fontsize=7)
     return figure
 
 
-def _measures(column: Any) -> None:
-    """Axes of error, coverage and ranking."""
+def _scales(column: Any) -> None:
+    """Scales of error, coverage and ranking; set first, since a policy may have no log to draw.
+
+    An axis without data would keep the limits of the linear scale, which a logarithmic one has no ticks for.
+    """
+    for axes in column:
+        axes.set_xscale("log")
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.tick_params(labelsize=7)
     column[0].set_yscale("log")
     column[0].yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     column[0].yaxis.set_minor_formatter(NullFormatter())
@@ -195,8 +205,3 @@ def _over_sizes(panels: Any, of_policy: PolicyRow, metric: str) -> None:
     for limit, line in ((limits["truth"], "-"), (limits["seen"], ":")):
         if limit["tau"] is not None:
             panels[2].axhline(limit["tau"], color=_TRUTH, linewidth=0.9, linestyle=line)
-    for axes in panels:
-        axes.set_xscale("log")
-        axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.tick_params(labelsize=7)

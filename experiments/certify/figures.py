@@ -133,8 +133,7 @@ def _stability(curves: Curves) -> Figure:
     x = np.arange(len(DRIFTS))
     _draw(axes, x, [world["stability"] for world in curves], color=_BLUE, marker="o")
     axes.axhline(JACCARD_LIVE, **_DASHED)
-    axes.set(
-        xlabel="persona_drift_per_day", ylabel=f"Jaccard of successors after {MONTH} days", ylim=(0, 1.03), xticks=x
-    )
+    xlabel = "share of a persona's interests swapped a day"
+    axes.set(xlabel=xlabel, ylabel=f"Jaccard of successors after {MONTH} days", ylim=(0, 1.03), xticks=x)
     axes.set_xticklabels([f"{drift:g}" for drift in DRIFTS])
     return figure

@@ -1,7 +1,7 @@
 """``report.html``: one self-contained page for one experiment, from ``results.json`` and figures.
 
 The page needs no network, follows the reader's light or dark setting, and is legible on a phone
-and on paper. Its sentences are computed from the results: a difference is called one only where its
+and on paper. Its sentences are computed from the results: a difference counts as detected only where its
 adjusted p-value is below .05, and there are enough users and days.
 """
 

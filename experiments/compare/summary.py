@@ -29,13 +29,15 @@ _METRICS = {metric.name: metric for metric in METRICS}
 def summary(results: Results) -> list[str]:
     """A sentence for each of ``HEADLINES``: which arms differ after adjustment, with intervals and p-values.
 
-    A difference is called one where its p-value, adjusted for the number of metrics, is below .05, as in the table.
-    With fewer than ``FEW_USERS`` or ``FEW_DAYS`` nothing is called one.
+    A difference counts as detected where its p-value, adjusted for the number of metrics, is below .05, as in the
+    table.
+    With fewer than ``FEW_USERS`` or ``FEW_DAYS`` nothing counts as detected.
     """
     sentences, few = [], too_few(results)
     if few:
         wanted = f"{FEW_USERS} users an arm, or {FEW_DAYS} days,"
-        sentences.append(f"Too few to tell: {few}. Below {wanted} no difference is called one, whatever its interval.")
+        none = "no difference counts as detected, whatever its interval"
+        sentences.append(f"Too few to tell: {few}. Below {wanted} {none}.")
     for metric, rise, fall in HEADLINES:
         title = _METRICS[metric].title
         lifts = {arm: of_arm[metric] for arm, of_arm in results["lifts"].items()}

@@ -169,7 +169,7 @@ def summary(results: dict[str, Any]) -> list[str]:
 
 def tables(results: dict[str, Any]) -> dict[str, tuple[list[str], list[list[str]]]]:
     """Heads and rows of the constants' and the statistics' tables."""
-    heads = ["constant", "before", "start", "fitted", "95 % interval"]
+    heads = ["constant", "before", "start", "fitted", "95% interval"]
     heads += ["rise, alone", "rise, others refitted", "identified"]
     constants = [
         [

@@ -38,7 +38,7 @@ def interference_figure(arms: dict[str, Any], narrow: bool = False) -> Figure:
             if narrow:
                 axes.set_title(f"{arm}: {title},\ndifference to control (%)", fontsize=8, loc="left")
         if not narrow:
-            row[0].set_ylabel(arm.replace("_", "\n"), fontsize=8)
+            row[0].set_ylabel(arm.replace("_", "_\n"), fontsize=8)
     for axes, title in zip(grid[0] if not narrow else (), _METRICS.values(), strict=False):
         axes.set_title(f"{title},\ndifference to control (%)", fontsize=8)
     named_rows(grid[0, 0], ["truth (twins)", *names[1:]])

@@ -56,8 +56,8 @@ _RIVALS = (CHANCE, "llm_random_weights", "llm_zero_shot", "text_neighbour", "svd
 def findings(worlds: dict[str, WorldRow]) -> list[str]:
     """What the test says, in sentences: computed, whatever they say.
 
-    A difference is called one where its p-value, adjusted by Holm's method over all of these comparisons in all worlds,
-    is below .05.
+    A difference counts as detected where its p-value, adjusted by Holm's method over all of these comparisons in all
+    worlds, is below .05.
     """
     lines = []
     adjusted = _adjusted(worlds)

@@ -58,10 +58,10 @@ def intervals_in_words(joined: Dialled) -> str:
     num = len(joined["seeds"])
     if joined["intervals"] == "worlds":
         return (
-            f"Means over {num} worlds (seeds {', '.join(map(str, joined['seeds']))}) with 95 % t intervals over worlds."
+            f"Means over {num} worlds (seeds {', '.join(map(str, joined['seeds']))}) with 95% t intervals over worlds."
         )
     return (
-        f"One world (seed {joined['seeds'][0]}): 95 % intervals are over its users, and say nothing about other "
+        f"One world (seed {joined['seeds'][0]}): 95% intervals are over its users, and say nothing about other "
         "worlds. Run more seeds before you believe a shape."
     )
 

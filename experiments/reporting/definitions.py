@@ -24,7 +24,7 @@ TERMS = {
     "percent. Also called lift.",
     "95% interval": "Would hold the true value in 95 of 100 repetitions, each quantity by itself.",
     "adjusted p-value": "p-value that allows for the number of quantities that were tested together. Below 0.05 a "
-    "difference is called one.",
+    "difference counts as detected.",
     "world": "One simulated platform with its users and items, made from a seed.",
     TAU: "How much the true difference itself varies from world to world: its standard deviation in percentage points, "
     "without the random error of each world's users.",

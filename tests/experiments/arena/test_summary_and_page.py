@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from experiments.arena.figures import NAMES
+from experiments.arena.figures import NAMES, sizes_figure
 from experiments.arena.page import limits_table, ranking_table, shown, summary, support_table, write_arena
 from experiments.arena.rewards import REWARDS
 from experiments.arena.schema import ArenaResults
@@ -194,3 +194,15 @@ def test_the_page_has_every_table_and_figure(results, tmp_path):
     for name in ("arena", *(f"arena_sizes_{metric}" for metric in REWARDS)):
         assert (tmp_path / "figures" / f"{name}.svg").stat().st_size > 1000
     assert "| production | narrow | 1,000 |" in (tmp_path / "arena.md").read_text()
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_sizes_are_named_also_where_the_last_policy_has_no_logs(results, narrow):
+    figure = sizes_figure(results, "watch", narrow)
+    figure.draw_without_rendering()
+    lowest = figure.axes[-1 if narrow else -2]
+    assert [label.get_text() for label in lowest.get_xticklabels()] == ["500", "5,000"]
+    assert all(axes.get_xlim()[0] <= 500 and axes.get_xlim()[1] >= 5000 for axes in figure.axes)
+    errors = [axes for axes in figure.axes if axes.get_yscale() == "log"]
+    assert len(errors) == 2
+    assert all(axes.get_ylim()[0] > 0 for axes in errors)
