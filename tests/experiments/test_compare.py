@@ -124,8 +124,8 @@ def test_another_seed_is_another_world(whole, shared_cache, tmp_path):
 
 def test_a_killed_run_goes_on_and_ends_with_the_same_results(tmp_path, weights_cache, model):
     overrides = (f"llm.model={model}", "llm.precision=fp32", "llm.threads=1", "llm.steps=240", "llm.eval_every=240")
-    overrides += ("llm.checkpoint_every=20", "experiment.arms=[control,hcb,llm]")
-    overrides += ("experiment.burn_in_days=4", "experiment.days=8")
+    overrides += ("llm.checkpoint_every=20", "experiment.arms=[control,llm]", "experiment.reference=llm")
+    overrides += ("experiment.burn_in_days=3", "experiment.days=6")
     reference = tmp_path / "reference"
     compare(cache_with_weights(tmp_path / "cache_a", weights_cache), reference, *overrides)
 
@@ -134,7 +134,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_results(tmp_path, weights_c
     words += [f"cache_dir={cache}", f"hydra.run.dir={out}"]
     kill_when(words, lambda: any(cache.glob("stages/finetune-*.partial/run/checkpoint/*")))
     assert not any(f for f in cache.glob("stages/finetune-*") if f.is_dir() and f.suffix != ".partial")
-    kill_when(words, lambda: any(cache.glob("stages/arm-*.partial/days/day_0006")))
+    kill_when(words, lambda: any(cache.glob("stages/arm-*.partial/days/day_0005")))
     assert not (out / "results.json").exists()
     compare(cache, out, *overrides)
     assert (out / "results.json").read_bytes() == (reference / "results.json").read_bytes()

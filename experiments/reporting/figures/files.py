@@ -3,10 +3,12 @@
 import io
 from collections.abc import Mapping
 from pathlib import Path
+from types import NoneType
 from typing import Any, Literal
 
 import matplotlib
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import PlaceHolderLayoutEngine
 
 from sim.files import written_whole
 
@@ -38,8 +40,16 @@ def image_bytes(figure: Figure, kind: Literal["svg", "png", "pdf"]) -> bytes:
     """The figure as an SVG, a 200-dpi PNG, or a PDF with its fonts embedded (for LaTeX), without a date in it."""
     buffer = io.BytesIO()
     with matplotlib.rc_context(STYLE):
+        lay_out(figure)
         figure.savefig(buffer, format=kind, dpi=200, metadata=_WITHOUT[kind], facecolor="white")
     return buffer.getvalue()
+
+
+def lay_out(figure: Figure) -> None:
+    """Place what the figure holds, once: every file of it then has the same layout, and none computes it again."""
+    if not isinstance(figure.get_layout_engine(), (NoneType, PlaceHolderLayoutEngine)):
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
 
 
 KINDS: tuple[Literal["svg", "png", "pdf"], ...] = ("svg", "png", "pdf")

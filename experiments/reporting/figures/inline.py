@@ -12,7 +12,7 @@ import matplotlib
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from experiments.reporting.figures.files import STYLE
+from experiments.reporting.figures.files import STYLE, lay_out
 
 REM_AN_INCH = 6.5
 """Width in a page, where there is room: 9 points of a figure are then 13 pixels."""
@@ -33,6 +33,7 @@ def inline_svg(figure: Figure, name: str) -> Markup:
     """
     buffer = io.StringIO()
     with matplotlib.rc_context(STYLE):
+        lay_out(figure)
         figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
     text = buffer.getvalue()
     body = text[text.index(">", text.index("<svg")) + 1 : text.rindex("</svg>")]
