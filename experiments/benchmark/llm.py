@@ -31,7 +31,7 @@ from sim.records import Count, checked, limits
 ROUNDS = 5
 """Rounds in which the ways take turns, so that a change of the machine's speed hits all alike."""
 
-_GENERATED = 32  # pairs a batch of plain generation
+_GENERATED = 32  # pairs a batch of plain generation; one for each of as many clusters
 _SCORED = 64  # pairs a turn of the way that transformers goes
 _PRODUCT_TOKENS = 4096  # rows of the products whose rate is the bound
 
@@ -72,7 +72,7 @@ def authored_clusters(num: Any) -> InterestClusters:
         InvalidInput: fewer than 3, or more than there are.
     """
     keywords = [interest.keywords for theme in read_interests("") for interest in theme.interests]
-    num = checked(Annotated[int, limits(3, len(keywords))], num, "interests")
+    num = checked(Annotated[int, limits(_GENERATED, len(keywords))], num, "interests")
     path = np.repeat(np.arange(num)[:, None], 4, axis=1)
     return InterestClusters(path, np.eye(num, dtype=np.float32), tuple(keywords[:num]))
 
