@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from types import TracebackType
 
 from agents.check_source import CLOSED_PACKAGES
-from sim.errors import InvalidInput
+from sim.errors import InvalidInput, WallBreach
 
 OURS = ("sim", "agents", *CLOSED_PACKAGES)
 """Our own packages. Errors that they raise are not caught here: such an error is a fault of interestlab."""
@@ -23,7 +23,7 @@ def code_of(part: object) -> str:
         return f"{kind.__name__}, {kind.__module__}"
 
 
-def writes_to_input(error: Exception) -> bool:
+def writes_to_input(error: BaseException) -> bool:
     """Whether numpy raised an error because somebody wrote to a read-only array."""
     return isinstance(error, ValueError) and any(word in str(error) for word in ("read-only", "WRITEABLE"))
 
@@ -41,16 +41,18 @@ def blamed(field: str, part: object, method: str) -> Iterator[None]:
 
     Raises:
         InvalidInput: the method raised an exception. The message holds the exception, and file, line and source of
-            the last frame in the author's package. ``InvalidInput`` that the method raised itself stays as it is.
+            the last frame in the author's package; of an ``InvalidInput`` that the method raised itself, its own words.
     """
     try:
         yield
-    except InvalidInput:
+    except (WallBreach, KeyboardInterrupt, GeneratorExit):
         raise
-    except Exception as error:  # whatever somebody else's code may raise
+    except BaseException as error:  # whatever somebody else's code may raise, SystemExit too
         if package_of(part) in OURS:
             raise
         place = last_frame(error.__traceback__, package_of(part)) or code_of(part)
+        if isinstance(error, InvalidInput):
+            raise InvalidInput(f"{field}: {error.field}", error.value, f"{error.expected} ({place})") from error
         if writes_to_input(error):
             raise InvalidInput(field, method, f"must not change its input; copy the array first ({place})") from error
         came = " ".join(f"{type(error).__name__}: {error}".split())

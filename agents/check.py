@@ -136,11 +136,13 @@ def _run(name: str, check: Callable[[Exam], str], exam: Exam) -> Finding:
         if isinstance(error, InvalidInput):
             return Finding(name, "fail", str(error))
         return Finding(name, "fail", _where(error))
-    except Exception as error:  # whatever a plugin may raise
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:  # whatever a plugin may raise, SystemExit too
         return Finding(name, "fail", _where(error))
 
 
-def _where(error: Exception) -> str:
+def _where(error: BaseException) -> str:
     """An unexpected error in one line: what, and where in the agent."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__}: {' '.join(str(error).split())} ({Path(last.filename).name}, line {last.lineno})"

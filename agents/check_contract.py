@@ -160,8 +160,8 @@ def _installed(name: str) -> Any:
         try:
             return compose(overrides=[f"hydra.searchpath=[{path}]", f"+agent={name}"]).agent
         except Exception as error:  # Hydra's, OmegaConf's and YAML's own errors are of many kinds
-            reason = " ".join(str(error).split())[:200]
-            expected = f"must be the name of an installed agent, or module:Class ({reason})"
+            reason = f" ({' '.join(str(error).split())[:200]})" if folders else "; install yours: pip install -e ."
+            expected = f"must be the name of an installed agent, or module:Class{reason}"
             raise InvalidInput("agent", name, expected) from None
 
 

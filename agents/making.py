@@ -45,7 +45,9 @@ def _named(config: dict[str, Any], name: str) -> Iterator[None]:
     """Whatever a plugin's module or constructor may raise, as one line that names the agent."""
     try:
         yield
-    except Exception as error:
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:  # a plugin's module may call exit
         cause = error if isinstance(error, InvalidInput) else error.__cause__ or error
         if isinstance(cause, WallBreach) or (isinstance(cause, InvalidInput) and cause.field.startswith("agent ")):
             raise cause from None

@@ -1,6 +1,10 @@
 """The error that a user's mistake raises: one line that says what, where, and what would be right."""
 
+import pickle
 from typing import Any
+
+_LONGEST_VALUE = 400
+"""Characters of a value that a message shows."""
 
 
 class InvalidInput(ValueError):
@@ -13,12 +17,21 @@ class InvalidInput(ValueError):
         self.field = field
         self.value = value
         self.expected = expected
-        super().__init__(f"{field}={value!r}: {expected}")
+        shown = repr(value)
+        shown = shown if len(shown) <= _LONGEST_VALUE else f"{shown[:_LONGEST_VALUE]}..."
+        message = f"{field}={shown}: {expected}"
+        super().__init__(" ".join(message.split()) if "\n" in message else message)
 
     def __reduce__(self) -> tuple[type["InvalidInput"], tuple[str, Any, str]]:
         # ValueError's own pickling would call __init__ with the joined message only,
         # which would lose the error on its way back from a worker process.
-        return (type(self), (self.field, self.value, self.expected))
+        # A plugin's own subclass may take other arguments, and its value may be anything.
+        kind = type(self) if type(self) in (InvalidInput, WallBreach) else InvalidInput
+        try:
+            pickle.dumps(self.value)
+        except Exception:  # pickle's errors are of many kinds
+            return (kind, (self.field, repr(self.value), self.expected))
+        return (kind, (self.field, self.value, self.expected))
 
 
 class WallBreach(InvalidInput):

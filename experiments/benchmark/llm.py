@@ -24,6 +24,7 @@ from experiments.llm.stages import find_weights
 from experiments.stages.stages import check_cache_dir
 from experiments.study.study import resolved
 from sim.clusters import InterestClusters
+from sim.errors import InvalidInput
 from sim.hidden.authored import read_interests
 from sim.random import RandomStream
 from sim.records import Count, checked, limits
@@ -46,6 +47,8 @@ def llm_rows(config: DictConfig) -> list[Row]:
     settings = check_llm(plain.get("llm"))
     steps = checked(Count, plain.get("training_steps"), "training_steps")
     clusters = authored_clusters(plain.get("interests"))
+    if clusters.num_clusters < _GENERATED:
+        raise InvalidInput("interests", clusters.num_clusters, f"must be at least {_GENERATED}")
     weights = find_weights(settings, check_cache_dir(plain.get("cache_dir")))
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -72,7 +75,7 @@ def authored_clusters(num: Any) -> InterestClusters:
         InvalidInput: fewer than 3, or more than there are.
     """
     keywords = [interest.keywords for theme in read_interests("") for interest in theme.interests]
-    num = checked(Annotated[int, limits(_GENERATED, len(keywords))], num, "interests")
+    num = checked(Annotated[int, limits(3, len(keywords))], num, "interests")
     path = np.repeat(np.arange(num)[:, None], 4, axis=1)
     return InterestClusters(path, np.eye(num, dtype=np.float32), tuple(keywords[:num]))
 

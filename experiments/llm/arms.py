@@ -13,12 +13,9 @@ from omegaconf import DictConfig
 from agents.llm.settings import LLMSettings
 from experiments.llm.stages import TableMade, check_ready, make_table
 from experiments.stages.stages import Stage
-from experiments.study.study import Study, resolved
+from experiments.study.study import TABLE_PLANNERS, Study, resolved
 from sim.errors import InvalidInput
 from sim.records import checked, from_mapping
-
-PLANNERS = ("agents.llm.planner.LLMTablePlanner", "agents.llm.best_of_n.BestOfNPlanner")
-"""Targets of planners that read a language model's table."""
 
 
 def check_llm(mapping: Any, name: str = "llm") -> LLMSettings:
@@ -39,9 +36,11 @@ def settings_by_arm(study: Study, config: DictConfig | dict[str, Any]) -> dict[s
     common: dict[str, Any] | None = None
     for name, agent in study.agents.items():
         own = checked(dict[str, Any], agent.get("llm", {}), f"agents.{name}.llm")
-        if planner_of(agent).get("_target_") not in PLANNERS:
+        if planner_of(agent).get("_target_") not in TABLE_PLANNERS:
             if own:
-                raise InvalidInput(f"agents.{name}.llm", own, f"is for agents whose planner is {' or '.join(PLANNERS)}")
+                raise InvalidInput(
+                    f"agents.{name}.llm", own, f"is for agents whose planner is {' or '.join(TABLE_PLANNERS)}"
+                )
             continue
         if common is None:
             common = resolved(config.get("llm"), "llm")

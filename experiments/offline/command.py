@@ -27,7 +27,7 @@ from experiments.offline.tasks import Task, tasks_of
 from experiments.stages.stages import Stage
 from experiments.study.described import described
 from experiments.study.protocol import ALL
-from experiments.study.study import Study, check_study, resolved
+from experiments.study.study import TABLE_PLANNERS, Study, check_study, resolved
 from sim.errors import InvalidInput
 from sim.files import write_json
 from sim.platform import Platform
@@ -62,7 +62,7 @@ def check_offline(mapping: Any, known: Mapping[str, Any]) -> OfflineConfig:
     """Check the settings against the config's agents by name, or raise ``InvalidInput``."""
     usable = [name for name, agent in known.items() if _planner(agent) not in _ORACLES]
     if isinstance(mapping, Mapping) and mapping.get("agents") == ALL:
-        mapping = {**mapping, "agents": [name for name in usable if _planner(known[name]) not in llm_arms.PLANNERS]}
+        mapping = {**mapping, "agents": [name for name in usable if _planner(known[name]) not in TABLE_PLANNERS]}
     offline = from_mapping(OfflineConfig, mapping, "offline")
     for name in offline.agents:
         if name in known and name not in usable:

@@ -74,10 +74,18 @@ class Study:
         return World(self.world, self.seed, self.runtime.world_threads)
 
 
+TABLE_PLANNERS = ("agents.llm.planner.LLMTablePlanner", "agents.llm.best_of_n.BestOfNPlanner")
+"""Targets of planners that read a language model's table."""
+
+
 def portable(agent: Any) -> Any:
-    """An agent's config without the table's path, which the digests of a stage's inputs stand for."""
+    """An agent's config without the path of a language model's table: the digests of a stage's inputs stand for it.
+
+    A setting of any other part that happens to be called ``table`` stays.
+    """
     if isinstance(agent, Mapping):
-        return {key: portable(each) for key, each in agent.items() if key != "table"}
+        reads_table = agent.get("_target_") in TABLE_PLANNERS
+        return {key: portable(each) for key, each in agent.items() if key != "table" or not reads_table}
     return agent
 
 

@@ -7,6 +7,7 @@ from omegaconf import OmegaConf
 from agents.base import Agent, Recommendations
 from agents.random import RandomAgent
 from experiments.live.arms import Arm, compose_slates, live, run_day
+from experiments.study.study import TABLE_PLANNERS, portable
 from sim.errors import InvalidInput
 from sim.hidden.clustering import build_clusters
 from sim.hidden.config import WorldConfig, from_mapping
@@ -157,3 +158,11 @@ class Mutates(FixedAgent):
 def test_an_agent_cannot_change_its_input(config):
     with pytest.raises(InvalidInput, match="agent x='recommend': must not change its input"):
         run_day([make_arm(config, agent=Mutates())], 0)
+
+
+def test_only_a_language_models_table_is_left_out_of_what_an_arm_is_known_by():
+    """Settings of plugins that are called ``table`` had been left out too: another value found the old arm."""
+    mine = {"_target_": "agents.hierarchical.HierarchicalAgent", "planner": {"_target_": "mine.Mine", "table": "first"}}
+    assert portable(mine) == mine
+    llm = {"planner": {"_target_": TABLE_PLANNERS[0], "table": "/somewhere", "width": 3}}
+    assert portable(llm) == {"planner": {"_target_": TABLE_PLANNERS[0], "width": 3}}

@@ -112,6 +112,12 @@ FAULTS = {
             r"=-1: user \d+, slot 0: cluster must be in 0 \.\. \d+, or None" + BY_NAME,
         ),
         ("recommend", "assert False, 'why'", "='AssertionError: why': recommend" + LINE + "recommend: assert"),
+        ("recommend", "raise SystemExit(0)", "='SystemExit: 0': recommend" + LINE + "recommend: raise SystemExit"),
+        (
+            "recommend",
+            "raise __import__('sim.errors').errors.InvalidInput('x', 1, 'be right')",
+            r": x=1: be right \({file}, line \d+, in recommend: raise",
+        ),
         ("load", "return folder / 3", "=.TypeError: .*: load" + LINE + "load: return folder"),
     ),
 }
