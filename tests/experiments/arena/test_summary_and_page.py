@@ -4,6 +4,7 @@ import copy
 import re
 
 import pytest
+from markupsafe import escape
 
 from experiments.arena.figures import NAMES, sizes_figure
 from experiments.arena.page import limits_table, ranking_table, shown, summary, support_table, write_arena
@@ -190,7 +191,7 @@ def test_the_page_has_every_table_and_figure(results, tmp_path):
         assert len(re.findall(rf'class="{kind}-only"><svg ', page)) == 1 + len(REWARDS)
     for _, rows in (limits_table(results), ranking_table(results), support_table(results)):
         for row in rows:
-            assert all(f">{text}</td>" in page for text in row[1:])
+            assert all(f">{escape(text)}</td>" in page for text in row[1:])
     for name in ("arena", *(f"arena_sizes_{metric}" for metric in REWARDS)):
         assert (tmp_path / "figures" / f"{name}.svg").stat().st_size > 1000
     assert "| production | narrow | 1,000 |" in (tmp_path / "arena.md").read_text()
