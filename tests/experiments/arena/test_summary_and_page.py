@@ -162,10 +162,10 @@ def test_the_table_of_support_is_of_the_largest_logs(results):
 
 def test_the_summary_calls_an_agent_better_after_adjustment_only(results):
     first = summary(results)[0]  # wide .4 +- .01, narrow .3 +- .01
-    assert first == "A/B, positives: wide is highest (40.00 % a slot); higher than narrow after adjustment."
+    assert first == "A/B, positives: wide is highest (40.00% of slots); higher than narrow after adjustment."
     near = copy.deepcopy(results)
     near["live"]["narrow"]["positive"] = interval(0.379)  # intervals of one alone do not overlap; those of six do
-    assert summary(near)[0] == "A/B, positives: wide is highest (40.00 % a slot); no difference detected to narrow."
+    assert summary(near)[0] == "A/B, positives: wide is highest (40.00% of slots); no difference detected to narrow."
 
 
 def test_the_summary_names_the_estimator_with_the_smallest_error(results):
