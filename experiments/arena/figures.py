@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from experiments.arena.rewards import REWARDS
 from experiments.arena.schema import ArenaResults, JudgedAgent, PolicyRow
@@ -61,7 +61,7 @@ def arena_figure(arena: ArenaResults, narrow: bool = False) -> Figure:
     agents, policies = arena["agents"], arena["logging"]
     height = 0.9 + len(policies) * (0.5 + 0.33 * len(agents))
     if narrow:
-        shape, size = (len(policies) * len(REWARDS), 1), (1.4 + (height - 0.9) * len(REWARDS), NARROW)
+        shape, size = (len(policies) * len(REWARDS), 1), (1.4 + (height - 0.7) * len(REWARDS), NARROW)
     else:
         shape, size = (len(policies), len(REWARDS)), (height, _WIDE)
     figure, grid = panels(*shape, *size, sharex=False if narrow else "col", sharey=True)
@@ -69,7 +69,7 @@ def arena_figure(arena: ArenaResults, narrow: bool = False) -> Figure:
         for axes, metric in zip(row, REWARDS, strict=True):
             _beside_truth(axes, arena, each, metric)
             if narrow:
-                axes.set_title(f"logged by {policy}: {_UNITS[metric]}", fontsize=8, loc="left")
+                axes.set_title(f"logged by {policy}:\n{_UNITS[metric]}", fontsize=8, loc="left")
         if not narrow:
             row[0].set_ylabel(f"logged by {policy}", fontsize=8)
     for axes, metric in zip(grid[0] if not narrow else (), REWARDS, strict=False):
@@ -153,6 +153,7 @@ def sizes_figure(arena: ArenaResults, metric: str, narrow: bool = False) -> Figu
         _over_sizes(column, each, metric)
         column[0].set_title(f"logged by {policy}", fontsize=8)
         column[2].set_xlabel("impressions", fontsize=8)
+        column[2].tick_params(labelbottom=True)
         for axes, title in zip(column if narrow else (), rows, strict=False):
             axes.set_ylabel(title, fontsize=7)
     sizes = sorted({int(size) for each in policies.values() for size in each["sizes"]})
@@ -174,6 +175,7 @@ def _scales(column: Any) -> None:
         axes.xaxis.set_minor_locator(NullLocator())
         axes.tick_params(labelsize=7)
     column[0].set_yscale("log")
+    column[0].yaxis.set_major_locator(LogLocator(subs=(1, 3)))
     column[0].yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     column[0].yaxis.set_minor_formatter(NullFormatter())
     column[1].set_ylim(-3, 103)

@@ -38,7 +38,9 @@ def summary(arena: ArenaResults) -> list[str]:
         best = max(arena["agents"], key=lambda name: arena["live"][name][metric]["value"])
         beaten = [name for name in ends if name != best and ends[name][1] < ends[best][0]]
         others = [name for name in ends if name != best and name not in beaten]
-        value = f"{shown(metric, arena['live'][best][metric]['value'])} {unit(metric)} a slot"
+        value = shown(metric, arena["live"][best][metric]["value"]) + (
+            " s a slot" if metric == "watch" else "% of slots"
+        )
         parts = [f"{best} is highest ({value})"]
         parts += [f"higher than {listed(beaten)} after adjustment"] if beaten else []
         parts += [f"no difference detected to {listed(others)}"] if others else []
@@ -81,7 +83,8 @@ def limits_table(arena: ArenaResults) -> tuple[list[str], list[list[str]]]:
     """Heads and rows: what each agent earns in the A/B, at the logged requests, and as far as a log can show."""
     heads = ["agent", "logging policy", "new clusters, %", "in reach, %"]
     for metric, title in REWARDS.items():
-        heads += [f"{title} ({unit(metric)}): A/B", "same requests", "in reach"]
+        name = title.partition(" (")[0]
+        heads += [f"{name} ({unit(metric)}): A/B", "same requests", "in reach"]
     rows = []
     for agent in arena["agents"]:
         for policy, each in arena["logging"].items():

@@ -20,7 +20,7 @@ from experiments.reporting.figures.axes import (
 )
 
 _BEFORE, _AFTER = COLOURS[0], COLOURS[1]
-_TICKS = (-50, -20, -10, -5, -2, -1, 0, 1, 2, 5, 10, 20, 50)
+_TICKS = (-50, -10, -2, 0, 2, 10, 50)
 _EXACT = 2.0  # standard errors up to which the scale is linear; beyond, logarithmic
 
 
@@ -41,7 +41,7 @@ def fit_figure(fitted: dict[str, Any], narrow: bool = False) -> Figure:
         height = 1.4 + 0.21 * max(len(rows), len(constants))
         figure, grid = panels(1, 2, height, 7.6, width_ratios=(1.35, 1))
     first, second = grid.flat
-    _statistics(first, rows, 26 if narrow else 80)
+    _statistics(first, rows, 30 if narrow else 80)
     _constants(second, constants)
     legend_below(figure, first, 1 if narrow else 3, fontsize=8)
     return figure

@@ -23,7 +23,8 @@ def interference_figure(arms: dict[str, Any], narrow: bool = False) -> Figure:
         arms: as ``experiments.interference.command.biases`` returns it.
         narrow: whether for a phone: panels below each other, instead of a row an arm.
     """
-    names = list(next(iter(next(iter(arms.values())).values())))  # the truth, then diversions
+    cells = next(iter(next(iter(arms.values())).values()))
+    names = ["truth", *(name for name in cells if name != "truth")]  # a file has them by name
     height = 0.42 + 0.2 * len(names)
     if narrow:
         figure, stack = panels(

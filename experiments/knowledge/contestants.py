@@ -15,7 +15,7 @@ LLM = "llm"
 """The contestant that all others are compared with."""
 
 CONTESTANTS = {
-    LLM: "fine-tuned language model, corrected by each label's mean probability (as the agent `llm` is served)",
+    LLM: "fine-tuned language model, corrected by each label's mean probability (as the agent llm is served)",
     "llm_raw": "the same, uncorrected",
     "llm_text": "the same, corrected, and the sentence encoder together",
     "llm_zero_shot": "the language model as it comes, corrected",

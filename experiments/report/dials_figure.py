@@ -64,7 +64,7 @@ def curves(joined: Dialled, narrow: bool = False) -> Figure:
             signed(axes, "y")
         axes.set_xticks(x, [dial["labels"][at] for at in places], rotation=0 if numbers else 30)
     for axes in grid[-1]:
-        axes.set_xlabel(dial["entry"], fontsize=8)
+        axes.set_xlabel(dial["entry"].replace(".", ".\n") if narrow else dial["entry"], fontsize=8)
     # Not every panel has every arm: the last line drawn of each stands for it.
     figure.legend(
         drawn.values(), drawn, loc="outside lower center", ncols=min(2 if narrow else 4, len(drawn)), fontsize=8

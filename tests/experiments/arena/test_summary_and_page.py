@@ -4,6 +4,7 @@ import copy
 import re
 
 import pytest
+from markupsafe import escape
 
 from experiments.arena.figures import NAMES, sizes_figure
 from experiments.arena.page import limits_table, ranking_table, shown, summary, support_table, write_arena
@@ -161,10 +162,10 @@ def test_the_table_of_support_is_of_the_largest_logs(results):
 
 def test_the_summary_calls_an_agent_better_after_adjustment_only(results):
     first = summary(results)[0]  # wide .4 +- .01, narrow .3 +- .01
-    assert first == "A/B, positives: wide is highest (40.00 % a slot); higher than narrow after adjustment."
+    assert first == "A/B, positives: wide is highest (40.00% of slots); higher than narrow after adjustment."
     near = copy.deepcopy(results)
     near["live"]["narrow"]["positive"] = interval(0.379)  # intervals of one alone do not overlap; those of six do
-    assert summary(near)[0] == "A/B, positives: wide is highest (40.00 % a slot); no difference detected to narrow."
+    assert summary(near)[0] == "A/B, positives: wide is highest (40.00% of slots); no difference detected to narrow."
 
 
 def test_the_summary_names_the_estimator_with_the_smallest_error(results):
@@ -190,7 +191,7 @@ def test_the_page_has_every_table_and_figure(results, tmp_path):
         assert len(re.findall(rf'class="{kind}-only"><svg ', page)) == 1 + len(REWARDS)
     for _, rows in (limits_table(results), ranking_table(results), support_table(results)):
         for row in rows:
-            assert all(f">{text}</td>" in page for text in row[1:])
+            assert all(f">{escape(text)}</td>" in page for text in row[1:])
     for name in ("arena", *(f"arena_sizes_{metric}" for metric in REWARDS)):
         assert (tmp_path / "figures" / f"{name}.svg").stat().st_size > 1000
     assert "| production | narrow | 1,000 |" in (tmp_path / "arena.md").read_text()
