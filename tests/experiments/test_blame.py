@@ -147,7 +147,8 @@ def test_a_fault_of_a_plugin_is_one_line_that_names_it(part, method, body, messa
     path = tmp_path / "mine.py"
     path.write_text(CODE[part].format(method=f"{method}({ARGUMENTS[method]})", body=body))
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "mine", raising=False)
+    monkeypatch.setitem(sys.modules, "mine", None)  # forgotten again after the test
+    del sys.modules["mine"]
 
     def lived(days):
         arm = make_arm(world, name="bold", agent=build_agent(config_of(part), "bold"))
