@@ -38,6 +38,7 @@ WORDS = {
     "held_out_loss_error": "standard error of the loss",
     "last_validation_loss": "loss at the last step (nats a label token)",
     "match_rate": "match rate",
+    "strict_match_rate": "answers that are a label word for word (share)",
     "step": "step",
     "steps": "steps",
     "validation_loss": "loss at the best step (nats a label token)",
@@ -79,6 +80,10 @@ def in_words(path: str) -> str:
         return f"{in_words(what)}: {of}"
     if path.startswith("validation_recall@"):
         return f"{path.removeprefix('validation_')}, {_SETS['validation']}"
+    if path.startswith("answers.frequent_unmatched."):
+        return f"answers that match no label: {path.removeprefix('answers.frequent_unmatched.') or 'empty'}"
+    if path.startswith("answers."):
+        return in_words(path.removeprefix("answers."))
     first, _, rest = path.partition(".")
     if first in _SETS and rest:
         return f"{in_words(rest)}, {_SETS[first]}"

@@ -3,7 +3,7 @@
 from omegaconf import OmegaConf
 
 from experiments.study.described import described
-from experiments.study.study import portable
+from experiments.study.study import TABLE_PLANNERS, portable
 
 CONFIG = {
     "cache_dir": "/somewhere",
@@ -29,6 +29,8 @@ def test_agents_are_those_that_took_part_in_their_order():
 
 
 def test_a_portable_agent_has_no_table_wherever_it_stood():
-    agent = {"_target_": "x.Y", "planner": {"table": "/here/table", "beam": 2}, "table": "/there", "sizes": [1, 2]}
-    assert portable(agent) == {"_target_": "x.Y", "planner": {"beam": 2}, "sizes": [1, 2]}
+    """A language model's table; another part's setting of this name stays."""
+    planner = {"_target_": TABLE_PLANNERS[0], "beam": 2}
+    agent = {"_target_": "x.Y", "planner": {**planner, "table": "/here/table"}, "table": "stays", "sizes": [1, 2]}
+    assert portable(agent) == {"_target_": "x.Y", "planner": planner, "table": "stays", "sizes": [1, 2]}
     assert portable(None) is None

@@ -60,7 +60,7 @@ def test_a_contestant_whose_model_is_half_thrown_away_does_not_answer_again(tmp_
 
     def make(folder):
         (folder / "run" / "model").mkdir(parents=True, exist_ok=True)
-        job._answer(folder)
+        job._write_scores(folder)
 
     make.__module__ = "sim.files"  # as if it stood there: tests are no source of a stage
 

@@ -136,7 +136,8 @@ def test_the_report_speaks_of_answers_where_there_was_no_fine_tuning(tmp_path):
     said = {"strict_match_rate": 0.625, "frequent_unmatched": {"<b>tofu</b>": 31, "": 4}}
     llm = {"label_skew": {"gini": 0.25}, "answers": said}
     page = write_report({**planted_results(), "llm": llm}, {}, {}, tmp_path).read_text()
-    assert "answers.strict_match_rate" in page
+    assert "answers that are a label word for word (share)" in page
+    assert "frequent_unmatched" not in page
     assert "0.625" in page
     assert "&lt;b&gt;tofu" in page
     assert "<b>tofu" not in page
