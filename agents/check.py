@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.base import Agent, InteractionLog, Platform, RandomStream
+from agents.blame import writes_to_input
 from agents.check_exam import CannotTell, Exam, Fault
 from agents.check_propensity import NUM_DRAWS
 from agents.check_slates import validate
@@ -131,7 +132,7 @@ def _run(name: str, check: Callable[[Exam], str], exam: Exam) -> Finding:
     except WallBreach as breach:
         return Finding("wall", "fail", str(breach))
     except ValueError as error:
-        if any(word in str(error) for word in ("read-only", "WRITEABLE", "must not change its input")):
+        if writes_to_input(error) or "must not change its input" in str(error):
             return Finding("inputs", "fail", f"an input array was written to ({error}): work on a copy, array.copy()")
         if isinstance(error, InvalidInput):
             return Finding(name, "fail", str(error))

@@ -18,10 +18,16 @@ def check_form(slates: Recommendations, requests: Requests, platform: Platform, 
         raise InvalidInput(field, described(items), f"items must be an integer array of shape {shape}, one row a user")
 
 
-def check_alive(slates: Recommendations, requests: Requests, platform: Platform, field: str) -> None:
-    """Raise InvalidInput unless all items exist and are alive today."""
+def check_exists(slates: Recommendations, requests: Requests, platform: Platform, field: str) -> None:
+    """Raise InvalidInput unless all items exist."""
     items, num_items = slates.items, platform.catalog.num_items
     _refuse((items < 0) | (items >= num_items), items, f"items must be in 0 .. {num_items - 1}", requests, field)
+
+
+def check_alive(slates: Recommendations, requests: Requests, platform: Platform, field: str) -> None:
+    """Raise InvalidInput unless all items exist and are alive today."""
+    check_exists(slates, requests, platform, field)
+    items = slates.items
     alive = platform.catalog.alive(platform.day)[items]
     _refuse(~alive, items, "this item is not alive today; use platform.live_items()", requests, field)
 

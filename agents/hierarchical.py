@@ -57,7 +57,7 @@ class HierarchicalAgent(Agent):
             here = replace(requests.after(items[:, :slot]), num_slots=1)
             with self._at_work("ranker", "rank"):
                 chosen = self.ranker.rank(here, plan[:, slot : slot + 1], rng.at("ranker", slot))
-            check_ranked(chosen, here, self.ranker, self.platform.catalog.num_items)
+            check_ranked(chosen, here, self.ranker, self.platform)
             items[:, slot] = chosen.items[:, 0]
             if chosen.propensity is not None:
                 propensity[:, slot] = chosen.propensity[:, 0]

@@ -6,10 +6,10 @@ import numpy as np
 
 from agents.base import Agent, Learner, Recommendations
 from agents.blame import code_of
-from agents.check_slates import described
+from agents.check_slates import check_exists, described
 from sim.arrays import FloatArray, IntArray
 from sim.errors import InvalidInput
-from sim.platform import Requests
+from sim.platform import Platform, Requests
 from sim.random import RandomStream
 
 
@@ -40,32 +40,29 @@ class Ranker(Learner):
         return None
 
 
-def check_ranked(slates: Recommendations, requests: Requests, ranker: Ranker, num_items: int) -> None:
+def check_ranked(slates: Recommendations, requests: Requests, ranker: Ranker, platform: Platform) -> None:
     """Check what ``rank`` returned; whether its items can be shown, ``agents.check_slates.validate`` says of the slate.
 
     Raises:
         InvalidInput: names the ranker and its file: ``slates`` are no ``Recommendations``, or items are no integer
-            array of shape (B, S), or not all in 0 .. ``num_items`` - 1, or propensities no array of floats in (0, 1] of
-            that shape.
+            array of shape (B, S), or some do not exist, or propensities no array of floats in (0, 1] of that shape.
     """
     field, shape = f"ranker {type(ranker).__name__}", (len(requests), requests.num_slots)
-    came: object
     if not isinstance(slates, Recommendations):
         came, expected = described(slates), "rank must return an agents.base.Recommendations"
     elif not _is_array(slates.items, shape, "iu"):
         came = described(slates.items)
         expected = f"rank must return items of shape {shape}, an array of integers"
-    elif ((slates.items < 0) | (slates.items >= num_items)).any():
-        row, slot = np.argwhere((slates.items < 0) | (slates.items >= num_items))[0]
-        came = int(slates.items[row, slot])
-        expected = f"user {requests.user[row]}, slot {slot}: items must be in 0 .. {num_items - 1}"
-    elif slates.propensity is None:
-        return
-    elif not _is_array(slates.propensity, shape, "f") or not ((slates.propensity > 0) & (slates.propensity <= 1)).all():
+    elif slates.propensity is not None and not (
+        _is_array(slates.propensity, shape, "f") and ((slates.propensity > 0) & (slates.propensity <= 1)).all()
+    ):
         came = described(slates.propensity)
         expected = f"rank must return propensities of shape {shape}, floats in (0, 1], or None"
     else:
-        return
+        try:
+            return check_exists(slates, requests, platform, field)
+        except InvalidInput as error:
+            came, expected = error.value, error.expected
     raise InvalidInput(field, came, f"{expected} ({code_of(ranker)})")
 
 
