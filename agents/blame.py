@@ -41,7 +41,8 @@ def blamed(field: str, part: object, method: str) -> Iterator[None]:
 
     Raises:
         InvalidInput: the method raised an exception. The message holds the exception, and file, line and source of
-            the last frame in the author's package; of an ``InvalidInput`` that the method raised itself, its own words.
+            the last frame in the author's package; of an ``InvalidInput`` that the author's own code raised, its words
+            alone, as they are written for the user.
     """
     try:
         yield
@@ -52,7 +53,8 @@ def blamed(field: str, part: object, method: str) -> Iterator[None]:
             raise
         place = last_frame(error.__traceback__, package_of(part)) or code_of(part)
         if isinstance(error, InvalidInput):
-            raise InvalidInput(f"{field}: {error.field}", error.value, f"{error.expected} ({place})") from error
+            where = "" if raised_by(error.__traceback__, package_of(part)) else f" ({place})"
+            raise InvalidInput(f"{field}: {error.field}", error.value, error.expected + where) from error
         if writes_to_input(error):
             raise InvalidInput(field, method, f"must not change its input; copy the array first ({place})") from error
         came = " ".join(f"{type(error).__name__}: {error}".split())
@@ -62,6 +64,12 @@ def blamed(field: str, part: object, method: str) -> Iterator[None]:
 def package_of(part: object) -> str:
     """The top-level package or module that defines a part's class."""
     return type(part).__module__.partition(".")[0]
+
+
+def raised_by(raised: TracebackType | None, package: str) -> bool:
+    """Whether the innermost frame of a traceback is code of a package."""
+    frames = [frame for frame, _ in traceback.walk_tb(raised)]
+    return bool(frames) and str(frames[-1].f_globals.get("__name__", "")).partition(".")[0] == package
 
 
 def last_frame(raised: TracebackType | None, package: str) -> str:

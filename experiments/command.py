@@ -19,10 +19,11 @@ from typing import Any
 
 import hydra
 from hydra import compose, initialize_config_module
+from hydra._internal.hydra import Hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from experiments.plugins import choices, with_plugins
+from experiments.plugins import choices, installed, with_plugins
 from experiments.study.overrides import check_arguments, explained, split_words
 from sim.errors import InvalidInput
 
@@ -203,7 +204,8 @@ def _compose_and_run(task: Task, conf: str, arguments: Sequence[str]) -> None:
     own = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us instead of Hydra's own account of them
     try:
-        hydra.main(version_base="1.3", config_path="pkg://conf", config_name=conf)(task)()
+        with _composed_once(arguments):
+            hydra.main(version_base="1.3", config_path="pkg://conf", config_name=conf)(task)()
     except Exception as error:
         clear_error = None if task.begun or own == "1" else explained(error, conf, arguments)
         if clear_error is None:
@@ -214,3 +216,21 @@ def _compose_and_run(task: Task, conf: str, arguments: Sequence[str]) -> None:
             del os.environ["HYDRA_FULL_ERROR"]
         else:
             os.environ["HYDRA_FULL_ERROR"] = own
+
+
+@contextmanager
+def _composed_once(arguments: Sequence[str]) -> Iterator[None]:
+    """Keep Hydra from composing the config twice, of which the first time (half a second) only reads ``hydra.mode``.
+
+    Our configs do not set that entry. Where the arguments or an agent's package bring in other configs, Hydra looks.
+    """
+    others = ("hydra.mode", "hydra.searchpath", "--config-", "-cd", "-cp", "-cn")
+    if installed() or any(argument.lstrip("+~").startswith(others) for argument in arguments):
+        yield
+        return
+    look = Hydra.get_mode
+    Hydra.get_mode = lambda *_, **__: None  # type: ignore[method-assign]  # the flag --multirun alone decides
+    try:
+        yield
+    finally:
+        Hydra.get_mode = look  # type: ignore[method-assign]

@@ -6,8 +6,10 @@ import subprocess
 import sys
 
 import pytest
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.hydra_config import HydraConfig
 
-from experiments.command import COMMANDS
+from experiments.command import COMMANDS, Task
 from experiments.main import main
 from experiments.study.overrides import split_words
 
@@ -153,3 +155,27 @@ def test_words_are_separated_from_overrides_and_flags():
         ["a b"],
         ["seed=1", "-m", "--cfg", "job", "~x"],
     )
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_a_config_is_composed_once_unless_somebody_elses_may_ask_for_several_runs(own, tmp_path, monkeypatch):
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "several.yaml").write_text(
+        "# @package _global_\nhydra: {mode: MULTIRUN, sweeper: {params: {days: '1,2'}}}\n"
+    )
+    composed, folders = [], []
+    monkeypatch.setattr(
+        ConfigLoaderImpl,
+        "load_configuration",
+        lambda *words, load=ConfigLoaderImpl.load_configuration, **more: composed.append(1) or load(*words, **more),
+    )
+    monkeypatch.setattr(Task, "__call__", lambda self, config: folders.append(HydraConfig.get().runtime.output_dir))
+    others = [f"hydra.searchpath=[file://{tmp_path}]", "+own=several"] if own else []
+    words = ["portrait", *others, f"hydra.run.dir={tmp_path}/run", f"hydra.sweep.dir={tmp_path}/runs"]
+    monkeypatch.setattr(sys, "argv", ["interestlab", *words])
+    main()
+    if own:
+        assert folders == [f"{tmp_path}/runs/{job}" for job in "01"]
+    else:
+        assert folders == [f"{tmp_path}/run"]
+        assert len(composed) == 1
