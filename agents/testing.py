@@ -12,8 +12,7 @@ days pass (``agents.check_days``). All checks run once a class, before its first
 the contract.
 """
 
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import pytest
@@ -40,7 +39,7 @@ class AgentContractTests:
     @pytest.fixture
     def examined(self) -> Examined:
         """All checks of the agent, done once."""
-        return _examined_agent(type(self))
+        return _once(type(self), lambda: agent_config(self.agent, self.settings), self.agent, self.num_draws)
 
     def test_its_source_imports_nothing_hidden(self, examined: Examined) -> None:
         """The code imports only what recommenders may import."""
@@ -133,7 +132,7 @@ class PlannerContractTests:
     @pytest.fixture
     def examined(self) -> Examined:
         """All checks of the planner, done once."""
-        return _examined_planner(type(self))
+        return _once(type(self), lambda: planner_config(self.planner, self.settings), self.planner, num_draws=2)
 
     def test_its_source_imports_nothing_hidden(self, examined: Examined) -> None:
         """The code imports only what recommenders may import."""
@@ -198,11 +197,11 @@ class PlannerContractTests:
         examined.expect("wall")
 
 
-@cache  # once a class: from pytest 10 on a class-scoped fixture cannot be a method of the test's instance
-def _examined_agent(tests: type[AgentContractTests]) -> Examined:
-    return Examined(lambda: agent_config(tests.agent, tests.settings), tests.agent, tests.num_draws)
+_EXAMINED: dict[type, Examined] = {}
+"""By class of tests. From pytest 10 on, no class-scoped fixture may be a method that is given an instance."""
 
 
-@cache
-def _examined_planner(tests: type[PlannerContractTests]) -> Examined:
-    return Examined(lambda: planner_config(tests.planner, tests.settings), tests.planner, num_draws=2)
+def _once(tests: type, config: Callable[[], dict[str, Any]], name: str, num_draws: int) -> Examined:
+    if tests not in _EXAMINED:
+        _EXAMINED[tests] = Examined(config, name, num_draws)
+    return _EXAMINED[tests]

@@ -8,10 +8,13 @@ import pytest
 from agents import check_contract
 from agents.base import Recommendations
 from agents.check_contract import agent_config, planner_config
+from agents.check_days import lived
 from agents.novel_choice import choose_novel
 from agents.planners import RandomNovelPlanner
 from agents.random import RandomAgent, uniform_slate
 from sim.errors import InvalidInput
+from sim.log import PRODUCTION
+from tests.agents.planted import STREAM
 from tests.agents.test_check import (
     BadlyTrained,
     BatchBound,
@@ -376,6 +379,35 @@ def test_settings_reach_the_config():
     assert config["planner"]["smoothing"] == 3.0
     assert agent_config("counts", {"planner.smoothing": 4.0})["planner"]["smoothing"] == 4.0
     assert agent_config("a.b:C", {"x": 1}) == {"_target_": "a.b.C", "x": 1}
+
+
+class Noting(RandomAgent):
+    def update(self, log, rng):
+        self.log = log
+
+
+def test_days_pass_on_the_platform():
+    small = check_contract.contract_platform()
+    platform, agent = small.platform, Noting()
+    agent.fit(platform, small.log, STREAM)
+    before, alive = platform.consumed_clusters(np.arange(60)), platform.live_items()
+    for number, (requests, slates) in enumerate(lived(small, agent, Noting(), STREAM, 3)):
+        assert len(requests) == 60
+        assert requests.day == platform.day == 5 + number // 2
+        assert requests.num_slots == slates.items.shape[1] == 5
+        assert platform.catalog.num_items == 240 + 24 * (1 + number // 2)
+        if number % 2:  # the last consumed is the second of the agent's items in the request before
+            assert (requests.items[:, -1] == shown[:, 1]).all()
+            assert (requests.positive[:, -1] == (requests.user % 2 == 0)).all()
+        shown = slates.items
+    after = platform.consumed_clusters(np.arange(60))
+    assert (after >= before).all()
+    assert (after.sum(axis=1) > before.sum(axis=1))[2:].all()
+    assert set(platform.live_items()) == set(alive[alive >= 96]) | set(range(240, 312))
+    assert len(agent.log) == 60 * 2 * 6
+    assert (agent.log.day == 7).all()
+    assert set(agent.log.item[agent.log.source == PRODUCTION]) == set(range(288, 312))  # the last day's uploads
+    assert (agent.log.consumed.sum(), agent.log.positive.sum()) == (60 * 2 * 3, 30 * 2 * 3)
 
 
 def test_the_platform_leaves_novel_clusters_to_most_users_and_none_to_one():
