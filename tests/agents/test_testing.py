@@ -391,6 +391,7 @@ def test_days_pass_on_the_platform():
     platform, agent = small.platform, Noting()
     agent.fit(platform, small.log, STREAM)
     before, alive = platform.consumed_clusters(np.arange(60)), platform.live_items()
+    shown = np.empty((60, 5))
     for number, (requests, slates) in enumerate(lived(small, agent, Noting(), STREAM, 3)):
         assert len(requests) == 60
         assert requests.day == platform.day == 5 + number // 2
