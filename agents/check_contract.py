@@ -145,9 +145,9 @@ class Examined:
         agent.update(exam.day, _STREAM.at("last day of the log"))
         for requests, slates in lived(self._small, agent, exam.production, _STREAM.at("days"), _DAYS_AFTER):
             self._examine_slates(slates, requests, exam.name)
+            validate(slates, requests, exam.platform, exam.name, agent)
             if hasattr(agent.inner, "planner"):
                 self._examine_plan(slates.cluster, requests, agent.inner.planner)
-            validate(slates, requests, exam.platform, exam.name, agent)
         return f"{_DAYS_AFTER} days after the log"
 
 

@@ -150,7 +150,7 @@ def test_an_installed_plugin_is_asked_where_it_is_named(tmp_path, monkeypatch):
     install(tmp_path / "site", "counts", package="also_counts")  # cannot be had: ours has that name
     monkeypatch.syspath_prepend(tmp_path / "site")
     words = ["world=tiny", f"cache_dir={tmp_path}"]
-    plan = check_plan(by_hydra("offline", with_plugins("offline", [*words, "+agent@agents.bold=counts"])))
+    plan = check_plan(by_hydra("offline", with_plugins("offline", [*words, "+agent@agents.bold=hcb"])))
     assert plan.left_out["mine"] == "comes from another package; name it in offline.agents to have it asked"
     assert "mine" not in plan.study.agents
     assert {"bold", "counts"} <= set(plan.study.agents)
