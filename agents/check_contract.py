@@ -146,7 +146,7 @@ class Examined:
         for requests, slates in lived(self._small, agent, exam.production, _STREAM.at("days"), _DAYS_AFTER):
             self._examine_slates(slates, requests, exam.name)
             validate(slates, requests, exam.platform, exam.name, agent)
-            if hasattr(agent.inner, "planner"):
+            if slates.cluster is not None and hasattr(agent.inner, "planner"):
                 self._examine_plan(slates.cluster, requests, agent.inner.planner)
         return f"{_DAYS_AFTER} days after the log"
 

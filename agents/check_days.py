@@ -67,8 +67,8 @@ def _responses(small: SmallPlatform, placed: IntArray, slates: Recommendations, 
     records, num_users = small.records, len(placed)
     items = np.column_stack([placed, slates.items])  # (N, 1 + S)
     users, slot = np.indices(items.shape)
-    consumed = slot <= _CONSUMED
-    positive = consumed & (users % 2 == 0)
+    consumed = np.asarray(slot <= _CONSUMED)
+    positive = consumed & np.asarray(users % 2 == 0)
     watch = np.select([positive, consumed], [0.9, 0.3], 0.0).astype(np.float32)
     records.record(np.arange(num_users), items, np.ones(items.shape, bool), consumed, watch, positive)
     unknown = np.full(slates.items.shape, np.nan)
