@@ -23,6 +23,19 @@ def code_of(part: object) -> str:
         return f"{kind.__name__}, {kind.__module__}"
 
 
+@contextmanager
+def naming_code(part: object) -> Iterator[None]:
+    """Add the class and file of an agent, a planner or a ranker to what a check says of the value that it returned.
+
+    Raises:
+        InvalidInput: the check's, with ``code_of(part)``.
+    """
+    try:
+        yield
+    except InvalidInput as error:
+        raise InvalidInput(error.field, error.value, f"{error.expected} ({code_of(part)})") from None
+
+
 def writes_to_input(error: BaseException) -> bool:
     """Whether numpy raised an error because somebody wrote to a read-only array."""
     return isinstance(error, ValueError) and any(word in str(error) for word in ("read-only", "WRITEABLE"))

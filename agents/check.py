@@ -15,7 +15,7 @@ from agents.check_slates import validate
 from agents.check_source import source_faults, sources, targets
 from sim.errors import InvalidInput, WallBreach, breaches
 
-__all__ = ["CHECKS", "Finding", "check_source", "examine", "run_checks", "validate"]
+__all__ = ["CHECKS", "Finding", "check_source", "examine", "run_check", "run_checks", "validate"]
 
 CHECKS: dict[str, tuple[Callable[[Exam], str], tuple[str, ...]]] = {
     "trains": (Exam.trains, ()),
@@ -93,13 +93,13 @@ def run_checks(exam: Exam, on_check: Callable[[str], object] = lambda name: None
             if missing[0].verdict == "fail":
                 found[name] = Finding(name, "skip", f"cannot tell before {missing[0].check} is mended")
             continue
-        finding = _run(name, check, exam)
+        finding = run_check(name, check, exam)
         if finding.check != name:
             found[name] = Finding(name, "skip", f"cannot tell before {finding.check} is mended")
         found[finding.check] = finding
     for name in ("inputs", "generators"):  # once more, after all that the agent was asked to do
         if found[name].verdict == "pass":
-            found[name] = _run(name, CHECKS[name][0], exam)
+            found[name] = run_check(name, CHECKS[name][0], exam)
     return {name: found[name] for name in CHECKS}
 
 
@@ -121,7 +121,7 @@ def _read(package: str) -> tuple[int, list[str]]:
     return len(files), source_faults(files)
 
 
-def _run(name: str, check: Callable[[Exam], str], exam: Exam) -> Finding:
+def run_check(name: str, check: Callable[[Exam], str], exam: Exam) -> Finding:
     """One check's finding; errors that belong to another check are that one's finding."""
     try:
         return Finding(name, "pass", check(exam))

@@ -9,7 +9,7 @@ import numpy as np
 from agents.base import Agent, InteractionLog, Platform, RandomStream, Recommendations
 from agents.check_inputs import digest_of_inputs, global_generators, requests_from, same
 from agents.check_propensity import NUM_SLOTS, NUM_USERS, compare_propensities, draw
-from agents.check_slates import validate
+from agents.check_slates import check_probability, validate
 from agents.random import RandomAgent
 from agents.slate import joined
 from sim.errors import WallBreach, breaches
@@ -194,7 +194,8 @@ class Exam:
         told = self.agent.probability(self.requests, slate.items, slate.items, rng)
         if told is None or slate.propensity is None:
             return
-        if told.shape != slate.items.shape or not np.allclose(told, slate.propensity, rtol=2e-3, atol=1e-9):
+        check_probability(told, slate.items.shape, f"agent {self.name}")
+        if not np.allclose(told, slate.propensity, rtol=2e-3, atol=1e-9):
             raise Fault(
                 "probability(requests, items, items, rng) of the agent's own slates, with the same rng, must be the "
                 "propensity that recommend returns, (B, S)"

@@ -52,11 +52,12 @@ def small_platform(
     per_day: int = 10,
     seed: int = 1,
     leaves: int = 1,
+    expiring_days: int = 1,
 ) -> SmallPlatform:
     """Users walk through the clusters by ``transition`` (M, M), starting in cluster ``user % M``.
 
-    A tenth of the items expire on the day after the log, which is the platform's day. A fifth of
-    what is consumed is no positive.
+    A tenth of the items expire on the day after the log, which is the platform's day, and on each of the
+    ``expiring_days`` from there on. A fifth of what is consumed is no positive.
 
     Args:
         transition: (M, M) probabilities; rows sum to 1.
@@ -65,6 +66,7 @@ def small_platform(
         per_day: items that each user consumes a day.
         seed: of numpy's generator.
         leaves: level-4 clusters in each of the M level-2 clusters.
+        expiring_days: how many days from the platform's day on a tenth of the items expires.
     """
     rng = np.random.default_rng(seed)
     num_clusters = len(transition)
@@ -72,7 +74,8 @@ def small_platform(
     number = np.arange(num_items)
     cluster_of_item = number % num_clusters
     leaf_of_item = cluster_of_item * leaves + number // num_clusters % leaves
-    expiry_day = np.where(np.arange(num_items) < num_items // 10, days, _FOREVER)
+    tenth = number // (num_items // 10)
+    expiry_day = np.where(tenth < expiring_days, days + tenth, _FOREVER)
     catalog = make_catalog(leaf_of_item, clusters.centroid, rng, expiry_day)
     records = PlatformRecords(num_users, catalog, clusters, history_length=50, history_days=30, seen_length=20)
     assert (records.cluster_of_item == cluster_of_item).all()

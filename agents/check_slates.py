@@ -1,9 +1,11 @@
 """Are slates valid? Cheap enough to ask of every call of every agent."""
 
+from contextlib import nullcontext
+
 import numpy as np
 
 from agents.base import Platform, Recommendations, Requests
-from agents.blame import code_of
+from agents.blame import naming_code
 from sim.arrays import BoolArray, repeats
 from sim.errors import InvalidInput
 
@@ -14,7 +16,7 @@ def check_form(slates: Recommendations, requests: Requests, platform: Platform, 
     if not isinstance(slates, Recommendations):
         raise InvalidInput(field, described(slates), "recommend must return an agents.base.Recommendations")
     items = slates.items
-    if not isinstance(items, np.ndarray) or items.shape != shape or not np.issubdtype(items.dtype, np.integer):
+    if not is_array(items, shape, "iu"):
         raise InvalidInput(field, described(items), f"items must be an integer array of shape {shape}, one row a user")
 
 
@@ -29,7 +31,7 @@ def check_alive(slates: Recommendations, requests: Requests, platform: Platform,
     check_exists(slates, requests, platform, field)
     items = slates.items
     alive = platform.catalog.alive(platform.day)[items]
-    _refuse(~alive, items, "this item is not alive today; use platform.live_items()", requests, field)
+    _refuse(~alive, items, "this item is not alive today; use platform.live_items(), at every request", requests, field)
 
 
 def check_distinct(slates: Recommendations, requests: Requests, platform: Platform, field: str) -> None:
@@ -53,7 +55,7 @@ def check_propensity(slates: Recommendations, requests: Requests, platform: Plat
     propensity, shape = slates.propensity, slates.items.shape
     if propensity is None:
         return
-    if not isinstance(propensity, np.ndarray) or propensity.shape != shape or propensity.dtype.kind not in "fiu":
+    if not is_array(propensity, shape, "fiu"):
         expected = f"propensity must have shape {shape}, an array of floats, or be None"
         raise InvalidInput(field, described(propensity), expected)
     good = (propensity > 0) & (propensity <= 1)  # NaN is not
@@ -66,7 +68,7 @@ def check_cluster(slates: Recommendations, requests: Requests, platform: Platfor
     cluster, shape = slates.cluster, slates.items.shape
     if cluster is None:
         return
-    if not isinstance(cluster, np.ndarray) or cluster.shape != shape or not np.issubdtype(cluster.dtype, np.integer):
+    if not is_array(cluster, shape, "iu"):
         raise InvalidInput(field, described(cluster), f"cluster must be an integer array of shape {shape}, or None")
     num_clusters = platform.clusters.num_clusters
     advice = f"cluster must be in 0 .. {num_clusters - 1}, or None"
@@ -94,17 +96,28 @@ def validate(
         InvalidInput: a slate breaks the contract of ``Recommendations``; the message names the
             user and says how to mend it.
     """
-    try:
+    inner = getattr(agent, "inner", agent)  # the wall has agents within
+    ranker = getattr(inner, "ranker", None)
+    field = f"agent {agent_name}" if ranker is None else f"agent {agent_name}: ranker {type(ranker).__name__}"
+    with nullcontext() if agent is None else naming_code(inner if ranker is None else ranker):
         for rule in SLATE_RULES:
-            rule(slates, requests, platform, f"agent {agent_name}")
-    except InvalidInput as error:
-        if agent is None:
-            raise
-        inner = getattr(agent, "inner", agent)  # the wall has agents within
-        ranker = getattr(inner, "ranker", None)
-        field = error.field if ranker is None else f"{error.field}: ranker {type(ranker).__name__}"
-        code = code_of(inner if ranker is None else ranker)
-        raise InvalidInput(field, error.value, f"{error.expected} ({code})") from None
+            rule(slates, requests, platform, field)
+
+
+def check_probability(probability: object, shape: tuple[int, ...], field: str) -> None:
+    """Raise InvalidInput unless ``probability`` returned numbers in [0, 1] of a shape."""
+    if not is_array(probability, shape, "fiu"):
+        expected = f"must be an array of floats of shape {shape}, or None"
+        raise InvalidInput(f"{field}: probability", described(probability), expected)
+    values = np.asarray(probability)
+    wrong = ~((values >= 0) & (values <= 1 + 1e-9))  # rounding may exceed 1; NaN is wrong too
+    if wrong.any():
+        raise InvalidInput(f"{field}: probability", values[wrong][0].item(), "must be in [0, 1]")
+
+
+def is_array(value: object, shape: tuple[int, ...], kinds: str) -> bool:
+    """Whether a value is an array of a shape, and of one of numpy's kinds of type (``dtype.kind``)."""
+    return isinstance(value, np.ndarray) and value.shape == shape and value.dtype.kind in kinds
 
 
 def described(value: object) -> str:

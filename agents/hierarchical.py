@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from agents.base import Agent, InteractionLog, Platform, RandomStream, Recommendations, Requests
-from agents.blame import blamed, code_of
+from agents.blame import blamed, naming_code
+from agents.check_slates import check_probability
 from agents.planner import Planner, check_plan
 from agents.ranker import Ranker, check_ranked
 from sim.arrays import FloatArray, IntArray
-from sim.errors import InvalidInput
 
 
 class HierarchicalAgent(Agent):
@@ -65,7 +65,12 @@ class HierarchicalAgent(Agent):
         return Recommendations(items, propensity if known else None, plan)
 
     def probability(self, requests: Requests, items: IntArray, above: IntArray, rng: RandomStream) -> FloatArray | None:
-        """See ``Agent.probability``; given the plan that ``recommend`` makes with the same ``rng``."""
+        """See ``Agent.probability``; given the plan that ``recommend`` makes with the same ``rng``.
+
+        Raises:
+            InvalidInput: names planner or ranker, its file, and what it returned (``check_plan``,
+                ``check_probability``).
+        """
         plan = self._planned(requests, rng)  # (B, S)
         probability = np.empty(items.shape)
         for slot in range(items.shape[1]):
@@ -74,9 +79,8 @@ class HierarchicalAgent(Agent):
                 of_slot = self.ranker.probability(here, plan[:, slot : slot + 1], items[:, slot])
             if of_slot is None:
                 return None
-            if np.shape(of_slot) != (len(requests),):
-                field, shape = f"ranker {type(self.ranker).__name__}: probability", (len(requests),)
-                raise InvalidInput(field, np.shape(of_slot), f"must have the shape {shape} ({code_of(self.ranker)})")
+            with naming_code(self.ranker):
+                check_probability(of_slot, (len(requests),), f"ranker {type(self.ranker).__name__}")
             probability[:, slot] = of_slot
         return probability
 

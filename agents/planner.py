@@ -5,7 +5,7 @@ import abc
 import numpy as np
 
 from agents.base import Learner
-from agents.blame import code_of
+from agents.blame import naming_code
 from agents.check_slates import described
 from sim.arrays import BoolArray, IntArray
 from sim.errors import InvalidInput
@@ -67,10 +67,7 @@ def check_plan(plan: IntArray, requests: Requests, num_clusters: int, planner: P
     Raises:
         InvalidInput: names the planner and its file, and the user where one is meant.
     """
-    field = f"planner {type(planner).__name__}"
-    try:
+    with naming_code(planner):
         for rule in PLAN_RULES:
-            rule(plan, requests, num_clusters, field)
-    except InvalidInput as error:
-        raise InvalidInput(field, error.value, f"{error.expected} ({code_of(planner)})") from None
+            rule(plan, requests, num_clusters, f"planner {type(planner).__name__}")
     return plan

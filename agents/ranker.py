@@ -2,11 +2,9 @@
 
 import abc
 
-import numpy as np
-
 from agents.base import Agent, Learner, Recommendations
-from agents.blame import code_of
-from agents.check_slates import check_exists, described
+from agents.blame import naming_code
+from agents.check_slates import check_exists, described, is_array
 from sim.arrays import FloatArray, IntArray
 from sim.errors import InvalidInput
 from sim.platform import Platform, Requests
@@ -48,23 +46,16 @@ def check_ranked(slates: Recommendations, requests: Requests, ranker: Ranker, pl
             array of shape (B, S), or some do not exist, or propensities no array of floats in (0, 1] of that shape.
     """
     field, shape = f"ranker {type(ranker).__name__}", (len(requests), requests.num_slots)
-    if not isinstance(slates, Recommendations):
-        came, expected = described(slates), "rank must return an agents.base.Recommendations"
-    elif not _is_array(slates.items, shape, "iu"):
-        came = described(slates.items)
-        expected = f"rank must return items of shape {shape}, an array of integers"
-    elif slates.propensity is not None and not (
-        _is_array(slates.propensity, shape, "f") and ((slates.propensity > 0) & (slates.propensity <= 1)).all()
-    ):
-        came = described(slates.propensity)
-        expected = f"rank must return propensities of shape {shape}, floats in (0, 1], or None"
-    else:
-        try:
-            return check_exists(slates, requests, platform, field)
-        except InvalidInput as error:
-            came, expected = error.value, error.expected
-    raise InvalidInput(field, came, f"{expected} ({code_of(ranker)})")
-
-
-def _is_array(value: object, shape: tuple[int, int], kinds: str) -> bool:
-    return isinstance(value, np.ndarray) and value.shape == shape and value.dtype.kind in kinds
+    with naming_code(ranker):
+        if not isinstance(slates, Recommendations):
+            raise InvalidInput(field, described(slates), "rank must return an agents.base.Recommendations")
+        if not is_array(slates.items, shape, "iu"):
+            expected = f"rank must return items of shape {shape}, an array of integers"
+            raise InvalidInput(field, described(slates.items), expected)
+        propensity = slates.propensity
+        if propensity is not None and not (
+            is_array(propensity, shape, "f") and ((propensity > 0) & (propensity <= 1)).all()
+        ):
+            expected = f"rank must return propensities of shape {shape}, floats in (0, 1], or None"
+            raise InvalidInput(field, described(propensity), expected)
+        check_exists(slates, requests, platform, field)

@@ -7,12 +7,12 @@
         agent = "mine"
 
 pytest then runs every test below on that agent. The checks are those of ``interestlab check-agent``
-(``agents.check``); here they run on a small platform without a simulator: 60 users, 240 items, 24 clusters. All checks
-run once a class, before its first test; each test reports one point of the contract.
+(``agents.check``); here they run on a small platform without a simulator: 60 users, 240 items, 24 clusters. Then three
+days pass (``agents.check_days``). All checks run once a class, before its first test; each test reports one point of
+the contract.
 """
 
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import pytest
@@ -36,10 +36,10 @@ class AgentContractTests:
     settings: ClassVar[Mapping[str, Any]] = {}
     num_draws: ClassVar[int] = NUM_DRAWS
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def examined(self) -> Examined:
         """All checks of the agent, done once."""
-        return Examined(agent_config(self.agent, self.settings), self.agent, self.num_draws)
+        return _once(type(self), lambda: agent_config(self.agent, self.settings), self.agent, self.num_draws)
 
     def test_its_source_imports_nothing_hidden(self, examined: Examined) -> None:
         """The code imports only what recommenders may import."""
@@ -51,31 +51,35 @@ class AgentContractTests:
 
     def test_slates_have_the_right_shape_and_type(self, examined: Examined) -> None:
         """``recommend`` returns ``Recommendations`` with (B, S) integer items."""
-        examined.expect_slates(check_slates.check_form)
+        examined.expect_rule(check_slates.check_form)
 
     def test_items_exist_and_are_alive(self, examined: Examined) -> None:
         """Items are among ``platform.live_items()``."""
-        examined.expect_slates(check_slates.check_alive)
+        examined.expect_rule(check_slates.check_alive)
 
     def test_no_item_is_twice_on_a_slate(self, examined: Examined) -> None:
         """A slate's items differ."""
-        examined.expect_slates(check_slates.check_distinct)
+        examined.expect_rule(check_slates.check_distinct)
 
     def test_excluded_items_are_never_recommended(self, examined: Examined) -> None:
         """No item is in ``requests.exclude``."""
-        examined.expect_slates(check_slates.check_excluded)
+        examined.expect_rule(check_slates.check_excluded)
 
     def test_propensities_are_probabilities(self, examined: Examined) -> None:
         """Propensities are (B, S) numbers in (0, 1], or None."""
-        examined.expect_slates(check_slates.check_propensity)
+        examined.expect_rule(check_slates.check_propensity)
 
     def test_planned_clusters_exist(self, examined: Examined) -> None:
         """Planned clusters are (B, S) level-2 clusters, or None."""
-        examined.expect_slates(check_slates.check_cluster)
+        examined.expect_rule(check_slates.check_cluster)
 
     def test_slates_are_valid(self, examined: Examined) -> None:
         """``recommend`` and ``update`` run, and all rules for slates hold before and after an update."""
         examined.expect("slates")
+
+    def test_it_goes_on_as_days_pass(self, examined: Examined) -> None:
+        """The same for all users on later days: items are uploaded and expire, and users consume more."""
+        examined.expect("days")
 
     def test_inputs_are_left_unchanged(self, examined: Examined) -> None:
         """Requests, log and catalog are not written to."""
@@ -125,10 +129,10 @@ class PlannerContractTests:
     settings: ClassVar[Mapping[str, Any]] = {}
     plans_novel: ClassVar[bool] = True
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def examined(self) -> Examined:
         """All checks of the planner, done once."""
-        return Examined(planner_config(self.planner, self.settings), self.planner, num_draws=2)
+        return _once(type(self), lambda: planner_config(self.planner, self.settings), self.planner, num_draws=2)
 
     def test_its_source_imports_nothing_hidden(self, examined: Examined) -> None:
         """The code imports only what recommenders may import."""
@@ -140,25 +144,29 @@ class PlannerContractTests:
 
     def test_plans_have_the_right_shape_and_type(self, examined: Examined) -> None:
         """``propose`` returns a (B, S) integer array."""
-        examined.expect_plan(planner.check_form)
+        examined.expect_rule(planner.check_form)
 
     def test_planned_clusters_exist(self, examined: Examined) -> None:
         """Clusters are in 0 .. M - 1; no slot is left at -1."""
-        examined.expect_plan(planner.check_range)
+        examined.expect_rule(planner.check_range)
 
     def test_a_user_gets_different_clusters(self, examined: Examined) -> None:
         """A user's clusters differ."""
-        examined.expect_plan(planner.check_distinct)
+        examined.expect_rule(planner.check_distinct)
 
     def test_novel_clusters_come_first(self, examined: Examined) -> None:
-        """Clusters are novel wherever the user has any left; skipped if ``plans_novel`` is False."""
+        """Clusters are novel wherever the user has any left, on later days too; skipped if ``plans_novel`` is False."""
         if not self.plans_novel:
             pytest.skip("plans_novel is False: the planner may plan any cluster")
-        examined.expect_plan(partial(check_novel, examined))
+        examined.expect_rule(check_novel)
 
     def test_plans_are_valid(self, examined: Examined) -> None:
         """``propose`` and ``update`` run, and plans are valid before and after an update."""
         examined.expect("slates")
+
+    def test_it_goes_on_as_days_pass(self, examined: Examined) -> None:
+        """The same for all users on later days: items are uploaded and expire, and users consume more."""
+        examined.expect("days")
 
     def test_inputs_are_left_unchanged(self, examined: Examined) -> None:
         """Requests, log and catalog are not written to."""
@@ -187,3 +195,13 @@ class PlannerContractTests:
     def test_nothing_hidden_is_reached_for(self, examined: Examined) -> None:
         """While it runs, the planner asks for nothing behind the wall."""
         examined.expect("wall")
+
+
+_EXAMINED: dict[type, Examined] = {}
+"""By class of tests. From pytest 10 on, no class-scoped fixture may be a method that is given an instance."""
+
+
+def _once(tests: type, config: Callable[[], dict[str, Any]], name: str, num_draws: int) -> Examined:
+    if tests not in _EXAMINED:
+        _EXAMINED[tests] = Examined(config, name, num_draws)
+    return _EXAMINED[tests]

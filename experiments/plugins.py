@@ -190,20 +190,31 @@ def outside_digests(agent: dict[str, Any] | None) -> dict[str, str]:
     """Digests of an agent's dependencies outside our own source: a changed plugin must not reuse old results.
 
     Returns:
-        SHA-256 of the whole top-level package (or module) of every ``_target_`` outside ours, and of every file that
-        the config names; by package and by path.
+        SHA-256 of the whole top-level package (or module) of every ``_target_`` outside ours, and of every file and
+        folder that the config names; by package and by path.
     """
     tops = {target.partition(".")[0] for target in targets(agent)} - set(OURS)
     digests = {top: _digest_of_package(top) for top in sorted(tops)}
-    return digests | {path: _digest([Path(path)]) for path in sorted(set(_named_files(agent)))}
+    return digests | {path: _digest_of_path(Path(path)) for path in sorted(set(_named_paths(agent)))}
 
 
-def _named_files(config: Any) -> Iterator[str]:
+def _named_paths(config: Any) -> Iterator[str]:
+    """The files and folders that a config names; a folder by a path with a separator, since any word may be one's."""
     if isinstance(config, (dict, list)):
         for value in config.values() if isinstance(config, dict) else config:
-            yield from _named_files(value)
-    elif isinstance(config, str) and os.path.isfile(config):
+            yield from _named_paths(value)
+    elif isinstance(config, str) and (os.path.isfile(config) or (os.sep in config and os.path.isdir(config))):
         yield config
+
+
+def _digest_of_path(path: Path) -> str:
+    """SHA-256 of a file, or of a folder's files with their names in it."""
+    if path.is_file():
+        return _digest([path])
+    content = hashlib.sha256()
+    for inner in sorted(each for each in path.rglob("*") if each.is_file()):
+        content.update(f"{inner.relative_to(path).as_posix()}\n{_digest([inner])}\n".encode())
+    return content.hexdigest()
 
 
 @cache

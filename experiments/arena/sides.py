@@ -30,8 +30,8 @@ def fit_stage(study: Study, name: str, before: Stage, clustered: Stage, inputs: 
         with folder_written_whole(folder / "agent") as unfinished:
             arm.agent.save(unfinished)
 
-    agent = study.agents[name]
-    config = {"name": name, "agent": portable(agent), "plugins": outside_digests(agent)}
+    agent = portable(study.agents[name])
+    config = {"name": name, "agent": agent, "plugins": outside_digests(agent)}
     digests = [before.digest, clustered.digest, *inputs]
     return run_stage(study.cache_dir, f"arena-fit-{name}", make, config=config, inputs=digests)
 

@@ -142,7 +142,13 @@ def explanation_of(
 
     return {
         "pair": [
-            {"text": each.text, "found_by": each.by, **words_of(each.cluster), "truth": truth_of(each.cluster)}
+            {
+                "text": each.text,
+                "found_by": each.by,
+                **({"missing_words": list(each.missing)} if each.missing else {}),
+                **words_of(each.cluster),
+                "truth": truth_of(each.cluster),
+            }
             for each in matches
         ],
         "num_candidates": len(others),

@@ -1,6 +1,6 @@
 """Search for the cluster that a text means, by public words alone: keywords, titles and hashtags."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -19,6 +19,9 @@ _JOINING = frozenset(["a", "an", "and", "at", "by", "for", "from", "in", "of", "
 
 _SUGGESTIONS = 5
 
+BY_TERM, BY_SEARCH = "the items that carry this term", "search of titles and hashtags"
+"""Rules that match by words of single items."""
+
 
 @dataclass(frozen=True)
 class Match:
@@ -28,11 +31,13 @@ class Match:
         text: as it was given.
         cluster: level 2.
         by: the rule that matched.
+        missing: the text's words that the cluster does not have, though it was searched for them: the match is weak.
     """
 
     text: str
     cluster: int
     by: str
+    missing: tuple[str, ...] = ()
 
 
 def check_text(text: str, tree: InterestTree, authored: list[AuthoredTheme]) -> None:
@@ -48,7 +53,7 @@ def check_text(text: str, tree: InterestTree, authored: list[AuthoredTheme]) -> 
     """
     words = _words(text)
     titles = {word for phrase in _terms(tree) for word in phrase.lower().split()}
-    if " ".join(words) in map(_plain, tree.interests) or _meaning(words) & titles:
+    if " ".join(words) in map(_plain, tree.interests) or meaning(text) & titles:
         return
     raise _unknown(text, tree, authored)
 
@@ -75,14 +80,17 @@ def find_cluster(text: str, platform: Platform, tree: InterestTree) -> Match:
     if named.any():
         return Match(text, int(np.where(named, count, -1).argmax()), "its keywords")
     if 0 < (count > 0).sum() <= num_clusters / 2:
-        return Match(text, int(count.argmax()), "the items that carry this term")
+        return Match(text, int(count.argmax()), BY_TERM)
     keywords = dict(zip(map(_plain, tree.interests), tree.keywords, strict=True)).get(plain, ())
     count = _carrying({_plain(keyword) for keyword in keywords}, platform)
     if count.any():
         return Match(text, int(count.argmax()), "the items that carry the keywords of the interest of this name")
     scores = _searched(plain, platform)
     if scores.any():
-        return Match(text, int(scores.argmax()), "search of titles and hashtags")
+        cluster = int(scores.argmax())
+        searched, has = meaning(plain), _words_of(cluster, platform)
+        missing = tuple(word for word in dict.fromkeys(plain.split()) if word in searched - has)
+        return Match(text, cluster, BY_SEARCH, missing)
     raise _unknown(text, tree, [])
 
 
@@ -110,8 +118,17 @@ def _searched(text: str, platform: Platform) -> FloatArray:
     shape = (platform.clusters.num_clusters, len(live))
     texts = sparse.csr_matrix((np.ones(len(live)), member), shape) @ items  # (M, W)
     telling = np.bincount(texts.indices, minlength=texts.shape[1]) <= shape[0] / 2  # (W,)
-    query = counts.of_phrases([tuple(_meaning(text.split()))]).multiply(telling).tocsr()
+    query = counts.of_phrases([tuple(meaning(text))]).multiply(telling).tocsr()
     return np.asarray(bm25(query, texts).toarray()[0])
+
+
+def _words_of(cluster: int, platform: Platform) -> set[str]:
+    """The words of a cluster's keywords, and of its live items' titles and hashtags."""
+    catalog, live = platform.catalog, platform.live_items()
+    items = live[platform.cluster_of_item[live] == cluster]
+    terms = np.union1d(catalog.title_terms[items], catalog.hashtag_terms[items])
+    phrases = [*platform.clusters.keywords[cluster], *(catalog.vocabulary[term] for term in terms[terms >= 0])]
+    return meaning(*phrases)
 
 
 def _plain(text: str) -> str:
@@ -122,8 +139,9 @@ def _words(text: str) -> list[str]:
     return text.lower().replace(",", " ").split()
 
 
-def _meaning(words: Iterable[str]) -> set[str]:
-    return set(words) - _JOINING
+def meaning(*texts: str) -> set[str]:
+    """The words of some texts, but for those that join others."""
+    return {word for text in texts for word in _words(text)} - _JOINING
 
 
 def _terms(tree: InterestTree) -> list[str]:
@@ -137,7 +155,7 @@ def _unknown(text: str, tree: InterestTree, authored: list[AuthoredTheme]) -> In
     here = f"this world's {tree.num_interests} interests"
     interests = [interest for theme in authored for interest in theme.interests]
     elsewhere = {word for each in interests for phrase in (each.name, *each.keywords) for word in phrase.split()}
-    if _meaning(_words(text)) & {word.lower() for word in elsewhere}:
+    if meaning(text) & {word.lower() for word in elsewhere}:
         return InvalidInput("interest", text, f"is none of {here}; a larger world (world.num_interests) may have it")
     known = {_plain(phrase): phrase for phrase in [*tree.interests, *(k for words in tree.keywords for k in words)]}
     near = get_close_matches(_plain(text), known, _SUGGESTIONS)

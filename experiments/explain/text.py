@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from experiments.explain.search import BY_SEARCH, BY_TERM, meaning
+
 MARKS = ("", "*", "**")
 """By with how many of the pair a cluster shares a persona."""
 
@@ -35,11 +37,23 @@ def as_text(explanation: dict[str, Any], width: int) -> str:
 
 def _pair(pair: Sequence[dict[str, Any]]) -> list[str]:
     given = max(len(repr(each["text"])) for each in pair)
-    return [
+    lines = [
         f"{each['text']!r:{given}} was taken for cluster {each['cluster']}: "
         f"{', '.join(each['keywords'])} (found by {each['found_by']})"
         for each in pair
     ]
+    return [*lines, *(line for each in pair for line in _weakness(each))]
+
+
+def _weakness(match: dict[str, Any]) -> list[str]:
+    """That a text was found in few words only; a text that is a keyword, or an interest's name, was not."""
+    where = f"cluster {match['cluster']}"
+    if match.get("missing_words"):
+        missing = " or ".join(map(repr, match["missing_words"]))
+        return [f"Weak match: no title, hashtag or keyword of {where} has {missing}."]
+    if match["found_by"] in (BY_TERM, BY_SEARCH) and not meaning(match["text"]) & meaning(*match["keywords"]):
+        return [f"Weak match: no keyword of {where} has a word of {match['text']!r}; some titles or hashtags have."]
+    return []
 
 
 def _orders(columns: Sequence[dict[str, Any]]) -> list[str]:

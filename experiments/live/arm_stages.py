@@ -64,7 +64,7 @@ def _rests_on(
             {
                 "name": name,
                 "agent": portable(study.agents.get(name)),
-                "plugins": outside_digests(study.agents.get(name)),
+                "plugins": outside_digests(portable(study.agents.get(name))),
             }
             for name in names
         ],

@@ -19,7 +19,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from agents.base import Agent, Recommendations, Requests
+from agents.blame import naming_code
 from agents.check import validate
+from agents.check_slates import check_probability
 from sim.arrays import FloatArray, IntArray
 from sim.errors import InvalidInput
 from sim.platform import Platform
@@ -90,17 +92,13 @@ def _conditional(product: FloatArray) -> FloatArray:
 def _checked_probability(
     agent: Agent, requests: Requests, items: IntArray, above: IntArray, rng: RandomStream, name: str
 ) -> FloatArray | None:
-    """The agent's probabilities; ``InvalidInput`` if it is of another shape, or no probabilities."""
+    """The agent's probabilities; ``InvalidInput`` names it and its file if they are none, or of another shape."""
     probability = agent.probability(requests, items, above, rng)
     if probability is None:
         return None
-    probability = np.asarray(probability, np.float64)
-    if probability.shape != items.shape:
-        raise InvalidInput(f"agent {name}: probability", probability.shape, f"must have the shape {items.shape}")
-    wrong = ~((probability >= 0) & (probability <= 1 + 1e-9))
-    if wrong.any():
-        raise InvalidInput(f"agent {name}: probability", float(probability[wrong][0]), "must be in [0, 1]")
-    return np.asarray(np.minimum(probability, 1.0))
+    with naming_code(getattr(agent, "inner", agent)):  # the wall has agents within
+        check_probability(probability, items.shape, f"agent {name}")
+    return np.asarray(np.minimum(np.asarray(probability, np.float64), 1.0))
 
 
 def _frequencies(

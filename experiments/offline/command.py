@@ -24,6 +24,7 @@ from experiments.offline.page import write_offline
 from experiments.offline.schema import OfflineResults
 from experiments.offline.split import Split, dataset_digest, split
 from experiments.offline.tasks import Task, tasks_of
+from experiments.plugins import installed
 from experiments.stages.stages import Stage
 from experiments.study.described import described
 from experiments.study.protocol import ALL
@@ -37,6 +38,7 @@ from sim.records import Count, Different, Expected, from_mapping, limits, record
 _ORACLES = ("experiments.oracles.oracle.OraclePlanner", "experiments.oracles.persona_oracle.PersonaOraclePlanner")
 _NO_ORACLE = "plans from latent state, which no log holds"
 _NO_TABLE = "needs a language model's table; name it in offline.agents to have one made from the days before"
+_PLUGIN = "comes from another package; name it in offline.agents to have it asked"
 
 
 @record
@@ -59,10 +61,16 @@ class OfflineConfig:
 
 
 def check_offline(mapping: Any, known: Mapping[str, Any]) -> OfflineConfig:
-    """Check the settings against the config's agents by name, or raise ``InvalidInput``."""
+    """Check the settings against the config's agents by name, or raise ``InvalidInput``.
+
+    ``all`` are interestlab's agents and those that the config adds under names of its own, but for planners that read a
+    language model's table: an installed plugin that fails must not end a run that did not name it.
+    """
     usable = [name for name, agent in known.items() if _planner(agent) not in _ORACLES]
     if isinstance(mapping, Mapping) and mapping.get("agents") == ALL:
-        mapping = {**mapping, "agents": [name for name in usable if _planner(known[name]) not in TABLE_PLANNERS]}
+        plugins = {name for name, plugin in installed().items() if not plugin.fault}  # a fault may be that ours has it
+        own = [name for name in usable if name not in plugins]
+        mapping = {**mapping, "agents": [name for name in own if _planner(known[name]) not in TABLE_PLANNERS]}
     offline = from_mapping(OfflineConfig, mapping, "offline")
     for name in offline.agents:
         if name in known and name not in usable:
@@ -76,6 +84,13 @@ def check_offline(mapping: Any, known: Mapping[str, Any]) -> OfflineConfig:
 
 def _planner(agent: Mapping[str, Any]) -> Any:
     return llm_arms.planner_of(agent).get("_target_")
+
+
+def _why_not(agent: Mapping[str, Any]) -> str:
+    """Why ``all`` leaves an agent out, if it does."""
+    if _planner(agent) in _ORACLES:
+        return _NO_ORACLE
+    return _NO_TABLE if _planner(agent) in TABLE_PLANNERS else _PLUGIN
 
 
 @dataclass(frozen=True)
@@ -101,7 +116,7 @@ def check_plan(config: DictConfig) -> Plan:
     known, settings = resolved(config.agents, "agents"), resolved(config.offline, "offline")
     offline = check_offline(settings, known)
     study = replace(study, agents={name: known[name] for name in offline.agents})
-    reasons = {name: _NO_ORACLE if _planner(agent) in _ORACLES else _NO_TABLE for name, agent in known.items()}
+    reasons = {name: _why_not(agent) for name, agent in known.items()}
     named = offline.agents if settings["agents"] != ALL else ()
     left_out = {name: reason for name, reason in reasons.items() if name not in offline.agents and not named}
     return Plan(study, check_runnable(study, config), offline, left_out)

@@ -14,6 +14,7 @@ from agents.random import RandomAgent
 from agents.sequence import SequenceAgent
 from agents.sequence_ranker import SequenceRanker
 from agents.two_tower import TwoTowerAgent
+from sim.errors import InvalidInput
 from sim.log import InteractionLog
 from tests.agents.faults import check_agent
 from tests.agents.planted import STREAM, planted, successor
@@ -132,3 +133,40 @@ def test_users_excluded_from_whole_clusters_get_items_from_elsewhere(world):
         slate = agent.recommend(requests, STREAM)
         actual = agent.probability(requests, slate.items, slate.items, STREAM)
         assert actual == pytest.approx(slate.propensity, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda p: p.tolist(), r"='list': must be an array of floats of shape \(60,\), or None"),
+        (lambda p: p.astype(str), r"='<U\d+ array of shape \(60,\)': must be an array of floats"),
+        (lambda p: p[:, None], r"='float64 array of shape \(60, 1\)': must be an array of floats"),
+        (lambda p: {"p": p}, "='dict': must be an array of floats"),
+        (lambda p: p * np.nan, r"=nan: must be in \[0, 1\]"),
+        (lambda p: p + 1, r"=1\.\d+: must be in \[0, 1\]"),
+    ],
+)
+def test_a_ranker_that_returns_no_probabilities_is_named(spoil, message, world):
+    class Own(RandomWithinClusterRanker):
+        def probability(self, requests, allowed, item):
+            return spoil(super().probability(requests, allowed, item))
+
+    agent = HierarchicalAgent(RandomNovelPlanner(), Own())
+    agent.fit(world.platform, world.log, STREAM)
+    requests = world.requests(2)
+    slate = agent.recommend(requests, STREAM).items
+    with pytest.raises(InvalidInput, match=rf"^ranker Own: probability{message}.* \(Own, {__file__}\)$") as error:
+        agent.probability(requests, slate, slate, STREAM)
+    assert "\n" not in str(error.value)
+
+
+def test_an_agent_that_returns_a_list_of_probabilities_is_named(world):
+    class Lists(RandomAgent):
+        def probability(self, requests, items, above, rng):
+            return super().probability(requests, items, above, rng).tolist()
+
+    (fault,) = check_agent(Lists, world.platform, world.log, STREAM)
+    assert (
+        fault == "propensities: agent Lists: probability='list': must be an array of floats of shape (24, 5), or None"
+    )
+    assert "\n" not in fault

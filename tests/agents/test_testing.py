@@ -8,9 +8,13 @@ import pytest
 from agents import check_contract
 from agents.base import Recommendations
 from agents.check_contract import agent_config, planner_config
+from agents.check_days import lived
+from agents.novel_choice import choose_novel
 from agents.planners import RandomNovelPlanner
-from agents.random import RandomAgent
+from agents.random import RandomAgent, uniform_slate
 from sim.errors import InvalidInput
+from sim.log import PRODUCTION
+from tests.agents.planted import STREAM
 from tests.agents.test_check import (
     BadlyTrained,
     BatchBound,
@@ -90,6 +94,86 @@ class FamiliarPlanner(RandomNovelPlanner):
         return np.argsort(keys, axis=1)[:, : requests.num_slots].astype(np.int32)
 
 
+class KeepsLiveItems(RandomAgent):
+    """Recommends what was alive when it was fitted."""
+
+    def fit(self, platform, log, rng):
+        super().fit(platform, log, rng)
+        self.live = platform.live_items()
+
+    def load(self, folder, platform):
+        self.fit(platform, None, None)
+
+    def recommend(self, requests, rng):
+        return uniform_slate(self.live, requests, rng)
+
+    def probability(self, requests, items, above, rng):
+        return None
+
+
+class KeepsItsSize(RandomAgent):
+    """Counts items in an array that does not grow with the catalog."""
+
+    def fit(self, platform, log, rng):
+        super().fit(platform, log, rng)
+        self.count = np.zeros(platform.catalog.num_items)
+
+    def load(self, folder, platform):
+        self.fit(platform, None, None)
+
+    def update(self, log, rng):
+        np.add.at(self.count, log.item, 1)
+
+
+class KeepsConsumed(RandomNovelPlanner):
+    """Plans clusters that were new to the user when it was fitted."""
+
+    def fit(self, platform, log, rng):
+        super().fit(platform, log, rng)
+        self.consumed = platform.consumed_clusters(np.arange(platform.num_users))
+
+    def load(self, folder, platform):
+        self.fit(platform, None, None)
+
+    def propose(self, requests, rng):
+        nothing = np.empty((len(requests), 0), np.int32)
+        return choose_novel(nothing, self.consumed[requests.user], requests.num_slots, rng, requests.user)
+
+
+class KeepsItsSizePlanner(RandomNovelPlanner):
+    """Counts items in an array that does not grow with the catalog."""
+
+    def fit(self, platform, log, rng):
+        super().fit(platform, log, rng)
+        self.count = np.zeros(platform.catalog.num_items)
+
+    def load(self, folder, platform):
+        self.fit(platform, None, None)
+
+    def update(self, log, rng):
+        np.add.at(self.count, log.item, 1)
+
+
+class SomeUsersPlanner(RandomNovelPlanner):
+    """Knows users 0 to 49 only."""
+
+    def propose(self, requests, rng):
+        plan = super().propose(requests, rng)
+        plan[requests.user >= 50] = np.arange(requests.num_slots)
+        return plan
+
+
+class WritingPlanner(RandomNovelPlanner):
+    def propose(self, requests, rng):
+        requests.exclude[:] = -1
+        return super().propose(requests, rng)
+
+
+class FailingAgent(RandomAgent):
+    def recommend(self, requests, rng):
+        raise KeyError("no table")
+
+
 class FailingPlanner(RandomNovelPlanner):
     def propose(self, requests, rng):
         raise KeyError("no table")
@@ -151,10 +235,17 @@ AGENTS = {
     Scribbler: "test_a_loaded_agent_learns_the_same",
     Overconfident: "test_propensities_are_the_frequencies_of_what_is_drawn",
     ReachingInSecret: "test_nothing_hidden_is_reached_for",
+    FailingAgent: "test_slates_are_valid",
+    KeepsLiveItems: "test_items_exist_and_are_alive",
+    KeepsItsSize: "test_it_goes_on_as_days_pass",
 }
 PLANNERS = {
     UnfitPlanner: "test_it_is_made_and_fitted",
     FailingPlanner: "test_plans_are_valid",
+    WritingPlanner: "test_inputs_are_left_unchanged",
+    KeepsConsumed: "test_novel_clusters_come_first",
+    SomeUsersPlanner: "test_novel_clusters_come_first",
+    KeepsItsSizePlanner: "test_it_goes_on_as_days_pass",
     NarrowPlanner: "test_plans_have_the_right_shape_and_type",
     FloatPlanner: "test_plans_have_the_right_shape_and_type",
     SilentPlanner: "test_planned_clusters_exist",
@@ -165,7 +256,7 @@ PLANNERS = {
     ForgetfulPlanner: "test_a_loaded_planner_gives_the_same_plans",
     UnteachablePlanner: "test_a_loaded_planner_learns_the_same",
 }
-WHOLE = {"test_slates_are_valid", "test_plans_are_valid"}
+WHOLE = {"test_slates_are_valid", "test_plans_are_valid", "test_it_goes_on_as_days_pass"}
 """Also fail where a single rule for slates or plans is broken."""
 
 
@@ -188,7 +279,19 @@ def run(folder, source):
     path.write_text(OWN_SOURCE + source)
     outcomes = Outcomes()
     pytest.main(
-        ["-q", "--capture=no", "-p", "no:cacheprovider", "-p", "no:xdist", "-c", str(folder / "pytest.ini"), str(path)],
+        [
+            "-q",
+            "--capture=no",
+            "-W",
+            "error::pytest.PytestDeprecationWarning",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:xdist",
+            "-c",
+            str(folder / "pytest.ini"),
+            str(path),
+        ],
         plugins=[outcomes],
     )
     sys.modules.pop("test_inherited", None)
@@ -209,6 +312,7 @@ def outcomes(tmp_path_factory):
     lines.append("class TestCounts(PlannerContractTests):\n    planner = 'counts'\n    settings = {'smoothing': 3.0}\n")
     lines.append("class TestHcb(PlannerContractTests):\n    planner = 'hcb'\n    plans_novel = False\n")
     lines.append("class TestPopular(AgentContractTests):\n    agent = 'popular'\n    num_draws = 200\n")
+    lines.append("class TestNobody(PlannerContractTests):\n    planner = 'nobody'\n")
     return run(folder, "".join(lines))
 
 
@@ -225,17 +329,16 @@ def test_a_fault_fails_the_test_that_is_meant_to_find_it_and_no_other(fault, out
 
 SAME_CAUSE = {
     DeadAfterUpdate: "test_no_item_is_twice_on_a_slate",
-    FailingPlanner: "test_plans_have_the_right_shape_and_type",
     SilentPlanner: "test_a_user_gets_different_clusters",
 }
-"""Faults that another test must find too: the dead item is everywhere; no plan has no shape; -1 stands twice."""
+"""Faults that another test must find too: the dead item is everywhere; -1 stands twice."""
 
 
 @pytest.mark.parametrize("name", ["TestCounts", "TestHcb", "TestPopular"])
 def test_ours_pass(name, outcomes):
     other = {test: outcome for test, outcome in outcomes[name].items() if outcome[0] != "passed"}
     assert list(other) == (["test_novel_clusters_come_first"] if name == "TestHcb" else [])  # it promises no novelty
-    assert len(outcomes[name]) in (14, 17)
+    assert len(outcomes[name]) in (15, 18)
 
 
 def test_messages_say_how_to_mend_it(outcomes):
@@ -243,9 +346,25 @@ def test_messages_say_how_to_mend_it(outcomes):
     assert message.startswith("planner FamiliarPlanner=[")
     assert "choose_novel" in message
     assert "no table" in outcomes["TestFailingPlanner"]["test_plans_are_valid"][1]
+    message = outcomes["TestKeepsLiveItems"]["test_items_exist_and_are_alive"][1]
+    assert "this item is not alive today; use platform.live_items(), at every request" in message
+    message = outcomes["TestKeepsItsSize"]["test_it_goes_on_as_days_pass"][1]
+    assert " is out of bounds for axis 0 with size 240': update must not raise an error" in message
+    assert message.endswith(
+        "on day 5: since fit 24 items were uploaded, 24 expired, and users consumed from more clusters"
+    )
     skipped = outcomes["TestNoFit"]["test_slates_are_valid"]
     assert skipped[0] == "skipped"
     assert "cannot tell before trains is mended" in skipped[1]
+
+
+def test_a_name_nobody_has_fails_one_test_in_one_line(outcomes):
+    actual = outcomes["TestNobody"]
+    assert [test for test, (outcome, _) in actual.items() if outcome == "failed"] == ["test_it_is_made_and_fitted"]
+    assert {outcome for outcome, _ in actual.values()} == {"failed", "skipped"}
+    assert actual["test_it_is_made_and_fitted"][1].strip() == (
+        "agent='nobody': must be the name of an installed agent, or module:Class; install yours: pip install -e ."
+    )
 
 
 def test_a_name_nobody_has_is_one_line():
@@ -260,6 +379,36 @@ def test_settings_reach_the_config():
     assert config["planner"]["smoothing"] == 3.0
     assert agent_config("counts", {"planner.smoothing": 4.0})["planner"]["smoothing"] == 4.0
     assert agent_config("a.b:C", {"x": 1}) == {"_target_": "a.b.C", "x": 1}
+
+
+class Noting(RandomAgent):
+    def update(self, log, rng):
+        self.log = log
+
+
+def test_days_pass_on_the_platform():
+    small = check_contract.contract_platform()
+    platform, agent = small.platform, Noting()
+    agent.fit(platform, small.log, STREAM)
+    before, alive = platform.consumed_clusters(np.arange(60)), platform.live_items()
+    shown = np.empty((60, 5))
+    for number, (requests, slates) in enumerate(lived(small, agent, Noting(), STREAM, 3)):
+        assert len(requests) == 60
+        assert requests.day == platform.day == 5 + number // 2
+        assert requests.num_slots == slates.items.shape[1] == 5
+        assert platform.catalog.num_items == 240 + 24 * (1 + number // 2)
+        if number % 2:  # the last consumed is the second of the agent's items in the request before
+            assert (requests.items[:, -1] == shown[:, 1]).all()
+            assert (requests.positive[:, -1] == (requests.user % 2 == 0)).all()
+        shown = slates.items
+    after = platform.consumed_clusters(np.arange(60))
+    assert (after >= before).all()
+    assert (after.sum(axis=1) > before.sum(axis=1))[2:].all()
+    assert set(platform.live_items()) == set(alive[alive >= 96]) | set(range(240, 312))
+    assert len(agent.log) == 60 * 2 * 6
+    assert (agent.log.day == 7).all()
+    assert set(agent.log.item[agent.log.source == PRODUCTION]) == set(range(288, 312))  # the last day's uploads
+    assert (agent.log.consumed.sum(), agent.log.positive.sum()) == (60 * 2 * 3, 30 * 2 * 3)
 
 
 def test_the_platform_leaves_novel_clusters_to_most_users_and_none_to_one():

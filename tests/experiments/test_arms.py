@@ -1,13 +1,17 @@
 """A day in an arm, with agents whose behaviour is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
 from agents.base import Agent, Recommendations
 from agents.random import RandomAgent
+from experiments.live import arm_stages
 from experiments.live.arms import Arm, compose_slates, live, run_day
-from experiments.study.study import TABLE_PLANNERS, portable
+from experiments.stages.stages import Stage
+from experiments.study.study import TABLE_PLANNERS, check_study, portable
 from sim.errors import InvalidInput
 from sim.hidden.clustering import build_clusters
 from sim.hidden.config import WorldConfig, from_mapping
@@ -166,3 +170,17 @@ def test_only_a_language_models_table_is_left_out_of_what_an_arm_is_known_by():
     assert portable(mine) == mine
     llm = {"planner": {"_target_": TABLE_PLANNERS[0], "table": "/somewhere", "width": 3}}
     assert portable(llm) == {"planner": {"_target_": TABLE_PLANNERS[0], "width": 3}}
+
+
+def test_an_arm_is_known_by_its_table_and_not_by_where_the_cache_is(tmp_path):
+    """Folders that settings name are digested by their paths; a table's folder is not, since its stage has a digest."""
+    study = check_study(compose("compare", ["world=tiny", f"cache_dir={tmp_path}"]))
+    stage = Stage(tmp_path, "digest", 0.0, False)
+
+    def known_by(place: str) -> object:
+        folder = tmp_path / place / "table"
+        folder.mkdir(parents=True)
+        agent = {"planner": {"_target_": TABLE_PLANNERS[0], "table": str(folder)}}
+        return arm_stages._rests_on(replace(study, agents={"llm": agent}), ("llm",), stage, stage, ["table's digest"])
+
+    assert known_by("here") == known_by("there")

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 
 from experiments.offline.command import check_plan, offline
+from experiments.plugins import with_plugins
 from sim.errors import InvalidInput
 from sim.log import InteractionLog
 from tests.command_line import interestlab
-from tests.composing import compose
+from tests.composing import by_hydra, compose
 from tests.conftest import cache_with_weights
+from tests.experiments.installed import install
 from tests.experiments.offline.ring import ring_dataset
 
 AGENTS = "[popular,random,counts,random_novel,two_tower]"
@@ -140,6 +142,21 @@ def test_all_leaves_out_who_cannot_be_asked_and_says_why(tmp_path):
     assert not set(plan.left_out) & set(plan.study.agents)
     assert {"popular", "counts", "hcb", "sequence", "text_neighbour"} <= set(plan.study.agents)
     assert not plan.settings
+
+
+def test_an_installed_plugin_is_asked_where_it_is_named(tmp_path, monkeypatch):
+    """One that fails had ended every run of ``all``, which named nobody."""
+    install(tmp_path / "site", "mine", code="raise SystemExit('broken')")
+    install(tmp_path / "site", "counts", package="also_counts")  # cannot be had: ours has that name
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    words = ["world=tiny", f"cache_dir={tmp_path}"]
+    plan = check_plan(by_hydra("offline", with_plugins("offline", [*words, "+agent@agents.bold=hcb"])))
+    assert plan.left_out["mine"] == "comes from another package; name it in offline.agents to have it asked"
+    assert "mine" not in plan.study.agents
+    assert {"bold", "counts"} <= set(plan.study.agents)
+    named = by_hydra("offline", with_plugins("offline", [*words, "offline.agents=[popular,mine]"]))
+    with pytest.raises(InvalidInput, match=r"^agent mine='mine.Mine': could not be made: .*SystemExit: broken"):
+        check_plan(named)
 
 
 def test_the_language_model_is_asked_where_it_is_named(tmp_path, shared_cache):

@@ -218,6 +218,31 @@ def test_files_that_a_config_names_are_hashed_too(tmp_path):
     assert actual[0] != actual[1]
 
 
+def test_folders_that_a_config_names_are_hashed_too(tmp_path, monkeypatch):
+    folder = tmp_path / "policy"
+    (folder / "deep").mkdir(parents=True)
+    config = {"_target_": "agents.random.RandomAgent", "policies": [{"folder": str(folder)}]}
+
+    def digest() -> str:
+        (path,) = outside_digests(config).items()
+        assert path[0] == str(folder)
+        return path[1]
+
+    actual = [digest()]
+    (folder / "deep" / "weights.bin").write_bytes(b"one")
+    actual.append(digest())
+    (folder / "deep" / "weights.bin").write_bytes(b"two")
+    actual.append(digest())
+    (folder / "deep" / "weights.bin").rename(folder / "weights.bin")
+    actual.append(digest())
+    assert len(set(actual)) == 4
+    assert digest() == actual[-1]
+    monkeypatch.chdir(tmp_path)
+    word = {"_target_": "agents.random.RandomAgent", "kind": "policy"}
+    assert outside_digests(word) == {}  # a word, though a folder here is called so
+    assert outside_digests({**word, "kind": "./policy"}) == {"./policy": actual[-1]}
+
+
 def test_our_own_agents_need_no_digest_of_their_own():
     config = {"_target_": "agents.hierarchical.HierarchicalAgent", "ranker": {"_target_": "agents.x.Y"}}
     assert list(targets(config)) == ["agents.hierarchical.HierarchicalAgent", "agents.x.Y"]

@@ -19,8 +19,8 @@ def test_from_nothing_to_an_arm(tmp_path):
     reader = WalkThrough(tmp_path, tmp_path / "cache", SMALLER)
     reader.do("write-an-agent.md")
     said = {" ".join(command.split()[:2]): output for command, output in reader.outputs.items()}
-    assert "17 passed" in said["pytest new_shelf"]
-    assert "14 passed" in said["pytest near_taste"]
+    assert "18 passed" in said["pytest new_shelf"]
+    assert "15 passed" in said["pytest near_taste"]
     assert "new_shelf: 11 checks ok, 0 faults, 0 skipped" in said["interestlab check-agent"]
     arms = {tuple(json.loads(path.read_text())["arms"]) for path in tmp_path.glob("outputs/compare/*/results.json")}
     assert arms == {("control", "random", "new_shelf"), ("control", "random_novel", "near_taste")}
@@ -60,4 +60,4 @@ def test_the_planner_of_the_walk_through_keeps_the_contract(tmp_path):
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "14 passed" in done.stdout
+    assert "15 passed" in done.stdout

@@ -65,12 +65,24 @@ def platform() -> Platform:
         ("leaf  blower", 2, "the items that carry this term"),
         ("hot drinks", 0, "the items that carry the keywords of the interest of this name"),
         ("gardening", 2, "the items that carry the keywords of the interest of this name"),
-        ("a blower for the garden", 2, "search of titles and hashtags"),
-        ("boots and a kettle", 1, "search of titles and hashtags"),
     ],
 )
 def test_a_text_matches_by_the_first_rule_that_applies(platform, tree, text, cluster, by):
     assert find_cluster(text, platform, tree) == Match(text, cluster, by)
+
+
+@pytest.mark.parametrize(
+    ("text", "cluster", "missing"),
+    [
+        ("leaf daily blower", 2, ()),  # has all words, also the one that nearly all clusters have
+        ("kettle for tea", 0, ()),
+        ("a blower for the garden", 2, ("garden",)),
+        ("boots and a kettle", 1, ("kettle",)),
+        ("trail of Boots and zither, zither", 1, ("zither",)),  # the trail is of its keywords
+    ],
+)
+def test_a_search_says_which_words_the_cluster_does_not_have(platform, tree, text, cluster, missing):
+    assert find_cluster(text, platform, tree) == Match(text, cluster, "search of titles and hashtags", missing)
 
 
 @pytest.mark.parametrize("text", ["daily", "of the", "zither"])

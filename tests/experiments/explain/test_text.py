@@ -4,6 +4,7 @@ import copy
 
 import pytest
 
+from experiments.explain.search import BY_SEARCH, BY_TERM
 from experiments.explain.text import as_text
 
 PERSONAS = {"interest": "baking", "share_of_items": 0.75, "personas": ["new parent", "night owl"]}
@@ -41,6 +42,18 @@ def explanation():
         "chance": {"one_or_both": 0.72, "both": 0.04},
         "fine_tuning": {"random_weights": False, "best_step": 40, "steps": 60},
     }  # fmt: skip
+
+
+def test_a_weak_match_says_so(explanation):
+    first, second = explanation["pair"]
+    second |= {"found_by": BY_TERM, "text": "the trail shoes"}
+    weak = "Weak match: no keyword of cluster 11 has a word of 'the trail shoes'; some titles or hashtags have."
+    assert as_text(explanation, 120).splitlines()[2:4] == [weak, ""]
+    second["keywords"] = ["walk", "Trail running"]
+    assert "Weak match" not in as_text(explanation, 120)
+    first |= {"found_by": BY_SEARCH, "missing_words": ["green", "cup"]}
+    weak = "Weak match: no title, hashtag or keyword of cluster 3 has 'green' or 'cup'."
+    assert as_text(explanation, 120).splitlines()[2:4] == [weak, ""]
 
 
 def test_every_part_says_what_was_planted(explanation):

@@ -139,3 +139,19 @@ def test_numbers_that_are_no_probabilities_are_refused():
     slate = LOGGING.recommend(requests, STREAM)
     with pytest.raises(InvalidInput, match=r"agent boastful: probability=.*must be in \[0, 1\]"):
         probabilities_of(Boastful([1.0, 2.0, 3.0, 0, 0, 0]), requests, slate.items, [slate], STREAM, "boastful")
+
+
+def test_probabilities_of_another_type_or_shape_are_refused():
+    class Words(Fixed):
+        def probability(self, requests, items, above, rng):
+            return [["likely"] * items.shape[1]] * len(items)
+
+    class Narrow(Fixed):
+        def probability(self, requests, items, above, rng):
+            return super().probability(requests, items, above, rng)[:, :1]
+
+    requests = requests_of(4, 2)
+    slate = LOGGING.recommend(requests, STREAM)
+    for kind, came in ((Words, "list"), (Narrow, r"float64 array of shape \(\d+, 1\)")):
+        with pytest.raises(InvalidInput, match=rf"^agent mine: probability='{came}': must be an array of floats"):
+            probabilities_of(kind([1.0, 2.0, 3.0, 0, 0, 0]), requests, slate.items, [slate], STREAM, "mine")
