@@ -45,7 +45,8 @@ def captions() -> dict[int, str]:
         2: f"Mean distinct clusters in 20 watches of each week's active users, by policy. {spread}",
         4: "Consumed impressions of items by rank, under greedy, one line a world. Dashed: exponent 1.",
         5: f"Watched fraction of impressions under greedy; above 1, the video was played again. {share}",
-        6: f"Left: items examined in a session. Right: share of watch time of the most active users. {share}",
+        6: "Left: items examined in a session, in bins that double (1, 2, 3 to 4, 5 to 8, ...). "
+        f"Right: share of watch time of the most active users. {share}",
         7: "Value of one item of a loved interest, shown again and again (left), and after days without it (right), "
         f"relative to the first showing. {spread}",
         9: f"Overlap of each interest's five successors on day 0 and {MONTH} days later, by the strength of drift. "
