@@ -8,7 +8,7 @@ from experiments.measures.metrics import METRICS
 from experiments.measures.significance import significant
 from experiments.reporting.text import estimate, listed
 
-TITLES = {metric.name: metric.title for metric in METRICS}
+TITLES: dict[str, str] = {metric.name: metric.title for metric in METRICS}
 
 
 def diversions_of(by_arm: dict[str, Any]) -> list[str]:
