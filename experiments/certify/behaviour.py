@@ -9,8 +9,8 @@ from sim.log import InteractionLog
 FRACTION_EDGES: FloatArray = np.linspace(0.0, 3.0, 61)
 """Bins of the watched fraction, 0.05 wide, up to the most that a video is watched."""
 
-SESSION_EDGES: FloatArray = np.concatenate([[0.5], np.geomspace(1.5, 150.5, 24)])
-"""Bins of the session length, in items."""
+SESSION_EDGES: FloatArray = 0.5 + np.array([0, *(2.0 ** np.arange(9))])
+"""Bins of the session length: 1, 2, 3 to 4, 5 to 8 items and so on to 256; each holds a whole number."""
 
 _SKIPS, _BETWEEN, _COMPLETES = (0.0, 0.2), (0.2, 0.6), (0.6, 1.3)  # watched fractions
 _ACTIVE_SHARE = 0.2

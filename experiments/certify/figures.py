@@ -39,12 +39,14 @@ def figures_of(curves: Curves) -> dict[int, Figure]:
 
 def captions() -> dict[int, str]:
     """What each figure shows."""
-    spread = "Points are means over worlds, bars and bands 95% intervals."
+    share = "Lines are means over worlds, bands 95% intervals."
+    spread = "Points are means over worlds, bars 95% intervals."
     return {
         2: f"Mean distinct clusters in 20 watches of each week's active users, by policy. {spread}",
         4: "Consumed impressions of items by rank, under greedy, one line a world. Dashed: exponent 1.",
-        5: f"Watched fraction of impressions under greedy; above 1, the video was played again. {spread}",
-        6: f"Left: items examined in a session. Right: share of watch time of the most active users. {spread}",
+        5: f"Watched fraction of impressions under greedy; above 1, the video was played again. {share}",
+        6: "Left: items examined in a session, in bins that double (1, 2, 3 to 4, 5 to 8, ...). "
+        f"Right: share of watch time of the most active users. {share}",
         7: "Value of one item of a loved interest, shown again and again (left), and after days without it (right), "
         f"relative to the first showing. {spread}",
         9: f"Overlap of each interest's five successors on day 0 and {MONTH} days later, by the strength of drift. "
@@ -89,9 +91,9 @@ def _ranks(curves: Curves) -> Figure:
 
 def _bars(axes: Axes, edges: FloatArray, rows: list[list[float]]) -> None:
     mean, reach = _over_worlds(rows)
-    axes.stairs(100 * mean, edges, fill=True, color=_BLUE, alpha=0.35)
-    middle = (edges[1:] + edges[:-1]) / 2
-    axes.errorbar(middle, 100 * mean, yerr=100 * reach, fmt="none", ecolor=_BLUE, elinewidth=1)
+    low, high = 100 * (mean - reach[0]), 100 * (mean + reach[1])
+    axes.stairs(high, edges, baseline=np.maximum(low, 0.0), fill=True, color=_BLUE, alpha=0.3)
+    axes.stairs(100 * mean, edges, color=_BLUE, linewidth=1.2)
 
 
 def _fractions(curves: Curves) -> Figure:

@@ -49,7 +49,8 @@ def summary(certificate: Certificate) -> list[str]:
     failing = [row["fact"] for row in facts if row["verdict"] == "fail"]
     lines = [f"{len(facts) - len(failing)} of {len(facts)} facts pass."]
     if failing:
-        lines.append(f"Failing: {'; '.join(failing)}.")
+        which = [f"fact {number} ({title.strip()})" for number, _, title in (fact.partition(".") for fact in failing)]
+        lines.append(f"Failing: {'; '.join(which)}.")
     for row in facts:
         if row["must_fail"]:
             ends = "and does" if row["verdict"] == "fail" else "and does not: something is wrong"
@@ -63,7 +64,7 @@ def _content(certificate: Certificate) -> dict[str, Any]:
     seeds = certificate["seeds"]
     text = captions()
     return {
-        "title": f"Certificate of world={certificate['world']}",
+        "title": f"Certificate of the world “{certificate['world']}”",
         "setting": f"{len(seeds)} worlds (seeds {seeds[0]} to {seeds[-1]}), each with "
         f"{certificate['config']['num_users']:,} users, {certificate['config']['num_items']:,} items and "
         f"{certificate['config']['num_interests']:,} interests; {certificate['days']} days for each policy.",

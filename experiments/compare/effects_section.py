@@ -58,7 +58,7 @@ def _contrast_row(effects: Effects, trait: str, metric: MetricName) -> dict[str,
     for of_arm in effects["arms"].values():
         contrast = of_arm[metric]["contrast"][trait]
         cells.append(_cell(contrast, factor, significant(contrast["p_adjusted"])))
-    title = f"{words['title']}: {words['high']} less {words['low']}"
+    title = f"{words['title']}: {words['high']} minus {words['low']}"
     return {"title": title, "unit": f"{_TITLES[metric].title}, {unit}", "cells": cells}
 
 

@@ -67,7 +67,7 @@ def _verdicts(lifts: Mapping[str, LiftRow], rise: str, fall: str, few: bool) -> 
     level = [arm for arm in others if arm not in alone]
     if level:
         least = [f"{arm} ({lift_text(lifts[arm])}; detectable from ±{_detectable(lifts[arm])})" for arm in level]
-        parts.append(("too few to tell for " if few else "no difference detected for ") + listed(least))
+        parts.append(("" if few else "no difference detected for ") + listed(least))
     return parts
 
 

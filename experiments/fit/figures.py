@@ -20,7 +20,6 @@ from experiments.reporting.figures.axes import (
 )
 
 _BEFORE, _AFTER = COLOURS[0], COLOURS[1]
-_TICKS = (-50, -10, -2, 0, 2, 10, 50)
 _EXACT = 2.0  # standard errors up to which the scale is linear; beyond, logarithmic
 
 
@@ -57,7 +56,8 @@ def _statistics(axes: Axes, rows: list[dict[str, Any]], width: int) -> None:
             dot(axes, place + aside, off, colour, mark, 1.0, label=f"{when} the fit" if place == 0 else None)
     axes.set_xscale("symlog", linthresh=_EXACT)
     low, high = axes.get_xlim()
-    axes.set_xticks([at for at in _TICKS if low <= at <= high])
+    ticks = (0, _EXACT, 5) if max(-low, high) < 10 else (0, _EXACT, 10, 50)
+    axes.set_xticks([at for at in sorted({-at for at in ticks} | set(ticks)) if low <= at <= high])
     axes.minorticks_off()
     axes.set_xlabel("simulated \N{MINUS SIGN} logged\n(standard errors)", fontsize=8)
     signed(axes, "x")

@@ -14,7 +14,7 @@ from experiments.fit.fitting import Fit, distances
 from experiments.fit.observation import Observation
 from experiments.fit.reproduction import DIFFERS, reproduction, sentences, statistics_sentence
 from experiments.fit.statistics import STATISTICS
-from experiments.inference.worlds import over_worlds
+from experiments.inference.worlds import LEAST_WORLDS, over_worlds
 from experiments.measures.results import plain
 from experiments.reporting.html import write_results
 from experiments.reporting.text import between, estimate, markdown, number
@@ -158,11 +158,12 @@ def summary(results: dict[str, Any]) -> list[str]:
         lines.append(f"At the end of what the world allows: {', '.join(ends)}.")
     missing = [row["title"] for row in statistics.values() if row["logged"] is None]
     if missing:
-        lines.append(f"This log does not tell: {'; '.join(missing)}.")
+        lines.append(f"Not in this log: {'; '.join(missing)}.")
     if results["search"]["budget_spent"]:
         lines.append(f"The search ended with its budget, {results['search']['budget']} points; more may come closer.")
     lines.append(
-        f"Simulated logs were collected under {results['policy']!r}; if yours was not, constants make up for it."
+        f"Simulated logs were collected under the policy {results['policy']}; if yours was not, the fitted constants "
+        "compensate for the difference."
     )
     return lines
 
@@ -232,7 +233,7 @@ def write_world(world: WorldConfig, results: dict[str, Any], folder: Path) -> Pa
         f"under policy {results['policy']!r}; see fit.html.",
         f"Searched for: {', '.join(results['constants'])}.",
         f"Not identified: {', '.join(vague) or 'none'}.",
-        statistics_sentence(results),
+        statistics_sentence(results, f"{results['reproduction']['worlds']}; fit.worlds={LEAST_WORLDS}"),
     ]
     head = "".join(f"# {' '.join(line.split())}\n" for line in lines)
     (folder / "world").mkdir(parents=True, exist_ok=True)

@@ -82,7 +82,7 @@ def sentences(results: dict[str, Any]) -> list[str]:
     """
     of, constants = results["reproduction"], results["constants"]
     precise, vague = ([name for name, row in constants.items() if row["precise"] == is_so] for is_so in (True, False))
-    lines = [statistics_sentence(results)]
+    lines = [statistics_sentence(results, f"{of['worlds']} were simulated, at least {LEAST_WORLDS} are needed")]
     if not of["reproduced"]:
         whether = "this one does not" if of["enough_worlds"] else "of this one it is not known"
         lines.append(
@@ -100,16 +100,19 @@ def sentences(results: dict[str, Any]) -> list[str]:
     return lines
 
 
-def statistics_sentence(results: dict[str, Any]) -> str:
-    """How many fitted statistics differ, how many chance would let differ, and which."""
+def statistics_sentence(results: dict[str, Any], few: str) -> str:
+    """How many fitted statistics differ, how many chance would let differ, and which.
+
+    Args:
+        results: as ``experiments.fit.report.record`` returns it.
+        few: stands in brackets where there are too few worlds to tell.
+    """
     of = results["reproduction"]
     rows = [row for row in results["statistics"].values() if row["differs"]]
     which = "; ".join(f"{row['title']} ({number(row['off_after'], '+.1f')})" for row in rows)
     head = "The world reproduces the log" if of["reproduced"] else "The world does not reproduce the log"
     if not of["enough_worlds"]:
-        head = (
-            f"Too few worlds to tell whether the world reproduces the log ({of['worlds']}; fit.worlds={LEAST_WORLDS})"
-        )
+        head = f"Too few worlds to tell whether the world reproduces the log ({few})"
     count = (
         f"{head}: of {of['statistics']} fitted statistics {of['differing'] or 'none'} "
         f"{'differs' if of['differing'] == 1 else 'differ'} by more than {DIFFERS:g} standard errors, and chance would "

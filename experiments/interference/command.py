@@ -15,12 +15,12 @@ from omegaconf import DictConfig
 
 from experiments.inference.worlds import over_worlds
 from experiments.interference.figure import interference_figure
-from experiments.measures.metrics import METRICS
+from experiments.interference.summary import TITLES, adjusted_biases, summary
 from experiments.measures.results import plain
 from experiments.reporting import definitions
-from experiments.reporting.definitions import TAU
 from experiments.reporting.html import write_results
-from experiments.reporting.text import markdown, number, shown
+from experiments.reporting.text import markdown, number, p_value, shown
+from experiments.reporting.words import few_worlds
 from experiments.results_schema import LiftRow, MetricName
 from experiments.several.cost import cost_lines
 from experiments.several.plan import Comparison, plan
@@ -93,22 +93,15 @@ def _against(lifts: list[LiftRow], truth: list[float | None]) -> dict[str, Any]:
 
 
 def table(by_arm: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """Heads and rows, in percent: arm, metric, truth, then each diversion's bias and coverage."""
-    first = next(iter(next(iter(by_arm.values())).values()))
-    diversions = [name for name in first if name != "truth"]
-    heads = ["arm", "metric", "truth (twins), %"]
-    for name in diversions:
-        heads += [f"{name}: bias, points", f"{name}: RMSE", f"{name}: covered"]
-    titles = {metric.name: metric.title for metric in METRICS}
+    """Heads and rows, in percent: bias, adjusted p-value and coverage, by arm, metric and diversion."""
+    heads = ["arm", "metric", "diversion", "truth (twins), %", "bias, points", "p (Holm)", "RMSE, points", "covered"]
+    adjusted = adjusted_biases(by_arm)
     rows = []
-    for arm, of_arm in by_arm.items():
-        for metric, cells in of_arm.items():
-            row = [arm, titles[metric], shown(cells["truth"], signed=True)]
-            for name in diversions:
-                cell = cells[name]
-                rmse = number(cell["rmse"], ".1f", 100.0)
-                row += [shown(cell["bias"], signed=True), rmse, f"{cell['covered']} of {cell['worlds']}"]
-            rows.append(row)
+    for arm, metric, name in adjusted:
+        truth, cell = by_arm[arm][metric]["truth"], by_arm[arm][metric][name]
+        row = [arm, TITLES[metric], name, shown(truth, signed=True), shown(cell["bias"], signed=True)]
+        row += [p_value(adjusted[arm, metric, name]), number(cell["rmse"], ".1f", 100.0)]
+        rows.append([*row, f"{cell['covered']} of {cell['worlds']}"])
     return heads, rows
 
 
@@ -150,12 +143,14 @@ def _write(comparisons: list[Comparison], folder: Path) -> Path:
         "num_worlds": len(seeds),
         "users": f"{comparisons[0].config['world']['num_users']:,}",
         "control": control,
+        "summary": summary(by_arm, len(seeds)),
+        "few": few_worlds(len(seeds)),
         "heads": heads,
         "rows": rows,
-        "terms": definitions.terms("arm", "control", "world", TAU) + definitions.metrics(COMPARED),
+        "terms": definitions.terms("arm", "control", "world", "95% interval") + definitions.metrics(COMPARED),
     }
     figures, narrow = ({"interference": interference_figure(by_arm, phone)} for phone in (False, True))
-    return write_results(folder, "interference", content, figures, markdown(heads, rows, names=2), narrow)
+    return write_results(folder, "interference", content, figures, markdown(heads, rows, names=3), narrow)
 
 
 def run(config: DictConfig, folder: Path) -> None:

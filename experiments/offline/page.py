@@ -10,7 +10,7 @@ from experiments.offline.measures import TITLES as MEASURES
 from experiments.offline.schema import OfflineResults, TaskRow
 from experiments.offline.tasks import TITLES as TASKS
 from experiments.reporting.html import write_results
-from experiments.reporting.text import UNKNOWN, estimate, listed, markdown
+from experiments.reporting.text import UNKNOWN, estimate, listed, markdown, p_value
 
 _COMPARED = ("recall", "ndcg", "mrr")
 
@@ -40,7 +40,7 @@ def differences(of_task: TaskRow, top_k: int) -> tuple[list[str], list[list[str]
             cells = [of_task["differences"][name][key] for key in _COMPARED]
             row = [name]
             for cell in cells:
-                row += [estimate(cell, "+.3f"), _p(cell["p_holm"])]
+                row += [estimate(cell, "+.3f"), p_value(cell["p_holm"])]
             rows.append(row)
     return heads, rows
 
@@ -69,10 +69,6 @@ def summary(results: OfflineResults) -> list[str]:
 
 def _digits(key: str) -> str:
     return ".2f" if key in ("novelty", "calibration") else ".3f"
-
-
-def _p(p: float | None) -> str:
-    return UNKNOWN if p is None else "<.001" if p < 0.001 else f"{p:.3f}".removeprefix("0")
 
 
 def as_markdown(results: OfflineResults) -> str:

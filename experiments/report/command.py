@@ -74,21 +74,6 @@ def summary(joined: Joined) -> list[str]:
     return sentences
 
 
-def few_worlds(num: int) -> str:
-    """A caution about intervals from few worlds; nothing from ``ENOUGH_WORLDS`` on."""
-    from experiments.inference.users import reach_of
-    from experiments.inference.worlds import ENOUGH_WORLDS, LEAST_WORLDS
-
-    if num >= ENOUGH_WORLDS:
-        return ""
-    caution = (
-        f"With {num} worlds an interval reaches {reach_of(num - 1):.1f} standard errors to each side (Student's t): "
-        "so few say little of how worlds differ. The smallest difference that could have been seen is half its "
-        "interval's width."
-    )
-    return ("Too few to tell: no difference on this page is a finding. " if num < LEAST_WORLDS else "") + caution
-
-
 def report(folders: list[Path], out: Path) -> Path:
     """Join the runs in ``folders`` and write the page and what stands in it into ``out``.
 
@@ -101,9 +86,11 @@ def report(folders: list[Path], out: Path) -> Path:
     from experiments.measures.across_worlds import find_runs, join, read_results
     from experiments.report.dial_page import dial_report, joined_terms
     from experiments.report.dials import dials_of
+    from experiments.reporting.definitions import TAU
     from experiments.reporting.figures.worlds import worlds_figure
     from experiments.reporting.html import write_results
     from experiments.reporting.text import markdown
+    from experiments.reporting.words import few_worlds
     from sim.files import write_json
 
     runs = {str(path): read_results(path) for path in find_runs(folders)}
@@ -116,7 +103,7 @@ def report(folders: list[Path], out: Path) -> Path:
         "num_worlds": len(joined["seeds"]),
         "few": few_worlds(len(joined["seeds"])),
         "seeds": ", ".join(map(str, joined["seeds"])),
-        "terms": joined_terms(),
+        "terms": joined_terms(TAU),
         "summary": summary(joined),
         "heads": heads,
         "rows": rows,

@@ -5,10 +5,10 @@ from pathlib import Path
 from experiments.report.dials import join_dials
 from experiments.report.dials_figure import axis_title, dials_figure, shown_arms
 from experiments.reporting import definitions
-from experiments.reporting.definitions import TAU
 from experiments.reporting.figures.worlds import COLUMNS
 from experiments.reporting.html import write_results
-from experiments.reporting.text import markdown, shown
+from experiments.reporting.text import listed, markdown, shown
+from experiments.reporting.words import few_worlds, setting_in_words
 from experiments.results_schema import Dialled, MetricName, Part, Results
 from sim.files import write_json
 
@@ -28,14 +28,14 @@ def dial_report(runs: dict[str, Results], out: Path) -> Path:
     """
     joined = join_dials(runs)
     tables = tables_of(joined)
-    heading = " x ".join(dial["entry"] for dial in joined["dials"])
+    heading = "Arms by " + listed([setting_in_words(dial["entry"]) for dial in joined["dials"]])
     note = intervals_in_words(joined)
     write_json(out / "dial.json", joined)
     parts = [f"# {heading}\n", f"{note}\n"]
     parts += [f"## {title}\n\n{markdown(heads, rows, names)}" for title, heads, rows, names in tables]
     content = {
         "heading": heading,
-        "dials": joined["dials"],
+        "dials": [{**dial, "words": setting_in_words(dial["entry"])} for dial in joined["dials"]],
         "seeds": ", ".join(map(str, joined["seeds"])),
         "num_runs": len(runs),
         "note": note,
@@ -46,11 +46,11 @@ def dial_report(runs: dict[str, Results], out: Path) -> Path:
     return write_results(out, "dial", content, figures, "\n".join(parts), narrow)
 
 
-def joined_terms() -> list[tuple[str, str]]:
-    """Definitions for pages of joined comparisons: terms, and the metrics of ``COLUMNS``."""
-    names = ("world", "arm", "control", "agent's slots", "relative difference", "95% interval", TAU)
+def joined_terms(*more: str) -> list[tuple[str, str]]:
+    """Definitions for pages of joined comparisons: terms, those of ``more``, and the metrics of ``COLUMNS``."""
+    names = ("world", "arm", "control", "agent's slots", "relative difference", "95% interval")
     metrics = definitions.metrics(metric for _, metric, _ in COLUMNS)
-    return definitions.terms(*names) + metrics
+    return definitions.terms(*names, *more) + metrics
 
 
 def intervals_in_words(joined: Dialled) -> str:
@@ -58,8 +58,9 @@ def intervals_in_words(joined: Dialled) -> str:
     num = len(joined["seeds"])
     if joined["intervals"] == "worlds":
         return (
-            f"Means over {num} worlds (seeds {', '.join(map(str, joined['seeds']))}) with 95% t intervals over worlds."
-        )
+            f"Means over {num} worlds (seeds {', '.join(map(str, joined['seeds']))}) with 95% t intervals over worlds. "
+            f"{few_worlds(num)}"
+        ).rstrip()
     return (
         f"One world (seed {joined['seeds'][0]}): 95% intervals are over its users, and say nothing about other "
         "worlds. Run more seeds before you believe a shape."
@@ -76,7 +77,9 @@ def tables_of(joined: Dialled) -> list[tuple[str, list[str], list[list[str]], in
 
 def _table(joined: Dialled, part: Part, metric: MetricName, title: str) -> tuple[str, list[str], list[list[str]], int]:
     *outer, across = joined["dials"]
-    heads = ["arm", *(dial["entry"] for dial in outer), *(f"{across['entry']}={label}" for label in across["labels"])]
+    name = setting_in_words(across["entry"])
+    heads = ["arm", *(setting_in_words(dial["entry"]) for dial in outer)]
+    heads += [f"{name}: {label}" for label in across["labels"]]
     cells = {tuple(cell["at"]): cell for cell in joined["cells"]}
     rows = []
     for arm in shown_arms(joined, part, metric):

@@ -14,6 +14,7 @@ from experiments.reporting.figures.axes import COLOURS, NARROW, columns_of, pane
 from experiments.reporting.figures.curves import Curve, draw_curve
 from experiments.reporting.figures.worlds import COLUMNS, compared_with
 from experiments.reporting.text import UNKNOWN, number
+from experiments.reporting.words import setting_in_words
 from experiments.results_schema import DialCell, Dialled, MetricName, OverWorldsRow, Part
 from sim.arrays import FloatArray
 
@@ -64,7 +65,7 @@ def curves(joined: Dialled, narrow: bool = False) -> Figure:
             signed(axes, "y")
         axes.set_xticks(x, [dial["labels"][at] for at in places], rotation=0 if numbers else 30)
     for axes in grid[-1]:
-        axes.set_xlabel(dial["entry"].replace(".", ".\n") if narrow else dial["entry"], fontsize=8)
+        axes.set_xlabel(setting_in_words(dial["entry"]), fontsize=8)
     # Not every panel has every arm: the last line drawn of each stands for it.
     figure.legend(
         drawn.values(), drawn, loc="outside lower center", ncols=min(2 if narrow else 4, len(drawn)), fontsize=8
@@ -83,21 +84,25 @@ def heat_maps(joined: Dialled, narrow: bool = False) -> Figure:
     arms = [arm for arm in arms if arm in joined["cells"][0]["lifts"]]
     columns = 2 if narrow else len(COLUMNS)
     rows = len(arms) * len(COLUMNS) // columns
-    height = 0.9 + 0.24 * len(down["labels"])
+    height = (0.6 if narrow else 0.15) + 0.24 * len(down["labels"])
     width = NARROW if narrow else 1.4 + 1.5 * len(COLUMNS)
-    figure, grid = panels(rows, columns, 0.5 + height * rows, width)
+    figure, grid = panels(rows, columns, 1.1 + height * rows, width)
     for arm, of_arm in zip(arms, grid.reshape(len(arms), -1), strict=True):
         for axes, (part, metric, title) in zip(of_arm, COLUMNS, strict=True):
             axes.grid(visible=False)
             _heat_map(axes, field_of(joined, part, arm, metric), part == "lifts")
-            axes.set_title(f"{title}\n{axis_title(joined['cells'][0], part, metric)}", fontsize=7)
-            axes.set_xticks(range(len(across["labels"])), across["labels"], rotation=30, ha="right", fontsize=7)
+            if narrow or arm == arms[0]:
+                axes.set_title(f"{title}\n{axis_title(joined['cells'][0], part, metric)}", fontsize=7)
+            axes.set_xticks(range(len(across["labels"])), [])
             axes.set_yticks([], [])
     for place, row in enumerate(grid):
         row[0].set_yticks(range(len(down["labels"])), down["labels"], fontsize=7)
         row[0].set_ylabel(arms[place * len(arms) // rows], fontsize=8)
-    figure.supylabel(down["entry"], fontsize=8)
-    figure.supxlabel(across["entry"], fontsize=8)
+    turned: Any = {} if numeric(across["values"]) else {"rotation": 30, "ha": "right"}
+    for axes in grid[-1]:
+        axes.set_xticks(range(len(across["labels"])), across["labels"], fontsize=7, **turned)
+    figure.supylabel(setting_in_words(down["entry"]), fontsize=8)
+    figure.supxlabel(setting_in_words(across["entry"]), fontsize=8)
     return figure
 
 

@@ -36,6 +36,11 @@ def estimate(row: Mapping[str, Any], style: str = ".3g", factor: float = 1.0, un
     return f"{number(value, style, factor, unit)} {between(low, high, style, factor)}".rstrip()
 
 
+def p_value(p: float | None) -> str:
+    """A p-value in a table, such as ``.030``."""
+    return UNKNOWN if p is None else "<.001" if p < 0.001 else f"{p:.3f}".removeprefix("0")
+
+
 def shown(value: OverWorldsRow | None, signed: bool) -> str:
     """A mean in percent with its interval and, where it is known, tau, such as ``+4.3 [+1.0, +7.6]``."""
     if value is None or value["mean"] is None:

@@ -1,8 +1,10 @@
-"""What pages call the entries of results: words, and a unit where there is one."""
+"""What pages call the entries of results and settings: words, and a unit where there is one; what few worlds mean."""
 
 from collections.abc import Mapping
 from typing import Any
 
+from experiments.inference.users import reach_of
+from experiments.inference.worlds import ENOUGH_WORLDS, LEAST_WORLDS
 from experiments.reporting.text import entry_text
 from experiments.study.described import flat
 
@@ -64,6 +66,31 @@ _SETS = {
 }
 """What a recall is taken on."""
 
+SETTINGS = {
+    "experiment.days": "days of the experiment",
+    "experiment.exploration_slots": "number of the agent's slots",
+    "llm.curation": "curation of the fine-tuning data",
+    "llm.past_clusters": "past clusters in the prompt",
+    "llm.steps": "fine-tuning steps",
+    "world.clusters.level_2": "number of clusters",
+    "world.dynamics.reinforcement": "reinforcement of tastes",
+    "world.semantic_alignment": "share of true labels (alpha)",
+}
+"""Entry of the config -> what pages call it; those that ``conf/sweep`` varies."""
+
+
+def setting_in_words(entry: str) -> str:
+    """What a page calls an entry of the config.
+
+    Args:
+        entry: its dotted name, such as ``llm.steps`` ("fine-tuning steps"). Of one that no page has words for it is the
+            last name, and the agent's name if it is an agent's: ``agents.hcb.planner.alpha`` is "alpha (hcb)".
+    """
+    if entry in SETTINGS:
+        return SETTINGS[entry]
+    first, *parents, last = entry.split(".") if "." in entry else ("", entry)
+    return last.replace("_", " ") + (f" ({parents[0]})" if first == "agents" and parents else "")
+
 
 def in_words(path: str) -> str:
     """What a page calls an entry of the results.
@@ -100,3 +127,17 @@ def worded_rows(tree: Mapping[str, Any]) -> list[tuple[str, str]]:
 def worded(record: Mapping[str, Any]) -> dict[str, Any]:
     """A record of results, nested or not, as a flat one under words."""
     return {in_words(name): value for name, value in flat(record)}
+
+
+def few_worlds(num: int) -> str:
+    """A caution about intervals from few worlds; nothing from ``ENOUGH_WORLDS`` on."""
+    if num >= ENOUGH_WORLDS:
+        return ""
+    if num < 2:
+        return "Too few to tell: one world gives no interval, and no difference on this page is a finding."
+    caution = (
+        f"With {num} worlds an interval reaches {reach_of(num - 1):.1f} standard errors to each side (Student's t): "
+        "so few say little of how worlds differ. The smallest difference that could have been seen is half its "
+        "interval's width."
+    )
+    return ("Too few to tell: no difference on this page is a finding. " if num < LEAST_WORLDS else "") + caution

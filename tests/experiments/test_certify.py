@@ -46,7 +46,7 @@ def test_the_certificate_has_eleven_facts_and_names_what_must_fail(done):
 def test_the_page_stands_alone(done):
     _, out, _ = done
     page = (out / "certificate.html").read_text()
-    assert "Certificate of world=control" in page
+    assert "Certificate of the world “control”" in page
     assert page.count('<span class="fail">') >= 3
     assert page.count("<svg ") == 6
     assert "http://" not in page.replace("http://www.w3.org", "")

@@ -96,7 +96,12 @@ def test_two_dials_become_a_field():
     planted = BASE["lifts"]["llm"][WATCH]["relative"]
     expected = 100 * (planted + np.add.outer([0.0, 0.5, 1.0], [1, 2]))
     np.testing.assert_allclose(field_of(joined, "lifts", "llm", WATCH), expected)
-    assert len(dials_figure(joined).axes) == 3 * 6  # arms with a lift x metrics
+    panels = dials_figure(joined).axes
+    assert len(panels) == 3 * 6  # arms with a lift x metrics
+    assert [bool(axes.get_title()) for axes in panels] == [True] * 6 + [False] * 12
+    labels = [[label.get_text() for label in axes.get_xticklabels()] for axes in panels]
+    assert [any(each) for each in labels] == [False] * 12 + [True] * 6
+    assert labels[-1] == ["1", "2"]
 
 
 def test_what_follows_from_a_dial_is_none_of_its_own():
@@ -161,6 +166,9 @@ def test_the_command_writes_page_table_data_and_figure(alpha, tmp_path, monkeypa
     assert capsys.readouterr().out == f"report: {tmp_path / 'out' / 'dial.html'}\n"
     page, table = (tmp_path / "out" / "dial.html").read_text(), (tmp_path / "out" / "dial.md").read_text()
     assert "http://" not in page.replace("http://www.w3.org", "")
+    assert "<h1>Arms by share of true labels (alpha)</h1>" in page
+    assert "<code>world.semantic_alignment</code>: 0, 0.5, 1" in page
+    assert "Too few to tell: no difference on this page is a finding. With 2 worlds" in page
     assert "t intervals over worlds" in page
     assert "t intervals over worlds" in table
     assert json.loads((tmp_path / "out" / "dial.json").read_text())["seeds"] == [0, 1]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from experiments.interference.command import COMPARED, biases, interference, table
+from experiments.interference.summary import adjusted_biases, summary
 from experiments.several.worlds import Worlds
 from sim.errors import InvalidInput
 from sim.log import AGENT, InteractionLog
@@ -50,6 +51,32 @@ def test_a_lift_that_is_not_known_leaves_no_bias():
     assert all(len(row) == len(heads) for row in rows)
 
 
+def of_biases(*shifts):
+    """What is measured in four worlds where ``split`` is off by these in every metric; intervals reach .05."""
+    twins = worlds_of([(0.1, 0.0, 0.2)] * 4)
+    return biases({"twins": twins, "split": worlds_of([(0.1 + s, 0.05 + s, 0.15 + s) for s in shifts])})
+
+
+def test_the_summary_has_biases_after_holms_adjustment_and_how_many_intervals_hold_the_truth():
+    surely = of_biases(-0.10, -0.11, -0.09, -0.10)
+    (line,) = summary(surely, 4)
+    assert line.startswith(f"Split: a bias is detected in {len(COMPARED)} of {len(COMPARED)} estimates: Watch time ")
+    assert "Watch time under new (\N{MINUS SIGN}10.0 [\N{MINUS SIGN}11.3, \N{MINUS SIGN}8.7])" in line
+    assert line.endswith(f"; the 95% interval holds the truth in 0 of {4 * len(COMPARED)} cases.")
+    alone = of_biases(-0.01, -0.03, -0.02, -0.04)  # by its own interval alone
+    cell = alone["new"]["watch_minutes_per_user_day"]["split"]["bias"]
+    assert cell["high"] < 0
+    assert adjusted_biases(alone)["new", "watch_minutes_per_user_day", "split"] == pytest.approx(5 * cell["p"])
+    hold = f"the 95% interval holds the truth in {4 * len(COMPARED)} of {4 * len(COMPARED)} cases."
+    assert summary(alone, 4) == [f"Split: a bias is detected in none of {len(COMPARED)} estimates; {hold}"]
+
+
+def test_too_few_worlds_have_no_verdict_on_a_bias():
+    (line,) = summary(of_biases(-0.10, -0.11, -0.09, -0.10), 2)
+    assert "bias" not in line
+    assert "interval holds the truth" in line
+
+
 def config_of(*overrides):
     return compose("interference", ["world=tiny", *overrides])
 
@@ -74,7 +101,7 @@ def test_a_run_leaves_a_page_a_table_and_every_comparison(finished):
     text = page.read_text()
     assert "codiverted" in text
     assert text.count('class="narrow-only"><svg ') == 1
-    assert (folder / "interference.md").read_text().count("\n") == 2 + 2 * len(COMPARED)
+    assert (folder / "interference.md").read_text().count("\n") == 2 + 2 * 3 * len(COMPARED)
     for diversion in ("twins", "split", "shared", "codiverted"):
         for seed in (0, 1):
             assert (folder / diversion / f"seed_{seed}" / "report.html").is_file()

@@ -11,6 +11,7 @@ from experiments.inference.users import error_behind
 from experiments.inference.worlds import over_worlds
 from experiments.measures.across_worlds import find_runs, join
 from experiments.report import command as report
+from experiments.reporting.words import few_worlds
 from sim.errors import InvalidInput
 from tests.experiments.synthetic import planted_results
 
@@ -98,10 +99,11 @@ def test_a_folder_without_results_is_refused(tmp_path):
 
 
 def test_few_worlds_are_explained_and_two_are_too_few_to_tell(runs, tmp_path):
-    assert report.few_worlds(5) == ""
-    assert report.few_worlds(3).startswith("With 3 worlds an interval reaches 4.3 standard errors")
-    assert report.few_worlds(2).startswith("Too few to tell: no difference on this page is a finding. With 2 worlds")
-    assert "reaches 12.7 standard errors" in report.few_worlds(2)
+    assert few_worlds(5) == ""
+    assert few_worlds(1).startswith("Too few to tell: one world gives no interval")
+    assert few_worlds(3).startswith("With 3 worlds an interval reaches 4.3 standard errors")
+    assert few_worlds(2).startswith("Too few to tell: no difference on this page is a finding. With 2 worlds")
+    assert "reaches 12.7 standard errors" in few_worlds(2)
     for number, results in enumerate(list(runs.values())[:2]):
         (tmp_path / str(number)).mkdir()
         (tmp_path / str(number) / "results.json").write_text(json.dumps(results))

@@ -107,7 +107,8 @@ def test_too_few_users_or_days_are_too_few_to_tell(results, users, days, tmp_pat
     told = summary(changed)
     assert told[0].startswith(f"Too few to tell: {users} users an arm, {days} days.")
     watch = next(sentence for sentence in told if sentence.startswith("Watch time"))
-    assert "too few to tell for llm (+" in watch
+    assert watch.startswith("Watch time against control: llm (+")
+    assert sum("oo few to tell" in sentence for sentence in told) == 1
     assert "detectable from ±" in watch
     assert not any(
         word in " ".join(told) for word in ("higher", "lower", "more under", "fewer under", "no difference d")

@@ -70,7 +70,7 @@ def draw_differences(
         else:
             draw_curve(axes, curve, name, styles[name], name in worlds)
     axes.set_ylabel(title)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     signed(axes, "y")
 
 
@@ -128,7 +128,7 @@ def panels_of_arms(
         style = {"color": styles[arm]["color"], "linewidth": 1.4}
         draw_curve(axes, sets[title][arm], arm, style, worlds=True, shade=0.22)
         axes.set_ylim(*limits_of(sets[title].values()))
-        axes.xaxis.set_major_locator(MaxNLocator(3, integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(3, integer=True, min_n_ticks=1))
         axes.yaxis.set_major_locator(MaxNLocator(4))
         signed(axes, "y")
 

@@ -62,7 +62,8 @@ def effects(results: Results) -> Figure:
         signed(axes, "x")
     named_rows(grid[0, 0], arms)
     figure.supxlabel(f"effect on watch time against {effects['vs']} (min per user and day)", fontsize=8)
-    legend_below(figure, grid[0, 0], 3)
+    # On top: the layout does not see that a legend below would lie on the label of the figure.
+    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3, columnspacing=1.4)
     return figure
 
 

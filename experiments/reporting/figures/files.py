@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import NoneType
 from typing import Any, Literal
+from weakref import WeakKeyDictionary
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -38,6 +39,23 @@ _WITHOUT: dict[str, dict[str, None]] = {"svg": {"Date": None}, "png": {"Software
 
 def image_bytes(figure: Figure, kind: Literal["svg", "png", "pdf"]) -> bytes:
     """The figure as an SVG, a 200-dpi PNG, or a PDF with its fonts embedded (for LaTeX), without a date in it."""
+    if kind == "svg":
+        return svg_text(figure).encode()
+    return _saved(figure, kind)
+
+
+def svg_text(figure: Figure) -> str:
+    """The figure as an SVG. It is drawn once, for its file and for a page, and must not change from then on."""
+    if figure not in _SVG:
+        _SVG[figure] = _saved(figure, "svg").decode()
+    return _SVG[figure]
+
+
+_SVG: WeakKeyDictionary[Figure, str] = WeakKeyDictionary()
+"""Figures that were drawn -> SVG."""
+
+
+def _saved(figure: Figure, kind: Literal["svg", "png", "pdf"]) -> bytes:
     buffer = io.BytesIO()
     with matplotlib.rc_context(STYLE):
         lay_out(figure)

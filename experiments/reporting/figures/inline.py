@@ -5,14 +5,12 @@ takes the page's colour, and greys are drawn for the colour scheme of the page (
 Module Level 5). Colours that stand for something, such as an arm, are the same on both grounds.
 """
 
-import io
 import re
 
-import matplotlib
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from experiments.reporting.figures.files import STYLE, lay_out
+from experiments.reporting.figures.files import svg_text
 
 REM_AN_INCH = 6.5
 """Width in a page, where there is room: 9 points of a figure are then 13 pixels."""
@@ -21,6 +19,9 @@ _INK_ON_DARK, _GROUND_ON_DARK = 0xE7, 0x18
 """What black and white become on a dark page, as ``--ink`` and ``--paper`` in page.css; other greys lie between."""
 
 _COLOUR = re.compile(r"\b(fill|stroke): (#[0-9a-f]{6})\b")
+_GROUND = re.compile(r'<g id="patch_\d+">\s*<path [^>]*style="fill: #ffffff"/>\s*</g>\s*')
+"""The white ground of a file, of the figure and of its panels: patches without a line."""
+
 _ID = re.compile(r' id="([^"]*)"')
 
 
@@ -31,11 +32,7 @@ def inline_svg(figure: Figure, name: str) -> Markup:
         figure: what to draw.
         name: unlike that of any other figure of the page: ids within the element begin with it.
     """
-    buffer = io.StringIO()
-    with matplotlib.rc_context(STYLE):
-        lay_out(figure)
-        figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
-    text = buffer.getvalue()
+    text = _GROUND.sub("", svg_text(figure))
     body = text[text.index(">", text.index("<svg")) + 1 : text.rindex("</svg>")]
     body = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>|<style.*?</style>", "", body, flags=re.DOTALL)
     body = body.replace("xlink:href=", "href=")

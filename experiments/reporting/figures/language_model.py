@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from experiments.reporting.figures.axes import BLACK, COLOURS, drawn_or_why, legend_below, panel
 from experiments.reporting.figures.curves import Curve, draw_curve
@@ -26,8 +27,8 @@ def missing_llm(results: Results, name: str) -> str | None:
 
 
 def curve_rows(results: Results) -> list[dict[str, Any]]:
-    """The fine-tuning curve, a flat row for each step, in words (``reporting.words.in_words``)."""
-    return [worded(row) for row in results.get("llm", {}).get("curve") or []]
+    """The fine-tuning curve, a flat row for each step, in words (``reporting.words.in_words``); the step first."""
+    return [worded({"step": row["step"], **row}) for row in results.get("llm", {}).get("curve") or []]
 
 
 def tables(results: Results) -> dict[str, LanguageModel]:
@@ -110,6 +111,7 @@ def draw_tuning(axes: Axes, curves: Mapping[str, Curve], styles: Mapping[str, Ma
     for (name, curve), colour in zip(curves.items(), (BLACK, *COLOURS), strict=False):
         draw_curve(axes, curve, name, {"color": colour, **styles[name]}, worlds=True)
     axes.set(xlabel="fine-tuning step", ylabel="share (%); recall under the trie", ylim=(-4, 108))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
 def _mode(described: LanguageModel) -> str | None:

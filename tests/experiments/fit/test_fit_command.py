@@ -160,7 +160,7 @@ def test_a_log_without_watch_time_and_negatives_is_fitted_by_the_rest(fitted, tm
         "novel_ratio",
     }
     assert {"active_share", "visit_impressions", "new_clusters"} <= set(fitted_names)
-    assert "This log does not tell: " in (tmp_path / "out" / "fit.md").read_text()
+    assert "Not in this log: " in (tmp_path / "out" / "fit.md").read_text()
 
 
 @pytest.mark.slow

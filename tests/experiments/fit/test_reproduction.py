@@ -105,7 +105,10 @@ def test_two_worlds_are_too_few(tmp_path):
     assert identified(results) == [False] * 3
     assert not results["reproduction"]["enough_worlds"]
     for text in texts:
-        assert "Too few worlds to tell whether the world reproduces the log (2; fit.worlds=3)" in text
+        assert (
+            "Too few worlds to tell whether the world reproduces the log (2 were simulated, at least 3 are needed)"
+            in text
+        )
         assert "no; precise, but the world is not known to reproduce the log" in text
 
 

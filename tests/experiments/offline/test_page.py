@@ -101,6 +101,10 @@ def test_the_page_says_what_is_left_out_and_what_the_numbers_cannot_tell(tmp_pat
     text = write_offline(RESULTS, tmp_path).read_text()
     assert "a &lt;log&gt;" in text
     assert "What was never shown cannot be a hit" in text
+    parts = [
+        text.index(f'<h2 id="{part}">') for part in ("definitions", "summary", "limits-of-these-numbers", "next-item")
+    ]
+    assert parts == sorted(parts)
     assert "Not asked for: 3 of a kind." in text
     assert "of another" not in text
     assert "No user has a target" in text

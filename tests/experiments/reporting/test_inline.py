@@ -30,6 +30,16 @@ def test_the_ground_is_left_out_of_a_page_and_stands_in_a_file(markup):
     assert "light-dark" not in of_file
 
 
+def test_a_file_and_a_page_share_one_drawing(monkeypatch):
+    figure, drawings = drawn(), []
+    save = figure.savefig
+    monkeypatch.setattr(figure, "savefig", lambda *args, **options: drawings.append(save(*args, **options)))
+    of_file, of_page = image_bytes(figure, "svg").decode(), str(inline_svg(figure, "some"))
+    assert len(drawings) == 1
+    paths = [re.findall(r'd="M[^"]*"', text.replace("\n", " ")) for text in (of_file, of_page)]
+    assert len(paths[0]) == len(paths[1]) + 2  # the grounds of the figure and of its panel
+
+
 def test_every_grey_has_another_one_on_a_dark_page_and_colours_stay(markup):
     for what, colour, after in re.findall(r"(fill|stroke): (#[0-9a-f]{6})([^\"]*)", markup):
         if len({colour[1:3], colour[3:5], colour[5:7]}) == 1:

@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
-from experiments.reporting.words import in_words, worded
+from experiments.reporting.words import SETTINGS, in_words, setting_in_words, worded
 from experiments.study.described import flat
 
 KEPT = Path(__file__).parents[2] / "golden" / "kept"
@@ -51,3 +52,23 @@ def test_entries_in_words(name, words):
 
 def test_a_nested_record_becomes_flat():
     assert worded({"step": 3, "held_out": {"recall@1": 0.5}}) == {"step": 3, "recall@1, held-out pairs": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ("llm.steps", "fine-tuning steps"),
+        ("agents.hcb.planner.alpha", "alpha (hcb)"),
+        ("world.response.satiation_weight", "satiation weight"),
+        ("seed", "seed"),
+    ],
+)
+def test_an_entry_of_the_config_is_called_by_words(entry, words):
+    assert setting_in_words(entry) == words
+
+
+def test_every_setting_that_a_sweep_varies_has_words():
+    entries = set()
+    for path in Path(__file__).parents[3].glob("conf/sweep/*.yaml"):
+        entries |= set(yaml.safe_load(path.read_text())["hydra"]["sweeper"]["params"])
+    assert {entry for entry in entries if "@" not in entry and entry != "seed"} == set(SETTINGS)
