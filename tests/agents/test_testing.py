@@ -307,7 +307,7 @@ def outcomes(tmp_path_factory):
     for kind, base, faulty in (("agent", "AgentContractTests", AGENTS), ("planner", "PlannerContractTests", PLANNERS)):
         for fault in faulty:
             lines.append(f"class Test{fault.__name__}({base}):\n    {kind} = '{fault.__module__}:{fault.__name__}'\n")
-            if kind == "agent" and fault is not Overconfident:
+            if kind == "agent":
                 lines.append("    num_draws = 50\n")
     lines.append("class TestCounts(PlannerContractTests):\n    planner = 'counts'\n    settings = {'smoothing': 3.0}\n")
     lines.append("class TestHcb(PlannerContractTests):\n    planner = 'hcb'\n    plans_novel = False\n")

@@ -16,6 +16,7 @@ from sim.errors import InvalidInput
 from sim.log import InteractionLog
 from sim.platform import Platform
 from sim.random import RandomStream
+from tests.agents.faults import NUM_DRAWS
 from tests.agents.llm.themed import NUM, random_table, shared_trait, themed, themed_clusters, themed_platform
 from tests.agents.planted import STREAM, planted, successor
 from tests.composing import compose
@@ -150,12 +151,12 @@ def test_the_choice_by_scores_is_that_of_a_loop(seed, pool, num_slots):
 
 
 def test_the_configured_agent_keeps_the_contract(tmp_path):
-    world = planted(successor(), days=3)
+    world = planted(successor(), num_users=24, days=3, per_day=4)
     production = SequenceAgent(epochs=1)
     production.fit(world.platform, world.log, STREAM)
     folder = random_table(tmp_path / "table", world.platform.clusters, top_n=4)
     config = compose(overrides=["+agent=llm_best_of_n", f"agent.planner.table={folder}"]).agent
-    actual = examine(lambda: instantiate(config)(), world.platform, world.log, STREAM, production)
+    actual = examine(lambda: instantiate(config)(), world.platform, world.log, STREAM, production, NUM_DRAWS)
     assert [finding for finding in actual if finding.verdict == "fail"] == []
     assert [finding.check for finding in actual] == list(CHECKS)
 

@@ -21,18 +21,18 @@ from tests.agents.llm.reference import plain_scores
 _TRAILS = tuple((f"trail {one}", f"trail {two}") for one, two in zip("abcdefg", "tuvwxyz", strict=True))
 
 
-@pytest.fixture(scope="module", params=[(4, 4, None), (6, 2, None), (9, 3, 32)], ids=["heads", "groups", "wide"])
+@pytest.fixture(scope="module", params=[(4, 4, 64), (6, 2, 96), (9, 3, 72)], ids=["heads", "groups", "wide"])
 def tiny(request):
-    """A model of random weights: heads, groups of them, numbers a head."""
-    heads, groups, size = request.param
+    """A model of random weights: heads, groups of them, width. Code is compiled for each size of heads: all have 16."""
+    heads, groups, width = request.param
     config = LlamaConfig(
         vocab_size=200,
-        hidden_size=16 * heads,
+        hidden_size=width,
         intermediate_size=56,
         num_hidden_layers=3,
         num_attention_heads=heads,
         num_key_value_heads=groups,
-        head_dim=size,
+        head_dim=16,
         rope_theta=1000.0,
     )
     with torch.random.fork_rng():

@@ -8,17 +8,13 @@ from agents.llm.ranking import mask_inputs, mixed
 from agents.llm.scoring import PrefixCache, label_log_probabilities, score_pairs
 from agents.llm.trie import LabelTrie
 from tests.agents.llm.conftest import clusters_of
+from tests.agents.llm.families import make_family
 from tests.agents.llm.reference import plain_scores
 
 
 @pytest.fixture(scope="module")
 def prompts(clusters, weights):
     return tokenise_prompts(clusters, 3, load_tokenizer(weights))
-
-
-@pytest.fixture(scope="module")
-def model(weights):
-    return load_model(weights, torch.float32)
 
 
 def test_texts_are_as_long_as_they_must_be(clusters):
@@ -38,15 +34,19 @@ def test_prompt_reads_as_the_template_says(prompts, weights):
     )
 
 
-def test_shared_tree_and_plain_sequences_agree(model, weights):
+@pytest.mark.parametrize("real", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_shared_tree_and_plain_sequences_agree(real, weights, tmp_path):
+    folder = weights if real else make_family("llama", tmp_path / "llama")
+    model = load_model(folder, torch.float32)
     trails = [tuple(f"trail {word}" for word in words) for words in ("abc", "abd", "bcd", "xyz", "yzu", "klm")]
     keywords = [*trails, ("kittens",), ("tofu",), ("espresso",), ("houseplants",)]
-    prompts = tokenise_prompts(clusters_of(keywords), 3, load_tokenizer(weights))
+    prompts = tokenise_prompts(clusters_of(keywords), 3, load_tokenizer(folder))
     trie = LabelTrie.build(prompts.label)
     assert len(trie.branchings) > 2  # there is one trail that may lead
     pairs = [(0, 1), (3, 3), (5, 9), (8, 0)]
     plain = np.stack([plain_scores(model, prompts, c1, c2) for c1, c2 in pairs])
     np.testing.assert_allclose(np.exp(plain).sum(axis=1), 1, atol=1e-4)
+    assert plain.std() > 0.5  # the model has opinions
 
     first, second = np.array(pairs).T
     together = score_pairs(model, prompts, trie, first, second)  # of different lengths: some are padded
