@@ -209,6 +209,15 @@ def test_bad_options_of_the_other_objectives_are_refused():
         ImpressionLogistic(unseen=-1)
 
 
+@pytest.mark.slow
+def test_the_logistic_recovers_tastes_with_its_own_settings():
+    """As the test below, with unseen items among the negatives and the network of the agent's defaults."""
+    world, log, requests = skewed_log(400, num_items=80)
+    agent = SequenceAgent(epochs=3, exploration=0, objective=ImpressionLogistic())
+    agent.fit(world.platform, log, STREAM)
+    assert share_of_the_next_cluster(agent, world, requests) > 0.9
+
+
 def test_the_logistic_recovers_tastes_from_a_skewed_log_and_is_calibrated():
     """It asks what pleases where it was shown, not what was shown and pleased.
 
