@@ -71,7 +71,7 @@ def test_unknown_choices_are_named(argument):
         check_choices([argument])
 
 
-@pytest.mark.parametrize("argument", ["world=huge", "world.num_users=0", "experiment.exploration_slots=99"])
+@pytest.mark.parametrize("argument", ["world=huge", "world.num_users=0"])
 def test_the_command_prints_one_line_and_leaves_nothing(tmp_path, argument):
     words = [argument] if argument.startswith("world=") else ["world=tiny", argument]
     done = interestlab("compare", *words, f"cache_dir={tmp_path / 'cache'}", f"hydra.run.dir={tmp_path / 'out'}")

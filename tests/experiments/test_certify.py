@@ -6,8 +6,10 @@ import pytest
 
 from experiments.certify.command import check_certification
 from experiments.certify.schema import Certificate
+from experiments.command import check_choices
 from sim.errors import InvalidInput
 from tests.command_line import interestlab
+from tests.composing import compose
 from tests.experiments.schema import check_schema
 
 SMALL = ["world.num_users=60", "world.num_items=300", "days=14", "seeds=2"]
@@ -63,6 +65,14 @@ def test_workers_and_the_cache_change_no_byte(done, tmp_path):
         assert (tmp_path / "cached" / name).read_bytes() == (out / name).read_bytes()
 
 
+def test_a_mistake_gets_one_line(tmp_path):
+    said = run(tmp_path / "cache", tmp_path / "out", "days=7", check=False)
+    assert said.returncode == 2
+    assert len(said.stderr.strip().splitlines()) == 1
+    assert "days=7: must be a whole number, at least 14" in said.stderr
+    assert not (tmp_path / "out" / "certificate.html").exists()
+
+
 @pytest.mark.parametrize(
     ("override", "says"),
     [
@@ -70,15 +80,18 @@ def test_workers_and_the_cache_change_no_byte(done, tmp_path):
         ("days=7", "days=7: must be a whole number, at least 14"),
         ("runtime.workers=0", "runtime.workers=0: must be a whole number from 1 to 4096"),
         ("world.num_users=0", "world.num_users=0: must be a whole number from 1 to 100000000"),
-        ("world=huge", "world='huge': unknown world; known are control, paper, small, tiny"),
     ],
 )
-def test_a_mistake_gets_one_line(tmp_path, override, says):
-    said = run(tmp_path / "cache", tmp_path / "out", override, check=False)
-    assert said.returncode == 2
-    assert len(said.stderr.strip().splitlines()) == 1
-    assert says in said.stderr
-    assert not (tmp_path / "out" / "certificate.html").exists()
+def test_what_is_impossible_is_named(tmp_path, override, says):
+    with pytest.raises(InvalidInput) as error:
+        check_certification(compose("certify", [f"cache_dir={tmp_path}", override]), "small")
+    assert str(error.value).startswith(says)
+    assert "\n" not in str(error.value)
+
+
+def test_an_unknown_world_is_named():
+    with pytest.raises(InvalidInput, match=r"^world='huge': unknown world; known are control, paper, small, tiny$"):
+        check_choices(["world=huge"])
 
 
 def test_help_helps():

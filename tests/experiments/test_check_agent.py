@@ -5,7 +5,9 @@ import re
 import pytest
 
 from agents.check import CHECKS, Finding
-from experiments.check_agent.command import table
+from experiments.check_agent.command import check, table
+from sim.errors import InvalidInput
+from tests.composing import compose
 from tests.experiments.installed import AGENT, install, interestlab
 
 QUICK = ("world.num_users=100", "days=2")
@@ -73,24 +75,33 @@ def test_an_agent_that_cannot_be_made(tmp_path):
     assert "could not be made: ValueError: start must not be negative" in done.stdout
 
 
-@pytest.mark.parametrize(
-    ("argument", "says"),
-    [
-        ("seed=0", "agent=None: say which, as in agent=counts; known are counts, "),
-        ("agent=nobody", "agent='nobody': unknown agent; known are counts, "),
-        ("agent=llm", "agent.planner.table='???': only an experiment fills this in: give agent.planner.table=..., or"),
-        ("days=1", "days=1: must be a whole number, at least 2"),
-        ("slots=0", "slots=0: must be a whole number, at least 1"),
-        ("world.num_users=0", "world.num_users=0: must be a whole number from 1 to 100000000"),
-    ],
-)
-def test_what_cannot_be_checked_gets_one_clear_line(argument, says, tmp_path):
-    arguments = [argument] if argument.startswith(("agent", "seed")) else ["agent=random", argument]
-    done = interestlab("check-agent", *arguments, site=tmp_path, cwd=tmp_path)
+def test_what_cannot_be_checked_gets_one_clear_line(tmp_path):
+    done = interestlab("check-agent", "seed=0", site=tmp_path, cwd=tmp_path)
     assert done.returncode == 2
-    assert done.stderr.startswith(f"interestlab check-agent: {says}")
+    assert done.stderr.startswith(
+        "interestlab check-agent: agent=None: say which, as in agent=counts; known are counts, "
+    )
     assert len(done.stderr.splitlines()) == 1
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        (
+            ["agent=llm"],
+            "agent.planner.table='???': only an experiment fills this in: give agent.planner.table=..., or",
+        ),
+        (["agent=random", "days=1"], "days=1: must be a whole number, at least 2"),
+        (["agent=random", "slots=0"], "slots=0: must be a whole number, at least 1"),
+        (["agent=random", "world.num_users=0"], "world.num_users=0: must be a whole number from 1 to 100000000"),
+    ],
+)
+def test_what_is_impossible_is_named(overrides, says):
+    with pytest.raises(InvalidInput) as error:
+        check(compose("check_agent", overrides), overrides[0].removeprefix("agent="))
+    assert str(error.value).startswith(says)
+    assert "\n" not in str(error.value)
 
 
 def test_help_tells_what_can_be_said(tmp_path):

@@ -15,46 +15,63 @@ from experiments.study.overrides import split_words
 
 HEAVY = ("torch", "transformers", "scipy", "matplotlib", "numba", "sklearn", "pyarrow", "gymnasium", "numpy")
 
+RUNS_NOTHING = (
+    ["--help"],
+    ["compare", "--help"],
+    ["compare", "--cfg", "job"],
+    ["compare", "nonsense=1"],
+    ["compare", "world=huge"],
+    ["compare", "world.response=[1]"],
+    ["compare", "foo"],
+    ["compares"],
+    ["report", "--help"],
+    ["new-agent", "--help"],
+    ["benchmark", "agents", "--cfg", "job"],
+)
+
 TOLD = f"""
 import sys
-sys.argv = ["interestlab", *sys.argv[1:]]
 from experiments.main import main
-try:
-    main()
-except SystemExit:
-    pass
-print("imported:", *sorted(set(sys.modules) & {set(HEAVY)!r}), file=sys.stderr)
+before = set()
+for words in {RUNS_NOTHING!r}:
+    sys.argv = ["interestlab", *words]
+    try:
+        main()
+    except SystemExit:
+        pass
+    print("imported:", *sorted((set(sys.modules) - before) & {set(HEAVY)!r}), file=sys.stderr)
+    before = set(sys.modules)
 """
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["--help"],
-        ["compare", "--help"],
-        ["compare", "--cfg", "job"],
-        ["compare", "nonsense=1"],
-        ["compare", "world=huge"],
-        ["compare", "world.response=[1]"],
-        ["compare", "foo"],
-        ["compares"],
-        ["report", "--help"],
-        ["new-agent", "--help"],
-        ["benchmark", "agents", "--cfg", "job"],
-    ],
-)
-def test_what_does_not_run_imports_nothing_that_only_a_run_needs(words):
-    done = subprocess.run([sys.executable, "-c", TOLD, *words], capture_output=True, text=True, check=False)
-    assert done.stderr.splitlines()[-1] == "imported:"
+@pytest.fixture(scope="module")
+def imported():
+    """A line for each of ``RUNS_NOTHING``: what it imported that those before it had not; all in one interpreter."""
+    done = subprocess.run([sys.executable, "-c", TOLD], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
+    return [line for line in done.stderr.splitlines() if line.startswith("imported:")]
+
+
+@pytest.mark.parametrize("number", range(len(RUNS_NOTHING)), ids=[" ".join(words) for words in RUNS_NOTHING])
+def test_what_does_not_run_imports_nothing_that_only_a_run_needs(number, imported):
+    assert len(imported) == len(RUNS_NOTHING)
+    assert imported[number] == "imported:"
+
+
+@pytest.mark.parametrize("words", [["compare"], ["benchmark", "agents"], ["check-agent"]])
+def test_a_command_shows_its_config(words, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["interestlab", *words, "--cfg", "job"])
+    main()
+    actual = capsys.readouterr().out
+    assert "seed: 0\n" in actual
+    assert ("runtime:" in actual) == (words != ["check-agent"])
 
 
 @pytest.mark.parametrize("command", [name for name, each in COMMANDS.items() if each.by_hydra])
-def test_every_command_shows_its_config_and_its_help(command, monkeypatch, capsys):
+def test_every_command_shows_its_help(command, monkeypatch, capsys):
+    """Its config is composed for that."""
     part = ["agents"] if COMMANDS[command].parts else []
-    monkeypatch.setattr(sys, "argv", ["interestlab", command, *part, "--cfg", "job"])
-    main()
-    assert "runtime:" in capsys.readouterr().out or command in ("portrait", "check-agent")
     monkeypatch.setattr(sys, "argv", ["interestlab", command, *part, "--help"])
     main()
     actual = capsys.readouterr().out
@@ -90,40 +107,45 @@ def refused(words, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        ("nonsense=1", "nonsense=1: unknown entry; known are hydra, world, llm, experiment, production, agents"),
-        ("foo", "argument='foo': must be ENTRY=VALUE, GROUP=CHOICE or a flag"),
-        ("world.response=[1]", "world.response=[1]: must be of the kind that the entry has"),
-        ("world.num_users.x=3", "world.num_users.x=3: unknown entry"),
-        ("agents.hcb.planner.x=1", "agents.hcb.planner.x=1: unknown entry; known are alpha, width, parameters"),
-        ("ranker@agents.hcb.ranker=nope", "ranker='nope': unknown ranker; known are bm25, random, sequence"),
-        ("hydra/launcher=nope", "hydra/launcher='nope': unknown hydra/launcher; known are basic, joblib, ray"),
-        ("agents=null", "agents=None: must be one of all"),
-        ("+seed=3", "+seed=3: is there already"),
-        ("~nothing", "~nothing='~nothing': is not there"),
-        ("agent@agents.foo=counts", "agent@agents.foo='counts': is for a place that the config does not have"),
-        ("seed=1,2", "seed='1,2': is several values: add -m for a sweep"),
-        ("-m nonsense=1,2", "nonsense='1,2': unknown entry"),
-        ("experiment.arms=[control,héb]", "experiment.arms='[control,héb]': cannot be read"),
-        ("?key=1", "?key='1': cannot be read"),
-        ("llm.url=http://host/v1?key=secret", "llm.url='…': cannot be read"),
-        ("seed=[1", "seed='[1': cannot be read"),
-        ("hydra.searchpath=[file:///nope]", "hydra.searchpath='file:///nope': must be folders that exist"),
-        ("--config-dir /nope", "--config-dir='/nope': must be a folder that exists"),
-        ("--config-name nope", "--config-name='nope': must be the name of a config that exists"),
-        ("hydra.run.dir=/proc/x", "hydra.run.dir='/proc/x': must be a folder that can be written to"),
-        ("hydra.run.dir=${nope}", "hydra.run.dir='${nope}': must resolve"),
-        ("--wrong", "arguments='--wrong': unrecognized arguments: --wrong"),
-        ("--cfg job --info all", "arguments='--cfg job --info all': "),
-        ("cache_dir=${nope}", "cache_dir="),
-        ("agents.hcb={}", "agents.hcb={}: changes nothing: entries are merged; ~ENTRY leaves one out"),
-        ("cache_dir=", "cache_dir='': must be a folder"),
-        ("+runtime.speed=9", "runtime.speed=9: unknown entry; known are workers"),
+        (
+            "compare nonsense=1",
+            "nonsense=1: unknown entry; known are hydra, world, llm, experiment, production, agents",
+        ),
+        ("portrait foo", "argument='foo': must be ENTRY=VALUE, GROUP=CHOICE or a flag"),
+        ("portrait world.response=[1]", "world.response=[1]: must be of the kind that the entry has"),
+        ("portrait world.num_users.x=3", "world.num_users.x=3: unknown entry"),
+        ("compare agents.hcb.planner.x=1", "agents.hcb.planner.x=1: unknown entry; known are alpha, width, parameters"),
+        ("portrait ranker@agents.hcb.ranker=nope", "ranker='nope': unknown ranker; known are bm25, random, sequence"),
+        ("portrait hydra/launcher=nope", "hydra/launcher='nope': unknown hydra/launcher; known are basic, joblib, ray"),
+        ("compare agents=null", "agents=None: must be one of all"),
+        ("portrait +seed=3", "+seed=3: is there already"),
+        ("portrait ~nothing", "~nothing='~nothing': is not there"),
+        ("compare agent@agents.foo=counts", "agent@agents.foo='counts': is for a place that the config does not have"),
+        ("portrait seed=1,2", "seed='1,2': is several values: add -m for a sweep"),
+        ("portrait -m nonsense=1,2", "nonsense='1,2': unknown entry"),
+        ("portrait experiment.arms=[control,héb]", "experiment.arms='[control,héb]': cannot be read"),
+        ("portrait ?key=1", "?key='1': cannot be read"),
+        ("portrait llm.url=http://host/v1?key=secret", "llm.url='…': cannot be read"),
+        ("portrait seed=[1", "seed='[1': cannot be read"),
+        ("portrait hydra.searchpath=[file:///nope]", "hydra.searchpath='file:///nope': must be folders that exist"),
+        ("portrait --config-dir /nope", "--config-dir='/nope': must be a folder that exists"),
+        ("portrait --config-name nope", "--config-name='nope': must be the name of a config that exists"),
+        ("portrait hydra.run.dir=/proc/x", "hydra.run.dir='/proc/x': must be a folder that can be written to"),
+        ("portrait hydra.run.dir=${nope}", "hydra.run.dir='${nope}': must resolve"),
+        ("portrait --wrong", "arguments='--wrong': unrecognized arguments: --wrong"),
+        ("portrait --cfg job --info all", "arguments='--cfg job --info all': "),
+        ("compare cache_dir=${nope}", "cache_dir="),
+        ("compare agents.hcb={}", "agents.hcb={}: changes nothing: entries are merged; ~ENTRY leaves one out"),
+        ("compare cache_dir=", "cache_dir='': must be a folder"),
+        ("compare +runtime.speed=9", "runtime.speed=9: unknown entry; known are workers"),
     ],
 )
 def test_what_is_wrong_with_arguments_is_one_line(words, says, tmp_path, monkeypatch, capsys):
+    """Of the portrait, whose config is the smallest, where no entry of another command's is meant."""
     monkeypatch.chdir(tmp_path)
-    actual = refused(["compare", *words.split()], monkeypatch, capsys)
-    assert actual.startswith(f"interestlab compare: {says}")
+    command, *arguments = words.split()
+    actual = refused([command, *arguments], monkeypatch, capsys)
+    assert actual.startswith(f"interestlab {command}: {says}")
     assert len(actual.strip().splitlines()) == 1
     assert "secret" not in actual
 

@@ -185,12 +185,13 @@ def test_every_job_of_a_sweep_is_a_comparison_and_says_its_question(path, tmp_pa
     assert f"interestlab compare -m +sweep={path.stem} " in text
     assert f"interestlab report multirun/{path.stem}\n" in text.replace("  ", "\n")
     parameters = yaml.safe_load(text)["hydra"]["sweeper"]["params"]
-    for key, values in parameters.items():
-        (override,) = OverridesParser.create().parse_overrides([f"{key}={values}"])
-        for value in override.sweep_string_iterator():
-            config = compose("compare", [f"+sweep={path.stem}", f"{key}={value}", f"cache_dir={tmp_path}"])
-            study = check_study(config)
-            settings_by_arm(study, config)
+    parsed = OverridesParser.create().parse_overrides([f"{key}={values}" for key, values in parameters.items()])
+    values = [list(each.sweep_string_iterator()) for each in parsed]
+    for job in range(max(map(len, values))):  # in which each value of each parameter comes
+        words = [f"{key}={each[job % len(each)]}" for key, each in zip(parameters, values, strict=True)]
+        config = compose("compare", [f"+sweep={path.stem}", *words, f"cache_dir={tmp_path}"])
+        study = check_study(config)
+        settings_by_arm(study, config)
     assert parameters["seed"] == "0,1,2"
     jobs = np.prod([len(str(values).split(",")) for values in parameters.values()])
     assert f" {jobs} jobs x " in text

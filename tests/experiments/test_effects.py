@@ -21,7 +21,7 @@ from experiments.measures.effects import (
 )
 from experiments.measures.metrics import ArmRun
 from experiments.reporting.figures.comparison import effects as draw_effects
-from experiments.reporting.figures.comparison import figures_of, harm, missing
+from experiments.reporting.figures.comparison import harm, missing
 from sim.errors import InvalidInput
 from sim.hidden.population import ACQUIRED, DISCOVERED, DORMANT, Population
 from sim.random import RandomStream
@@ -234,7 +234,7 @@ def test_chance_alone_marks_a_worst_third_no_more_often_than_it_should(results, 
 
 
 def test_the_page_tells_who_gains_and_who_loses(results, tmp_path):
-    text = write_report(results, {}, figures_of(results), tmp_path).read_text()
+    text = write_report(results, {}, {"effects": draw_effects(results)}, tmp_path).read_text()
     assert "Who gains, who loses" in text
     assert "little taste_popularity" in text
     without = write_report({**results, "effects": None}, {}, {}, tmp_path).read_text()

@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 
 from agents.check_source import GROUP, package_folder, sources, targets
 from agents.making import build_agent
+from experiments import plugins
 from experiments.command import check_choices
 from experiments.plugins import AgentSearchPath, asks_for, choices, installed, outside_digests, with_plugins
 from experiments.stages.stages import stage_digest
@@ -102,8 +103,21 @@ BROKEN = {
 }  # fmt: skip
 
 
+@pytest.fixture
+def composed_once(monkeypatch):
+    """What is wrong with a config is asked once a test: to compose one takes most of a second."""
+    faults, fault_of = {}, plugins._compose_fault
+
+    def kept(command, names, has_agents):
+        if (command, *names) not in faults:
+            faults[(command, *names)] = fault_of(command, names, has_agents)
+        return faults[(command, *names)]
+
+    monkeypatch.setattr(plugins, "_compose_fault", kept)
+
+
 @pytest.mark.parametrize("case", BROKEN)
-def test_a_broken_config_is_reported_only_where_the_agent_is_chosen(case, site):
+def test_a_broken_config_is_reported_only_where_the_agent_is_chosen(case, site, composed_once):
     parts, says = BROKEN[case]
     install(site, "mine", **parts)
     install(site, "fine")
@@ -112,6 +126,13 @@ def test_a_broken_config_is_reported_only_where_the_agent_is_chosen(case, site):
     assert str(error.value).startswith("agent plugin mine='mine': ")
     assert says in str(error.value)
     assert "\n" not in str(error.value)
+    arguments = ["world=tiny", "experiment.arms=[control,fine]"]
+    assert with_plugins("compare", arguments) == ["+agent@agents.fine=fine", *arguments]
+
+
+def test_a_broken_config_does_not_keep_others_from_being_composed(site, composed_once):
+    install(site, "mine", config="_target_: [mine\n")
+    install(site, "fine")
     config = composed("compare", "experiment.arms=[control,fine]")
     assert "mine" not in config.agents
     assert "fine" in config.agents

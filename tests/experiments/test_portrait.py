@@ -3,9 +3,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from experiments.portrait.command import run
 from experiments.portrait.story import simulate_portrait
+from sim.errors import InvalidInput
 from sim.hidden.population import DISCOVERED, DORMANT
 from tests.command_line import interestlab
+from tests.composing import compose
 from tests.sim.people import TINY
 
 DAYS = 8
@@ -47,14 +50,15 @@ def test_where_everything_is_known_nothing_is_discovered():
 
 
 @pytest.mark.parametrize(
-    ("argument", "message"),
+    ("override", "message"),
     [("user=150", "user=150: must be null or from 0 to"), ("days=1", "days=1: must be a whole number, at least 2")],
 )
-def test_bad_input_is_one_line(argument, message, tmp_path):
-    done = interestlab("portrait", "world=tiny", argument, cwd=tmp_path)
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+def test_bad_input_is_one_line(override, message, tmp_path):
+    with pytest.raises(InvalidInput) as error:
+        run(compose("portrait", ["world=tiny", override]), tmp_path)
+    assert str(error.value).startswith(message)
+    assert "\n" not in str(error.value)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow

@@ -63,6 +63,8 @@ def words_of(command, model):
         ]
     if words[1] == "certify":
         words.append("seeds=4")
+    if words[1] == "portrait":
+        words.append("days=5")
     if words[1] in ("compare", "offline", "table", "tune") and "--help" not in words:
         words.append("runtime.workers=1")  # the tests themselves run side by side
     return words

@@ -9,7 +9,8 @@ import pytest
 from experiments.compare.page import captions, write_report
 from experiments.compare.summary import summary
 from experiments.measures.metrics import METRICS
-from experiments.reporting.figures.comparison import figure_4b, figure_4c, figure_5, figures_of
+from experiments.reporting.figures.comparison import figure_4b, figure_4c, figure_5, figures_of, narrow_figures_of
+from experiments.reporting.figures.inline import REM_AN_INCH
 from experiments.study.described import flat
 from tests.experiments.synthetic import crowd_of, first_days, planted_results
 
@@ -25,8 +26,9 @@ def results():
     return planted_results()
 
 
-def page_of(results, folder, timings=None):
-    figures = {draw.__name__: draw(results) for draw in (figure_4b, figure_4c, figure_5)}
+def page_of(results, folder, timings=None, drawn=(figure_4b, figure_4c, figure_5)):
+    """The page with these figures; to draw one takes longer than all else."""
+    figures = {draw.__name__: draw(results) for draw in drawn}
     return write_report(results, timings or {}, figures, folder).read_text()
 
 
@@ -134,20 +136,22 @@ def test_the_table_says_what_survives_the_number_of_metrics_and_what_cuped_chang
     watch = changed["lifts"]["llm"]["watch_minutes_per_user_day"]
     watch |= {"p": 0.03, "p_adjusted": 0.09, "unadjusted": {"relative": 0.5, "low": 0.4, "high": 0.6, "p": 0.01}}
     changed["sample_ratio"] = {"users": {"control": 100, "llm": 300}, "chi_square": 100.0, "p": 1e-23, "mismatch": True}
-    text = page_of(changed, tmp_path)
+    text = page_of(changed, tmp_path, drawn=())
     row = text.split("<strong>Watch time</strong>")[1].split("</tr>")[0]
     assert "\N{WHITE UP-POINTING TRIANGLE}" in row  # by itself, but not among four
     assert "p = 0.030, adjusted = 0.090" in row
     assert "without CUPED +50%" in row
     assert "<strong>Sample ratio mismatch (p = 1e-23)" in text
-    assert "\N{BLACK UP-POINTING TRIANGLE}" in page_of(results, tmp_path).split("<strong>Watch time</strong>")[1]
+    assert (
+        "\N{BLACK UP-POINTING TRIANGLE}" in page_of(results, tmp_path, drawn=()).split("<strong>Watch time</strong>")[1]
+    )
     changed["sample_ratio"] |= {"p": 0.5, "mismatch": False}
-    assert "no sample ratio mismatch (chi-square, p = 0.5)" in page_of(changed, tmp_path)
+    assert "no sample ratio mismatch (chi-square, p = 0.5)" in page_of(changed, tmp_path, drawn=())
 
 
 def test_missing_arms_are_said_to_be_missing(tmp_path):
     results = planted_results(("control", "llm"))
-    text = page_of(results, tmp_path)
+    text = page_of(results, tmp_path, drawn=(figure_4b,))
     assert "is not available: the reference arm was not run" in text
     assert "no comparison available" in summary(results)[0]
     assert "None" not in text.split('<h2 id="figures">')[1].replace("None recorded", "")
@@ -160,7 +164,8 @@ def test_any_selection_of_arms_makes_a_page(arms, tmp_path):
 
 
 def test_the_same_results_give_the_same_page(results, tmp_path):
-    assert page_of(results, tmp_path / "a") == page_of(results, tmp_path / "b")
+    a, b = (page_of(results, tmp_path / name, drawn=(figure_4b,)) for name in "ab")
+    assert a == b
 
 
 def text_of(page):
@@ -172,7 +177,7 @@ def text_of(page):
 def test_no_key_of_the_results_stands_on_the_page(results, tmp_path):
     kept = json.loads((Path(__file__).parents[1] / "golden/kept/compare.json").read_text())["results.json"]
     llm = {name: kept[name] for name in ("llm", "llm_arms", "costs")}
-    text = text_of(page_of({**results, **llm}, tmp_path))
+    text = text_of(page_of({**results, **llm}, tmp_path, drawn=()))
     names = {part for part, _ in flat(llm["llm"])} | {key for row in llm["costs"].values() for key in row}
     keys = {part for name in names for part in name.split(".") if "_" in part}
     assert "held_out_loss" in keys
@@ -184,7 +189,7 @@ def test_no_key_of_the_results_stands_on_the_page(results, tmp_path):
 
 
 def test_definitions_stand_above_the_figures_and_tables_that_use_them_and_settings_come_last(results, tmp_path):
-    page = page_of(results, tmp_path)
+    page = page_of(results, tmp_path, drawn=())
     order = re.findall(r'<h2 id="([^"]+)"', page)
     assert order[:3] == ["summary", "definitions", "figures"]
     assert order[-1] == "setting"
@@ -194,11 +199,16 @@ def test_definitions_stand_above_the_figures_and_tables_that_use_them_and_settin
 
 
 def test_with_many_arms_a_phone_gets_its_own_figures(tmp_path):
-    page = write_report(crowd_of(5), {}, figures_of(crowd_of(5)), tmp_path).read_text()
+    crowd = crowd_of(5)
+    drawn = figures_of(crowd), narrow_figures_of(crowd)
+    for figures in drawn:
+        assert list(figures) == ["figure_4b", "figure_4c", "figure_5", "sequential"]
+    assert min(REM_AN_INCH * figure.get_figwidth() for figure in drawn[0].values()) > 40
+    assert max(REM_AN_INCH * figure.get_figwidth() for figure in drawn[1].values()) < 25
+    page = write_report(crowd, {}, {"figure_4b": drawn[0]["figure_4b"]}, tmp_path).read_text()  # one for all: seconds
     wide, narrow = (re.findall(rf'class="{kind}-only">(<svg.*?</svg>)', page, re.DOTALL) for kind in ("wide", "narrow"))
-    assert len(wide) == len(narrow) == 4
-    widths = [[float(re.search(r"max-width: ([0-9.]+)rem", each)[1]) for each in kind] for kind in (wide, narrow)]
-    assert min(widths[0]) > 40
-    assert max(widths[1]) < 25
-    few = page_of(planted_results(), tmp_path)
+    assert len(wide) == len(narrow) == 1
+    widths = [float(re.search(r"max-width: ([0-9.]+)rem", each[0])[1]) for each in (wide, narrow)]
+    assert widths == pytest.approx([REM_AN_INCH * figures["figure_4b"].get_figwidth() for figures in drawn])
+    few = page_of(planted_results(), tmp_path, drawn=(figure_5,))
     assert 'narrow-only">' not in few

@@ -11,11 +11,13 @@ from omegaconf import OmegaConf
 from optuna.distributions import CategoricalDistribution
 
 import conf
-from experiments.tune.command import objective_of
+from experiments.command import check_choices
+from experiments.tune.command import check_tuning, objective_of
 from records.tuning_record import record, trials_of
 from sim.errors import InvalidInput
 from sim.log import AGENT, PRODUCTION
 from tests.command_line import interestlab
+from tests.composing import compose
 from tests.experiments.synthetic import log_of
 
 SEARCHES = Path(conf.__path__[0]) / "search"
@@ -78,21 +80,23 @@ def test_a_search_tries_different_settings_and_names_the_best(shared_cache, tmp_
     assert f"best_value: {max(trial['value'] for trial in trials)}" in best
 
 
-@pytest.mark.parametrize(
-    ("word", "said"),
-    [
-        ("objective=joy", "objective"),
-        ("seeds=[]", "seeds"),
-        ("seeds=[1,1]", "seeds"),
-        ("agent=nobody", "agent"),
-        ("+search=nobody", "search"),
-    ],
-)
+@pytest.mark.parametrize(("word", "said"), [("objective=joy", "objective"), ("+search=nobody", "search")])
 def test_a_mistake_gets_one_line(word, said, shared_cache, tmp_path):
     done = run(shared_cache, tmp_path, word)
     assert done.returncode == 2
     assert done.stderr.strip().splitlines()[-1].startswith(f"interestlab tune: {said}")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("override", ["seeds=[]", "seeds=[1,1]"])
+def test_impossible_worlds_are_named(override, tmp_path):
+    with pytest.raises(InvalidInput, match=r"^seeds=\[.*must be a list of different whole numbers"):
+        check_tuning(compose("tune", [*TINY, override, f"cache_dir={tmp_path}"]))
+
+
+def test_an_unknown_agent_is_named():
+    with pytest.raises(InvalidInput, match=r"^agent='nobody': unknown agent"):
+        check_choices(["agent=nobody"])
 
 
 def test_a_record_lists_settings_best_first(tmp_path):

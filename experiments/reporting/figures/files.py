@@ -3,13 +3,11 @@
 import io
 from collections.abc import Mapping
 from pathlib import Path
-from types import NoneType
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 import matplotlib
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import PlaceHolderLayoutEngine
 
 from sim.files import written_whole
 
@@ -64,10 +62,13 @@ def _saved(figure: Figure, kind: Literal["svg", "png", "pdf"]) -> bytes:
 
 
 def lay_out(figure: Figure) -> None:
-    """Place what the figure holds, once: every file of it then has the same layout, and none computes it again."""
-    if not isinstance(figure.get_layout_engine(), (NoneType, PlaceHolderLayoutEngine)):
+    """Place what the figure holds, once: every file of it then has the same layout, and none computes it again.
+
+    No engine is left, not even "none": with any engine ``savefig`` draws everything twice.
+    """
+    if figure.get_layout_engine() is not None:
         figure.draw_without_rendering()
-        figure.set_layout_engine("none")
+        figure.set_layout_engine(None)
 
 
 KINDS: tuple[Literal["svg", "png", "pdf"], ...] = ("svg", "png", "pdf")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
+from experiments.arena import scores as arena_scores
 from experiments.arena.scores import Bank, judged, logs_of, scores
 from experiments.arena.settings import ArenaConfig
 from experiments.off_policy.probabilities import logging_marginals, probabilities_of
@@ -32,7 +33,7 @@ def one_hot(items):
 
 @pytest.fixture(scope="module")
 def bank():
-    """Rewards of 0 or 1 whose mean is ``REWARD``'s, the same for all users; each of three metrics is that."""
+    """Rewards of 0 or 1 whose mean is ``REWARD``'s, the same for all users."""
     requests = requests_of(USERS, SLOTS)
     columns, probabilities = {}, {name: [] for name in AGENTS}
     others = [LOGGING.recommend(requests, STREAM.at("others", k)) for k in range(ARENA.logging_draws)]
@@ -47,7 +48,7 @@ def bank():
         columns_of_redraw = {
             "propensity": slate.propensity.astype(float),
             "marginal": logging_marginals(LOGGING, requests, slate, others, rng, "log"),
-            "reward": np.repeat(rewarded[:, :, None], 3, axis=2).astype(float),
+            "reward": rewarded[:, :, None].astype(float),
             "features": one_hot(slate.items),
         }
         for name, values in columns_of_redraw.items():
@@ -61,8 +62,8 @@ def bank():
             "conditional": np.stack([each.conditional for each in probabilities[name]]),
             "marginal": np.stack([each.marginal for each in probabilities[name]]),
             "features": np.mean([one_hot(slate.items) for slate in drawn[name]], axis=0),
-            "truth": np.full((USERS, 3), agent.value(REWARD)),
-            "seen": np.full((USERS, 3), agent.value(REWARD)),
+            "truth": np.full((USERS, 1), agent.value(REWARD)),
+            "seen": np.full((USERS, 1), agent.value(REWARD)),
             "reach": np.ones(USERS),
             "novel": np.zeros(USERS),
         }
@@ -73,7 +74,10 @@ def bank():
 
 @pytest.fixture(scope="module")
 def results(bank):
-    return scores(bank, ARENA, STREAM.at("scores"))
+    """Of one metric: each is evaluated by itself, as the others are."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(arena_scores, "REWARDS", {"positive": "positives"})
+        return scores(bank, ARENA, STREAM.at("scores"))
 
 
 def test_logs_share_no_users_redraw_and_fill_up(bank):
@@ -116,7 +120,7 @@ def test_the_naive_mean_and_a_clipped_one_do_not(results):
 
 
 def test_values_are_a_slots(results):
-    assert results["truth"]["fixed"]["watch"]["value"] == pytest.approx(AGENTS["fixed"].value(REWARD) / SLOTS)
+    assert results["truth"]["fixed"]["positive"]["value"] == pytest.approx(AGENTS["fixed"].value(REWARD) / SLOTS)
     cell = results["sizes"]["8000"]["metrics"]["positive"]["ips"]["fixed"]
     assert np.mean(cell["estimates"]) == pytest.approx(AGENTS["fixed"].value(REWARD) / SLOTS, rel=0.05)
     assert results["sizes"]["8000"]["logs"] == 22

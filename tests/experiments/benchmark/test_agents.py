@@ -4,7 +4,10 @@ import json
 
 import pytest
 
+from experiments.benchmark import command
+from sim.errors import InvalidInput
 from tests.command_line import interestlab
+from tests.composing import compose
 
 
 def run(cache, *words):
@@ -25,11 +28,13 @@ def test_every_agent_is_timed_with_production(shared_cache, tmp_path):
             assert row["ratio"] == pytest.approx(row["value"] / production["value"])
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [(["nothing"], "part"), (["agents", "batches=[0]"], "batches"), (["agents", "calls=1"], "calls")],
-)
-def test_a_mistake_gets_one_line(words, said, shared_cache):
-    done = run(shared_cache, *words)
+def test_a_mistake_gets_one_line(shared_cache):
+    done = run(shared_cache, "nothing")
     assert done.returncode == 2
-    assert done.stderr.startswith(f"interestlab benchmark: {said}")
+    assert done.stderr.startswith("interestlab benchmark: part")
+
+
+@pytest.mark.parametrize(("override", "says"), [("batches=[0]", "batches"), ("calls=1", "calls")])
+def test_what_is_impossible_is_named(override, says, shared_cache, tmp_path):
+    with pytest.raises(InvalidInput, match=f"^{says}"):
+        command.run(compose("benchmark_agents", [override, f"cache_dir={shared_cache}"]), tmp_path, ["agents"])

@@ -6,12 +6,8 @@ import pytest
 
 from experiments.benchmark import command, llm
 from experiments.benchmark.llm import authored_clusters
-from tests.command_line import interestlab
+from sim.errors import InvalidInput
 from tests.composing import compose
-
-
-def run(cache, *words):
-    return interestlab("benchmark", "llm", *words, f"cache_dir={cache}")
 
 
 @pytest.mark.slow
@@ -36,10 +32,8 @@ def test_bulk_inference_is_timed_with_generation_and_its_bound(shared_cache, tmp
     ("number", "says"), [("31", "at least 32"), ("762", "from 3 to 761"), ("many", "from 3 to 761")]
 )
 def test_clusters_that_there_are_not(number, says, shared_cache, tmp_path):
-    done = run(shared_cache, f"interests={number}", f"hydra.run.dir={tmp_path}")
-    assert done.returncode == 2
-    assert done.stderr.startswith("interestlab benchmark: interests=")
-    assert says in done.stderr
+    with pytest.raises(InvalidInput, match=f"^interests=.*{says}"):
+        command.run(compose("benchmark_llm", [f"interests={number}", f"cache_dir={shared_cache}"]), tmp_path, ["llm"])
 
 
 def test_authored_clusters_have_the_interests_keywords():

@@ -26,13 +26,12 @@ def test_places_that_go_together_cost_nothing():
 
 def coverage(worlds, memory, trials):
     """Share of trials in which the band of some noise holds zero at all of 12 places."""
-    rng = np.random.default_rng(1)
     places, covered = 12, 0
-    for _ in range(trials):
-        noise = rng.normal(size=(worlds, places))
-        for place in range(1, places):
-            noise[:, place] = memory * noise[:, place - 1] + np.sqrt(1 - memory**2) * noise[:, place]
-        curve = curve_over_worlds(range(places), noise.tolist())
+    noise = np.random.default_rng(1).normal(size=(trials, worlds, places))
+    for place in range(1, places):
+        noise[..., place] = memory * noise[..., place - 1] + np.sqrt(1 - memory**2) * noise[..., place]
+    for of_trial in noise.tolist():
+        curve = curve_over_worlds(range(places), of_trial)
         covered += max(curve.low) < 0 < min(curve.high)
     return covered / trials
 

@@ -18,9 +18,19 @@ def crowd():
     return crowd_of(COPIES)
 
 
-@pytest.fixture(scope="module", params=[figures_of, narrow_figures_of])
-def figures(crowd, request):
-    return request.param(crowd)
+@pytest.fixture(scope="module")
+def wide(crowd):
+    return figures_of(crowd)
+
+
+@pytest.fixture(scope="module")
+def narrow(crowd):
+    return narrow_figures_of(crowd)
+
+
+@pytest.fixture(scope="module", params=["wide", "narrow"])
+def figures(request):
+    return request.getfixturevalue(request.param)
 
 
 def shown(figure):
@@ -68,8 +78,7 @@ def test_panels_share_their_axes(figures):
         assert len({(axes.get_xlim(), axes.get_ylim()) for axes in shown(figures[name])}) == 1
 
 
-def test_a_phones_figures_are_narrow_and_no_text_is_too_small(crowd):
-    wide, narrow = figures_of(crowd), narrow_figures_of(crowd)
+def test_a_phones_figures_are_narrow_and_no_text_is_too_small(wide, narrow):
     assert set(narrow) == {name for name, figure in wide.items() if figure.get_figwidth() > WIDTH}
     for figure in narrow.values():
         assert figure.get_figwidth() == NARROW
