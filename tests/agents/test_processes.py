@@ -55,7 +55,7 @@ def test_a_worker_does_not_outlive_a_killed_parent(how, tmp_path):
     workers = [int(name) for name in os.listdir(tmp_path / "at_work")]
     assert all(map(alive, workers))
     parent.send_signal(how)
-    parent.communicate(timeout=20)
+    parent.communicate(timeout=120)
     wait_until(lambda: not any(map(alive, workers)), 10)
 
 
