@@ -97,9 +97,7 @@ def _critical(residuals: FloatArray, spread: FloatArray) -> float:
         return float(student.ppf(1 - (1 - LEVEL) / 2 / varies.sum(), worlds - 1))
     scaled = residuals[:, varies] / spread[varies] / math.sqrt(worlds - 1)  # (W, P'), columns of unit length
     rng = RandomStream(0, "band over worlds").generator()
-    largest = np.empty(DRAWS)
-    for draw in range(DRAWS):
-        curves = rng.standard_normal((worlds, worlds)) @ scaled  # (W, P'), of the observed correlation
-        deviation = curves.std(axis=0, ddof=1)
-        largest[draw] = np.max(np.abs(curves.mean(axis=0)) * math.sqrt(worlds) / deviation)
+    curves = rng.standard_normal((DRAWS, worlds, worlds)) @ scaled  # (DRAWS, W, P'), of the observed correlation
+    deviation = curves.std(axis=1, ddof=1)
+    largest = np.max(np.abs(curves.mean(axis=1)) * math.sqrt(worlds) / deviation, axis=1)
     return float(np.quantile(largest, LEVEL))
