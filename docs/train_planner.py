@@ -22,9 +22,13 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 import envs  # noqa: F401 - registers interestlab/ClusterPlanning-v0
 from envs.config import world_config
+from envs.life import LifeSettings
+from envs.planning import PlanLife
+from sim.hidden.config import WorldConfig
 
 ID = "interestlab/ClusterPlanning-v0"
-Planner = Callable[[dict[str, np.ndarray]], int]
+Planner = Callable[[dict[str, np.ndarray]], np.ndarray]
+"""Observations of B users, as ``planning_space`` has one, to B clusters."""
 
 
 class Progress(BaseCallback):
@@ -64,17 +68,14 @@ def learn(name: str, env: gym.Env, steps: int, seed: int) -> BaseAlgorithm:
     return model.learn(steps, callback=Progress(name, steps))
 
 
-def returns(planner: Planner, world: str, world_seed: int, users: list[int], lives: int) -> np.ndarray:
-    """(users, lives) minutes watched in whole episodes; life k of a user has the same random draws for any planner."""
+def returns(planner: Planner, world: WorldConfig | str, world_seed: int, users: np.ndarray, lives: int) -> np.ndarray:
+    """(users, lives) minutes watched in whole episodes; life k has the same random draws for any planner."""
     minutes = np.zeros((len(users), lives))
-    for i, user in enumerate(users):
-        env = gym.make(ID, world=world, world_seed=world_seed, user=user)
-        for life in range(lives):
-            observation, _ = env.reset(seed=1000 * life + user)
-            over = False
-            while not over:
-                observation, reward, _, over, _ = env.step(planner(observation))
-                minutes[i, life] += reward
+    settings = LifeSettings(world_config(world), world_seed, days=7, num_slots=5)  # the environment's own
+    for number in range(lives):
+        life = PlanLife(settings, users, number)  # what ClusterPlanning-v0 is for one user, for all at once
+        while not life.over:
+            minutes[:, number] += life.step(planner(life.observation)).minutes
     return minutes
 
 
@@ -92,12 +93,26 @@ def planners(models: dict[str, BaseAlgorithm], num_clusters: int, seed: int) -> 
     def learned(model: BaseAlgorithm) -> Planner:
         # What PPO learns is a distribution over plans, what DQN learns is a value of each.
         best_only = isinstance(model, DQN)
-        return lambda observation: int(model.predict(observation, deterministic=best_only)[0])
+        return lambda observation: model.predict(observation, deterministic=best_only)[0]
 
     return {
-        "random": lambda observation: int(generator.integers(num_clusters)),
-        "most liked": lambda observation: int(observation["positive_share"].argmax()),
+        "random": lambda observation: generator.integers(num_clusters, size=len(observation["day"])),
+        "most liked": lambda observation: observation["positive_share"].argmax(axis=1),
         **{name: learned(model) for name, model in models.items()},
+    }
+
+
+def train_and_compare(
+    world: WorldConfig | str, world_seed: int, steps: int, lives: int, seed: int
+) -> dict[str, np.ndarray]:
+    """Train on two thirds of a world's users; (U, lives) minutes of the U others under each planner, by its name."""
+    users = np.arange(world_config(world).num_users)
+    held_out = users[users % 3 == 0]
+    env = gym.make(ID, world=world, world_seed=world_seed, user=users[users % 3 != 0].tolist())
+    models = {name: learn(name, env, steps, seed) for name in ("PPO", "DQN")}
+    return {
+        name: returns(planner, world, world_seed, held_out, lives)
+        for name, planner in planners(models, int(env.action_space.n), seed).items()
     }
 
 
@@ -112,15 +127,8 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
 
-    users = np.arange(world_config(arguments.world).num_users)
-    held_out = users[users % 3 == 0].tolist()
-    env = gym.make(ID, world=arguments.world, world_seed=arguments.world_seed, user=users[users % 3 != 0].tolist())
-    models = {name: learn(name, env, arguments.steps, arguments.seed) for name in ("PPO", "DQN")}
-    earned = {
-        name: returns(planner, arguments.world, arguments.world_seed, held_out, arguments.lives)
-        for name, planner in planners(models, int(env.action_space.n), arguments.seed).items()
-    }
-    print(f"minutes watched an episode, {len(held_out)} users never met before, {arguments.lives} lives each")
+    earned = train_and_compare(**vars(arguments))
+    print(f"minutes watched an episode, {len(earned['random'])} users never met before, {arguments.lives} lives each")
     print(f"{'planner':12s}{'mean':>8s}   difference to random, paired, 95 %")
     for name, minutes in earned.items():
         value, low, high = interval(minutes - earned["random"])

@@ -32,12 +32,14 @@ COMMANDS = {
     ),
     "arena": (
         ("experiment.arms=[control,popular,random_novel]", "arena.log_days=2", "arena.redraws=4", "arena.lucks=2",
-         "arena.logging_draws=4", "arena.sizes=[100,500]", "arena.max_logs=12", "arena.learning=true"),
+         "arena.logging_draws=4", "arena.sizes=[100]", "arena.max_logs=4", "arena.learning=true",
+         "~arena.logging.exploring"),
         ("arena.json",),
     ),
     "paper": (
-        ("paper.seeds=[0,1]", "paper.variants.main={experiment.arms: [control, hcb, random_novel, llm, oracle]}",
-         "~paper.variants.alpha_0", "~paper.variants.no_dormant_no_satiation", "~paper.variants.twin"),
+        ("paper.seeds=[0,1]", "paper.variants.main={experiment.arms: [control, random_novel, llm, oracle]}",
+         "paper.variants.curation.worlds=1", "~paper.variants.alpha_0", "~paper.variants.no_dormant_no_satiation",
+         "~paper.variants.twin", "~paper.variants.a_a"),
         ("results.json", "main/seed_1/results.json", "curation/seed_0/results.json"),
     ),
 }  # fmt: skip

@@ -14,15 +14,17 @@ import pytest
 from agents.wall import Walled
 from sim.errors import InvalidInput
 from tests.agents.planted import STREAM, planted, successor
+from tests.conftest import cache_with_weights
 from tests.experiments.walk_through import BIN, DOCS, SMALLER, WalkThrough
 
 SECTIONS = ("A policy of stable-baselines3", "A service over HTTP")
 
 
 @pytest.mark.slow
-def test_a_policy_of_stable_baselines3_becomes_an_arm(tmp_path):
+def test_a_policy_of_stable_baselines3_becomes_an_arm(tmp_path, weights_cache):
     pytest.importorskip("stable_baselines3")
-    reader = WalkThrough(tmp_path, tmp_path / "cache", {"train_policy.py 2048": "train_policy.py 512", **SMALLER})
+    cache = cache_with_weights(tmp_path / "cache", weights_cache)
+    reader = WalkThrough(tmp_path, cache, {"train_policy.py 2048": "train_policy.py 512", **SMALLER})
     reader.do("wrap-a-policy.md", SECTIONS[0])
     _, checked, _ = reader.outputs
     assert "planned: 11 checks ok, 0 faults, 0 skipped" in reader.outputs[checked]
@@ -59,8 +61,8 @@ def free_port() -> int:
 
 
 @pytest.mark.slow
-def test_a_service_over_http_keeps_the_contract(tmp_path):
-    reader = WalkThrough(tmp_path, tmp_path / "cache", {"8765": str(free_port())})
+def test_a_service_over_http_keeps_the_contract(tmp_path, weights_cache):
+    reader = WalkThrough(tmp_path, cache_with_weights(tmp_path / "cache", weights_cache), {"8765": str(free_port())})
     reader.do("wrap-a-policy.md", SECTIONS[1])
     (output,) = reader.outputs.values()
     assert "over_http: 10 checks ok, 0 faults, 1 skipped" in output

@@ -11,12 +11,13 @@ import pytest
 from agents.check import CHECKS
 from agents.check_source import CLOSED_PACKAGES, PUBLIC_SIM
 from sim.platform import Platform
+from tests.conftest import cache_with_weights
 from tests.experiments.walk_through import DOCS, SMALLER, WalkThrough
 
 
 @pytest.mark.slow
-def test_from_nothing_to_an_arm(tmp_path):
-    reader = WalkThrough(tmp_path, tmp_path / "cache", SMALLER)
+def test_from_nothing_to_an_arm(tmp_path, weights_cache):
+    reader = WalkThrough(tmp_path, cache_with_weights(tmp_path / "cache", weights_cache), SMALLER)
     reader.do("write-an-agent.md")
     said = {" ".join(command.split()[:2]): output for command, output in reader.outputs.items()}
     assert "18 passed" in said["pytest new_shelf"]
