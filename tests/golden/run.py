@@ -119,9 +119,11 @@ def _without(content: Any, out: Path) -> Any:
 
 def _model(folder: Path) -> Path:
     """A language model of two layers with random weights, and a tokenizer learned from a few words."""
+    if folder.is_dir():  # then nothing of transformers is needed, whose import takes seconds
+        return folder
     from tests.agents.llm.families import make_family
 
-    return folder if folder.is_dir() else make_family("qwen2", folder, hidden_size=16, num_hidden_layers=1)
+    return make_family("qwen2", folder, hidden_size=16, num_hidden_layers=1)
 
 
 def folder_of(name: str, out: Path) -> Path:
