@@ -3,6 +3,8 @@
 import contextlib
 import gc
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import hypothesis
@@ -45,6 +47,20 @@ def shared_cache(tmp_path_factory: pytest.TempPathFactory, weights_cache: Path) 
     if "PYTEST_XDIST_WORKER" in os.environ:
         run = run.parent  # one for all workers, who wait for each other's stages
     return cache_with_weights(run / "shared-cache", weights_cache)
+
+
+@pytest.fixture(scope="session")
+def golden(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The folder that a case of ``tests/golden`` left, by its name.
+
+    All workers share the runs, which take minutes: tests that ask for one are slow ones.
+    """
+    from tests.golden.run import folder_of
+
+    run = tmp_path_factory.getbasetemp().resolve()
+    out = (run.parent if "PYTEST_XDIST_WORKER" in os.environ else run) / "golden"
+    out.mkdir(exist_ok=True)
+    return partial(folder_of, out=out)
 
 
 def cache_with_weights(folder: Path, weights_cache: Path) -> Path:

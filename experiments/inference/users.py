@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr, ndtri
-from scipy.stats import t as student
+from scipy.special import ndtr, ndtri, stdtr, stdtrit  # not scipy.stats.t: the same bits, fifty times slower
 
 from experiments.results_schema import AdjustedLift, Estimate
 from sim.arrays import BoolArray, FloatArray, IntArray
@@ -34,7 +33,7 @@ _Z = float(ndtri(0.5 + LEVEL / 2))
 
 def reach_of(freedom: float) -> float:
     """Standard errors to each side of a ``LEVEL`` interval: Student's t, with ``MANY_USERS`` the normal quantile."""
-    return _Z if freedom >= MANY_USERS else float(student.ppf(0.5 + LEVEL / 2, freedom))
+    return _Z if freedom >= MANY_USERS else float(stdtrit(freedom, 0.5 + LEVEL / 2))
 
 
 def interval_of(value: float, error: float, freedom: float) -> tuple[float, float]:
@@ -46,7 +45,7 @@ def interval_of(value: float, error: float, freedom: float) -> tuple[float, floa
 def two_sided(value: float, error: float, freedom: float) -> float:
     """Two-sided p-value of such an estimate against 0: below 0.05 exactly where the interval leaves 0 out."""
     away = abs(value) / error
-    return 2.0 * float(ndtr(-away) if freedom >= MANY_USERS else student.sf(away, freedom))
+    return 2.0 * float(ndtr(-away) if freedom >= MANY_USERS else stdtr(freedom, -away))
 
 
 def welch(one: float, other: float, num_one: int, num_other: int) -> float:

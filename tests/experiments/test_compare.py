@@ -125,9 +125,9 @@ def test_another_seed_is_another_world(whole, shared_cache, tmp_path):
 def test_a_killed_run_goes_on_and_ends_with_the_same_results(tmp_path, weights_cache, model):
     overrides = (f"llm.model={model}", "llm.precision=fp32", "llm.threads=1", "llm.steps=240", "llm.eval_every=240")
     overrides += ("llm.checkpoint_every=20", "experiment.arms=[control,llm]", "experiment.reference=llm")
-    overrides += ("experiment.burn_in_days=3", "experiment.days=6")
-    reference = tmp_path / "reference"
-    compare(cache_with_weights(tmp_path / "cache_a", weights_cache), reference, *overrides)
+    overrides += ("experiment.burn_in_days=3", "experiment.days=6", "production.epochs=1")
+    alone, reference = "runtime.workers=1", tmp_path / "reference"  # no processes that import everything once more
+    compare(cache_with_weights(tmp_path / "cache_a", weights_cache), reference, *overrides, alone)
 
     cache, out = cache_with_weights(tmp_path / "cache_b", weights_cache), tmp_path / "out"
     words = [sys.executable, "-m", "experiments.compare", *WORDS, *overrides]
@@ -136,7 +136,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_results(tmp_path, weights_c
     assert not any(f for f in cache.glob("stages/finetune-*") if f.is_dir() and f.suffix != ".partial")
     kill_when(words, lambda: any(cache.glob("stages/arm-*.partial/days/day_0005")))
     assert not (out / "results.json").exists()
-    compare(cache, out, *overrides)
+    compare(cache, out, *overrides, alone)
     assert (out / "results.json").read_bytes() == (reference / "results.json").read_bytes()
 
 

@@ -35,6 +35,8 @@ OWN_ARGUMENTS = ("report", "new-agent", "explain")
 
 SMALL = ("world=tiny", "llm=tiny", "experiment.burn_in_days=2", "experiment.days=2", "llm.steps=2", "llm.eval_pairs=2",
          "llm.precision=fp32", "llm.threads=1", "runtime.workers=1")  # fmt: skip
+SMALLER = ("world.num_users=60", "world.num_items=400", "production.epochs=1", "production.update_epochs=1")
+"""Of comparisons, of which a page's commands run a dozen."""
 RUN = {
     "quick-start.md": ("compare", "report"),
     "interference.md": ("interference",),
@@ -156,9 +158,11 @@ def test_a_pages_commands_run_in_a_small_world(page, tmp_path, shared_cache, mod
 
 
 def small(words):
-    """Overrides that make a command small; an interference of two worlds."""
+    """Overrides that make a command small; an interference of two worlds and two diversions."""
     more = ["interference.seeds=[0,1]", "experiment.arms=[control,hcb]"] if words[0] == "interference" else []
+    more += [f"~interference.variants.{name}" for name in ("split", "codiverted")] if words[0] == "interference" else []
     more += ["folds=2", "pairs_per_persona=2", "twin.steps=2"] if words[0] == "knowledge" else []
+    more += SMALLER if words[0] in ("compare", "interference") else []
     return [*SMALL, *more]
 
 

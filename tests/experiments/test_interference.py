@@ -14,14 +14,14 @@ from sim.random import RandomStream
 from tests.composing import compose
 
 
-def results_of(lifts):
-    """Results of one world in which one arm has these lifts: metric -> (relative, low, high)."""
+def results_of(lifts, arms):
+    """Results of one world in which arms have these lifts: (relative, low, high), of every metric."""
     cells = {name: dict(zip(("relative", "low", "high"), lifts, strict=True)) for name in COMPARED}
-    return {"lifts": {"new": cells}}
+    return {"lifts": dict.fromkeys(arms, cells)}
 
 
-def worlds_of(lifts):
-    return Worlds(tuple(range(len(lifts))), tuple(map(results_of, lifts)), ())
+def worlds_of(lifts, arms=("new",)):
+    return Worlds(tuple(range(len(lifts))), tuple(results_of(of_world, arms) for of_world in lifts), ())
 
 
 def test_a_planted_bias_is_recovered_and_chance_is_not_taken_for_one():
@@ -39,6 +39,16 @@ def test_a_planted_bias_is_recovered_and_chance_is_not_taken_for_one():
     assert actual["shared"]["bias"]["low"] < -true.mean() / 2 < actual["shared"]["bias"]["high"]
     assert actual["shared"]["bias"]["high"] < 0
     assert actual["shared"]["covered"] < actual["split"]["covered"]
+
+
+def test_every_arm_but_the_control_has_a_row_for_each_metric_and_diversion():
+    worlds = worlds_of([(0.1, 0.0, 0.2), (0.2, 0.1, 0.3)], ("new", "newer"))
+    actual = biases({"twins": worlds, "split": worlds, "shared": worlds})
+    assert set(actual) == {"new", "newer"}
+    heads, rows = table(actual)
+    assert [row[0] for row in rows] == ["new"] * 2 * len(COMPARED) + ["newer"] * 2 * len(COMPARED)
+    assert {row[2] for row in rows} == {"split", "shared"}
+    assert all(len(row) == len(heads) for row in rows)
 
 
 def test_a_lift_that_is_not_known_leaves_no_bias():
@@ -77,61 +87,43 @@ def test_too_few_worlds_have_no_verdict_on_a_bias():
     assert "interval holds the truth" in line
 
 
-def config_of(*overrides):
-    return compose("interference", ["world=tiny", *overrides])
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory, shared_cache):
-    folder = tmp_path_factory.mktemp("interference")
-    overrides = [
-        "interference.seeds=[0,1]", "experiment.arms=[control,random_novel,hcb]", "experiment.days=3",
-        "experiment.burn_in_days=3", "world.num_users=100", "production.epochs=1", "production.update_epochs=1",
-        f"cache_dir={shared_cache}",
-    ]  # fmt: skip
-    return folder, overrides, interference(config_of(*overrides), folder)
-
-
 @pytest.mark.slow
-def test_a_run_leaves_a_page_a_table_and_every_comparison(finished):
-    folder, _, page = finished
-    assert page == folder / "interference.html"
+def test_a_run_leaves_a_page_a_table_and_every_comparison(golden):
+    folder = golden("interference")
     actual = json.loads((folder / "interference.json").read_text())
-    assert set(actual["arms"]) == {"random_novel", "hcb"}
-    text = page.read_text()
+    assert set(actual["arms"]) == {"counts"}
+    text = (folder / "interference.html").read_text()
     assert "codiverted" in text
     assert text.count('class="narrow-only"><svg ') == 1
-    assert (folder / "interference.md").read_text().count("\n") == 2 + 2 * 3 * len(COMPARED)
+    assert (folder / "interference.md").read_text().count("\n") == 2 + 3 * len(COMPARED)
     for diversion in ("twins", "split", "shared", "codiverted"):
         for seed in (0, 1):
             assert (folder / diversion / f"seed_{seed}" / "report.html").is_file()
 
 
 @pytest.mark.slow
-def test_lifts_against_the_truth_are_those_of_the_comparisons(finished):
-    folder, _, _ = finished
-    actual = json.loads((folder / "interference.json").read_text())["arms"]["hcb"]["positive_rate"]
+def test_lifts_against_the_truth_are_those_of_the_comparisons(golden):
+    folder = golden("interference")
+    actual = json.loads((folder / "interference.json").read_text())["arms"]["counts"]["positive_rate"]
     for name in ("twins", "shared"):
         files = [folder / name / f"seed_{seed}" / "results.json" for seed in (0, 1)]
-        lifts = [json.loads(path.read_text())["lifts"]["hcb"]["positive_rate"]["relative"] for path in files]
+        lifts = [json.loads(path.read_text())["lifts"]["counts"]["positive_rate"]["relative"] for path in files]
         assert lifts == (actual["truth"] if name == "twins" else actual[name]["lift"])["by_world"]
 
 
 @pytest.mark.slow
-def test_each_log_of_a_shared_world_is_of_the_arms_own_users(finished):
-    folder, _, _ = finished
-    logs = [InteractionLog.read(folder / "shared" / "seed_0" / f"log_{arm}.parquet") for arm in ("control", "hcb")]
+def test_each_log_of_a_shared_world_is_of_the_arms_own_users(golden):
+    folder = golden("interference")
+    logs = [InteractionLog.read(folder / "shared" / "seed_0" / f"log_{arm}.parquet") for arm in ("control", "counts")]
     assert not set(logs[0].user.tolist()) & set(logs[1].user.tolist())
     assert not (logs[0].source == AGENT).any()
     assert (logs[1].source == AGENT).any()
 
 
-@pytest.mark.slow
-def test_a_variant_must_be_what_it_is_called(finished, tmp_path):
-    _, overrides, _ = finished
+def test_a_variant_must_be_what_it_is_called(tmp_path):
     renamed = "interference.variants.split={experiment.diversion: shared}"
     with pytest.raises(InvalidInput, match=r"interference.variants.split='shared': must be named as"):
-        interference(config_of(*overrides, renamed), tmp_path)
+        interference(compose("interference", ["world=tiny", renamed]), tmp_path)
     alone = [f"~interference.variants.{name}" for name in ("split", "shared", "codiverted")]
     with pytest.raises(InvalidInput, match="must have a diversion to hold against twins"):
-        interference(config_of(*overrides, *alone), tmp_path)
+        interference(compose("interference", ["world=tiny", *alone]), tmp_path)

@@ -51,7 +51,7 @@ def words_of(command, model):
     """The command's words, and what makes a test of it short."""
     words = shlex.split(command)
     if words[1] == "compare" and "llm=tiny" in words and "seed=1" in words:  # the first command takes the real model
-        words += [f"llm.model={model}", "llm.precision=fp32"]
+        words += [f"llm.model={model}", "llm.precision=fp32", "experiment.days=3"]
     if words[1] == "benchmark":  # the same command at sizes that take seconds
         words += [
             "world.num_users=300",
@@ -65,6 +65,9 @@ def words_of(command, model):
         words.append("seeds=4")
     if words[1] == "portrait":
         words.append("days=5")
+    if "-m" in words:  # and in smaller worlds, because a sweep runs in several
+        words += ["world.num_users=60", "world.num_items=400", "experiment.burn_in_days=3", "experiment.days=3"]
+        words += ["production.epochs=1", "production.update_epochs=1"]
     if words[1] in ("compare", "offline", "table", "tune") and "--help" not in words:
         words.append("runtime.workers=1")  # the tests themselves run side by side
     return words

@@ -116,3 +116,13 @@ CASES = (
         ("benchmark.json",),
     ),
 )  # fmt: skip
+
+GROUPS = (
+    ("compare", "compare_recommenders", "compare_split", "tune"),
+    ("paper",),
+    ("interference", "sweep", "report"),
+    ("table", "explain", "dataset", "dataset_obp", "offline", "arena", "knowledge", "fit", "certify", "portrait",
+     "check_agent", "cite", "new_agent", "new_planner", "benchmark"),
+)  # fmt: skip
+"""Names of the cases that a process runs one after the other: groups take about as long as each other, and a case that
+reads what another left is in its group."""

@@ -3,6 +3,7 @@
 ``python -m tests.golden.run --keep`` writes the kept files anew; a commit that does so says why they changed.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -16,9 +17,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet
+from filelock import FileLock, Timeout
 from safetensors.numpy import load_file
 
-from tests.golden.cases import CASES, Case
+from sim.files import write_text
+from tests.golden.cases import CASES, GROUPS, Case
 
 KEPT = Path(__file__).parent / "kept"
 ROOT = Path(__file__).parents[2]
@@ -46,8 +49,10 @@ def run_all(out: Path, names: list[str]) -> None:
     """Run the named cases (all if none is named), and write what is kept of each to ``out/found/NAME.json``."""
     from tests.command_line import interestlab
 
-    places = {"cache": str(out / "cache"), "model": str(_model(out / "model")), "out": str(out)}
     (out / "found").mkdir(parents=True, exist_ok=True)
+    with FileLock(out / "model.lock"):
+        model = _model(out / "model")
+    places = {"cache": str(out / "cache"), "model": str(model), "out": str(out)}
     for case in CASES:
         if names and case.name not in names:
             continue
@@ -114,17 +119,49 @@ def _without(content: Any, out: Path) -> Any:
 
 def _model(folder: Path) -> Path:
     """A language model of two layers with random weights, and a tokenizer learned from a few words."""
+    if folder.is_dir():  # then nothing of transformers is needed, whose import takes seconds
+        return folder
     from tests.agents.llm.families import make_family
 
-    return folder if folder.is_dir() else make_family("qwen2", folder, hidden_size=16, num_hidden_layers=1)
+    return make_family("qwen2", folder, hidden_size=16, num_hidden_layers=1)
 
 
-def in_its_environment(out: Path, names: list[str]) -> "subprocess.CompletedProcess[str]":
+def folder_of(name: str, out: Path) -> Path:
+    """The folder in ``out`` that a case's run left; its group is run if no process has done so.
+
+    While another process runs the group, this one runs a group that nobody has begun: workers of the tests share the
+    work and do not wait for each other.
+    """
+    own = next(group for group in GROUPS if name in group)
+    while not _output_of(own, out).exists():
+        if not any(_run_group(group, out) for group in (own, *GROUPS)):
+            time.sleep(0.5)
+    assert (out / "found" / f"{name}.json").is_file(), _output_of(own, out).read_text(encoding="utf-8")
+    return out / name
+
+
+def _run_group(group: tuple[str, ...], out: Path) -> bool:
+    """Run a group of cases, unless that was done or another process is doing it; whether this one did."""
+    with contextlib.suppress(Timeout), FileLock(out / f"{group[0]}.lock", timeout=0):
+        if not _output_of(group, out).exists():
+            write_text(_output_of(group, out), in_its_environment(out, list(group), subprocess.STDOUT).stdout)
+            return True
+    return False
+
+
+def _output_of(group: tuple[str, ...], out: Path) -> Path:
+    """What a group's process printed, once it has ended."""
+    return out / f"{group[0]}.txt"
+
+
+def in_its_environment(out: Path, names: list[str], stderr: int | None = None) -> "subprocess.CompletedProcess[str]":
     """Run the cases in a new interpreter, whose libraries take the same instructions on every machine."""
     environment = {**os.environ, **SAME_EVERYWHERE}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     command = [sys.executable, "-m", "tests.golden.run", str(out), *names]
-    return subprocess.run(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    return subprocess.run(
+        command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=stderr, text=True, check=False
+    )
 
 
 def main() -> None:

@@ -1,15 +1,16 @@
 """Every command's smallest run leaves what it left when its bytes were kept."""
 
 import json
-import os
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
+from subprocess import CompletedProcess
+from threading import Event
 
 import pytest
-from filelock import FileLock
 
 from experiments.main import COMMANDS
-from tests.golden.cases import CASES
-from tests.golden.run import KEPT, in_its_environment
+from tests.golden import run
+from tests.golden.cases import CASES, GROUPS
+from tests.golden.run import KEPT, folder_of
 
 MOST_SHOWN = 20
 
@@ -17,26 +18,14 @@ MOST_SHOWN = 20
 def test_every_command_is_kept():
     assert {case.words[0] for case in CASES} == set(COMMANDS)
     assert {path.stem for path in KEPT.glob("*.json")} == {case.name for case in CASES}
-
-
-@pytest.fixture(scope="module")
-def actual(tmp_path_factory) -> Path:
-    """The folder of what all cases left, made once for all workers (some minutes: why these tests are slow ones)."""
-    run = tmp_path_factory.getbasetemp().resolve()
-    out = (run.parent if "PYTEST_XDIST_WORKER" in os.environ else run) / "golden"
-    out.mkdir(exist_ok=True)
-    with FileLock(out / ".lock"):
-        if not (out / "whole").exists():
-            done = in_its_environment(out, [])
-            assert done.returncode == 0, done.stdout
-            (out / "whole").touch()
-    return out / "found"
+    assert sorted(name for group in GROUPS for name in group) == sorted(case.name for case in CASES)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", [case.name for case in CASES])
-def test_a_run_leaves_what_it_left(case, actual):
-    kept, now = (json.loads((folder / f"{case}.json").read_text(encoding="utf-8")) for folder in (KEPT, actual))
+def test_a_run_leaves_what_it_left(case, golden):
+    paths = (KEPT / f"{case}.json", golden(case).parent / "found" / f"{case}.json")
+    kept, now = (json.loads(path.read_text(encoding="utf-8")) for path in paths)
     different = list(differences(kept, now))
     shown = "\n".join(different[:MOST_SHOWN])
     assert not different, f"{len(different)} entries differ (kept -> now):\n{shown}"
@@ -59,3 +48,38 @@ def test_differences_are_found():
         "/a/1: 2 -> 4", "/b: 3 -> nothing", "/c: nothing -> 3",
     ]  # fmt: skip
     assert list(differences([1, {"a": None}], [1, {"a": None}])) == []
+
+
+def test_a_group_is_run_once_and_who_would_wait_for_it_runs_another(tmp_path, monkeypatch):
+    groups, another = [], Event()
+
+    def run_group(out, names, stderr):
+        groups.append(names[0])
+        if names[0] == "compare":
+            assert another.wait(60), "the other worker only waits"
+        else:
+            another.set()
+        for name in names:
+            (out / "found").mkdir(exist_ok=True)
+            (out / "found" / f"{name}.json").touch()
+        return CompletedProcess([], 0, "")
+
+    monkeypatch.setattr(run, "in_its_environment", run_group)
+    with ThreadPoolExecutor(2) as workers:
+        folders = list(workers.map(folder_of, ("compare", "compare_split"), (tmp_path, tmp_path)))
+    assert folders == [tmp_path / "compare", tmp_path / "compare_split"]
+    assert len(set(groups)) == len(groups) >= 2
+
+
+def test_a_group_that_fails_says_why_and_is_not_run_again(tmp_path, monkeypatch):
+    groups = []
+
+    def run_group(out, names, stderr):
+        groups.append(names)
+        return CompletedProcess([], 1, "no such agent")
+
+    monkeypatch.setattr(run, "in_its_environment", run_group)
+    for name in ("interference", "report"):
+        with pytest.raises(AssertionError, match="no such agent"):
+            folder_of(name, tmp_path)
+    assert len(groups) == 1

@@ -11,33 +11,32 @@ from sim.errors import InvalidInput
 from tests.composing import compose
 
 SMALLEST = (
-    "world=tiny", "llm=tiny", "paper.seeds=[0,1]", "experiment.burn_in_days=3", "experiment.days=3", "llm.steps=2",
-    "llm.eval_every=1", "llm.eval_pairs=4", "llm.precision=fp32", "production.epochs=1", "production.update_epochs=1",
-    "world.num_users=100", "runtime.workers=1",
-    "paper.variants.main={experiment.arms: [control, hcb, random_novel, llm, oracle]}",
+    "world=tiny", "llm=tiny", "paper.seeds=[0,1]", "experiment.burn_in_days=3", "experiment.days=2", "llm.steps=2",
+    "llm.eval_every=1", "llm.eval_pairs=4", "llm.precision=fp32", "llm.threads=1", "production.epochs=1",
+    "world.num_users=60", "world.num_items=400", "runtime.workers=1",
+    "~paper.variants.twin", "~paper.variants.curation",
+    "paper.variants.main={experiment.arms: [control, random_novel, llm]}", "experiment.reference=random_novel",
+    "paper.variants.no_dormant_no_satiation={experiment.arms: [control, random_novel]}",
 )  # fmt: skip
-
-
-def config_of(*overrides):
-    return compose("paper", [*SMALLEST, *overrides])
+"""Two variants that the case ``paper`` of ``tests/golden`` leaves out, next to main and a_a."""
 
 
 @pytest.fixture(scope="module")
 def finished(model, shared_cache, tmp_path_factory):
     folder = tmp_path_factory.mktemp("paper")
-    config = config_of(f"llm.model={model}", f"cache_dir={shared_cache}")
+    config = compose("paper", [*SMALLEST, f"llm.model={model}", f"cache_dir={shared_cache}"])
     return folder, config, paper(config, folder)
 
 
 @pytest.mark.slow
-def test_one_command_leaves_the_page_the_claims_and_every_comparison(finished):
-    folder, config, page = finished
-    assert page == folder / "report.html"
+def test_one_command_leaves_the_page_the_claims_and_every_comparison(golden):
+    folder = golden("paper")
+    assert (folder / "report.html").is_file()
     results = json.loads((folder / "results.json").read_text())
     assert [claim["id"] for claim in results["claims"]] == [f"C{number}" for number in range(1, 9)]
     assert all(claim["verdict"] for claim in results["claims"])
-    assert {"main", "twin", "alpha_0", "a_a", "curation"} <= set(results["variants"])
-    for variant in config.paper.variants:
+    assert set(results["variants"]) == {"main", "twin", "a_a", "curation"}
+    for variant in results["variants"]:
         assert (folder / variant / "seed_0" / "done").is_file()
     for figure in ("figure_3", "figure_4a", "figure_4b", "figure_4c", "figure_5"):
         assert (folder / "figures" / f"{figure}.pdf").stat().st_size > 1000
@@ -45,10 +44,12 @@ def test_one_command_leaves_the_page_the_claims_and_every_comparison(finished):
 
 @pytest.mark.slow
 def test_a_second_run_repeats_nothing_and_a_lost_comparison_comes_back_byte_for_byte(finished):
-    folder, config, _ = finished
-    names = ("main", "twin", "a_a")
+    folder, config, page = finished
+    assert page == folder / "report.html"
+    names = ("main", "alpha_0", "no_dormant_no_satiation", "a_a")
     before = {name: (folder / name / "seed_1" / "results.json").stat().st_mtime_ns for name in names}
     results = (folder / "results.json").read_bytes()
+    assert set(json.loads(results)["variants"]) == set(names)
     lost = (folder / "a_a" / "seed_1" / "results.json").read_bytes()
     (folder / "a_a" / "seed_1" / "done").unlink()
     (folder / "a_a" / "seed_1" / "results.json").unlink()
