@@ -316,6 +316,7 @@ def outcomes(tmp_path_factory):
     return run(folder, "".join(lines))
 
 
+@pytest.mark.slow  # sixteen seconds for all that looks at this inner run
 @pytest.mark.filterwarnings("ignore:The given NumPy array is not writable")
 @pytest.mark.parametrize("fault", [*AGENTS, *PLANNERS], ids=lambda fault: fault.__name__)
 def test_a_fault_fails_the_test_that_is_meant_to_find_it_and_no_other(fault, outcomes):
@@ -334,6 +335,7 @@ SAME_CAUSE = {
 """Faults that another test must find too: the dead item is everywhere; -1 stands twice."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["TestCounts", "TestHcb", "TestPopular"])
 def test_ours_pass(name, outcomes):
     other = {test: outcome for test, outcome in outcomes[name].items() if outcome[0] != "passed"}
@@ -341,6 +343,7 @@ def test_ours_pass(name, outcomes):
     assert len(outcomes[name]) in (15, 18)
 
 
+@pytest.mark.slow
 def test_messages_say_how_to_mend_it(outcomes):
     message = outcomes["TestFamiliarPlanner"]["test_novel_clusters_come_first"][1]
     assert message.startswith("planner FamiliarPlanner=[")
@@ -358,6 +361,7 @@ def test_messages_say_how_to_mend_it(outcomes):
     assert "cannot tell before trains is mended" in skipped[1]
 
 
+@pytest.mark.slow
 def test_a_name_nobody_has_fails_one_test_in_one_line(outcomes):
     actual = outcomes["TestNobody"]
     assert [test for test, (outcome, _) in actual.items() if outcome == "failed"] == ["test_it_is_made_and_fitted"]

@@ -95,6 +95,7 @@ def test_there_are_commands_to_check():
     assert {name for name, _ in ALL} >= {"sweeps.md", "paper.md", "interference.md", "quick-start.md"}
 
 
+@pytest.mark.slow  # half a second for each of some forty commands
 @pytest.mark.parametrize("case", ALL, ids=named)
 def test_a_command_is_one_that_would_run(case, tmp_path):
     command, *words = case[1]

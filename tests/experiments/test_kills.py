@@ -34,6 +34,7 @@ def test_burn_in(prepared):
     assert {("os.mkdir", "production"), ("os.rename", "state.tmp"), ("os.rename", "day_N.tmp")} <= kinds
 
 
+@pytest.mark.slow  # as the test above, with twice as many places to be killed at
 def test_an_arm(prepared):
     study, before, clustered, first = prepared
 

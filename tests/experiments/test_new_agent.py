@@ -77,6 +77,7 @@ def test_it_is_short_and_well_kept(made, kind):
         assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.slow  # eleven seconds each
 def test_it_passes_its_own_tests_as_it_comes(made, kind):
     environment = {
         **os.environ,

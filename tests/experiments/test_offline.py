@@ -27,7 +27,7 @@ def config_of(*overrides):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, shared_cache):
     folder = tmp_path_factory.mktemp("offline")
-    overrides = [f"offline.agents={AGENTS}", "offline.resamples=200", f"cache_dir={shared_cache}"]
+    overrides = [f"offline.agents={AGENTS}", "offline.resamples=200", f"cache_dir={shared_cache}", "runtime.workers=1"]
     return folder, overrides, offline(config_of(*overrides), folder)
 
 
@@ -61,14 +61,14 @@ def test_a_run_leaves_numbers_a_page_and_figures(finished):
 
 
 @pytest.mark.slow
-def test_one_process_and_no_cache_give_the_same_bytes(finished, tmp_path, shared_cache):
+def test_two_processes_and_no_cache_give_the_same_bytes(finished, tmp_path, shared_cache):
     folder, overrides, _ = finished
     cache = cache_with_weights(tmp_path / "cache", shared_cache)
     (cache / "stages").mkdir()
     for stage in (shared_cache / "stages").iterdir():  # the world's burn-in is not what is tested
         if stage.name.startswith(("burn-in", "clusters")) and stage.suffix not in (".lock", ".partial"):
             shutil.copytree(stage, cache / "stages" / stage.name)
-    offline(config_of(*overrides[:2], f"cache_dir={cache}", "runtime.workers=1"), tmp_path / "again")
+    offline(config_of(*overrides[:2], f"cache_dir={cache}", "runtime.workers=2"), tmp_path / "again")
     for name in FILES:
         assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes(), name
 
@@ -78,7 +78,7 @@ def test_finished_agents_are_not_asked_again(finished, tmp_path, shared_cache):
     before = {
         path.name: path.stat().st_mtime_ns for path in (shared_cache / "stages").glob("offline-*") if path.is_dir()
     }
-    changed = [overrides[0], "offline.resamples=300", overrides[2], "offline.reference=counts"]
+    changed = [overrides[0], "offline.resamples=300", *overrides[2:], "offline.reference=counts"]
     offline(config_of(*changed), tmp_path)
     after = {
         path.name: path.stat().st_mtime_ns for path in (shared_cache / "stages").glob("offline-*") if path.is_dir()

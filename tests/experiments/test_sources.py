@@ -55,6 +55,7 @@ def imported_by(module):
     return set(json.loads(done.stdout.splitlines()[-1].replace("'", '"')))
 
 
+@pytest.mark.slow  # a new interpreter each
 @pytest.mark.parametrize("module", ["experiments.live.arm_stages", "experiments.arena.scores"])
 def test_what_python_imports_is_reached(module):
     assert imported_by(module) <= sources.reached(module)

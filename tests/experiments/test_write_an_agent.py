@@ -48,6 +48,7 @@ def test_the_agent_and_the_planner_of_the_walk_through_are_short(path, most):
     assert len([line for line in block.splitlines() if line.strip()]) <= most
 
 
+@pytest.mark.slow
 def test_the_planner_of_the_walk_through_keeps_the_contract(tmp_path):
     """Without installing it: a test of the module, as the page writes it."""
     blocks = re.findall(r"```python\n# near_taste/(?:src/near_taste/|tests/)(\w+.py)\n(.*?)```", TEXT, flags=re.DOTALL)

@@ -74,6 +74,13 @@ def results():
     }
 
 
+@pytest.fixture(scope="module")
+def folder(results, tmp_path_factory):
+    """Where the page of these results is."""
+    facts = {"users": "40", "items": "90", "interests": "5", "days": "2", "log_days": "1", "redraws": "2"}
+    return write_arena(results, facts, tmp_path_factory.mktemp("arena")).parent
+
+
 def test_a_policys_scores_are_judged_by_its_truth_and_ranked_by_the_ab(results):
     each = results["logging"]["production"]
     # the truth of these requests has narrow first, the A/B has wide first
@@ -174,17 +181,15 @@ def test_the_summary_names_the_estimator_with_the_smallest_error(results):
     assert "positives: direct method (0%, covers 50% of truths)" in line
 
 
-def test_every_estimator_has_a_name_for_readers(results, tmp_path):
+def test_every_estimator_has_a_name_for_readers(folder):
     assert set(NAMES) == set(ESTIMATORS)
-    facts = dict.fromkeys(("users", "items", "interests", "days", "log_days", "redraws"), "1")
-    page = write_arena(results, facts, tmp_path).read_text()
+    page = (folder / "arena.html").read_text()
     text = re.sub(r"<[^>]+>", " ", re.sub(r"<svg.*?</svg>|<wbr>", "", page, flags=re.DOTALL))
     assert not re.search(r"\b(ips_clipped|switch_dr|reward_interaction|pseudo_inverse|novel_positive)\b", text)
 
 
-def test_the_page_has_every_table_and_figure(results, tmp_path):
-    facts = {"users": "40", "items": "90", "interests": "5", "days": "2", "log_days": "1", "redraws": "2"}
-    page = write_arena(results, facts, tmp_path).read_text()
+def test_the_page_has_every_table_and_figure(results, folder):
+    page = (folder / "arena.html").read_text()
     assert "A world of 40 users, 90 items and 5 interests (seed 3)" in page
     assert "Logged by production, random" in page
     for kind in ("wide", "narrow"):  # for a screen, and for a phone
@@ -193,8 +198,8 @@ def test_the_page_has_every_table_and_figure(results, tmp_path):
         for row in rows:
             assert all(f">{escape(text)}</td>" in page for text in row[1:])
     for name in ("arena", *(f"arena_sizes_{metric}" for metric in REWARDS)):
-        assert (tmp_path / "figures" / f"{name}.svg").stat().st_size > 1000
-    assert "| production | narrow | 1,000 |" in (tmp_path / "arena.md").read_text()
+        assert (folder / "figures" / f"{name}.svg").stat().st_size > 1000
+    assert "| production | narrow | 1,000 |" in (folder / "arena.md").read_text()
 
 
 @pytest.mark.parametrize("narrow", [False, True])

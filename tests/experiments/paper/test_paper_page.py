@@ -39,9 +39,14 @@ def results(variants):
 
 
 @pytest.fixture(scope="module")
-def page(results, variants, tmp_path_factory):
+def figures(variants):
+    """For a screen, and for a phone."""
+    return paper_figures(variants), narrow_figures(variants)
+
+
+@pytest.fixture(scope="module")
+def page(results, variants, figures, tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "report.html"
-    figures = paper_figures(variants), narrow_figures(variants)
     adjusted = adjusted_verdicts(variants, results)
     return write_paper_page(results, results["claims"], adjusted, figures, path).read_text()
 
@@ -60,19 +65,19 @@ def test_the_page_is_whole_and_needs_no_network(page):
     assert set(re.findall(r"url\(([^)]*)\)", page)) <= {f"#{id}" for id in parser.ids}
 
 
-def test_every_figure_is_there(page, variants):
-    assert len(paper_figures(variants)) == len(CAPTIONS)
+def test_every_figure_is_there(page, figures):
+    assert len(figures[0]) == len(CAPTIONS)
     for name in CAPTIONS:
         drawn = page[page.index(f'id="drawn_{name}"') :]
         drawn = drawn[: drawn.index("</figure>")]
-        assert drawn.count("<svg ") == 1 + (name in narrow_figures(variants))
+        assert drawn.count("<svg ") == 1 + (name in figures[1])
 
 
-def test_every_arm_has_its_panel(variants):
-    for figures in (paper_figures(variants), narrow_figures(variants)):
+def test_every_arm_has_its_panel(variants, figures):
+    for drawn in figures:
         for name, arms in (("figure_4b", set(variants["main"].arms) - {"hcb"}), ("figure_4c", {*DRAWN})):
-            assert {axes.get_title() for axes in figures[name].axes} - {""} == arms
-    assert all(figure.get_figwidth() == ONE_COLUMN for figure in narrow_figures(variants).values())
+            assert {axes.get_title() for axes in drawn[name].axes} - {""} == arms
+    assert all(figure.get_figwidth() == ONE_COLUMN for figure in figures[1].values())
 
 
 def test_the_summary_and_verdicts_hold_after_adjustment_for_the_number_of_claims(variants, results, tmp_path):
@@ -112,8 +117,8 @@ def test_results_are_json_and_hold_the_claims(results):
     assert results["variants"]["main"]["arms"]["llm"]["watch_minutes_per_user_day"]["mean"] == pytest.approx(0.45)
 
 
-def test_figures_fit_a_papers_columns_and_embed_their_fonts(variants, tmp_path):
-    for name, figure in paper_figures(variants).items():
+def test_figures_fit_a_papers_columns_and_embed_their_fonts(figures, tmp_path):
+    for name, figure in figures[0].items():
         assert figure.get_figwidth() in (ONE_COLUMN, TWO_COLUMNS)
         svg, png, pdf = save_figure(figure, tmp_path, name)
         assert (svg.suffix, png.suffix, pdf.suffix) == (".svg", ".png", ".pdf")
