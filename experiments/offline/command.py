@@ -35,7 +35,8 @@ from sim.platform import Platform
 from sim.random import RandomStream
 from sim.records import Count, Different, Expected, from_mapping, limits, record
 
-_ORACLES = ("experiments.oracles.oracle.OraclePlanner", "experiments.oracles.persona_oracle.PersonaOraclePlanner")
+_ORACLES = "experiments.oracles."
+"""Where planners are that see latent state."""
 _NO_ORACLE = "plans from latent state, which no log holds"
 _NO_TABLE = "needs a language model's table; name it in offline.agents to have one made from the days before"
 _PLUGIN = "comes from another package; name it in offline.agents to have it asked"
@@ -66,7 +67,7 @@ def check_offline(mapping: Any, known: Mapping[str, Any]) -> OfflineConfig:
     ``all`` are interestlab's agents and those that the config adds under names of its own, but for planners that read a
     language model's table: an installed plugin that fails must not end a run that did not name it.
     """
-    usable = [name for name, agent in known.items() if _planner(agent) not in _ORACLES]
+    usable = [name for name, agent in known.items() if not _planner(agent).startswith(_ORACLES)]
     if isinstance(mapping, Mapping) and mapping.get("agents") == ALL:
         plugins = {name for name, plugin in installed().items() if not plugin.fault}  # a fault may be that ours has it
         own = [name for name in usable if name not in plugins]
@@ -88,7 +89,7 @@ def _planner(agent: Mapping[str, Any]) -> Any:
 
 def _why_not(agent: Mapping[str, Any]) -> str:
     """Why ``all`` leaves an agent out, if it does."""
-    if _planner(agent) in _ORACLES:
+    if _planner(agent).startswith(_ORACLES):
         return _NO_ORACLE
     return _NO_TABLE if _planner(agent) in TABLE_PLANNERS else _PLUGIN
 

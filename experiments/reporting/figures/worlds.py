@@ -39,10 +39,11 @@ def compared_with(joined: Joined | DialCell, part: Part, metric: MetricName) -> 
 def worlds_figure(joined: Joined, narrow: bool = False) -> Figure:
     """Arms in rows, a panel a metric, side by side or, ``narrow``, two by two; values in percent."""
     arms = by_watch_time(joined)
-    rows = 3 if narrow else 1
+    columns = 2 if narrow else len(COLUMNS)
+    rows = -(-len(COLUMNS) // columns)
     height = rows * ((0.9 if narrow else 1.1) + 0.21 * len(arms))
-    figure, grid = panels(rows, len(COLUMNS) // rows, height, NARROW if narrow else BROAD, sharey=True)
-    for axes, (part, metric, title) in zip(grid.flat, COLUMNS, strict=True):
+    figure, grid = panels(rows, columns, height, NARROW if narrow else BROAD, sharey=True)
+    for axes, (part, metric, title) in zip(grid.flat, COLUMNS, strict=False):
         for place, arm in enumerate(arms):
             if (value := joined[part].get(arm, {}).get(metric)) is not None and value["mean"] is not None:
                 dot(axes, place, value, MEAN, "|", worlds=WORLD)
@@ -54,5 +55,7 @@ def worlds_figure(joined: Joined, narrow: bool = False) -> Figure:
         if part == "lifts":
             zero_lines(axes, "x")
             signed(axes, "x")
+    for axes in grid.flat[len(COLUMNS) :]:
+        axes.remove()
     named_rows(grid[0, 0], arms)
     return figure
