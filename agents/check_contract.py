@@ -116,7 +116,9 @@ class Examined:
             return
         try:
             plan = planner.propose(exam.requests, exam.rng.at("first").at("planner"))
-        except Exception:  # whatever a planner may raise; expect("slates") says what
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException:  # whatever a planner may raise, SystemExit too; expect("slates") says what
             cannot_tell = Finding("slates", "skip", "cannot tell before propose returns a plan")
             self._breaches |= dict.fromkeys((*PLAN_RULES, check_novel), cannot_tell)
         else:

@@ -110,14 +110,19 @@ def check_probability(probability: object, shape: tuple[int, ...], field: str) -
         expected = f"must be an array of floats of shape {shape}, or None"
         raise InvalidInput(f"{field}: probability", described(probability), expected)
     values = np.asarray(probability)
-    wrong = ~((values >= 0) & (values <= 1 + 1e-9))  # rounding may exceed 1; NaN is wrong too
+    wrong = ~((values >= 0) & (values <= 1 + 1e-6))  # rounding may exceed 1, float32's too; NaN is wrong too
     if wrong.any():
         raise InvalidInput(f"{field}: probability", values[wrong][0].item(), "must be in [0, 1]")
 
 
 def is_array(value: object, shape: tuple[int, ...], kinds: str) -> bool:
-    """Whether a value is an array of a shape, and of one of numpy's kinds of type (``dtype.kind``)."""
-    return isinstance(value, np.ndarray) and value.shape == shape and value.dtype.kind in kinds
+    """Whether a value is an array of a shape, and of one of numpy's kinds of type (``dtype.kind``).
+
+    No uint64 is: with int64 numpy makes floats of it.
+    """
+    if not isinstance(value, np.ndarray) or value.shape != shape:
+        return False
+    return value.dtype.kind in kinds and bool(value.dtype != np.uint64)
 
 
 def described(value: object) -> str:

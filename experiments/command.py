@@ -224,7 +224,7 @@ def _composed_once(arguments: Sequence[str]) -> Iterator[None]:
 
     Our configs do not set that entry. Where the arguments or an agent's package bring in other configs, Hydra looks.
     """
-    others = ("hydra.mode", "hydra.searchpath", "--config-", "-cd", "-cp", "-cn")
+    others = ("hydra=", "hydra.mode", "hydra.searchpath", "--config-", "-cd", "-cp", "-cn")
     if installed() or any(argument.lstrip("+~").startswith(others) for argument in arguments):
         yield
         return

@@ -48,6 +48,12 @@ def weights_digest(folder: Path) -> str:
     return file_digest(*weight_files(folder))
 
 
+def model_digest(folder: Path) -> str:
+    """SHA-256 over all that a model's answers depend on: its weights, config and tokenizer."""
+    others = sorted(path for kind in ("json", "jinja", "txt", "model") for path in folder.glob(f"*.{kind}"))
+    return file_digest(*weight_files(folder), *others)
+
+
 def _check_folder(folder: Path, model: str) -> None:
     if not (folder / "config.json").is_file() or not weight_files(folder):
         raise InvalidInput("llm.model", model, "the folder must hold config.json and *.safetensors")

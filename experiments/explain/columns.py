@@ -17,7 +17,7 @@ from agents.llm.ranking import mask_inputs, mixed
 from agents.llm.scoring import label_prior, random_pairs, score_pairs
 from agents.llm.settings import LLMSettings
 from agents.llm.trie import LabelTrie
-from agents.llm.weights import weights_digest
+from agents.llm.weights import model_digest
 from agents.planners import TransitionCountPlanner
 from agents.text_encoder import embed_texts, label_similarity
 from agents.wall import Walled
@@ -82,7 +82,7 @@ def prior_of(study: Study, settings: LLMSettings, clustered: Stage, weights: Pat
         save_file({"log_mean": log_mean}, folder / "prior.safetensors")
 
     identity = {"seed": study.seed, "precision": settings.precision, "num_keywords": settings.num_keywords}
-    inputs = [clustered.digest, weights_digest(weights)]
+    inputs = [clustered.digest, model_digest(weights)]
     stage = run_stage(study.cache_dir, "prior", make, config=identity, inputs=inputs)
     return np.asarray(load_file(stage.folder / "prior.safetensors")["log_mean"])
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from omegaconf import DictConfig, open_dict
 
-from agents.llm.weights import weights_digest
+from agents.llm.weights import model_digest
 from agents.text_encoder import encoder_folder
 from experiments.knowledge.contestants import LLM, SCORED, all_scores
 from experiments.knowledge.fold import Fold
@@ -80,7 +80,7 @@ def _jobs(study: Study, knowledge: KnowledgeConfig, weights: Path) -> list[Job]:
     before = pipeline.burn_in(study)
     clustered = pipeline.cluster(study, before)
     folds = fold_stage(study, knowledge, before, clustered)
-    digest = weights_digest(weights)
+    digest = model_digest(weights)
     return [
         Job(
             who=who,

@@ -25,7 +25,8 @@ from agents.llm.past_tables import fill_table
 from agents.llm.settings import OF_ENGINES, OF_TABLES, LLMSettings
 from agents.llm.table import TransitionTable
 from agents.llm.triples import TripleTable, open_table
-from agents.llm.weights import prepare_weights, weights_digest
+from agents.llm.weights import model_digest, prepare_weights
+from agents.text_encoder import encoder_digest
 from agents.transitions import Transitions, novel_transitions
 from experiments.llm.table_facts import MADE, facts_of, read_clustered, refresh_facts
 from experiments.stages.stages import Stage, run_stage
@@ -167,7 +168,7 @@ def tuned_model(study: Study, settings: LLMSettings, clustered: Stage) -> Stage:
         study.cache_dir,
         "finetune",
         lambda folder: _finetune(study, settings, clustered, weights, stream, folder),
-        config={"seed": study.seed, "llm": tuning, "weights": weights_digest(weights)},
+        config={"seed": study.seed, "llm": tuning, "weights": model_digest(weights)},
         inputs=[clustered.digest],
     )
 
@@ -177,6 +178,8 @@ def table_config(study: Study, settings: LLMSettings) -> dict[str, Any]:
     config = {"seed": study.seed, **{key: getattr(settings, key) for key in _TABLE_ONLY}}
     if settings.past_clusters != 3:
         config.pop("triple_min_users")  # tables without triples are the same whatever it is
+    if settings.encoder_weight:
+        config["encoder"] = encoder_digest()
     return config
 
 
@@ -190,7 +193,7 @@ def _generated_table(study: Study, settings: LLMSettings, clustered: Stage) -> S
         identity |= {"url": settings.url, "model": settings.model}
     else:
         weights = find_weights(settings, study.cache_dir)
-        identity |= {"precision": settings.precision, "weights": weights_digest(weights)}
+        identity |= {"precision": settings.precision, "weights": model_digest(weights)}
 
     def fill(folder: Path) -> None:
         clusters = InterestClusters.load(clustered.folder / "clusters.safetensors")

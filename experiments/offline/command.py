@@ -83,8 +83,8 @@ def check_offline(mapping: Any, known: Mapping[str, Any]) -> OfflineConfig:
     return offline
 
 
-def _planner(agent: Mapping[str, Any]) -> Any:
-    return llm_arms.planner_of(agent).get("_target_")
+def _planner(agent: Mapping[str, Any]) -> str:
+    return str(llm_arms.planner_of(agent).get("_target_"))
 
 
 def _why_not(agent: Mapping[str, Any]) -> str:

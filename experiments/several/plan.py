@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from annotated_types import MinLen
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from agents.llm.weights import weights_digest
+from agents.llm.weights import model_digest
 from experiments.compare.command import compare
 from experiments.llm.arms import settings_by_arm
 from experiments.plugins import outside_digests
@@ -56,7 +56,7 @@ class PlanSettings:
     variants: dict[Name, Entries]
 
 
-_weights_digest = cache(weights_digest)  # gigabytes, which every comparison of a run has in common
+_model_digest = cache(model_digest)  # gigabytes, which every comparison of a run has in common
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Comparison:
             "world_content": world_content(study.world),
             "plugins": {name: outside_digests(agent) for name, agent in study.agents.items()},
             "production": outside_digests(study.production),
-            "weights": [_weights_digest(folder) for folder in sorted(models) if folder.is_dir()],
+            "weights": [_model_digest(folder) for folder in sorted(models) if folder.is_dir()],
         }
         return stage_digest(self.variant, config, [], compare.__module__)
 

@@ -75,6 +75,7 @@ def run_all(comparisons: list[Comparison], workers: int, backend: str) -> None:
 def run_one(comparison: Comparison, workers: int) -> None:
     """Run one comparison into its folder; its progress goes to a file next to the results."""
     folder = comparison.folder
+    digest = comparison.digest()  # of the files as they are now: one that changes during the run is another's
     config = OmegaConf.create({**comparison.config, "runtime": {**comparison.config["runtime"], "workers": workers}})
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "done").unlink(missing_ok=True)
@@ -82,7 +83,7 @@ def run_one(comparison: Comparison, workers: int) -> None:
     with open(progress, "w", encoding="utf-8", buffering=1) as log, contextlib.redirect_stderr(log):
         make_tables(config, folder) if comparison.tables_only else compare(config, folder)
     progress.unlink()
-    write_text(folder / "done", comparison.digest() + "\n")
+    write_text(folder / "done", digest + "\n")
 
 
 def make_tables(config: DictConfig, folder: Path) -> None:

@@ -179,6 +179,11 @@ class FailingPlanner(RandomNovelPlanner):
         raise KeyError("no table")
 
 
+class ExitingPlanner(RandomNovelPlanner):
+    def propose(self, requests, rng):
+        raise SystemExit(3)
+
+
 class UnfitPlanner(RandomNovelPlanner):
     def fit(self, platform, log, rng):
         raise OSError("no weights")
@@ -242,6 +247,7 @@ AGENTS = {
 PLANNERS = {
     UnfitPlanner: "test_it_is_made_and_fitted",
     FailingPlanner: "test_plans_are_valid",
+    ExitingPlanner: "test_plans_are_valid",
     WritingPlanner: "test_inputs_are_left_unchanged",
     KeepsConsumed: "test_novel_clusters_come_first",
     SomeUsersPlanner: "test_novel_clusters_come_first",

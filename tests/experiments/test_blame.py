@@ -103,6 +103,11 @@ FAULTS = {
         ("recommend", f"return Recommendations({SLATE}.items[:, :1])", "='int64 .*': items must be .*" + BY_NAME),
         (
             "recommend",
+            f"return Recommendations({SLATE}.items.astype('uint64'))",
+            "='uint64 .*': items must be an int.*" + BY_NAME,
+        ),
+        (
+            "recommend",
             f"return Recommendations({SLATE}.items, {SLATE}.items.astype(str))",
             "='<U21 array of shape .*': propensity must have shape .*" + BY_NAME,
         ),

@@ -179,7 +179,9 @@ def test_words_are_separated_from_overrides_and_flags():
     )
 
 
-@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize(
+    "own", [[], ["hydra.searchpath=[file://{folder}]"], ["hydra={{searchpath:[file://{folder}]}}"]]
+)
 def test_a_config_is_composed_once_unless_somebody_elses_may_ask_for_several_runs(own, tmp_path, monkeypatch):
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "several.yaml").write_text(

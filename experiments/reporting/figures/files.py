@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 from sim.files import written_whole
 
 STYLE: Any = {  # Any: rc_context's own type lists every key as a literal
+    "figure.autolayout": False,  # whatever a user's own matplotlibrc says: ``lay_out`` leaves no engine
+    "figure.constrained_layout.use": False,
     "font.size": 9,
     "font.family": "DejaVu Sans",  # ships with matplotlib, so that every machine draws the same
     "axes.spines.top": False,

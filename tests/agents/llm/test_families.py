@@ -18,6 +18,7 @@ from agents.llm.prompt import prompt_text, tokenise_prompts
 from agents.llm.scoring import PrefixCache, label_log_probabilities, score_pairs
 from agents.llm.trie import LabelTrie
 from agents.llm.updates import Updates
+from agents.llm.weights import model_digest
 from sim.errors import InvalidInput
 from sim.random import RandomStream
 from tests.agents.llm.conftest import KEYWORDS, clusters_of
@@ -289,3 +290,12 @@ def test_every_keyword_can_be_said(folder):
 def test_gemma_keeps_its_tokens_for_turns(clusters):
     tokenizer = gemma_tokenizer()
     assert tokenizer("<start_of_turn>", add_special_tokens=False).input_ids == [5]
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json"])
+def test_an_edited_config_or_tokenizer_is_another_model(name, tmp_path):
+    """The weights alone do not decide what a model answers: rope_theta, say, stands in its config."""
+    folder = make_family("qwen2", tmp_path / "model")
+    before = model_digest(folder)
+    (folder / name).write_text((folder / name).read_text() + "\n")
+    assert model_digest(folder) != before

@@ -13,8 +13,9 @@ from experiments.compare.command import check_study
 from experiments.live import pipeline
 from experiments.llm.arms import settings_by_arm
 from experiments.paper.command import paper
+from experiments.several import runs
 from experiments.several.cost import core_seconds, cost_lines, pieces_of
-from experiments.several.plan import plan
+from experiments.several.plan import Comparison, plan
 from sim.errors import InvalidInput
 from sim.log import InteractionLog
 from tests.composing import compose
@@ -124,6 +125,15 @@ def test_a_finished_comparison_is_run_again_where_files_that_it_rests_on_changed
     persona = interests / "personas.yaml"
     persona.write_text(persona.read_text() + "# another word\n")
     assert digest() not in (first, second)
+
+
+def test_files_that_change_during_a_run_make_it_another_comparison(planned, tmp_path, monkeypatch):
+    comparison = replace(planned[0], folder=tmp_path)
+    content = ["as it was when the run began"]
+    monkeypatch.setattr(Comparison, "digest", lambda self: content[0])
+    monkeypatch.setattr(runs, "compare", lambda config, folder: content.append(content.pop() + ", edited"))
+    runs.run_one(comparison, workers=1)
+    assert not comparison.is_done()
 
 
 @pytest.mark.parametrize(
