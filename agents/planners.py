@@ -28,7 +28,7 @@ class RandomNovelPlanner(Planner):
 
 @checks_arguments
 class PopularNovelPlanner(Planner):
-    """Plans the clusters that most people liked lately among those that the user never consumed from.
+    """Plans the clusters with the most positives lately among those that the user never consumed from.
 
     A cluster's popularity is the sum over its positives of 2^(-age / half-life); the same order for
     everyone in a call, equally popular ones at random.

@@ -23,7 +23,7 @@ from agents.check_propensity import NUM_DRAWS
 
 
 class AgentContractTests:
-    """The contract of ``agents.base.Agent``, a test a point. Inherit it and set ``agent``.
+    """The contract of ``agents.base.Agent``: one test for each point. Inherit it and set ``agent``.
 
     Attributes:
         agent: the name of an installed agent or of one of ours, or ``module:Class``.
@@ -115,7 +115,7 @@ class AgentContractTests:
 
 
 class PlannerContractTests:
-    """The contract of ``agents.planner.Planner``, a test a point. Inherit it and set ``planner``.
+    """The contract of ``agents.planner.Planner``: one test for each point. Inherit it and set ``planner``.
 
     The planner runs in a ``HierarchicalAgent`` whose ranker draws items of the planned clusters at random.
 

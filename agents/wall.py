@@ -5,8 +5,8 @@ At run time two things keep it (before that, import contracts and ``check-agent`
 of an agent runs, imports of hidden modules are refused, unless it is our own trusted code that imports
 (``TRUSTED``). A plugin that reaches further stops the run with one line, even if it catches the error itself.
 
-This finds mistakes and temptations, not malice: whoever uses ``importlib``, ``sys.modules``, ``gc``,
-frames or ``ctypes`` gets past it, as anything does that runs in the same process.
+This finds mistakes. It does not stop code that tries to get around it: ``importlib``, ``sys.modules``, ``gc``, frames,
+a function's ``__globals__`` or ``ctypes`` get past it, because agent and simulator run in the same process.
 """
 
 import builtins

@@ -3,7 +3,7 @@
 In a world whose every user can live twice, the lift that an arm really has is known: everybody under the
 arm against everybody under the control, with common random numbers. What an experiment with divided users
 reports for the same world is off by chance, which its interval allows for, and by interference, which it
-does not. Over worlds the two come apart: chance cancels in the mean, interference does not.
+does not. The mean over worlds separates the two: chance is zero in expectation, interference is not.
 """
 
 import math

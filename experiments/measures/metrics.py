@@ -1,4 +1,4 @@
-"""Metrics of an A/B test, computed from the impressions alone.
+"""Metrics of an A/B test. All but two (discoveries, precision of exploration) are computed from the log alone.
 
 A metric of ``METRICS`` is a ratio of sums over users (``UserSums``), so that all inference is over
 users, or a property of the whole arm. Whether an impression was novel is worked out from the log
