@@ -77,4 +77,11 @@ def _become(words: list[str], cwd: str, environment: dict[str, str], out: str, e
     torch.set_num_threads(int(environment.get("OMP_NUM_THREADS", os.cpu_count() or 1)))
     from experiments.main import main
 
-    main()
+    try:
+        main()
+    finally:
+        if any("joblib" in word for word in words):
+            # A forked process waits for its children before joblib's own exit handler ends them: five minutes.
+            from joblib.externals.loky import get_reusable_executor
+
+            get_reusable_executor(reuse=True).shutdown(wait=True)
