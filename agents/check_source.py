@@ -6,12 +6,14 @@ of ``pyproject.toml`` says the same of our own, and ``agents.wall`` holds every 
 
 import ast
 import pkgutil
+import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from sim import __path__ as _SIM  # not the package, which would lead whoever imports this module to what is hidden
+from sim.errors import InvalidInput
 
 GROUP = "interestlab.agents"
 """The entry points' group by which distributions announce agents."""
@@ -64,26 +66,92 @@ def targets(config: Any) -> Iterator[str]:
 
 
 def package_folder(package: str) -> Path | None:
-    """A package's folder, found without importing it; None if there is no such package."""
+    """A package's (first) folder, found without importing it; None if there is no such package."""
+    return next(iter(package_folders(package)), None)
+
+
+def package_folders(package: str) -> list[Path]:
+    """A package's folders, found without importing it; a namespace package may have several, in the path's order."""
     first, *rest = package.split(".")
     try:
         spec = find_spec(first)
     except (ImportError, ValueError):
-        return None
-    if spec is None or not spec.submodule_search_locations:
-        return None
-    folder = Path(next(iter(spec.submodule_search_locations))).joinpath(*rest)
-    return folder if folder.is_dir() else None
+        return []
+    places = spec.submodule_search_locations if spec is not None else None
+    folders = [Path(place).joinpath(*rest) for place in places or ()]
+    return [folder for folder in folders if folder.is_dir()]
+
+
+def files_below(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """Every file in a folder and its subfolders, in alphabetical order; links to files and folders are followed.
+
+    Args:
+        folder: where to look.
+        above: the real paths of the folders on the way here. A link to one of them, or to a folder that holds one, is
+            left out, since following it would not end. Another link to a folder met elsewhere is followed: its files
+            have another name there.
+
+    Raises:
+        OSError: a folder cannot be read.
+    """
+    above = (*above, folder.resolve())
+    for each in sorted(folder.iterdir()):
+        if each.is_file():
+            yield each
+        elif each.is_dir() and not any(outer.is_relative_to(each.resolve()) for outer in above):
+            yield from files_below(each, above)
 
 
 def sources(package: str) -> dict[str, Path]:
-    """Every file of a top-level package or module but compiled ones, by its name within."""
-    folder = package_folder(package)
-    if folder is None:
+    """Every file of a top-level package but compiled ones, by its name within.
+
+    Of a top-level module: its file, and the modules in the same folder that it imports, directly or not.
+
+    Raises:
+        InvalidInput: a folder of the package cannot be read.
+    """
+    folders = package_folders(package)
+    if not folders:
         spec = find_spec(package)
-        return {f"{package}.py": Path(spec.origin)} if spec is not None and spec.has_location and spec.origin else {}
-    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and "__pycache__" not in path.parts]
-    return {f"{package}/{path.relative_to(folder).as_posix()}": path for path in paths}
+        return _with_neighbours(package, Path(spec.origin)) if spec and spec.has_location and spec.origin else {}
+    files = dict[str, Path]()
+    for folder in folders:
+        try:
+            inner = {path.relative_to(folder): path for path in files_below(folder)}
+        except OSError as error:
+            raise InvalidInput("package", package, f"must be readable ({error})") from None
+        kept = {f"{package}/{name.as_posix()}": path for name, path in inner.items() if "__pycache__" not in name.parts}
+        files = kept | files  # of two files of one name Python imports the first
+    return files
+
+
+def _with_neighbours(module: str, path: Path) -> dict[str, Path]:
+    files, waiting = dict[str, Path](), {module: path}
+    while waiting:
+        name, each = waiting.popitem()
+        files[f"{name}.py"] = each
+        tops = {imported.partition(".")[0] for imported in imports(each)} - sys.stdlib_module_names
+        neighbours = {top: path.with_name(f"{top}.py") for top in tops if f"{top}.py" not in files}
+        waiting |= {top: neighbour for top, neighbour in neighbours.items() if neighbour.is_file()}
+    return dict(sorted(files.items()))
+
+
+def imports(path: Path) -> set[str]:
+    """Every module, and every name of one, that a file imports; none if it is no Python, since it cannot be imported.
+
+    Relative imports do not count.
+    """
+    try:
+        tree = ast.parse(path.read_bytes(), str(path))
+    except (SyntaxError, ValueError):
+        return set()
+    imported = set[str]()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            imported |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return imported
 
 
 def source_faults(files: dict[str, Path]) -> list[str]:

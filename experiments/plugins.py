@@ -13,7 +13,7 @@ that does without it.
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -28,7 +28,7 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
 
-from agents.check_source import GROUP, package_folder, sources, targets
+from agents.check_source import GROUP, files_below, package_folder, sources, targets
 from sim.errors import InvalidInput
 from sim.records import is_name
 
@@ -192,39 +192,59 @@ def outside_digests(agent: dict[str, Any] | None) -> dict[str, str]:
     Returns:
         SHA-256 of the whole top-level package (or module) of every ``_target_`` outside ours, and of every file and
         folder that the config names; by package and by path.
+
+    Raises:
+        InvalidInput: a package, or a file or folder that the config names, cannot be read.
     """
     tops = {target.partition(".")[0] for target in targets(agent)} - set(OURS)
     digests = {top: _digest_of_package(top) for top in sorted(tops)}
-    return digests | {path: _digest_of_path(Path(path)) for path in sorted(set(_named_paths(agent)))}
+    return digests | {path: _digest_of_path(path, setting) for path, setting in sorted(_named_paths(agent).items())}
 
 
-def _named_paths(config: Any) -> Iterator[str]:
-    """The files and folders that a config names; a folder by a path with a separator, since any word may be one's."""
+def _named_paths(config: Any, setting: str = "") -> dict[str, str]:
+    """The files and folders that a config names, as it writes them, and by which setting.
+
+    A folder is named by a path with a separator, since any word may be a folder's name. One that holds the working
+    directory (``/``, ``./``, ``../``) is not meant: no agent reads all of it.
+    """
     if isinstance(config, (dict, list)):
-        for value in config.values() if isinstance(config, dict) else config:
-            yield from _named_paths(value)
-    elif isinstance(config, str) and (os.path.isfile(config) or (os.sep in config and os.path.isdir(config))):
-        yield config
+        entries = config.items() if isinstance(config, dict) else enumerate(config)
+        named = dict[str, str]()
+        for key, value in entries:
+            named |= _named_paths(value, f"{setting}.{key}" if setting else str(key))
+        return named
+    if not isinstance(config, str):
+        return {}
+    path = os.path.expanduser(config)
+    is_folder = os.sep in config and os.path.isdir(path) and not Path.cwd().is_relative_to(Path(path).resolve())
+    return {config: setting} if is_folder or os.path.isfile(path) else {}
 
 
-def _digest_of_path(path: Path) -> str:
+def _digest_of_path(named: str, setting: str) -> str:
     """SHA-256 of a file, or of a folder's files with their names in it."""
-    if path.is_file():
-        return _digest([path])
-    content = hashlib.sha256()
-    for inner in sorted(each for each in path.rglob("*") if each.is_file()):
-        content.update(f"{inner.relative_to(path).as_posix()}\n{_digest([inner])}\n".encode())
+    path = Path(os.path.expanduser(named))
+    try:
+        if path.is_file():
+            return _digest({path.name: path})
+        content = hashlib.sha256()
+        for inner in files_below(path):
+            content.update(f"{inner.relative_to(path).as_posix()}\n{_digest({inner.name: inner})}\n".encode())
+    except OSError as error:
+        raise InvalidInput(setting, named, f"must be a file or folder that can be read ({error})") from None
     return content.hexdigest()
 
 
 @cache
 def _digest_of_package(package: str) -> str:
-    return _digest(list(sources(package).values()))
+    try:
+        return _digest(sources(package))
+    except OSError as error:
+        raise InvalidInput("package", package, f"must be readable ({error})") from None
 
 
-def _digest(paths: list[Path]) -> str:
+def _digest(files_by_name: dict[str, Path]) -> str:
     content = hashlib.sha256()
-    for path in paths:
+    for name, path in files_by_name.items():
         with path.open("rb") as file:
-            content.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
+            content.update(name.encode() + hashlib.file_digest(file, "sha256").digest())
     return content.hexdigest()

@@ -5,16 +5,15 @@ on whatever these import, directly or not; of a class from a package of somebody
 of ours. Nobody lists files by hand: a module that a stage comes to import is part of its digest from then on.
 """
 
-import ast
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import grimp
 
-from agents.check_source import package_folder, sources, targets
+from agents.check_source import imports, package_folder, sources, targets
 from experiments.plugins import OURS
 from sim.errors import InvalidInput
 
@@ -69,22 +68,8 @@ def code_of(module: str, config: Any) -> list[str]:
 @cache
 def _ours_in(package: str) -> frozenset[str]:
     """Our modules that the source of a package of others names in its imports."""
-    imported = set[str]()
-    for name, path in sources(package).items():
-        for node in _nodes(path) if name.endswith(".py") else ():
-            if isinstance(node, ast.Import):
-                imported |= {alias.name for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                imported |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    imported = set[str]().union(*(imports(path) for name, path in sources(package).items() if name.endswith(".py")))
     return frozenset(imported & _imports().modules)
-
-
-def _nodes(path: Path) -> Iterable[ast.AST]:
-    """What a file of somebody else's package holds; nothing if it is no Python, since nobody can import it then."""
-    try:
-        return ast.walk(ast.parse(path.read_bytes(), str(path)))
-    except (SyntaxError, ValueError):
-        return ()
 
 
 def code_digest(module: str, config: Any) -> str:
