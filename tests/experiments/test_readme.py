@@ -62,10 +62,12 @@ def words_of(command, model):
             "seconds=0.1",
         ]
     if words[1] == "certify":
-        words.append("seeds=4")
+        words += ["seeds=2", "days=14", "world.num_users=60", "world.num_items=300"]
+    if words[1] == "check-agent":
+        words += ["world.num_users=100", "days=2"]
     if words[1] == "portrait":
         words.append("days=5")
-    if "-m" in words:  # and in smaller worlds, because a sweep runs in several
+    if "-m" in words or words[1] == "tune":  # and in smaller worlds, because these run in several
         words += ["world.num_users=60", "world.num_items=400", "experiment.burn_in_days=3", "experiment.days=3"]
         words += ["production.epochs=1", "production.update_epochs=1"]
     if words[1] in ("compare", "offline", "table", "tune") and "--help" not in words:
