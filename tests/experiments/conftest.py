@@ -1,5 +1,6 @@
 """What tests of commands share."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,3 +26,16 @@ def model(weights_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
         LlamaForCausalLM(config).save_pretrained(folder)
     write_short_tokenizer(folder, real)
     return folder
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    """Where a test installs what it needs; as if it had always been on Python's path."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(folder)
+    before = set(sys.modules)
+    yield folder
+    for name in set(sys.modules) - before:
+        if str(folder) in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]
