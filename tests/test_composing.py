@@ -18,6 +18,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("command", "overrides"), CASES)
 def test_it_is_what_hydra_composes(command, overrides):
     known = by_hydra(command, overrides)
@@ -29,6 +30,7 @@ def test_it_is_what_hydra_composes(command, overrides):
             actual.clear()  # changes no later one
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("overrides", [["nothing=3"], ["world=nowhere"], ["~seeds"], ["+seed=3"], ["seed=1,2"]])
 def test_what_hydra_refuses_is_refused(overrides):
     for composing in (by_hydra, compose):

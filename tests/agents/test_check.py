@@ -32,6 +32,7 @@ def production(world):
     return agent
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", built_in_agents())
 def test_every_agent_that_is_configured_keeps_the_contract(name, world, production):
     """That propensities are right to the last per mille, ``test_check_propensity`` finds with 100,000 slates each."""

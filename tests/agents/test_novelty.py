@@ -118,6 +118,7 @@ def odds_of_surprise(agent, world):
     return np.exp(np.log(mass[some] / (1 - mass[some])).mean())
 
 
+@pytest.mark.slow
 def test_the_boost_multiplies_the_odds_of_surprise(world):
     """Weighted cross-entropy learns w * p, normalised: with c = 4 the odds of surprise are four times as high."""
     options = {"epochs": 4, "objective": CrossEntropy(logq_correction=1), "history": 20}

@@ -19,6 +19,7 @@ def run(*arguments, folder):
     return subprocess.run([sys.executable, SCRIPT, *arguments], cwd=folder, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_help_says_what_it_does(tmp_path):
     done = run("--help", folder=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -179,6 +179,7 @@ def test_the_command_writes_page_table_data_and_figure(alpha, tmp_path, monkeypa
     assert (tmp_path / "out" / "figures" / "dial.svg").stat().st_size > 1000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
 def test_every_job_of_a_sweep_is_a_comparison_and_says_its_question(path, tmp_path):
     text = path.read_text()

@@ -387,6 +387,7 @@ def run(out, *arguments):
     return interestlab("explain", *arguments, f"hydra.run.dir={out}", env=environment)
 
 
+@pytest.mark.slow
 def test_the_command_answers_from_the_cache_whatever_the_order(explained, overrides, tmp_path):
     folder, explanation = explained
     out = tmp_path / "out"

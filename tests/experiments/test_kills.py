@@ -28,6 +28,7 @@ def prepared(tmp_path_factory):
     return study, before, clustered, shutil.copytree(cache, tmp_path_factory.mktemp("first") / "cache")
 
 
+@pytest.mark.slow
 def test_burn_in(prepared):
     study = prepared[0]
     kinds = killed_everywhere(lambda: pipeline.burn_in(study).folder, study.cache_dir)

@@ -70,6 +70,7 @@ def test_a_random_search_repeats_nothing(name):
         assert [len(set(column)) for column in zip(*drawn, strict=True)] == [len(values) for values in space.values()]
 
 
+@pytest.mark.slow
 def test_a_search_tries_different_settings_and_names_the_best(shared_cache, tmp_path):
     words = ("-m", "+search=popular", "hydra.sweeper.n_trials=3", "seeds=[1000]", f"hydra.sweep.dir={tmp_path}")
     done = run(shared_cache, tmp_path, *words)

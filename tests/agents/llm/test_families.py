@@ -92,6 +92,7 @@ def test_more_labels_than_the_window_is_wide(tmp_path):
     np.testing.assert_allclose(scores[0], plain_scores(model, prompts, 0, 1), atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "precision"), [("full", "fp32"), ("full", "bf16"), ("lora", "fp32")])
 def test_fine_tuning_and_the_table(folder, clusters, transitions, make_settings, tmp_path, method, precision):
     kept, held_out = split_by_pair(transitions, 0.2, RNG)
