@@ -15,7 +15,7 @@ from agents.processes import side_by_side
 from sim.errors import InvalidInput
 
 PARENT = """
-import os, sys, time
+import os, signal, sys, time
 from functools import partial
 from pathlib import Path
 from agents.processes import side_by_side
@@ -25,6 +25,7 @@ def job(folder):
     time.sleep(600)
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts tests in the background ignores it
     list(side_by_side({i: partial(job, sys.argv[1]) for i in range(2)}, 2, "loky"))
 """
 
@@ -55,7 +56,7 @@ def test_a_worker_does_not_outlive_a_killed_parent(how, tmp_path):
     workers = [int(name) for name in os.listdir(tmp_path / "at_work")]
     assert all(map(alive, workers))
     parent.send_signal(how)
-    parent.communicate(timeout=120)
+    parent.communicate(timeout=60)
     wait_until(lambda: not any(map(alive, workers)), 10)
 
 
