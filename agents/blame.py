@@ -5,7 +5,7 @@ import linecache
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import TracebackType
+from types import FrameType, TracebackType
 
 from agents.check_source import CLOSED_PACKAGES
 from sim.errors import InvalidInput, WallBreach
@@ -82,7 +82,11 @@ def package_of(part: object) -> str:
 def raised_by(raised: TracebackType | None, package: str) -> bool:
     """Whether the innermost frame of a traceback is code of a package."""
     frames = [frame for frame, _ in traceback.walk_tb(raised)]
-    return bool(frames) and str(frames[-1].f_globals.get("__name__", "")).partition(".")[0] == package
+    return bool(frames) and _is_of(frames[-1], package)
+
+
+def _is_of(frame: FrameType, package: str) -> bool:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0] == package
 
 
 def last_frame(raised: TracebackType | None, package: str) -> str:
@@ -90,7 +94,7 @@ def last_frame(raised: TracebackType | None, package: str) -> str:
     frames = [
         (frame.f_code.co_filename, line, frame.f_code.co_name)
         for frame, line in traceback.walk_tb(raised)
-        if str(frame.f_globals.get("__name__", "")).partition(".")[0] == package
+        if _is_of(frame, package)
     ]
     if not frames:
         return ""

@@ -6,7 +6,7 @@ import numpy as np
 
 from agents.base import Learner
 from agents.blame import naming_code
-from agents.check_slates import described
+from agents.check_slates import described, is_array
 from sim.arrays import BoolArray, IntArray
 from sim.errors import InvalidInput
 from sim.platform import Requests
@@ -32,7 +32,7 @@ class Planner(Learner):
 def check_form(plan: IntArray, requests: Requests, num_clusters: int, field: str) -> None:
     """Raise InvalidInput unless a plan is an integer array of shape (B, S)."""
     shape = (len(requests), requests.num_slots)
-    if not isinstance(plan, np.ndarray) or plan.shape != shape or not np.issubdtype(plan.dtype, np.integer):
+    if not is_array(plan, shape, "iu"):
         raise InvalidInput(
             field, described(plan), f"propose must return an integer array of shape {shape}, one row a user"
         )

@@ -80,8 +80,8 @@ def _become(words: list[str], cwd: str, environment: dict[str, str], out: str, e
     try:
         main()
     finally:
-        if any("joblib" in word for word in words):
-            # A forked process waits for its children before joblib's own exit handler ends them: five minutes.
-            from joblib.externals.loky import get_reusable_executor
+        # A forked process waits for its children before joblib's own exit handler ends them, which takes five minutes.
+        from joblib.externals.loky import reusable_executor
 
-            get_reusable_executor(reuse=True).shutdown(wait=True)
+        if reusable_executor._executor is not None:
+            reusable_executor._executor.shutdown(wait=True)

@@ -15,7 +15,8 @@ from omegaconf import DictConfig
 
 from experiments.inference.worlds import over_worlds
 from experiments.interference.figure import interference_figure
-from experiments.interference.summary import TITLES, adjusted_biases, summary
+from experiments.interference.summary import adjusted_biases, summary
+from experiments.measures.metrics import TITLES
 from experiments.measures.results import plain
 from experiments.reporting import definitions
 from experiments.reporting.html import write_results

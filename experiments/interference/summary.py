@@ -4,11 +4,9 @@ from typing import Any
 
 from experiments.inference.multiplicity import holm
 from experiments.inference.worlds import LEAST_WORLDS
-from experiments.measures.metrics import METRICS
+from experiments.measures.metrics import TITLES
 from experiments.measures.significance import significant
 from experiments.reporting.text import estimate, listed
-
-TITLES: dict[str, str] = {metric.name: metric.title for metric in METRICS}
 
 
 def diversions_of(by_arm: dict[str, Any]) -> list[str]:

@@ -129,6 +129,9 @@ METRICS: tuple[Metric, ...] = (
 )  # fmt: skip
 """Every metric, in the order of the report. Those of the scope ``arm`` have one value an arm, the others one a user."""
 
+TITLES: dict[str, str] = {metric.name: metric.title for metric in METRICS}
+"""Name of a metric -> what pages call it."""
+
 PRIMARY: tuple[MetricName, ...] = (
     "novel_impression_ratio_agent_slots",
     "positive_rate_agent_slots",

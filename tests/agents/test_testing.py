@@ -111,7 +111,7 @@ class KeepsLiveItems(RandomAgent):
         return None
 
 
-class KeepsItsSize(RandomAgent):
+class CountsItems:
     """Counts items in an array that does not grow with the catalog."""
 
     def fit(self, platform, log, rng):
@@ -123,6 +123,10 @@ class KeepsItsSize(RandomAgent):
 
     def update(self, log, rng):
         np.add.at(self.count, log.item, 1)
+
+
+class KeepsItsSize(CountsItems, RandomAgent):
+    pass
 
 
 class KeepsConsumed(RandomNovelPlanner):
@@ -140,18 +144,8 @@ class KeepsConsumed(RandomNovelPlanner):
         return choose_novel(nothing, self.consumed[requests.user], requests.num_slots, rng, requests.user)
 
 
-class KeepsItsSizePlanner(RandomNovelPlanner):
-    """Counts items in an array that does not grow with the catalog."""
-
-    def fit(self, platform, log, rng):
-        super().fit(platform, log, rng)
-        self.count = np.zeros(platform.catalog.num_items)
-
-    def load(self, folder, platform):
-        self.fit(platform, None, None)
-
-    def update(self, log, rng):
-        np.add.at(self.count, log.item, 1)
+class KeepsItsSizePlanner(CountsItems, RandomNovelPlanner):
+    pass
 
 
 class SomeUsersPlanner(RandomNovelPlanner):

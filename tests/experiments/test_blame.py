@@ -64,6 +64,7 @@ FAULTS = {
     "planner": (
         ("propose", f"return {PLAN}[:, :1]", r"='int32 array of shape \(\d+, 1\)'" + SHAPE),
         ("propose", f"return {PLAN}.astype(float)", r"='float64 array of shape \(\d+, 2\)'" + SHAPE),
+        ("propose", f"return {PLAN}.astype('uint64')", r"='uint64 array of shape \(\d+, 2\)'" + SHAPE),
         ("propose", f"return {PLAN} * np.nan", r"='float64 array of shape \(\d+, 2\) with NaN'" + SHAPE),
         ("propose", "pass", r"='NoneType'" + SHAPE),
         ("propose", f"return {PLAN} + 1000", r"=\[10\d+, 10\d+\]" + RANGE),

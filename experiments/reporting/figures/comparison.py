@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from experiments.measures.metrics import METRICS, PRIMARY
+from experiments.measures.metrics import PRIMARY, TITLES
 from experiments.reporting.figures.arms import FEEDBACK, NOVELTY, arm_styles, baselines
 from experiments.reporting.figures.axes import NARROW, WIDTH, drawn_or_why, legend_below, panels, signed, zero_lines
 from experiments.reporting.figures.curves import Curve, curves_figure
@@ -32,7 +32,6 @@ _DAILY: dict[str, DailySeries] = {"watch time": "watch_minutes", "active users":
 
 _BAR_DAYS = 10  # up to so many days Figure 5 draws intervals as bars instead of bands
 _DAY = "day of the experiment"
-_TITLES = {metric.name: metric.title for metric in METRICS}
 
 
 def missing(results: Results, name: str) -> str | None:
@@ -183,7 +182,7 @@ def _running(results: Results) -> dict[str, dict[str, Curve]]:
             curve = of_arm.get(metric)
             if curve is None or all(low is None for low in curve["low"]):
                 continue
-            title = f"{_TITLES[metric]} so far, relative difference to {curve['vs']} (%)"
+            title = f"{TITLES[metric]} so far, relative difference to {curve['vs']} (%)"
             shown = Curve(curve["day"], curve["relative"], curve["low"], curve["high"])
             curves.setdefault(title, {})[name] = shown
     return curves
