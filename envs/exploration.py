@@ -18,11 +18,12 @@ from sim.hidden.config import WorldConfig
 class ExplorationEnv(SingleUserEnv[IntArray]):
     """Recommend slates to one simulated user; ``interestlab/Exploration-v0``.
 
-    An episode is a life of ``days`` days. Each step is one request of the user; when they leave,
+    An episode is a life of ``days`` days, after a life before day 0 that the platform has seen, the same in
+    every episode (``world.prior``; histories begin filled). Each step is one request of the user; when they leave,
     the next step is their first request on the next day on which they come.
 
     *Observation*: see ``envs.observation.observation_space``. Public data only, with the
-    interest clusters that the platform makes of day 0's items.
+    interest clusters that the platform makes of the world's first items.
 
     *Action*: ``MultiDiscrete([C] * S)``, positions in the candidate set. The catalog grows and
     expires, so each observation offers C items instead, drawn uniformly without replacement from

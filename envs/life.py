@@ -16,11 +16,12 @@ import numpy.typing as npt
 
 from envs.observation import Observation
 from sim.arrays import BoolArray, FloatArray, IntArray
-from sim.clusters import InterestClusters
 from sim.errors import InvalidInput
-from sim.hidden.clustering import build_clusters
 from sim.hidden.config import WorldConfig
+from sim.hidden.prior import first_records, live_prior
 from sim.hidden.world import World
+from sim.log import InteractionLog
+from sim.platform import PlatformRecords
 
 PUBLIC_FEEDBACK = (
     "examined", "consumed", "positive", "liked", "disliked", "watch_seconds", "watch_fraction", "left",
@@ -31,12 +32,28 @@ PublicFeedback = dict[str, npt.NDArray[Any]]
 """Arrays by field name, a leading axis of users: ``PUBLIC_FEEDBACK``, ``items``, ``clusters``, and a life's own."""
 
 
+@dataclass(frozen=True)
+class StandingWorld:
+    """A world before day 0, shared by all lives and never changed.
+
+    Attributes:
+        world: the world, after the users' life before day 0.
+        records: what the platform has seen of that, with clusters made with equal traffic.
+        log: R impressions of it.
+    """
+
+    world: World
+    records: PlatformRecords
+    log: InteractionLog
+
+
 @lru_cache(maxsize=4)
-def standing_world(config: WorldConfig, world_seed: int) -> tuple[World, InterestClusters]:
-    """The world before its first day, and its clusters, made with equal traffic; shared by all lives, never changed."""
+def standing_world(config: WorldConfig, world_seed: int) -> StandingWorld:
+    """Make the world, and let its users live until day 0."""
     world = World(config, world_seed)
-    items = np.arange(world.catalog.num_items)
-    return world, build_clusters(world.catalog, items, np.ones(len(items)), config.clusters)
+    records = first_records(world)
+    log = live_prior(world, records)
+    return StandingWorld(world, records, log)
 
 
 @dataclass(frozen=True)
@@ -101,12 +118,13 @@ class Life(abc.ABC):
     def __init__(
         self, settings: LifeSettings, users: IntArray, life_seed: int, action_shape: tuple[int, ...], num_choices: int
     ) -> None:
-        standing, clusters = standing_world(settings.config, settings.world_seed)
+        standing = standing_world(settings.config, settings.world_seed)
         # Only the population is ever written to in place; the rest is replaced day by day, or shared.
-        self._world = copy.copy(standing)
-        self._world.population = standing.population.copy()
-        self._world.stream = standing.stream.at("life", life_seed)
-        self._records = self._world.new_records(clusters)
+        self._world = copy.copy(standing.world)
+        self._world.population = standing.world.population.copy()
+        self._world.stream = standing.world.stream.at("life", life_seed)
+        self._records = standing.records.copy()
+        self._before = standing.log
         self._settings = settings
         self._action_shape = (len(users), *action_shape)
         self._num_choices = num_choices

@@ -79,6 +79,7 @@ def log_episodes(log: InteractionLog, catalog: Catalog, history_length: int, his
     fields = history_fields(
         history_length, int(max(log.cluster.max(), log.planned.max())) + 1, int(log.day.max()), MINUTES_A_DAY
     )
+    fields["day"] = spaces.Box(min(0, int(log.day.min())), max(0, int(log.day.max())), (1,), np.int32)
     history_item = spaces.Box(-1, catalog.num_items - 1, (history_length,), np.int64)
     return Episodes(
         user=log.user[users],

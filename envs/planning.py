@@ -31,7 +31,7 @@ def planning_space(num_clusters: int) -> spaces.Dict:
     ``day``: (1,), days since the life began / days that it lasts; 1 when it is over.
     ``request``: (1,), requests made today / most requests a day.
     ``minutes_today``: (1,), m / (m + 10), m the minutes spent today.
-    ``shown``: (M,), n / (n + 10), n the videos of the cluster that the user has examined in this life.
+    ``shown``: (M,), n / (n + 10), n the videos of the cluster that the user has examined, before day 0 and since.
     ``positive_share``: (M,), (positives + 1) / (n + 4): what is unknown stands at one quarter.
     ``minutes_share``: (M,), w / (w + n), w the watched seconds of the cluster / 10: half at ten seconds a video.
     ``recently_consumed``: (M,), r / (r + 5), r the consumed videos of the cluster, halved each night.
@@ -43,6 +43,10 @@ def planning_space(num_clusters: int) -> spaces.Dict:
 
 
 PER_CLUSTER = ("shown", "positive_share", "minutes_share", "recently_consumed", "idle")
+
+
+_NEVER = -1_000_000
+"""The day on which a cluster was last shown that never was."""
 
 
 class PlanLife(Life):
@@ -59,12 +63,23 @@ class PlanLife(Life):
         self._positive = np.zeros(shape)
         self._seconds = np.zeros(shape)
         self._consumed = np.zeros(shape)  # halved each night
-        self._last_shown = np.full(shape, -1, np.int64)  # day; -1 = never
+        self._last_shown = np.full(shape, _NEVER)  # day
         self._tallied_day = 0
+        self._tally_life_before()
         self._centre = cluster_centres(self._records.clusters)
         self._shortlists: dict[tuple[int, int], IntArray] = {}  # of a day and a cluster
         self._embedding: tuple[int, FloatArray] = (-1, np.empty(0, np.float32))  # of a day's live items
         self._begin()
+
+    def _tally_life_before(self) -> None:
+        """Tally what the platform saw of the users before day 0."""
+        log = self._before.where(np.flatnonzero(np.isin(self._before.user, self.users)))
+        place = np.searchsorted(self.users, log.user), log.cluster
+        np.add.at(self._shown, place, 1)
+        np.add.at(self._positive, place, log.positive)
+        np.add.at(self._seconds, place, log.watch_seconds)
+        np.add.at(self._consumed, place, log.consumed * 0.5 ** -log.day.astype(np.float64))
+        np.maximum.at(self._last_shown, place, log.day)
 
     def _slates(self, rows: IntArray, action: IntArray) -> tuple[IntArray, PublicFeedback]:
         day, user, records = self._world.day, self.users[rows], self._records
@@ -111,7 +126,7 @@ class PlanLife(Life):
             "positive_share": (self._positive[rows] + 1) / (shown + 4),
             "minutes_share": seconds / np.maximum(seconds + 10 * shown, 1),
             "recently_consumed": recent / (recent + RECENT_SCALE),
-            "idle": np.where(last < 0, 1.0, (day - last) / self._settings.days),
+            "idle": np.minimum((day - last) / self._settings.days, 1.0),
         }
         return {name: values.astype(np.float32) for name, values in fields.items()}
 
@@ -127,7 +142,7 @@ class ClusterPlanningEnv(SingleUserEnv[np.int64]):
     fill the slate; ``info["filled"]`` counts them. The slate is not mixed with familiar items:
     what a step earns is then the plan's doing, and to return to the familiar is a plan like any other.
 
-    *Observation*: see ``planning_space``; what the platform has seen of the user in this life.
+    *Observation*: see ``planning_space``; what the platform has seen of the user, before day 0 and in this life.
 
     *Reward*: minutes that the user watched of the slate. Novelty is not rewarded as such:
     exploration has to pay by what the user does later.

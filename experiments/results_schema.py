@@ -8,6 +8,7 @@ from typing import Any, Literal, NotRequired
 from typing_extensions import TypedDict  # of typing's own, Python 3.11's cannot be checked at run time
 
 MetricName = Literal[
+    "explored_share",
     "novel_impression_ratio",
     "novel_impression_ratio_agent_slots",
     "positive_rate",

@@ -13,8 +13,12 @@ from sim.arrays import Bool, Columns, Float32, Int8, Int32, Int64, IntArray
 from sim.errors import InvalidInput
 from sim.files import write_parquet
 
-PRODUCTION, AGENT = 0, 1
-"""Values of ``InteractionLog.source``: whose slot the impression was."""
+PRODUCTION, AGENT, PRIOR, OWN = 0, 1, 2, 3
+"""Values of ``InteractionLog.source``: who chose the item. ``PRIOR``: nobody's model, in the users' life before day 0
+(``sim.hidden.prior``). ``OWN``: the user, by search or subscription. Neither has a propensity."""
+
+SOURCE_NAMES = ("production", "agent", "prior", "own")
+"""What people call the values of ``InteractionLog.source``."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class InteractionLog(Columns):
 
     Attributes:
         user, item: (R,) int64.
-        day: (R,) int32, days since the world began.
+        day: (R,) int32, days since the experiment began; negative in the users' life before it.
         step: (R,) int32, the user's request within the day.
         slot: (R,) int32, position in the slate.
         cluster: (R,) int32, the item's level-2 cluster.
@@ -39,7 +43,7 @@ class InteractionLog(Columns):
             KuaiRand (Gao et al. 2022).
         propensity: (R,) float32, probability with which the recommender put that item in that
             slot given the slots before it; NaN where the recommender does not say.
-        source: (R,) int8, ``PRODUCTION`` or ``AGENT``: who filled the slot.
+        source: (R,) int8, ``PRODUCTION``, ``AGENT``, ``PRIOR`` or ``OWN``: who filled the slot.
         planned: (R,) int32, the level-2 cluster that a planner meant to show, -1 where none did.
     """
 

@@ -4,6 +4,7 @@
 ``Platform`` in front of it, which only reads. Neither holds any of the users' latent state.
 """
 
+import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -150,6 +151,17 @@ class PlatformRecords:
             self._written[u] += 1
             self.consumed[u, self.cluster_of_item[item]] = True
 
+    def recently_seen(self, user: IntArray) -> IntArray:
+        """(B, X) int64: the last impressions of users (B,), which are not shown again; -1 pads."""
+        return self._seen[user]
+
+    def copy(self) -> "PlatformRecords":
+        """The same state in arrays of its own; catalog and clusters, which are never changed, are shared."""
+        other = copy.copy(self)
+        for name in _STATE:
+            setattr(other, name, getattr(self, name).copy())
+        return other
+
     def requests(self, user: IntArray, num_slots: int) -> Requests:
         """What B users' requests for ``num_slots`` items look like now."""
         length = self._items.shape[1]
@@ -166,7 +178,7 @@ class PlatformRecords:
             clusters=np.where(recent, self.cluster_of_item[items], -1).astype(np.int32),
             watch=np.where(recent, self._watch[rows, order], 0).astype(np.float32),
             positive=recent & self._positive[rows, order],
-            exclude=self._seen[user],
+            exclude=self.recently_seen(user),
             num_slots=num_slots,
         )
 

@@ -11,10 +11,10 @@ from experiments.arena.rewards import rewards_of
 from experiments.arena.sides import FrozenRunCallbacks, live_frozen, side_of
 from experiments.live.arm_stages import read_arm
 from experiments.live.pipeline import consumed_before
-from experiments.live.serving_day import Served
 from experiments.stages.stages import Stage, run_stage
 from experiments.study.study import Study
 from sim.arrays import BoolArray, FloatArray, IntArray
+from sim.hidden.serving_day import Served
 from sim.platform import Platform, Requests
 from sim.random import RandomStream
 

@@ -9,13 +9,14 @@ from agents.base import Agent, Requests
 from agents.making import build_agent
 from experiments.live.arm_stages import prepare_arms
 from experiments.live.arms import Arm, checked_slates
-from experiments.live.serving_day import FilledSlates, Served, serving_day
 from experiments.plugins import outside_digests
 from experiments.stages.stages import Stage, run_stage
 from experiments.study.protocol import CONTROL
 from experiments.study.study import Study, portable
 from sim.arrays import IntArray
 from sim.files import folder_written_whole
+from sim.hidden.prior import with_own_requests
+from sim.hidden.serving_day import FilledSlates, Served, serving_day
 from sim.random import RandomStream
 
 
@@ -77,8 +78,8 @@ def live_frozen(arm: Arm, agent: Agent, days: range, rng: RandomStream, callback
     for day in days:
         callbacks.on_day(day)
         with serving_day(arm.world, arm.records, day) as today:
-            for served in today.requests(show):
-                callbacks.on_served(served)
+            for served in today.requests(with_own_requests(arm.world, arm.records, arm.slots, show)):
+                callbacks.on_served(served.recommended())
 
 
 class FrozenRunCallbacks:

@@ -13,13 +13,13 @@ from tqdm import tqdm
 
 import envs  # registers the environments  # noqa: F401
 from experiments.benchmark.rows import Row, benchmark_row
-from experiments.live.serving_day import FilledSlates, serving_day
 from sim.arrays import IntArray
 from sim.clusters import InterestClusters
 from sim.hidden.config import WorldConfig
 from sim.hidden.items import LATENT_SIZE
 from sim.hidden.philox import fill_uniforms
 from sim.hidden.response import DRAWS_PER_SLOT
+from sim.hidden.serving_day import FilledSlates, serving_day
 from sim.hidden.world import World
 from sim.random import RandomStream
 

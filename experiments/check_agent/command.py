@@ -21,8 +21,8 @@ from experiments.live.arms import Arm, run_day
 from experiments.plugins import choices
 from experiments.study.study import check_agent_config, resolved
 from sim.errors import InvalidInput
-from sim.hidden.clustering import build_clusters
 from sim.hidden.config import WorldConfig, from_mapping
+from sim.hidden.prior import first_records, live_prior
 from sim.hidden.world import World
 from sim.platform import PlatformRecords
 from sim.records import Count, Whole, checked, limits
@@ -54,15 +54,14 @@ class Setting:
 def prepare(world_config: WorldConfig, production: dict[str, Any], seed: int, days: int, slots: int) -> Setting:
     """Let users live ``days`` days under random recommendations, and train production on their log."""
     world, luck = World(world_config, seed), RandomStream(seed, "check")
-    items = np.arange(world.catalog.num_items)
-    clusters = build_clusters(world.catalog, items, np.ones(len(items)), world_config.clusters)
-    records = world.new_records(clusters)
+    records = first_records(world)
+    prior = live_prior(world, records)
     platform = Platform(records)
     serving = RandomAgent()
     serving.fit(platform, InteractionLog.concatenate([]), luck)
     users = np.arange(world_config.num_users)
     arm = Arm("check", world, records, platform, serving, None, users, slots, 0, luck, luck)
-    log = InteractionLog.concatenate([run_day([arm], day).log for day in range(days)])
+    log = InteractionLog.concatenate([prior, *(run_day([arm], day).log for day in range(days))])
     log = log.where(log.user < _LEARNED_FROM)
     world.begin_day(days)
     records.begin_day(days, world.catalog)

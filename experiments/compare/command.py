@@ -67,7 +67,7 @@ def _results(
     extra: dict[str, Any],
 ) -> Results:
     clusters = InterestClusters.load(clustered.folder / "clusters.safetensors")
-    burn_in = InteractionLog.read(clustered.folder / "log.parquet")
+    past = InteractionLog.read(clustered.folder / "log.parquet")
     experiment = study.experiment
     kept = {name: arm_stages.read_arm(study, name, stage) for name, stage in arms.items()}
     design = Design(
@@ -79,7 +79,7 @@ def _results(
         exploration_slots=experiment.exploration_slots,
         num_clusters=clusters.num_clusters,
         consumed_before=pipeline.consumed_before(clustered),
-        burn_in=burn_in,
+        burn_in=past.where(past.day >= 0),
         control=experiment.control,
         reference=experiment.reference,
         num_items=int(next(iter(kept.values()))[1]["num_items"][0]),

@@ -14,6 +14,7 @@ from experiments.stages.stages import check_cache_dir
 from experiments.study.study import check_study, resolved
 from sim.errors import InvalidInput
 from sim.files import write_json
+from sim.log import SOURCE_NAMES
 from sim.records import from_mapping, record
 
 
@@ -100,6 +101,7 @@ def summary(data: LoggedDataset) -> dict[str, Any]:
         "positive_rate": float(log.positive.mean()) if len(log) else None,
         "consumed_rate": float(log.consumed.mean()) if len(log) else None,
         "rows_with_propensity": int(known.sum()),
+        "sources": {name: int((log.source == source).sum()) for source, name in enumerate(SOURCE_NAMES)},
         "has": {"watch": data.has_watch, "propensity": data.has_propensity, "negatives": data.has_negatives},
         "left_out": dict(data.left_out),
     }
@@ -116,6 +118,8 @@ def lines(facts: dict[str, Any], order: Order) -> list[tuple[str, str]]:
         shown[-1] = ("positive rate", f"{shown[-1][1]} of what was consumed: nothing else was logged")
     shown.append(("watch time", "logged" if has["watch"] else "not logged"))
     shown.append(("propensities", f"of {100 * share:.1f} % of impressions" if has["propensity"] else "unknown"))
+    if facts["source"] == sources.OWN:
+        shown.append(("impressions by", ", ".join(f"{name} {num:,}" for name, num in facts["sources"].items() if num)))
     shown += [("left out", f"{count:,} {reason}") for reason, count in facts["left_out"].items()] or [
         ("left out", "nothing")
     ]

@@ -66,9 +66,9 @@ def simulated(simulation: SimulationSettings, world: WorldConfig, seed: int) -> 
 
 
 def _study(simulation: SimulationSettings, world: WorldConfig, seed: int) -> Study:
-    """Production alone, from a cold start; its first days are the warm-up."""
+    """Production alone; its first days are the warm-up."""
     experiment = ExperimentConfig(
-        (CONTROL,), CONTROL, CONTROL, WARM_UP_DAYS + simulation.num_days, 1, SLOTS, 1, "twins"
+        (CONTROL,), CONTROL, CONTROL, WARM_UP_DAYS + simulation.num_days, 1, SLOTS, 1, None, "twins"
     )
     return Study(seed, world, experiment, simulation.production, {}, simulation.cache_dir, Runtime(1, 1))
 

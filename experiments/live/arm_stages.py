@@ -102,6 +102,7 @@ def prepare_arms(
             users=assigned_users(study, name),
             slots=study.experiment.slots,
             exploration_slots=study.experiment.exploration_slots,
+            exploration_per_day=study.experiment.exploration_per_day,
             stream=RandomStream(study.seed, "arm", name),
             common_stream=study.common_stream,
             corpus=corpus,

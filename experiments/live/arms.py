@@ -15,11 +15,12 @@ from safetensors.numpy import load_file, save_file
 from agents.base import Agent
 from agents.blame import blamed
 from agents.check import validate
-from experiments.live.serving_day import FilledSlates, serving_day
 from experiments.study.diversion import Corpus, offered
 from sim.arrays import BoolArray, IntArray
 from sim.files import folder_written_whole
 from sim.hidden.feedback import Feedback
+from sim.hidden.prior import with_own_requests
+from sim.hidden.serving_day import FilledSlates, serving_day
 from sim.hidden.world import World
 from sim.log import AGENT, PRODUCTION, InteractionLog
 from sim.platform import Platform, PlatformRecords, Requests
@@ -39,6 +40,7 @@ class Arm:
         agent: fills the exploration slots; None in the control arm.
         users: (U,) int64, the users assigned to the arm.
         slots, exploration_slots: S and E.
+        exploration_per_day: the agent's slots a user and day, at most; None for no limit.
         stream: the arm's randomness; its own draws.
         common_stream: random stream that all arms share (common random numbers): production's draws, and the places of
             the agent's slots.
@@ -57,6 +59,7 @@ class Arm:
     stream: RandomStream
     common_stream: RandomStream
     corpus: Corpus | None = None
+    exploration_per_day: int | None = None
 
 
 @dataclass(frozen=True)
@@ -87,11 +90,12 @@ def run_day(arms: Sequence[Arm], day: int) -> DayRecord:
     first = arms[0]
     users = np.concatenate([arm.users for arm in arms])
     catalog_of = partial(offered, first.corpus)
+    doses = {arm.name: Dose(arm) for arm in arms}
     with serving_day(first.world, first.records, day, users=users, offered=catalog_of) as today:
-        parts = [
-            DayRecord(served.rows(), *_truth(served.feedback))
-            for served in today.requests(lambda user, step: _shown(arms, user, day, step))
-        ]
+        show = with_own_requests(
+            first.world, first.records, first.slots, lambda user, step: _shown(arms, doses, user, day, step)
+        )
+        parts = [DayRecord(served.rows(), *_truth(served.feedback)) for served in today.requests(show)]
     record = _joined(parts)
     first.production.update(record.log, first.common_stream.at("production update", day))
     for arm in arms:
@@ -105,14 +109,40 @@ def _truth(feedback: Feedback) -> tuple[BoolArray, BoolArray]:
     return feedback.dormant[feedback.examined], feedback.discovered[feedback.examined]
 
 
-def _shown(arms: Sequence[Arm], user: IntArray, day: int, step: int) -> FilledSlates:
-    """The slates of users (B,) of several arms, each from its own arm."""
-    if len(arms) == 1:
-        return compose_slates(arms[0], user, day, step)
-    of_arm = [(arm, np.flatnonzero(np.isin(user, arm.users))) for arm in arms]
-    asked = [(arm, rows) for arm, rows in of_arm if len(rows)]
-    slates = FilledSlates.joined([compose_slates(arm, user[rows], day, step) for arm, rows in asked], axis=0)
-    return slates.taken(np.argsort(np.concatenate([rows for _, rows in asked])), axis=0)
+class Dose:
+    """How many slots of each user's feed an arm's agent has filled today; see ``Arm.exploration_per_day``."""
+
+    def __init__(self, arm: Arm) -> None:
+        self._slots, self._most = (0 if arm.agent is None else arm.exploration_slots), arm.exploration_per_day
+        self._filled = np.zeros(arm.world.config.num_users, np.int64)
+
+    def take(self, user: IntArray) -> BoolArray:
+        """(B,) bool: of which users (B,) the agent fills its slots now; counts these."""
+        if self._slots == 0:
+            return np.zeros(len(user), bool)
+        if self._most is None:
+            return np.ones(len(user), bool)
+        takes = self._filled[user] + self._slots <= self._most
+        self._filled[user[takes]] += self._slots
+        return np.asarray(takes)
+
+
+def _shown(arms: Sequence[Arm], doses: dict[str, Dose], user: IntArray, day: int, step: int) -> FilledSlates:
+    """The slates of users (B,) of several arms, each from its own arm: explored, or production's alone."""
+    parts = []
+    for arm in arms:
+        rows = np.arange(len(user)) if len(arms) == 1 else np.flatnonzero(np.isin(user, arm.users))
+        explores = doses[arm.name].take(user[rows])
+        for chosen, compose in ((rows[explores], compose_slates), (rows[~explores], production_slates)):
+            if len(chosen):
+                parts.append((chosen, compose(arm, user[chosen], day, step)))
+    return FilledSlates.by_rows(parts) if len(parts) > 1 else parts[0][1]
+
+
+def production_slates(arm: Arm, user: IntArray, day: int, step: int) -> FilledSlates:
+    """Slates of S items that production alone fills."""
+    stream = arm.common_stream.at("production", day, step)
+    return checked_slates(arm.production, arm.records.requests(user, arm.slots), stream, arm.platform, "production")
 
 
 def compose_slates(arm: Arm, user: IntArray, day: int, step: int) -> FilledSlates:
@@ -121,17 +151,16 @@ def compose_slates(arm: Arm, user: IntArray, day: int, step: int) -> FilledSlate
     The agent chooses first; production then fills the other slots from what is left, so that the
     propensities of both are exact.
     """
-    slots, explored = arm.slots, arm.exploration_slots if arm.agent is not None else 0
+    assert arm.agent is not None
+    slots, explored = arm.slots, arm.exploration_slots
     requests = arm.records.requests(user, slots)
-    production_stream = arm.common_stream.at("production", day, step)
-    if arm.agent is None or explored == 0:
-        return checked_slates(arm.production, requests, production_stream, arm.platform, "production")
     asked = replace(requests, num_slots=explored)
     rng = arm.stream.at("agent", day, step)
     theirs = checked_slates(arm.agent, asked, rng, arm.platform, arm.name, AGENT)
     if explored == slots:
         return theirs
     left = requests.after(theirs.items)
+    production_stream = arm.common_stream.at("production", day, step)
     own = checked_slates(arm.production, left, production_stream, arm.platform, "production")
     # The E smallest of S uniforms: every set of positions is equally likely.
     place = np.sort(

@@ -14,10 +14,13 @@ from experiments.plugins import outside_digests
 from experiments.stages.stages import Stage, run_stage, world_content
 from experiments.study.study import Study
 from sim.arrays import BoolArray
+from sim.files import folder_written_whole
 from sim.hidden.clustering import build_clusters
 from sim.hidden.population import Population
+from sim.hidden.prior import first_records, live_prior
+from sim.hidden.world import World
 from sim.log import InteractionLog
-from sim.platform import Platform
+from sim.platform import Platform, PlatformRecords
 from sim.random import RandomStream
 
 TRAFFIC_PRIOR = 3.0
@@ -26,15 +29,14 @@ few items that half of all watches go to would fill clusters by themselves, with
 
 
 def burn_in(study: Study) -> Stage:
-    """Production serves everyone for ``burn_in_days`` days, from a cold start on day 0."""
+    """Users live before day 0, then production, which has learned from that, serves everyone for ``burn_in_days``."""
     days = study.experiment.burn_in_days
 
     def make(folder: Path) -> None:
         torch.set_num_threads(1)
         world = study.build_world()
-        items = np.arange(world.catalog.num_items)
-        clusters = build_clusters(world.catalog, items, np.ones(len(items)), study.world.clusters)
-        records = world.new_records(clusters)
+        records = first_records(world)
+        prior = _prior_life(study, world, records, folder / "prior")
         arm = Arm(
             name="burn-in",
             world=world,
@@ -48,11 +50,10 @@ def burn_in(study: Study) -> Stage:
             stream=RandomStream(study.seed, "burn-in"),
             common_stream=study.common_stream,
         )
-        nothing = InteractionLog.concatenate([])
-        arm.production.fit(arm.platform, nothing, study.common_stream.at("production fit"))
+        arm.production.fit(arm.platform, prior, study.common_stream.at("production fit"))
         with tqdm(total=days, desc="burn-in", unit="day", dynamic_ncols=True) as bar:
             record = live([arm], 0, days, folder / "days", lambda: bar.update())
-        record.log.write(folder / "log.parquet")
+        InteractionLog.concatenate([prior, record.log]).write(folder / "log.parquet")
         save_state([arm], folder / "state")
 
     config = {
@@ -64,6 +65,25 @@ def burn_in(study: Study) -> Stage:
         "slots": study.experiment.slots,
     }
     return run_stage(study.cache_dir, "burn-in", make, config=config, inputs=[])
+
+
+def _prior_life(study: Study, world: World, records: PlatformRecords, folder: Path) -> InteractionLog:
+    """The log of the users' life before day 0, which changes world and records; lived once, whatever is killed."""
+    days = study.world.prior.days
+    if days == 0:
+        return InteractionLog.concatenate([])
+    if not folder.is_dir():
+        with (
+            folder_written_whole(folder) as unfinished,
+            tqdm(total=days, desc="prior life", unit="day", dynamic_ncols=True) as bar,
+        ):
+            live_prior(world, records, lambda: bar.update()).write(unfinished / "log.parquet")
+            world.save(unfinished)
+            records.save(unfinished / "records.safetensors")
+    elif world.day != -1:
+        world.load(folder)
+        records.load(folder / "records.safetensors", world.catalog, records.clusters)
+    return InteractionLog.read(folder / "log.parquet")
 
 
 def cluster(study: Study, before: Stage) -> Stage:

@@ -7,9 +7,10 @@ import numpy as np
 
 from experiments.live.pipeline import TRAFFIC_PRIOR
 from experiments.live.reference_policies import Greedy, Random, WarmUp
-from experiments.live.serving_day import FilledSlates, serving_day
 from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.hidden.clustering import cut_tree, describe_tree
+from sim.hidden.prior import first_records, live_prior
+from sim.hidden.serving_day import FilledSlates, serving_day
 from sim.hidden.world import World
 from sim.log import InteractionLog
 from sim.platform import PlatformRecords
@@ -63,16 +64,19 @@ class Life:
 
 
 def warmed_up(world: World, stream: RandomStream) -> WarmWorld:
-    """Run the warm-up of a world at day 0, then cluster its live items by that traffic."""
+    """Let users live before day 0, or run a warm-up where they have no such life; then cluster by that traffic."""
     config = world.config
-    policy = WarmUp(world, None, stream.at("warm-up"))  # type: ignore[arg-type]  # it looks at no records
-    log = _serve(world, None, policy, 0, WARM_UP_DAYS)
+    records = first_records(world)
+    if config.prior.days:
+        log = live_prior(world, records)
+    else:
+        log = _serve(world, None, WarmUp(world, records, stream.at("warm-up")), 0, WARM_UP_DAYS)
     items = np.flatnonzero(world.catalog.alive(world.day))
     watches = np.bincount(log.item[log.consumed], minlength=world.catalog.num_items)[items]
     traffic = TRAFFIC_PRIOR * max(watches.mean(), 1.0) + watches
     tree = cut_tree(world.catalog, items, traffic, config.clusters)
     clusters = describe_tree(world.catalog, items, traffic, tree, config.clusters)
-    records = world.new_records(clusters)
+    records.adopt(world.catalog, clusters)
     log = log.with_clusters(records.cluster_of_item)
     records.mark_consumed(log.user[log.consumed], log.cluster[log.consumed])
     return WarmWorld(world, records, log, items, traffic, tree)
@@ -80,7 +84,7 @@ def warmed_up(world: World, stream: RandomStream) -> WarmWorld:
 
 def simulate_policy(warm: WarmWorld, policy: type[Random], days: int, stream: RandomStream) -> Life:
     """Let a policy serve a copy of a warm world; all policies have the same users and common random numbers."""
-    world, records = copy.deepcopy(warm.world), copy.deepcopy(warm.records)
+    world, records = copy.deepcopy(warm.world), warm.records.copy()
     before = records.consumed.copy()
     # The same stream for all policies, so that they differ only in their choices.
     chooses = policy(world, records, stream.at("policy"))

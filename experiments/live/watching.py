@@ -17,7 +17,7 @@ from experiments.measures.metrics import ACTIVE_MINUTES
 from experiments.stages.stages import partial_folder
 from sim.arrays import BoolArray, IntArray
 from sim.errors import InvalidInput
-from sim.log import InteractionLog
+from sim.log import OWN, InteractionLog
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ class DaySums:
         user_days: assigned users times days.
         minutes: watched.
         active: user-days with at least ``ACTIVE_MINUTES``.
-        impressions, positive, novel: of the whole feed; novel as in ``agents.novelty.novel_rows``.
+        impressions, positive, novel: of the whole feed, without what users chose for themselves; novel as in
+            ``agents.novelty.novel_rows``.
     """
 
     user_days: int
@@ -80,14 +81,15 @@ def days_of(
     for day in range(num_days):
         log = _log_of(folder, first_day + day)
         log = log.where(np.flatnonzero(np.isin(log.user, users)))
+        feed = log.source != OWN
         minutes = np.bincount(log.user, log.watch_seconds.astype(np.float64), minlength=1) / 60
         sums = DaySums(
             user_days=len(users),
             minutes=float(minutes.sum()),
             active=int((minutes >= ACTIVE_MINUTES).sum()),
-            impressions=len(log),
-            positive=int(log.positive.sum()),
-            novel=int(novel_rows(log, consumed).sum()),
+            impressions=int(feed.sum()),
+            positive=int(log.positive[feed].sum()),
+            novel=int(novel_rows(log, consumed)[feed].sum()),
         )
         consumed[log.user[log.consumed], log.cluster[log.consumed]] = True
         yield ArmDay(arm, day + 1, sums)

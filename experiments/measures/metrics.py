@@ -1,5 +1,8 @@
 """Metrics of an A/B test. All but two (discoveries, precision of exploration) are computed from the log alone.
 
+The *feed* is what recommenders showed, without what users chose for themselves (``sim.log.OWN``). Watch time, active
+users, distinct clusters and discoveries count both.
+
 A metric of ``METRICS`` is a ratio of sums over users (``UserSums``), so that all inference is over
 users, or a property of the whole arm. Whether an impression was novel is worked out from the log
 (``agents.novelty.novel_rows``); the agent's plans and inputs are never read.
@@ -15,7 +18,7 @@ from experiments.inference.users import UserSums
 from experiments.measures.variety import JACCARD_PAIRS, RAREFIED_WATCHES, gini, mean_jaccard, rarefied
 from experiments.results_schema import MetricName
 from sim.arrays import BoolArray, FloatArray, IntArray
-from sim.log import AGENT, InteractionLog
+from sim.log import AGENT, OWN, InteractionLog
 
 ACTIVE_MINUTES = 10.0
 """Watch time a day that makes a user active on that day."""
@@ -59,7 +62,7 @@ class Design:
         exploration_slots: how many of them are the agent's.
         num_clusters: M, level-2 clusters.
         consumed_before: (N, M) clusters that the user consumed before the A/B.
-        burn_in: the log before the A/B, for trailing windows.
+        burn_in: the log from day 0 until the A/B, for trailing windows and covariates.
         control: the arm that lifts and Figure 5 compare with.
         reference: the arm that Figures 4b and 4c compare with.
         num_items: size of the catalogue; where unknown, one above the largest item logged.
@@ -93,6 +96,8 @@ class Metric:
 
 _NOVEL = "level-2 clusters that the user had never consumed before the impression"
 METRICS: tuple[Metric, ...] = (
+    Metric("explored_share", "Explored impressions", "share", "agent slots", None,
+           "Share of the feed's impressions that are in slots that the arm's agent filled: the dose."),
     Metric("novel_impression_ratio", "Novel impressions", "share", "feed", None,
            f"Share of impressions from {_NOVEL}."),
     Metric("novel_impression_ratio_agent_slots", "Novel impressions, agent's slots", "share", "agent slots", True,
@@ -206,7 +211,8 @@ def user_sums(run: ArmRun, design: Design) -> dict[MetricName, UserSums]:
     """Every user-level metric of ``METRICS`` as (U,) sums in the order of ``run.assigned``."""
     log, num = run.log, len(run.assigned)
     place = _places(run, design)[log.user]
-    every, novel, agent = np.ones(len(log), dtype=bool), novel_rows(log, design.consumed_before), log.source == AGENT
+    feed, agent = log.source != OWN, log.source == AGENT
+    novel = novel_rows(log, design.consumed_before) & feed
 
     def share(of: BoolArray, among: BoolArray) -> UserSums:
         return UserSums(np.bincount(place[of & among], minlength=num), np.bincount(place[among], minlength=num))
@@ -215,10 +221,11 @@ def user_sums(run: ArmRun, design: Design) -> dict[MetricName, UserSums]:
     engaged = np.unique(place[log.positive] * design.num_clusters + log.cluster[log.positive])
     pair_place, watches = trailing_watches(run, design)
     return {
+        "explored_share": share(agent, feed),
         "exploration_precision": share(run.dormant, novel),
-        "novel_impression_ratio": share(novel, every),
+        "novel_impression_ratio": share(novel, feed),
         "novel_impression_ratio_agent_slots": share(novel, agent),
-        "positive_rate": share(log.positive, every),
+        "positive_rate": share(log.positive, feed),
         "positive_rate_agent_slots": share(log.positive, agent),
         "novel_positive_rate": share(log.positive, novel),
         "novel_positive_rate_agent_slots": share(log.positive, novel & agent),
@@ -238,7 +245,7 @@ def arm_values(run: ArmRun, design: Design, num_items: int, draws: FloatArray) -
         draws: (P, 2) uniform numbers that pick the pairs of users; the same for every arm.
     """
     log, consumed = run.log, run.log.consumed
-    shown = np.bincount(log.item, minlength=num_items)
+    shown = np.bincount(log.item[log.source != OWN], minlength=num_items)
     return {
         "item_coverage": float((shown > 0).mean()) if len(shown) else None,
         "popularity_gini": gini(shown),

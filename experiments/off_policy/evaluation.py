@@ -9,7 +9,7 @@ from experiments.inference.users import Interval
 from experiments.off_policy import actions, slates
 from experiments.off_policy.actions import Diagnostics, LoggedActions, Outcomes
 from experiments.off_policy.slates import LoggedSlates
-from sim.arrays import FloatArray
+from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.errors import InvalidInput
 from sim.log import InteractionLog, check_order
 
@@ -41,6 +41,19 @@ class Limits:
     switch: float
 
 
+def estimable(log: InteractionLog) -> BoolArray:
+    """(R,) bool: the rows of slates of which every row has a propensity, which alone estimates may rest on.
+
+    Users' own choices and their life before day 0 (``sim.log``) have none.
+
+    Raises:
+        InvalidInput: rows out of order or twice (``sim.log.check_order``).
+    """
+    slate = _slate_numbers(log)
+    unknown = np.bincount(slate, np.isnan(log.propensity))
+    return np.asarray(unknown[slate] == 0)
+
+
 def slates_of(log: InteractionLog, reward: FloatArray, evaluated: FloatArray) -> LoggedSlates:
     """The impressions of a log as slates: the rows of one user, day and step.
 
@@ -48,17 +61,22 @@ def slates_of(log: InteractionLog, reward: FloatArray, evaluated: FloatArray) ->
     whole slates is judged right by what does not need them: each slot by itself, or with those above.
 
     Args:
-        log: R impressions, all with a propensity.
+        log: R impressions, all with a propensity (``estimable`` says which are).
         reward, evaluated: (R,) float, the reward of each, and the evaluated policy's probability of it.
 
     Raises:
         InvalidInput: rows out of order or twice (``sim.log.check_order``); see ``LoggedActions``.
     """
+    return LoggedSlates(log.user, _slate_numbers(log), reward, log.propensity, evaluated)
+
+
+def _slate_numbers(log: InteractionLog) -> IntArray:
+    """(R,) the number of each row's slate: rows of one user, day and step."""
     check_order(log)
     change = np.zeros(len(log), bool)
     for column in (log.user, log.day, log.step):
         change[1:] |= column[1:] != column[:-1]
-    return LoggedSlates(log.user, np.cumsum(change), reward, log.propensity, evaluated)
+    return np.cumsum(change)
 
 
 def evaluate(

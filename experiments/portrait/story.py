@@ -7,11 +7,11 @@ from tqdm import tqdm
 
 from experiments.live.reference_life import SLOTS, warmed_up
 from experiments.live.reference_policies import Exploring
-from experiments.live.serving_day import FilledSlates, serving_day
 from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.hidden.config import WorldConfig
 from sim.hidden.dynamics import return_probability
 from sim.hidden.population import ACQUIRED, DISCOVERED, LOVED
+from sim.hidden.serving_day import FilledSlates, serving_day
 from sim.hidden.world import World
 from sim.random import RandomStream
 

@@ -33,6 +33,7 @@ class ExperimentConfig:
     days: Count
     slots: Count
     exploration_slots: Count
+    exploration_per_day: Count | None
     diversion: Diversion
 
 
@@ -51,6 +52,7 @@ def check_experiment(mapping: Any, known_agents: Sequence[str], world: WorldConf
     if experiment.exploration_slots > experiment.slots:
         expected = f"must be at most experiment.slots={experiment.slots}"
         raise InvalidInput("experiment.exploration_slots", experiment.exploration_slots, expected)
+    _check_dose(experiment)
     known = (CONTROL, *known_agents)
     for arm in arms:
         if arm not in known:
@@ -71,3 +73,10 @@ def check_experiment(mapping: Any, known_agents: Sequence[str], world: WorldConf
         expected = f"must be at least {needed}, so that each of {len(arms)} arms has enough that a user has not seen"
         raise InvalidInput("world.num_items", world.num_items, expected)
     return experiment
+
+
+def _check_dose(experiment: ExperimentConfig) -> None:
+    slots, per_day = experiment.exploration_slots, experiment.exploration_per_day
+    if per_day is not None and per_day < slots:
+        expected = f"must be null (no limit) or at least the slots of one slate, experiment.exploration_slots={slots}"
+        raise InvalidInput("experiment.exploration_per_day", per_day, expected)

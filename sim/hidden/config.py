@@ -138,6 +138,23 @@ class PlatformConfig:
 
 @record
 @dataclass(frozen=True)
+class PriorConfig:
+    """The users' life before day 0; see ``sim.hidden.prior``."""
+
+    days: Annotated[int, limits(0, 1000)]
+    own: Share
+    trending: Share
+    stray: Share
+
+    def __post_init__(self) -> None:
+        total = self.own + self.trending + self.stray
+        if abs(total - 1) > 1e-6:
+            shares = {"own": self.own, "trending": self.trending, "stray": self.stray}
+            raise InvalidInput("world.prior", shares, f"own, trending and stray must sum to 1, not to {total:g}")
+
+
+@record
+@dataclass(frozen=True)
 class WorldConfig:
     """Everything that, with a seed, makes a world."""
 
@@ -147,6 +164,8 @@ class WorldConfig:
     items: ItemsConfig
     clusters: ClustersConfig
     platform: PlatformConfig
+    prior: PriorConfig
+    own_share: Annotated[float, limits(0, below=1)]
     taxonomy: str
     num_users: Annotated[int, limits(1, 100_000_000)]
     num_items: Annotated[int, limits(50, 100_000_000)]

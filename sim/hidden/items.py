@@ -126,7 +126,7 @@ class ItemSource:
     def upload(self, day: int, first_item: int, num: int) -> tuple[ItemTruth, Catalog]:
         """What is uploaded on ``day``: ``num`` items numbered from ``first_item``.
 
-        On day 0 this is the standing stock, with the same remaining lifetimes as fresh items
+        On a world's first day this is the standing stock, with the same remaining lifetimes as fresh items
         (lifetimes are exponential, hence memoryless).
         """
         starts = range(first_item, first_item + max(num, 1), _CHUNK)  # none are one empty part

@@ -44,7 +44,8 @@ class World:
         num_threads: shards that users are simulated in, side by side; does not change any result.
 
     Attributes:
-        day: days since the world began.
+        first_day: ``-prior.days``: users live before day 0.
+        day: today; day 0 is the first of an experiment.
         catalog: everything uploaded so far; public.
         truth: the hidden side of the items.
         population: the users' latent state; hidden.
@@ -62,14 +63,16 @@ class World:
         self.tree = load_tree(config.num_interests, config.taxonomy)
         self.labels = permuted_labels(self.tree, config.semantic_alignment, self.stream)
         self.population: Population = generate_population(config.population, config.num_users, self.tree, self.stream)
-        self.day = 0
+        self.first_day = -config.prior.days
+        self.day = self.first_day
+        self.population.joins[self.population.joins == 0] = self.first_day
         self._threads = num_threads
         self._pool = ThreadPoolExecutor(num_threads) if num_threads > 1 else None
         self._source = ItemSource(config.items, config.num_items, self.tree, self.labels, self.stream)
         self.truth: ItemTruth
         self.catalog: Catalog
-        self.truth, self.catalog = self._source.upload(0, 0, config.num_items)
-        self.trend: FloatArray = self._trend_shock(0) * config.dynamics.trend_sd
+        self.truth, self.catalog = self._source.upload(self.day, 0, config.num_items)
+        self.trend: FloatArray = self._trend_shock(self.day) * config.dynamics.trend_sd
         self.links: PersonaLinks = self.tree.links
         self._traits = self._item_traits()
         self._session = SessionState.begin(config.num_users)
@@ -96,12 +99,12 @@ class World:
         """Start a day: upload items, move trends, and draw who comes.
 
         Args:
-            day: 0, or one more than the last day.
+            day: ``first_day``, or one more than the last day.
 
         Returns:
             (A,) int64, ascending: the users who come today.
         """
-        if day != 0:
+        if day != self.first_day:
             for swap in self._advance(day):
                 stream = self.stream.at("follow", day, swap.persona, swap.place)
                 follow(self.population, swap, self.links, self.config.population, stream)
@@ -169,7 +172,7 @@ class World:
         active = user[self._session.num_examined[user] > 0]
         satisfaction = self._session.enjoyment[active] / self._session.num_examined[active]
         remember_session(self.population, active, satisfaction, dynamics)
-        if dynamics.churn_per_visit:
+        if dynamics.churn_per_visit and self.day >= 0:  # before day 0 the users are those who stayed
             draws = self.stream.at("churn", self.day).uniform(active, 1)[:, 0]
             self.population.churned[active] = draws < churn_probability(self.population, dynamics)[active]
         overnight(self.population, dynamics)

@@ -72,7 +72,7 @@ def test_a_slate_is_of_the_planned_cluster_and_never_shows_an_item_again_soon():
 def test_an_exhausted_cluster_gets_the_nearest_others():
     env = ClusterPlanningEnv(LIVELY, user=3)
     steps, _ = play(env, 5, lambda step: 7)
-    _, clusters = standing_world(LIVELY, 0)
+    clusters = standing_world(LIVELY, 0).records.clusters
     leaves = [clusters.centroid[clusters.path[:, 1] == c].mean(axis=0) for c in range(NUM_CLUSTERS)]
     centres = np.stack([c / np.linalg.norm(c) for c in leaves])
     near = np.argsort(-centres @ centres[7])

@@ -9,14 +9,15 @@ from omegaconf import OmegaConf
 from agents.base import Agent, Recommendations
 from agents.random import RandomAgent
 from experiments.live import arm_stages
-from experiments.live.arms import Arm, compose_slates, live, run_day
+from experiments.live.arms import Arm, Dose, _shown, compose_slates, live, production_slates, run_day
 from experiments.stages.stages import Stage
 from experiments.study.study import TABLE_PLANNERS, check_study, portable
 from sim.errors import InvalidInput
 from sim.hidden.clustering import build_clusters
 from sim.hidden.config import WorldConfig, from_mapping
+from sim.hidden.prior import live_prior
 from sim.hidden.world import World
-from sim.log import AGENT, InteractionLog
+from sim.log import AGENT, OWN, InteractionLog
 from sim.platform import Platform
 from sim.random import RandomStream
 from tests.composing import compose
@@ -184,3 +185,47 @@ def test_an_arm_is_known_by_its_table_and_not_by_where_the_cache_is(tmp_path):
         return arm_stages._rests_on(replace(study, agents={"llm": agent}), ("llm",), stage, stage, ["table's digest"])
 
     assert known_by("here") == known_by("there")
+
+
+def test_the_agent_explores_no_more_than_its_dose_a_day(config):
+    most_of_user = {}
+    for per_day in (None, 2, 5):
+        arm = replace(make_arm(config, agent=RandomAgent(), explored=2), exploration_per_day=per_day)
+        log = run_day([arm], 0).log
+        requests = len(np.unique(log.user * 1000 + log.step))
+        explored = np.unique((log.user * 1000 + log.step)[log.source == AGENT])
+        shown = np.bincount(explored // 1000)  # requests a user in which the agent had slots
+        most_of_user[per_day] = shown.max()
+        assert (np.bincount(explored % 1000)[: shown.max()] > 0).all()  # the day's first ones
+        assert len(explored) <= requests
+    assert most_of_user[2] == 1
+    assert most_of_user[5] == 2
+    assert most_of_user[None] > 2
+
+
+def test_where_the_dose_is_used_up_production_serves_alone(config):
+    arm = replace(make_arm(config, agent=FixedAgent(), explored=2), exploration_per_day=2)
+    user = np.arange(30)
+    dose = {arm.name: Dose(arm)}
+    explored, then = (_shown([arm], dose, user, 0, 0) for _ in range(2))
+    assert ((explored.source == AGENT).sum(axis=1) == 2).all()
+    assert (then.items == production_slates(arm, user, 0, 0).items).all()
+    mixed = _shown([arm], {arm.name: Dose(arm)}, user[:10], 0, 0)
+    assert (mixed.items == explored.items[:10]).all()
+
+
+def test_users_own_choices_are_logged_and_learned_from(config):
+    warm = replace(config, own_share=0.4, prior=replace(config.prior, days=2))
+    settings = make_arm(warm, agent=RandomAgent())
+    world, records = settings.world, settings.records
+    live_prior(world, records)
+    log = run_day([settings], 0).log
+    own = log.source == OWN
+    assert 0.2 < own.mean() < 0.6
+    assert np.isnan(log.propensity[own]).all()
+    assert (log.planned[own] == -1).all()
+    assert not np.isnan(log.propensity[~own]).any()
+    per_request = {}
+    for user, step, source in zip(log.user.tolist(), log.step.tolist(), own.tolist(), strict=True):
+        per_request.setdefault((user, step), set()).add(source)
+    assert all(len(sources) == 1 for sources in per_request.values())

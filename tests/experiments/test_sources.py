@@ -159,7 +159,7 @@ def test_an_edited_planner_makes_its_arm_anew_and_an_edited_metric_none(tmp_path
     everything = {"burn-in", "clusters", "arm control", "arm counts", "arm hcb"}
     assert cached() == set()
     assert cached("experiments/measures/metrics.py", "agents/bandit_planners.py") == everything - {"arm hcb"}
-    assert cached("experiments/live/serving_day.py") == set()
+    assert cached("sim/hidden/serving_day.py") == set()
 
 
 def test_a_plugin_brings_what_it_imports_of_ours(tmp_path, monkeypatch):

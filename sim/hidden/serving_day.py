@@ -3,9 +3,9 @@
 Every simulation in this project consists of such days: of an arm, a frozen agent, a reference policy.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from sim.arrays import FloatArray, IntArray
 from sim.catalog import Catalog
 from sim.hidden.feedback import Feedback
 from sim.hidden.world import World
-from sim.log import PRODUCTION, InteractionLog
+from sim.log import OWN, PRODUCTION, InteractionLog
 from sim.platform import PlatformRecords
 
 
@@ -25,7 +25,7 @@ class FilledSlates:
         items: (B, S) int64.
         propensity: (B, S) float32, of the item in its slot given those above; NaN where unknown.
         cluster: (B, S) int32, the level-2 cluster that was planned; -1 where nobody planned.
-        source: (B, S) int8, who filled the slot, ``PRODUCTION`` or ``AGENT``.
+        source: (B, S) int8, who filled the slot, see ``sim.log``.
     """
 
     items: IntArray
@@ -54,12 +54,22 @@ class FilledSlates:
         """Slates of other users one after the other (axis 0), or of the same users side by side (axis 1)."""
         return cls(**{f.name: np.concatenate([getattr(p, f.name) for p in parts], axis) for f in fields(cls)})
 
+    @classmethod
+    def by_rows(cls, parts: "Sequence[tuple[IntArray, FilledSlates]]") -> "FilledSlates":
+        """Slates of B users, of which each part has some: their rows (b,) among the B, and their slates."""
+        order = np.argsort(np.concatenate([rows for rows, _ in parts]))
+        return cls.joined([slates for _, slates in parts], axis=0).taken(order, axis=0)
+
     def taken(self, order: IntArray, axis: int) -> "FilledSlates":
         """Users in the order (b,) (axis 0), or each user's slots in an order (B, s) of their own (axis 1)."""
         index = order if axis else order[:, None]
         return FilledSlates(
             **{f.name: np.take_along_axis(getattr(self, f.name), index, axis) for f in fields(FilledSlates)}
         )
+
+
+Show = Callable[[IntArray, int], FilledSlates]
+"""Given users (B,) and their request number today, what they are shown."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +90,14 @@ class Served:
     slates: FilledSlates
     feedback: Feedback
     cluster_of_item: IntArray | None
+
+    def recommended(self) -> "Served":
+        """The users whose slates are recommenders', without those who chose for themselves."""
+        rows = np.flatnonzero(self.slates.source[:, 0] != OWN)
+        if len(rows) == len(self.user):
+            return self
+        slates, feedback = self.slates.taken(rows, axis=0), self.feedback.where(rows)
+        return replace(self, user=self.user[rows], slates=slates, feedback=feedback)
 
     def rows(self) -> InteractionLog:
         """The examined impressions, by user and slot."""
@@ -119,7 +137,7 @@ class Today:
     records: PlatformRecords | None
     active: IntArray
 
-    def requests(self, show: Callable[[IntArray, int], FilledSlates]) -> Iterator[Served]:
+    def requests(self, show: Show) -> Iterator[Served]:
         """Let every active user ask until they leave, or have asked ``max_requests_per_day`` times.
 
         Args:
@@ -163,7 +181,7 @@ def serving_day(
     Args:
         world: the world.
         records: the platform's book-keeping; None where there are no clusters to file anything under yet.
-        day: 0, or one more than the last.
+        day: the world's first, or one more than the last.
         users: (U,) int64, who is served of those who come; None for everybody.
         offered: of the day's catalog, what the platform can show.
     """

@@ -8,9 +8,9 @@ import pytest
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
-from experiments.live.serving_day import FilledSlates, serving_day
 from sim.hidden.clustering import build_clusters
 from sim.hidden.config import WorldConfig, from_mapping
+from sim.hidden.serving_day import FilledSlates, serving_day
 from sim.hidden.world import World
 from sim.log import AGENT, PRODUCTION
 
