@@ -20,11 +20,11 @@ from sim.errors import InvalidInput
 from sim.hidden.config import WorldConfig
 from sim.hidden.prior import first_records, live_prior
 from sim.hidden.world import World
-from sim.log import InteractionLog
+from sim.log import NOT_ASKED, InteractionLog
 from sim.platform import PlatformRecords
 
 PUBLIC_FEEDBACK = (
-    "examined", "consumed", "positive", "liked", "disliked", "watch_seconds", "watch_fraction", "left",
+    "examined", "consumed", "positive", "liked", "disliked", "watch_seconds", "watch_fraction", "left", "survey",
 )  # fmt: skip
 """The fields of the world's feedback that a platform can see."""
 
@@ -85,7 +85,7 @@ class Outcome:
     Attributes:
         acted: (B,) bool, whose slates were shown; the other users were absent.
         minutes: (B,) float64, minutes that the user watched of the slate.
-        info: public feedback, (B, S) or (B,) a field; 0 or False where not ``acted``.
+        info: public feedback, (B, S) or (B,) a field; 0, False or (survey) ``NOT_ASKED`` where not ``acted``.
     """
 
     acted: BoolArray
@@ -187,7 +187,8 @@ class Life(abc.ABC):
         self._remember(rows, seen)
         info = {}
         for name, values in seen.items():
-            info[name] = np.zeros((len(self.users), *values.shape[1:]), values.dtype)
+            empty = NOT_ASKED if name == "survey" else 0
+            info[name] = np.full((len(self.users), *values.shape[1:]), empty, values.dtype)
             info[name][rows] = values
         minutes = np.zeros(len(self.users))
         minutes[rows] = feedback.watch_seconds.sum(axis=1, dtype=np.float64) / 60

@@ -18,7 +18,7 @@ MINUTES_A_DAY = 24.0 * 60.0
 PADS: dict[str, Any] = {
     "examined": False, "cluster": np.int32(-1), "length": np.float32(0), "watch_seconds": np.float32(0),
     "watch_fraction": np.float32(0), "liked": False, "disliked": False, "positive": False, "consumed": False,
-    "propensity": np.float32(np.nan), "source": np.int8(-1), "planned": np.int32(-1),
+    "propensity": np.float32(np.nan), "source": np.int8(-1), "planned": np.int32(-1), "survey": np.int8(-1),
 }  # fmt: skip
 """The slots' fields in ``Episodes.slots``, with what stands where the user did not come to see a slot."""
 

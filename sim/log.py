@@ -1,7 +1,8 @@
 """The interaction log: one row an impression, columnar, Parquet in and out."""
 
 import hashlib
-from dataclasses import dataclass, replace
+import warnings
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,9 @@ from sim.files import write_parquet
 PRODUCTION, AGENT, PRIOR, OWN = 0, 1, 2, 3
 """Values of ``InteractionLog.source``: who chose the item. ``PRIOR``: nobody's model, in the users' life before day 0
 (``sim.hidden.prior``). ``OWN``: the user, by search or subscription. Neither has a propensity."""
+
+NOT_ASKED = -1
+"""Value of ``InteractionLog.survey`` where nobody was asked."""
 
 SOURCE_NAMES = ("production", "agent", "prior", "own")
 """What people call the values of ``InteractionLog.source``."""
@@ -45,6 +49,8 @@ class InteractionLog(Columns):
             slot given the slots before it; NaN where the recommender does not say.
         source: (R,) int8, ``PRODUCTION``, ``AGENT``, ``PRIOR`` or ``OWN``: who filled the slot.
         planned: (R,) int32, the level-2 cluster that a planner meant to show, -1 where none did.
+        survey: (R,) int8, what a user who was asked answered after the item: 1 cares for such videos, 0 does not;
+            ``NOT_ASKED``, which is also what a log without the column is read as.
     """
 
     user: Int64
@@ -62,8 +68,11 @@ class InteractionLog(Columns):
     propensity: Float32
     source: Int8
     planned: Int32
+    survey: Int8 = field(default_factory=lambda: np.empty(0, np.int8))
 
     def __post_init__(self) -> None:
+        if not len(self.survey):
+            object.__setattr__(self, "survey", np.full(len(self), NOT_ASKED, np.int8))
         self._set_types("log")
 
     def with_clusters(self, cluster_of_item: IntArray) -> "InteractionLog":
@@ -94,6 +103,10 @@ class InteractionLog(Columns):
             raise InvalidInput("log file", str(path), f"must be a readable Parquet file ({error})") from None
         columns = {}
         for name, dtype in DTYPES.items():
+            if name == "survey" and name not in table.column_names:
+                said = f"log file {path}: has no column 'survey', as logs had none before; read as if nobody was asked"
+                warnings.warn(said, stacklevel=2)
+                continue
             if name not in table.column_names:
                 raise InvalidInput("log file", str(path), f"must have a column {name!r} of type {np.dtype(dtype)}")
             column = table.column(name).to_numpy()

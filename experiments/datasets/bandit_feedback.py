@@ -168,7 +168,8 @@ def read(folder: Path, part: str | None = None) -> LoggedDataset:
     ours = {name.removeprefix(_OURS): value for name, value in arrays.items() if name.startswith(_OURS)}
     if not ours:
         return _from_elsewhere(path.stem, arrays)
-    missing = {*DTYPES, *_ITEMS, *_CLUSTERS, "dataset", "num_users", "has", "keywords"} - set(ours)
+    needed = {*DTYPES, *_ITEMS, *_CLUSTERS, "dataset", "num_users", "has", "keywords"} - {"survey"}
+    missing = needed - set(ours)
     if missing or "action_context" not in arrays:
         raise InvalidInput(str(path), min(missing or {"action_context"}), "is an array that it must have")
     num = int(arrays["n_actions"])
@@ -186,7 +187,7 @@ def read(folder: Path, part: str | None = None) -> LoggedDataset:
         str(ours["dataset"][0]),
         str(ours["dataset"][1]),
         int(ours["num_users"]),
-        InteractionLog(**{name: ours[name] for name in DTYPES}),
+        InteractionLog(**{name: ours[name] for name in DTYPES if name in ours}),  # files of before have no survey
         catalog,
         InterestClusters(ours["path"], ours["centroid"], keywords, ours["offset"]),
         watch,

@@ -53,7 +53,8 @@ def pieces_of(comparison: Comparison) -> Pieces:
         pieces[f"{where} {settings}"] = slower * (tuning + _PAIR * pairs)
     for arm in () if comparison.tables_only else experiment.arms:
         agent: dict[str, Any] = config["agents"].get(arm, {})
-        key = json.dumps([where, arm, agent, experiment.days, experiment.slots, experiment.exploration_slots])
+        dose = [experiment.slots, experiment.exploration_slots, experiment.exploration_per_day]
+        key = json.dumps([where, arm, agent, experiment.days, dose])
         pieces[key] = (_ARM + _TRAINING.get(agent.get("_target_", ""), 0.0)) * trained
     return pieces
 

@@ -44,6 +44,7 @@ class ResponseConfig:
     novelty_weight: Annotated[float, limits(0, 20)]
     satiation_weight: Annotated[float, limits(0, 20)]
     trend_weight: Annotated[float, limits(0, 20)]
+    fatigue_weight: Annotated[float, limits(0, 20)]
     noise_sd: Annotated[float, limits(0, 20)]
     first_impression: Share
     base_affinity: Share
@@ -155,6 +156,15 @@ class PriorConfig:
 
 @record
 @dataclass(frozen=True)
+class SurveyConfig:
+    """Questions that users are asked; see ``sim.hidden.survey``."""
+
+    share: Share
+    precision: Annotated[float, limits(above=0.5, high=1)]
+
+
+@record
+@dataclass(frozen=True)
 class WorldConfig:
     """Everything that, with a seed, makes a world."""
 
@@ -166,6 +176,7 @@ class WorldConfig:
     platform: PlatformConfig
     prior: PriorConfig
     own_share: Annotated[float, limits(0, below=1)]
+    survey: SurveyConfig
     taxonomy: str
     num_users: Annotated[int, limits(1, 100_000_000)]
     num_items: Annotated[int, limits(50, 100_000_000)]

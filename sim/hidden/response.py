@@ -5,11 +5,12 @@ Users examine the slots in order and may leave after each. For item j of interes
     g = a * (kappa + (1 - kappa) * f' / (f' + 1)),  f' = log2(1 + exposures)   unless discovered
     g = a                                                                      if discovered
     u = b0 + ba g + be <taste_i, latent_j> / 4 + bq quality_j (rho + (1 - rho) g)
-        + bn appetite_i 1[new] - bs s + bt trend_m + epsilon,    epsilon ~ N(0, noise_sd)
+        + bn appetite_i 1[new] - bs s + bt trend_m - bf log(1 + n) + epsilon,    epsilon ~ N(0, noise_sd)
 
-with rho = ``quality_without_interest``: how well a thing is made counts for who cares for it.
+``1[new]`` marks the first encounter; n are the items that the user has examined today: the longer a session, the
+less is liked. rho = ``quality_without_interest``: how well a thing is made counts for who cares for it.
 
-``1[new]`` marks the first encounter. Two regimes follow (skip or watch):
+Two regimes follow (skip or watch):
 
     P(watch) = sigmoid(u)
     watch:  log fraction ~ N(mu0 + mu1 u - mul log(length / 30 s), sd),  fraction at most 3
@@ -174,6 +175,7 @@ def _walk(
                 + (c.novelty_weight * people.novelty_appetite[i] if new else 0.0)
                 - c.satiation_weight * satiation
                 + c.trend_weight * trend[interest]
+                - c.fatigue_weight * math.log(np.float32(1.0 + session.num_examined[i]))
                 + c.noise_sd * normal_quantile(draws[row, s, 0])
             )
             p_watch = _sigmoid(utility)

@@ -120,6 +120,7 @@ class Served:
             propensity=self.slates.propensity[place],
             source=self.slates.source[place],
             planned=self.slates.cluster[place],
+            survey=feedback.survey[place],
         )
 
 

@@ -27,6 +27,7 @@ from sim.hidden.items import ItemSource, ItemTruth, joined, permuted_labels
 from sim.hidden.personas import Swap, drift_links, follow
 from sim.hidden.population import Population, generate_population
 from sim.hidden.response import item_traits, respond
+from sim.hidden.survey import ask
 from sim.hidden.tree import PersonaLinks, load_tree
 from sim.platform import PlatformRecords
 from sim.random import RandomStream
@@ -151,6 +152,10 @@ class World:
                 walk(start, stop)
         else:
             list(self._pool.map(lambda shard: walk(*shard), shards))
+        if self.config.survey.share:
+            questions = self.stream.at("survey", self.day)
+            interest = self.truth.interest[items]
+            ask(self.population, self._session, user, interest, feedback, self.config.survey, questions)
         return feedback
 
     def counterfactual_response(self, user: IntArray, items: IntArray, stream: RandomStream) -> Feedback:

@@ -169,7 +169,7 @@ def test_gymnasiums_wrappers_fit():
 
 def test_nothing_latent_is_in_info():
     public = {
-        "examined", "consumed", "positive", "liked", "disliked", "watch_seconds", "watch_fraction", "items",
+        "examined", "consumed", "positive", "liked", "disliked", "watch_seconds", "watch_fraction", "survey", "items",
         "clusters", "left", "repeated", "waiting",
     }  # fmt: skip
     env = ExplorationEnv(LIVELY)

@@ -30,6 +30,7 @@ def small_log(**changes):
         "watch_fraction": [0.5, 1.5, 1.0, 0.75, 0.1], "liked": [0, 1, 0, 0, 0], "disliked": [0, 0, 0, 0, 1],
         "positive": [0, 1, 1, 1, 0], "consumed": [0, 1, 1, 1, 0], "propensity": [0.1, 0.2, 0.3, 0.4, np.nan],
         "source": [0, 1, 0, 1, 0], "planned": [-1, 6, -1, 5, -1],
+        "survey": [-1, 1, -1, 0, -1],
     }  # fmt: skip
     return InteractionLog(**{name: np.array({**columns, **changes}[name], DTYPES[name]) for name in DTYPES})
 

@@ -163,7 +163,7 @@ def test_many_users_in_lock_step_live_the_lives_that_each_lives_alone():
 
 def test_nothing_latent_is_in_info():
     public = {
-        "examined", "consumed", "positive", "liked", "disliked", "watch_seconds", "watch_fraction", "items",
+        "examined", "consumed", "positive", "liked", "disliked", "watch_seconds", "watch_fraction", "survey", "items",
         "clusters", "left", "planned", "filled", "waiting",
     }  # fmt: skip
     env = ClusterPlanningEnv(LIVELY, user=3)

@@ -21,7 +21,7 @@ from experiments.measures.metrics import (
 from experiments.measures.results import assemble, plain
 from experiments.measures.variety import gini, mean_jaccard, rarefied
 from sim.errors import InvalidInput
-from sim.log import AGENT, PRODUCTION
+from sim.log import AGENT, OWN, PRODUCTION
 from sim.random import RandomStream
 from tests.experiments.synthetic import (
     CONFIG,
@@ -73,6 +73,7 @@ def test_hand_made_log_gives_hand_made_values():
     values = {name: sums.ratio() for name, sums in user_sums(run, design).items()}
     assert values == pytest.approx(
         {
+            "explored_share": 2 / 4,
             "novel_impression_ratio": 2 / 4,  # rows 1 and 2: cluster 1 is consumed only on row 2
             "novel_impression_ratio_agent_slots": 1.0,
             "positive_rate": 3 / 4,
@@ -92,6 +93,22 @@ def test_hand_made_log_gives_hand_made_values():
     assert whole["item_coverage"] == 3 / 4
     assert whole["consumption_jaccard"] == 0.0
     assert watch_minutes(run, design).shape == (2, 4)
+
+
+def test_what_users_chose_themselves_is_watched_and_known_but_in_no_rate_of_the_feed():
+    run, design = hand_made()
+    log = run.log
+    own = replace(log, source=np.array([PRODUCTION, AGENT, AGENT, OWN], np.int8))
+    values = {name: sums.ratio() for name, sums in user_sums(replace(run, log=own), design).items()}
+    assert values["positive_rate"] == 2 / 3
+    assert values["explored_share"] == 2 / 3
+    assert values["novel_impression_ratio"] == 2 / 3
+    assert values["watch_minutes_per_user_day"] == 1110 / 60 / (2 * 4)
+    assert values["unique_engaged_pairs"] == 1.0
+    first = replace(log, source=np.array([OWN, OWN, AGENT, AGENT], np.int8))
+    values = {name: sums.ratio() for name, sums in user_sums(replace(run, log=first), design).items()}
+    assert values["novel_impression_ratio"] == 1 / 2  # row 2: nobody had consumed from cluster 1 before
+    assert arm_values(replace(run, log=own), design, 4, np.array([[0.0, 0.5]]))["item_coverage"] == 2 / 4
 
 
 def test_every_metric_is_described_and_computed_once():

@@ -18,9 +18,8 @@ SMALL_TINY: WorldConfig = replace(TINY, num_users=40, num_items=200)
 
 def only_interest(**changes: float) -> ResponseConfig:
     """Response constants under which utility is ``intercept + interest_weight * g`` exactly."""
-    silent = dict.fromkeys(
-        ("taste_weight", "quality_weight", "novelty_weight", "satiation_weight", "trend_weight", "noise_sd"), 0.0
-    )
+    terms = ("taste", "quality", "novelty", "satiation", "trend", "fatigue")
+    silent = dict.fromkeys((*(f"{term}_weight" for term in terms), "noise_sd"), 0.0)
     return replace(TINY.response, **{**silent, **changes})
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from sim.errors import InvalidInput
-from sim.log import DTYPES, InteractionLog, check_order
+from sim.log import DTYPES, NOT_ASKED, InteractionLog, check_order
 
 
 def log_of(num, seed=0):
@@ -66,7 +66,7 @@ def test_columns_must_have_the_same_length():
         InteractionLog(**{**columns, "slot": np.zeros(2, np.int32)})
 
 
-@pytest.mark.parametrize("column", DTYPES)
+@pytest.mark.parametrize("column", [name for name in DTYPES if name != "survey"])
 def test_a_missing_column_is_named(tmp_path, column):
     path = tmp_path / "log.parquet"
     log_of(3).write(path)
@@ -126,3 +126,14 @@ def test_order_is_by_day_step_user_and_slot_and_no_place_is_taken_twice(places):
     assert ("go backwards" if back else "stand twice") in str(error.value)
     assert f"in row {wrong[0]}'" in str(error.value)
     assert f"; {len(wrong)} of {len(places)} rows" in str(error.value)
+
+
+def test_a_log_from_before_the_survey_is_read_with_a_line_on_what_is_missing(tmp_path):
+    log = log_of(5)
+    log.write(tmp_path / "log.parquet")
+    table = pq.read_table(tmp_path / "log.parquet").drop_columns(["survey"])
+    pq.write_table(table, tmp_path / "old.parquet")
+    with pytest.warns(UserWarning, match=r"old.parquet: has no column 'survey'"):
+        old = InteractionLog.read(tmp_path / "old.parquet")
+    assert (old.survey == NOT_ASKED).all()
+    assert (old.item == log.item).all()

@@ -187,6 +187,17 @@ def test_leaving_has_the_probability_documented():
     assert abs((~feedback.examined[:, 1]).mean() - expected) < 0.015
 
 
+def test_the_longer_a_session_the_less_is_liked():
+    response = only_interest(intercept=1.0, interest_weight=0.0, fatigue_weight=0.8, leave_intercept=-20.0,
+                             leave_boredom=0.0, leave_minutes=0.0, watch_log_sd=0.0, watch_utility_slope=0.0,
+                             watch_log_mean=0.0, skip_seconds_mean=0.1)  # fmt: skip
+    num, session = 40_000, SessionState.begin(40_000)
+    for request in range(2):  # what was examined in earlier requests of the day counts
+        feedback = show(people(num), slate_of(np.zeros((num, 3), np.int32)), response, session=session)
+        expected = expit(1.0 - 0.8 * np.log(1 + 3 * request + np.arange(3)))
+        np.testing.assert_allclose(feedback.consumed.mean(axis=0), expected, atol=0.012)
+
+
 def test_users_leave_more_often_as_their_minutes_run_out():
     response = only_interest(**{**TELLING, "watch_log_mean": 0.0}, intercept=20.0, leave_intercept=-20.0,
                              leave_boredom=0.0, leave_minutes=20.0)  # fmt: skip
