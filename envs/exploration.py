@@ -41,8 +41,8 @@ class ExplorationEnv(SingleUserEnv[IntArray]):
 
     *info* after a step, S slots each unless said otherwise: ``examined``, ``consumed``,
     ``positive``, ``liked``, ``disliked`` (bool), ``watch_seconds``, ``watch_fraction`` (float32),
-    ``items`` (int64), ``clusters`` (int32, level 2), ``survey`` (int8, -1 not asked), and the scalars ``left`` (the user left for
-    today), ``repeated``. ``waiting`` is always there. Latent state never is.
+    ``items`` (int64), ``clusters`` (int32, level 2), ``survey`` (int8, -1 not asked), and the
+    scalars ``left`` (the user left for today), ``repeated``. ``waiting`` is always there. Latent state never is.
 
     *Seeds*: ``world_seed`` names who lives in the world and what is uploaded; ``reset(seed=...)``
     names the random stream of this life and of those after it. So a reset starts the same person anew.

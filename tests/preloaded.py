@@ -13,7 +13,7 @@ for _command in COMMANDS:
     import_module(f"experiments.{_command.replace('-', '_')}.command")
 import_module("transformers.models.auto.modeling_auto")
 Plugins.instance()  # imports all of Hydra's plugins, among them launchers and sweepers
-load_tree(24, "")  # reads the files of every world; kept for whoever asks with the same arguments, as a world does
+load_tree(24, "", 1.0)  # reads the files of every world; kept for whoever asks with the same arguments, as a world does
 njit(lambda: None)()  # readies numba, which takes as long for functions from its cache
 gc.collect()
 gc.freeze()  # no command has to look through all this for garbage, or to copy its pages

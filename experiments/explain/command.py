@@ -75,7 +75,7 @@ def _checked(texts: Sequence[str], config: DictConfig) -> tuple[Study, LLMSettin
     if len(texts) != 2 or not all(text.strip() for text in texts):
         raise InvalidInput("interests", list(texts), f"must be two texts, each in quotation marks: {USAGE}")
     study = check_study(config)
-    tree = load_tree(study.world.num_interests, study.world.taxonomy)
+    tree = load_tree(study.world.num_interests, study.world.taxonomy, study.world.linked_pairs)
     for text in texts:
         check_text(text, tree, read_interests(study.world.taxonomy))
     agents: dict[str, Any] = OmegaConf.to_container(config.agents, resolve=False)  # type: ignore[assignment]

@@ -182,3 +182,4 @@ class WorldConfig:
     num_items: Annotated[int, limits(50, 100_000_000)]
     num_interests: Annotated[int, limits(2, 32_767)]
     semantic_alignment: Share
+    linked_pairs: Annotated[float, limits(above=0, high=1)]

@@ -75,19 +75,24 @@ class InterestTree:
 
 
 @cache
-def load_tree(num_interests: int, folder: str = "") -> InterestTree:
+def load_tree(num_interests: int, folder: str = "", linked_pairs: float = 1.0) -> InterestTree:
     """Read the authored files and keep a coherent part of them.
 
     A sub-tree takes the first eight interests of the first theme, then of the second, and so on;
     once every theme has eight, the next eight of each. So 24 interests are three themes in some
     depth, 256 are all themes in the same depth, and 761 are all.
 
+    A persona is kept if at least ``MIN_PERSONA_INTERESTS`` of its interests are. In a small tree these link most pairs
+    of interests, and that two interests go together is then no news. ``linked_pairs`` bounds the share of pairs that
+    share a persona: where it is exceeded, only some personas are kept (``_few_links``).
+
     Args:
         num_interests: how many to keep, M.
         folder: where ``interests.yaml`` and ``personas.yaml`` are; empty for those of this package.
+        linked_pairs: share of the M (M - 1) / 2 pairs of interests, at most.
 
     Raises:
-        InvalidInput: more interests asked for than were written, or a fault in the files.
+        InvalidInput: more interests asked for than were written, no persona left, or a fault in the files.
     """
     themes = read_interests(folder)
     authored = [(t, rank, interest) for t, theme in enumerate(themes) for rank, interest in enumerate(theme.interests)]
@@ -100,6 +105,11 @@ def load_tree(num_interests: int, folder: str = "") -> InterestTree:
     members, links = _links(personas, interests)
     if not members:
         raise InvalidInput("world.num_interests", num_interests, "is too few: no persona has 4 interests among them")
+    few = _few_links(links, num_interests, linked_pairs)
+    if not few:
+        expected = f"is too small: any persona links more of the pairs of {num_interests} interests"
+        raise InvalidInput("world.linked_pairs", linked_pairs, expected)
+    members, links = [members[p] for p in few], PersonaLinks(links.interest[few], links.strength[few])
     weight = np.array([persona.weight for persona in members])
     num_themes = max(t for t, _, _ in kept) + 1
     return InterestTree(
@@ -128,3 +138,39 @@ def _links(
         interest[row, : len(named[p])] = list(named[p])
         strength[row, : len(named[p])] = list(named[p].values())
     return [personas[p] for p in enough], PersonaLinks(interest, strength)
+
+
+def _few_links(links: PersonaLinks, num_interests: int, linked_pairs: float) -> list[int]:
+    """The personas to keep, so that at most a share ``linked_pairs`` of the pairs of interests share one.
+
+    All, where that holds for all. Otherwise one after the other is taken: that with the most interests which are in
+    fewer than two of those taken, for each pair of interests that it links anew; until every interest is in two, or
+    none fits any more. Ties go to the first in the file.
+
+    Returns:
+        Ascending rows of ``links``.
+    """
+    named = [np.sort(row[row >= 0]) for row in links.interest]
+    linked, most = (
+        np.zeros((num_interests, num_interests), bool),
+        linked_pairs * num_interests * (num_interests - 1) / 2,
+    )
+    for names in named:
+        linked[np.ix_(names, names)] = True
+    if np.triu(linked, 1).sum() <= most:
+        return list(range(len(named)))
+    linked[:] = False
+    times, taken, pairs = np.zeros(num_interests, np.int64), [], 0
+    left = dict(enumerate(named))
+    while left:
+        anew = {p: int(np.triu(~linked[np.ix_(names, names)], 1).sum()) for p, names in left.items()}
+        gain = {p: int(np.maximum(2 - times[names], 0).sum()) for p, names in left.items() if pairs + anew[p] <= most}
+        if not any(gain.values()):
+            break
+        best = max(gain, key=lambda p: (gain[p] / (anew[p] + 1), -p))
+        names = left.pop(best)
+        taken.append(best)
+        times[names] += 1
+        linked[np.ix_(names, names)] = True
+        pairs += anew[best]
+    return sorted(taken)

@@ -61,7 +61,7 @@ class World:
             )
         self.config = config
         self.stream = RandomStream(seed, "world")
-        self.tree = load_tree(config.num_interests, config.taxonomy)
+        self.tree = load_tree(config.num_interests, config.taxonomy, config.linked_pairs)
         self.labels = permuted_labels(self.tree, config.semantic_alignment, self.stream)
         self.population: Population = generate_population(config.population, config.num_users, self.tree, self.stream)
         self.first_day = -config.prior.days

@@ -81,6 +81,27 @@ def test_impossible_sizes_are_refused(num, message):
         load_tree(num)
 
 
+@pytest.mark.parametrize(("num", "linked_pairs", "in_two"), [(24, 0.2, 0.45), (96, 0.2, 0.8), (96, 0.3, 1.0)])
+def test_few_personas_are_kept_where_all_would_link_too_many_pairs(num, linked_pairs, in_two):
+    whole, part = load_tree(num), load_tree(num, "", linked_pairs)
+    named = part.links.dense(num) > 0  # (P, M)
+    together = (named.T.astype(int) @ named)[np.triu_indices(num, 1)]
+    assert 0.85 * linked_pairs < np.mean(together > 0) <= linked_pairs
+    assert (named.sum(axis=0) >= 2).mean() >= in_two
+    assert named.any(axis=0).mean() > 0.9
+    rows = [whole.personas.index(name) for name in part.personas]
+    assert rows == sorted(rows)
+    np.testing.assert_array_equal(part.links.dense(num), whole.links.dense(num)[rows])
+    np.testing.assert_allclose(part.persona_weight, whole.persona_weight[rows] / whole.persona_weight[rows].sum())
+    assert part.interests == whole.interests
+
+
+def test_where_few_pairs_are_linked_all_personas_are_kept():
+    assert load_tree(256, "", 0.2).personas == load_tree(256).personas
+    with pytest.raises(InvalidInput, match=r"world.linked_pairs=0.01: is too small: any persona links more"):
+        load_tree(24, "", 0.01)
+
+
 @pytest.mark.parametrize(("num_interests", "one", "several"), [(24, 66, 33), (96, 51, 19), (256, 12, 3), (761, 6.6, 1)])
 def test_as_many_interests_share_a_persona_as_documented(num_interests, one, several):
     """Percent of pairs of interests that one persona names, and two or more (docs/world.md, Known limits)."""
