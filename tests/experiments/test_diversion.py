@@ -129,7 +129,7 @@ def test_who_is_in_which_arm_is_the_same_in_all_divided_experiments():
 def test_too_few_items_to_divide_are_refused(config):
     mapping = {
         "arms": ["control", "hcb"], "control": "control", "reference": "hcb", "burn_in_days": 2, "days": 2, "slots": 10,
-        "exploration_slots": 2, "diversion": "codiverted",
+        "exploration_slots": 2, "exploration_per_day": None, "diversion": "codiverted",
     }  # fmt: skip
     small = replace(config, num_items=300)
     with pytest.raises(InvalidInput, match=r"world.num_items=300: must be at least 330"):
