@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +112,9 @@ def _read_once() -> Iterator[None]:
     The reader also slices the file once for each number and each string, of which there are 300,000: a plain array
     is sliced in a fraction of the time that ``numpy.memmap`` takes.
     """
-    import gguf
     import numpy as np
+
+    gguf: Any = import_module("gguf")  # Any: a class is replaced by what makes its instances
 
     class PlainReader(gguf.GGUFReader):  # type: ignore[misc]
         @property
