@@ -67,7 +67,7 @@ def _check_folder(folder: Path, model: str) -> None:
 
 
 def _convert_once(gguf: Path, cache_dir: Path) -> Path:
-    """Convert GGUF to fp32 safetensors, kept under the file's hash; about 10 s the first time."""
+    """Convert GGUF to fp32 safetensors, kept under the file's hash; about 15 s the first time."""
     folder = cache_dir / "weights" / file_digest(gguf)[:16]
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
