@@ -56,7 +56,13 @@ SERVER = "INTERESTLAB_TESTS_FORK_SERVER"
 
 
 def start_for_workers() -> None:
-    """Start one such process for all workers, who find it by their environment; it ends with this process."""
+    """Start one such process for all workers, who find it by their environment; it ends with this process.
+
+    multiprocessing has no public way to share it. From Python 3.14 on it also asks for a key: each worker then has a
+    process of its own, as without this.
+    """
+    if sys.version_info >= (3, 14):
+        return
     _context()
     os.environ[SERVER] = forkserver._forkserver._forkserver_address
 
