@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from scipy.stats import kendalltau
 
 from experiments.arena.jobs import Made
 from experiments.arena.live import read_learning, read_live
@@ -18,7 +19,7 @@ from experiments.arena.schema import (
     SizeRow,
     Total,
 )
-from experiments.arena.scores import judged, kendall_taus, read_scores, slate_values
+from experiments.arena.scores import judged, read_scores, slate_values
 from experiments.measures.results import plain
 from experiments.stages.stages import Stage
 from experiments.study.study import Study
@@ -88,8 +89,7 @@ def _of_policy(scores: dict[str, Any], live: dict[str, dict[str, Earned]]) -> Po
 def _ranked(values: dict[str, float], live: dict[str, float]) -> Ranked:
     """How values that are known without error rank the agents, against the A/B."""
     names = list(live)
-    one, other = (np.array([of[name] for name in names], np.float64) for of in (values, live))
-    tau = float(kendall_taus(one[None], other)[0])
+    tau = float(kendalltau([values[name] for name in names], [live[name] for name in names]).statistic)
     right = max(names, key=lambda name: values[name]) == max(names, key=lambda name: live[name])
     return {"tau": tau if np.isfinite(tau) else None, "winner": float(right)}
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from scipy.stats import binom, kendalltau
+from scipy.stats import binom
 
 from experiments.arena import scores as arena_scores
-from experiments.arena.scores import Bank, judged, kendall_taus, logs_of, scores
+from experiments.arena.scores import Bank, judged, logs_of, scores
 from experiments.arena.settings import ArenaConfig
 from experiments.off_policy.probabilities import logging_marginals, probabilities_of
 from sim.random import RandomStream
@@ -144,13 +144,3 @@ def test_judging_by_hand():
     assert (judgement["agents"]["b"]["covered"], judgement["agents"]["b"]["known"]) == (2, 2)
     assert judgement["winner"] == pytest.approx(1 / 3)  # the first log alone has b above a; the third does not rank
     assert judgement["tau"] == pytest.approx(0.0)  # 1 and -1
-
-
-@pytest.mark.parametrize("num_values", [2, 5, 13])
-def test_kendalls_tau_is_scipys_also_with_ties(num_values):
-    rng = STREAM.at("tau", num_values).generator()
-    for order in (rng.permutation(num_values), rng.integers(0, 3, num_values), np.zeros(num_values)):
-        rows = np.concatenate([rng.standard_normal((20, num_values)), rng.integers(0, 3, (20, num_values))])
-        rows[-1] = 1.0
-        expected = [kendalltau(row, order).statistic for row in rows]
-        assert np.array_equal(kendall_taus(rows, order.astype(float)), expected, equal_nan=True)
