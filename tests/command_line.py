@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from functools import cache
-from multiprocessing import forkserver, get_context
+from multiprocessing import forkserver, get_context, resource_tracker
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -51,10 +51,32 @@ def in_a_new_interpreter(
     return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
 
 
+SERVER = "INTERESTLAB_TESTS_FORK_SERVER"
+"""Environment variable: the address of the process that pytest-xdist's workers fork commands from."""
+
+
+def start_for_workers() -> None:
+    """Start one such process for all workers, who find it by their environment; it ends with this process.
+
+    multiprocessing has no public way to share it. From Python 3.14 on it also asks for a key: each worker then has a
+    process of its own, as without this.
+    """
+    if sys.version_info >= (3, 14):
+        return
+    _context()
+    os.environ[SERVER] = forkserver._forkserver._forkserver_address
+
+
 @cache
 def _context() -> ForkServerContext:
     """The process that commands are forked from: it must find ``tests``, wherever pytest was started."""
     context = get_context("forkserver")
+    if SERVER in os.environ:
+        server = forkserver._forkserver
+        server._forkserver_address = os.environ[SERVER]
+        server._forkserver_alive_fd = os.pipe()[1]  # every command gets one; it is for a server of one's own to read
+        server.ensure_running = resource_tracker.ensure_running  # of a server, only its parent can ask that
+        return context
     context.set_forkserver_preload(["tests.preloaded"])
     path = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
     with pytest.MonkeyPatch.context() as patch:

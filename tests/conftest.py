@@ -10,12 +10,23 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from tests.command_line import start_for_workers
+
 # Before anything imports numpy or torch, which is why the fixtures below import what they need: workers of
 # pytest-xdist, and the processes that tests start, use the cores already. Two threads on a core wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 hypothesis.settings.register_profile("tests", deadline=None)  # a busy machine is no fault
 hypothesis.settings.load_profile("tests")
+
+
+collect_ignore = ["preloaded.py"]  # it has no example, and workers would do what it is to do once for all
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start what workers of pytest-xdist fork commands from, so that it is ready when they have collected the tests."""
+    if getattr(config.option, "dist", "no") != "no" and not hasattr(config, "workerinput"):
+        start_for_workers()
 
 
 def pytest_collection_finish() -> None:

@@ -13,10 +13,11 @@ from tests.composing import compose
 @cache
 def built_in_agents() -> dict[str, DictConfig]:
     """Composed configs by name."""
+    names = sorted(path.stem for path in Path(conf.__path__[0]).glob("agent/*.yaml"))
+    config = compose(overrides=[f"+agent@{name}={name}" for name in names])  # at once: each takes a tenth of a second
     actual = {}
-    for path in sorted(Path(conf.__path__[0]).glob("agent/*.yaml")):
-        agent = compose(overrides=[f"+agent={path.stem}"]).agent
-        classes = targets(OmegaConf.to_container(agent))
-        if all(name.startswith("agents.") for name in classes) and not OmegaConf.missing_keys(agent):
-            actual[path.stem] = agent
+    for name in names:
+        classes = targets(OmegaConf.to_container(config[name]))
+        if all(each.startswith("agents.") for each in classes) and not OmegaConf.missing_keys(config[name]):
+            actual[name] = config[name]
     return actual

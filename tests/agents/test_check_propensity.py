@@ -70,7 +70,16 @@ def test_true_propensities_fail_as_often_as_the_p_value_says():
     def greedier(requests, rng):  # so that later slots, too, have groups to compare
         return softmax_slates(requests, rng, exploration=0.6)
 
-    p = np.array([compared(greedier, 400, stream).p_values for stream in streams])  # (150, 2)
+    # 400 draws of each of the 12 users, all in one call: each row's draws are its own, and all have the same scores.
+    nothing = np.full((400 * len(USERS), 1), -1)
+    everybody = request(nothing, nothing, num_slots=2)
+
+    def p_values(stream):
+        drawn = draw(greedier, everybody, stream, 1)
+        shaped = (np.reshape(a, (400, len(USERS), 2)) for a in (drawn.items, drawn.propensity, drawn.cluster))
+        return compare_propensities(Draws(USERS, *shaped)).p_values
+
+    p = np.array([p_values(stream) for stream in streams])  # (150, 2)
     assert (p.min(axis=0) > 1e-5).all()
     assert kstest(p[:, 0], "uniform").pvalue > 1e-3
     assert kstest(p[:, 1], "uniform").pvalue > 1e-3

@@ -81,9 +81,11 @@ def test_results_have_the_documented_shape(whole):
 
 def test_the_language_model_was_really_used(whole):
     out, results = whole
-    first, last = results["llm"]["curve"][0], results["llm"]["curve"][-1]
+    first, last = results["llm"]["curve"]
+    assert (first["step"], last["step"]) == (0, 20)
     assert last["held_out_loss"] < first["held_out_loss"]
-    assert last["match_rate"] > first["match_rate"]
+    assert first["match_rate"] == 0
+    assert last["match_rate"] >= 0.75
     assert results["llm"]["peaks"]["held_out_loss"]["step"] == last["step"]
     assert len(results["llm"]["label_counts"]) == 24
     assert sum(results["llm"]["label_counts"]) == 576
@@ -101,25 +103,6 @@ def test_metrics_are_those_of_the_log(whole):
         assert results["arms"][arm]["positive_rate"]["value"] == pytest.approx(log.positive.mean(), rel=1e-6)
         minutes = log.watch_seconds.astype(float).sum() / 60 / (150 * 14)
         assert results["arms"][arm]["watch_minutes_per_user_day"]["value"] == pytest.approx(minutes, rel=1e-5)
-
-
-def test_threads_and_workers_change_no_byte_of_the_logs(whole, tmp_path, weights_cache):
-    _, results = whole
-    other = compare(
-        cache_with_weights(tmp_path / "cache", weights_cache),
-        tmp_path / "out",
-        "experiment.arms=[control,counts]",
-        "runtime.world_threads=7",
-        "runtime.workers=1",
-    )
-    for arm in ("control", "counts"):
-        assert other["log_sha256"][arm] == results["log_sha256"][arm]
-
-
-def test_another_seed_is_another_world(whole, shared_cache, tmp_path):
-    _, results = whole
-    other = compare(shared_cache, tmp_path / "out", "seed=1", "experiment.arms=[control,hcb]")
-    assert other["log_sha256"]["control"] != results["log_sha256"]["control"]
 
 
 def test_a_killed_run_goes_on_and_ends_with_the_same_results(tmp_path, weights_cache, model):

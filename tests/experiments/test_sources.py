@@ -136,7 +136,10 @@ def test_authored_files_are_source_of_whoever_reaches_their_package(tmp_path, mo
 
 @pytest.mark.slow
 def test_an_edited_planner_makes_its_arm_anew_and_an_edited_metric_none(tmp_path):
-    """The whole command, run from a copy of the source that is edited in between (three runs of a small world)."""
+    """The whole command, run from a copy of the source that is edited in between (two runs of a small world).
+
+    That an edited module of the simulation changes every stage's digest is tested above, module by module.
+    """
     source, cache = tmp_path / "source", tmp_path / "cache"
     # Not ``sim``: machine code belongs to a source file's path, so a copy would be compiled anew.
     for package in {*OURS, "hydra_plugins"} - {"sim"}:
@@ -159,7 +162,6 @@ def test_an_edited_planner_makes_its_arm_anew_and_an_edited_metric_none(tmp_path
     everything = {"burn-in", "clusters", "arm control", "arm counts", "arm hcb"}
     assert cached() == set()
     assert cached("experiments/measures/metrics.py", "agents/bandit_planners.py") == everything - {"arm hcb"}
-    assert cached("sim/hidden/serving_day.py") == set()
 
 
 def test_a_plugin_brings_what_it_imports_of_ours(tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -14,8 +15,9 @@ import pytest
 from agents.wall import Walled
 from sim.errors import InvalidInput
 from tests.agents.planted import STREAM, planted, successor
+from tests.command_line import interestlab
 from tests.conftest import cache_with_weights
-from tests.experiments.walk_through import BIN, DOCS, SMALLER, WalkThrough
+from tests.experiments.walk_through import DOCS, SMALLER, WalkThrough
 
 SECTIONS = ("A policy of stable-baselines3", "A service over HTTP")
 
@@ -67,11 +69,10 @@ def test_a_service_over_http_keeps_the_contract(tmp_path, weights_cache):
     (output,) = reader.outputs.values()
     assert "over_http: 10 checks ok, 0 faults, 1 skipped" in output
     assert "recommend returns no propensities" in output
-    reader.instead = {}
-    command = f"PYTHONPATH=. {BIN}/interestlab compare hydra.searchpath=[file://$PWD/settings] world=tiny"
-    command += " +agent@agents.over_http=over_http experiment.arms=[control,over_http] experiment.reference=over_http"
-    command += " experiment.burn_in_days=1 experiment.days=1 world.num_users=30 runtime.workers=1"
-    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False)
+    words = [f"hydra.searchpath=[file://{tmp_path / 'settings'}]", "world=tiny", "+agent@agents.over_http=over_http"]
+    words += ["experiment.arms=[control,over_http]", "experiment.reference=over_http", "experiment.burn_in_days=1"]
+    words += ["experiment.days=1", "world.num_users=30", "runtime.workers=1"]
+    done = interestlab("compare", *words, cwd=tmp_path, env={**os.environ, "PYTHONPATH": "."})
     assert done.returncode == 2
     said = "interestlab compare: agent over_http: url='http://localhost:"
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("interestlab")]

@@ -1,10 +1,7 @@
 """docs/write-an-agent.md and docs/wrap-a-policy.md, done as they say."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 
 import pytest
 
@@ -46,20 +43,3 @@ def test_what_agents_may_see_is_said_as_it_is():
 def test_the_agent_and_the_planner_of_the_walk_through_are_short(path, most):
     (block,) = re.findall(rf"```python\n# {path}\n(.*?)```", TEXT, flags=re.DOTALL)
     assert len([line for line in block.splitlines() if line.strip()]) <= most
-
-
-@pytest.mark.slow
-def test_the_planner_of_the_walk_through_keeps_the_contract(tmp_path):
-    """Without installing it: a test of the module, as the page writes it."""
-    blocks = re.findall(r"```python\n# near_taste/(?:src/near_taste/|tests/)(\w+.py)\n(.*?)```", TEXT, flags=re.DOTALL)
-    assert [name for name, _ in blocks] == ["planner.py", "test_planner.py"]
-    for name, block in blocks:
-        (tmp_path / name).write_text(block.replace('planner = "near_taste"', 'planner = "planner:NearTastePlanner"'))
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]),
-    }
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "15 passed" in done.stdout

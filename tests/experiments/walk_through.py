@@ -2,10 +2,13 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from tests.command_line import interestlab
 
 SMALLER = {"burn_in_days=2 experiment.days=2": "burn_in_days=1 experiment.days=1 world.num_users=60 runtime.workers=1"}
 """The same comparison in less time."""
@@ -19,7 +22,8 @@ class WalkThrough:
     """A document's blocks, done in a folder as a reader would.
 
     A block whose first line is a comment with a path is a file; a block without a language is
-    commands. ``pip install -e`` is done as an installation into a folder of the test's own.
+    commands. ``pip install -e`` is done as an installation into a folder of the test's own; a line that is an
+    ``interestlab`` command and nothing else runs without a shell, in a process that has its imports already.
     """
 
     folder: Path
@@ -62,8 +66,14 @@ class WalkThrough:
             "INTERESTLAB_CACHE": str(self.cache),
             "OMP_NUM_THREADS": "1",
         }
-        done = subprocess.run(
-            ["bash", "-c", line], cwd=self.folder, env=environment, capture_output=True, text=True, check=False
-        )
+        command = re.match(r"(?:PYTHONPATH=(\S+) )?interestlab ", line)
+        if command:
+            environment |= {"PYTHONPATH": command[1]} if command[1] else {}
+            words = shlex.split(line[command.end() :].replace("$PWD", str(self.folder)))
+            done = interestlab(*words, cwd=self.folder, env=environment)
+        else:
+            done = subprocess.run(
+                ["bash", "-c", line], cwd=self.folder, env=environment, capture_output=True, text=True, check=False
+            )
         assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
         self.outputs[line] = done.stdout

@@ -68,8 +68,9 @@ def lay_out(figure: Figure) -> None:
 
     No engine is left, not even "none": with any engine ``savefig`` draws everything twice.
     """
-    if figure.get_layout_engine() is not None:
-        figure.draw_without_rendering()
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
         figure.set_layout_engine(None)
 
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -23,9 +24,8 @@ from tests.agents.llm.conftest import clusters_of
 from tests.agents.llm.families import make_family
 from tests.agents.llm.reference import complete
 
-pytest.importorskip("fastapi", reason="needs the extra serve")
-pytest.importorskip("uvicorn", reason="needs the extra serve")
-pytest.importorskip("openai", reason="needs the extra serve")
+NEEDED = ("fastapi", "uvicorn", "openai")  # not imported here, where each worker of pytest-xdist would
+pytestmark = pytest.mark.skipif(not all(map(find_spec, NEEDED)), reason="needs the extra serve")
 
 SERVE = "import sys; from transformers.cli.transformers import main; sys.argv[0] = 'transformers'; main()"
 RNG = RandomStream(6, "served")

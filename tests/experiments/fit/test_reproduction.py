@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from experiments.fit.constants import check_constants
 from experiments.fit.fitting import Fit, Target
@@ -36,6 +37,12 @@ def fit_of(off, errors=(0.2, 0.9, 1.5), worlds=4):
     identification = Identification(np.array(errors), np.ones(num), np.ones(num), np.zeros(num, int), np.zeros(num))
     search = SearchResult(np.zeros(num), off, np.zeros((1, NUM, num)), 9, False)
     return Fit(target, scale, world, world, world, constants, search, identification, lives, lives)
+
+
+@pytest.fixture(autouse=True)
+def no_figure(monkeypatch):
+    """The files of a figure take longer to draw than all else; that of a fit is looked at in ``test_fit_command``."""
+    monkeypatch.setattr("experiments.fit.report.fit_figure", lambda results, phone: Figure(figsize=(1, 1)))
 
 
 def written(fit, folder):

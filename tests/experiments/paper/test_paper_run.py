@@ -17,6 +17,7 @@ SMALLEST = (
     "~paper.variants.twin", "~paper.variants.curation",
     "paper.variants.main={experiment.arms: [control, random_novel, llm]}", "experiment.reference=random_novel",
     "paper.variants.no_dormant_no_satiation={experiment.arms: [control, random_novel]}",
+    "paper.variants.alpha_0.worlds=1", "paper.variants.no_dormant_no_satiation.worlds=1",
 )  # fmt: skip
 """Two variants that the case ``paper`` of ``tests/golden`` leaves out, next to main and a_a."""
 
@@ -46,16 +47,16 @@ def test_one_command_leaves_the_page_the_claims_and_every_comparison(golden):
 def test_a_second_run_repeats_nothing_and_a_lost_comparison_comes_back_byte_for_byte(finished):
     folder, config, page = finished
     assert page == folder / "report.html"
-    names = ("main", "alpha_0", "no_dormant_no_satiation", "a_a")
-    before = {name: (folder / name / "seed_1" / "results.json").stat().st_mtime_ns for name in names}
+    last = {"main": "seed_1", "alpha_0": "seed_0", "no_dormant_no_satiation": "seed_0", "a_a": "seed_1"}
+    before = {name: (folder / name / seed / "results.json").stat().st_mtime_ns for name, seed in last.items()}
     results = (folder / "results.json").read_bytes()
-    assert set(json.loads(results)["variants"]) == set(names)
+    assert set(json.loads(results)["variants"]) == set(last)
     lost = (folder / "a_a" / "seed_1" / "results.json").read_bytes()
     (folder / "a_a" / "seed_1" / "done").unlink()
     (folder / "a_a" / "seed_1" / "results.json").unlink()
     paper(config, folder)
-    after = {name: (folder / name / "seed_1" / "results.json").stat().st_mtime_ns for name in names}
-    assert [name for name in names if after[name] != before[name]] == ["a_a"]
+    after = {name: (folder / name / seed / "results.json").stat().st_mtime_ns for name, seed in last.items()}
+    assert [name for name in last if after[name] != before[name]] == ["a_a"]
     assert (folder / "a_a" / "seed_1" / "results.json").read_bytes() == lost
     assert (folder / "results.json").read_bytes() == results
 
