@@ -24,6 +24,7 @@ _GREATEST_OFFSET = 0.1  # of cosine: nothing is filed under a leaf that is less 
 _TEMPERATURE = 0.01  # of cosine, within which an item counts in part for several clusters
 _ROUNDS = 100
 _FINE_PARTS = 4  # of each level-2 cluster on average, which merging makes clusters of
+_FINE_ITEMS = 3  # in each such part, at least: traffic of single items is cut down so far that one cannot fill a part
 _MOST_FINE_PARTS = 8192  # keeps the products of all pairs in half a gigabyte
 _NEAREST_LEAVES = 16
 
@@ -46,10 +47,11 @@ def build_clusters(catalog: Catalog, items: IntArray, traffic: FloatArray, confi
 def cut_tree(catalog: Catalog, items: IntArray, traffic: FloatArray, config: ClustersConfig) -> IntArray:
     """Cut the items' similarity graph into four nested levels.
 
-    Level 2 is merged from a cut of the items' graph into four times as many parts of equal traffic. Its clusters
-    get at most twice the mean traffic. So a topic with few items keeps a cluster of its own, and a large one is not
-    cut into many. Every other level is cut into parts of equal traffic: level 1 from the graph of level-2 clusters,
-    levels 3 and 4 from the part of the items' graph within each cluster above.
+    Level 2 is merged from a cut of the items' graph into four times as many parts of equal traffic. There, an item's
+    traffic counts for at most a third of a part's, so that no cluster is one popular item. Clusters get at most twice
+    the mean traffic. So a topic with few items keeps a cluster of its own, and a large one is not cut into many.
+    Every other level is cut into parts of equal traffic: level 1 from the graph of level-2 clusters, levels 3 and 4
+    from the part of the items' graph within each cluster above.
 
     Returns:
         (n, 4) int32, the cluster of each of ``items`` at levels 1 to 4, none empty.
@@ -62,7 +64,7 @@ def cut_tree(catalog: Catalog, items: IntArray, traffic: FloatArray, config: Clu
     graph = similarity_graph(catalog.embedding[items], min(config.neighbours, len(items) - 1))
     weight = _whole_weights(traffic)
     fine = max(config.level_2, min(_FINE_PARTS * config.level_2, len(items) // 2, _MOST_FINE_PARTS))
-    part = partition(graph, weight, fine)
+    part = partition(graph, fair_weights(weight, _FINE_ITEMS * fine), fine)
     level_2 = merge_parts(catalog.embedding[items], fair_weights(weight, config.level_2), part, config.level_2)
     membership = sparse.csr_matrix((np.ones(len(items)), (np.arange(len(items)), level_2)))  # (n, M)
     between = (membership.T @ graph @ membership).tocsr()  # (M, M)

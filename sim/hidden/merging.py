@@ -30,7 +30,7 @@ def merge_parts(embedding: FloatArray, weight: IntArray, part: IntArray, cluster
     Args:
         embedding: (n, E) float, unit length.
         weight: (n,) int64, traffic of each item.
-        part: (n,) int32, the fine parts, none of them empty, each at most twice the mean cluster.
+        part: (n,) int32, the fine parts, none of them empty; one that is over the cap by itself stays as it is.
         clusters: how many are to be left, at most the number of parts.
 
     Returns:

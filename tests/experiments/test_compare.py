@@ -19,7 +19,7 @@ from tests.experiments.schema import check_schema
 pytestmark = pytest.mark.slow
 
 ARMS = ["control", "two_tower", "hcb", "random_novel", "counts", "llm"]
-WORDS = ("world=tiny", "llm=tiny")
+WORDS = ("world=tiny", "world.clusters.level_2=24", "llm=tiny")
 
 
 def compare(cache: Path, out: Path, *overrides: str) -> dict:

@@ -65,10 +65,10 @@ def checked_whole(config):
         ("production.learning_rate", float("nan"), "agent production: learning_rate=nan: must be a number above 0"),
         ("production.epochs", -1, "agent production: epochs=-1: must be a whole number, at least 0"),
         ("agents.two_tower.exploration", "x", "agent two_tower: exploration='x': must be a number from 0 to 1"),
-        ("world.clusters.level_1", 1000, "world.clusters.level_1=1000: must be at most world.clusters.level_2=24"),
+        ("world.clusters.level_1", 1000, "world.clusters.level_1=1000: must be at most world.clusters.level_2=36"),
         ("llm.learning_rate", 0, "llm.learning_rate=0: must be a number above 0 and at most 1"),
         ("llm.micro_batch_size", 5, "llm.micro_batch_size=5: must divide llm.batch_size=8"),
-        ("llm.top_n", 100, "llm.top_n=100: must be at most world.clusters.level_2=24"),
+        ("llm.top_n", 100, "llm.top_n=100: must be at most world.clusters.level_2=36"),
     ],
 )
 def test_a_comparison_names_what_is_wrong(tmp_path, composed, entry, value, says):

@@ -23,7 +23,9 @@ from tests.agents.llm.conftest import write_small_model
 from tests.composing import compose
 from tests.conftest import cache_with_weights
 
-WORLD = ("world=tiny", "llm=tiny", "llm.precision=fp32", "llm.threads=1", "runtime.workers=1")
+WORLD = (
+    "world=tiny", "world.clusters.level_2=24", "llm=tiny", "llm.precision=fp32", "llm.threads=1", "runtime.workers=1",
+)  # fmt: skip
 QUICK = ("llm.steps=2", "llm.batch_size=4", "llm.eval_pairs=4", "llm.warmup_steps=1", "llm.pairs_per_shard=48")
 
 

@@ -86,7 +86,7 @@ def test_a_log_goes_to_minari(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_a_simulated_world_s_log(tmp_path, shared_cache):
     shown = dict(run(tmp_path, "experiment.burn_in_days=2", f"cache_dir={shared_cache}"))
-    assert (shown["days"], shown["clusters"], shown["left out"]) == ("2", "24", "nothing")
+    assert (shown["days"], shown["clusters"], shown["left out"]) == ("2", "36", "nothing")
     assert LoggedDataset.read(tmp_path / "dataset").source == "interestlab"
 
 
