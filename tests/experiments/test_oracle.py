@@ -179,4 +179,4 @@ def test_plans_follow_the_world(arm):
     people.status[some, last[some]] = DORMANT
     plan = planner.propose(arm.records.requests(some, 1), STREAM)[:, 0]
     share = planner._share()[people.interest[some, last[some]]]  # (some, M)
-    assert (share[np.arange(len(some)), plan] == share.max(axis=1)).all()  # several clusters may be of that interest alone
+    assert (share[np.arange(len(some)), plan] == share.max(axis=1)).all()  # may be several clusters
