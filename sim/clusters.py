@@ -15,7 +15,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from sim.arrays import FloatArray, IntArray, readonly
+from sim.arrays import BoolArray, FloatArray, IntArray, readonly
 from sim.errors import InvalidInput
 from sim.files import written_whole
 
@@ -83,6 +83,34 @@ class InterestClusters:
         """The level-2 cluster in words: its keywords, joined by commas. Unique."""
         return ", ".join(self.keywords[cluster])
 
+    @cached_property
+    def centroid_2(self) -> FloatArray:
+        """(M, 256) float32: unit-length mean of the leaves' centroids of each level-2 cluster."""
+        total = np.zeros((self.num_clusters, self.centroid.shape[1]), np.float32)
+        np.add.at(total, self.path[:, 1], self.centroid)
+        length = np.linalg.norm(total, axis=1, keepdims=True)
+        return readonly(np.asarray(total / np.maximum(length, 1e-12), np.float32))
+
+    def siblings(self) -> tuple[IntArray, BoolArray]:
+        """For each level-2 cluster the nearest other one, and whether both are probably of one interest.
+
+        A large topic has several clusters, and two clusters of one topic have nearly the same centroid. The cosines
+        between each cluster and its nearest are cut in two groups where the variance between the groups is largest
+        (Otsu 1979, "A threshold selection method from gray-level histograms"); those of the upper group are
+        siblings. No truth is needed. The rule always makes two groups: where no topic has two clusters, or every
+        topic has, its answer says little.
+
+        Returns:
+            nearest: (M,) int32, the other cluster with the largest cosine of centroids; ties go to the lower number;
+                0 where there is no other.
+            sibling: (M,) bool, whether the cosine with it is in the upper group.
+        """
+        cosine = self.centroid_2 @ self.centroid_2.T  # (M, M)
+        np.fill_diagonal(cosine, -np.inf)
+        nearest = cosine.argmax(axis=1).astype(np.int32)
+        largest = cosine.max(axis=1).astype(np.float64)
+        return nearest, largest > _two_groups(largest)
+
     def file(self, embedding: FloatArray) -> IntArray:
         """File items under the leaf with the largest cosine between centroid and item, less the offset.
 
@@ -117,3 +145,15 @@ class InterestClusters:
                 return InterestClusters(keywords=keywords, **{name: file.get_tensor(name) for name in _ARRAYS})
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise InvalidInput("clusters file", str(path), f"must be a whole clusters file ({error})") from None
+
+
+def _two_groups(values: FloatArray) -> float:
+    """The largest value of the lower of the two groups that ``values`` (n,) fall into; the maximum if all are equal."""
+    ordered = np.sort(values)
+    if ordered[0] == ordered[-1]:
+        return float(ordered[-1])
+    below = np.arange(1, len(values))  # size of the lower group
+    above = below[::-1]
+    total = np.cumsum(ordered)
+    difference = total[:-1] / below - (total[-1] - total[:-1]) / above  # of the groups' means
+    return float(ordered[(below * above * difference**2).argmax()])

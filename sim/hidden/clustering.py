@@ -1,31 +1,36 @@
 """How the platform makes its interest clusters, from embeddings and traffic alone (public data).
 
 After Wang et al. 2024, section 3.1 (and Chang et al. 2024): connect similar items in a graph
-(``sim.hidden.similarity``), cut it into parts of equal traffic (``sim.hidden.partition``), repeat for a tree of
-four levels, and describe each level-2 cluster by keywords of its titles and hashtags. The paper
-does not name its algorithm.
+(``sim.hidden.similarity``), cut it into parts of equal traffic (``sim.hidden.partition``), merge the similar ones
+into clusters (``sim.hidden.merging``), repeat for a tree of four levels, and describe each level-2 cluster by keywords
+of its titles and hashtags. The paper does not name its algorithm.
 """
 
 import numpy as np
 import scipy.sparse as sparse
+from scipy.special import entr
 
 from sim.arrays import FloatArray, IntArray
 from sim.catalog import Catalog
 from sim.clusters import InterestClusters
 from sim.errors import InvalidInput
 from sim.hidden.config import ClustersConfig
+from sim.hidden.merging import merge_parts
 from sim.hidden.partition import fair_weights, partition, partition_each
 from sim.hidden.similarity import nearest, similarity_graph
 
-_FILED_CAP = 1.1  # a cluster's traffic as filed, in fair shares, from which on its filing is hindered
+_FILED_CAP = 1.1  # a cluster's traffic as filed, over what it should have, from which on its filing is hindered
 _GREATEST_OFFSET = 0.1  # of cosine: nothing is filed under a leaf that is less similar by more
 _TEMPERATURE = 0.01  # of cosine, within which an item counts in part for several clusters
 _ROUNDS = 100
+_FINE_PARTS = 4  # of each level-2 cluster on average, which merging makes clusters of
+_FINE_ITEMS = 3  # in each such part, at least: traffic of single items is cut down so far that one cannot fill a part
+_MOST_FINE_PARTS = 8192  # keeps the products of all pairs in half a gigabyte
 _NEAREST_LEAVES = 16
 
 
 def build_clusters(catalog: Catalog, items: IntArray, traffic: FloatArray, config: ClustersConfig) -> InterestClusters:
-    """Cluster items into a four-level tree balanced by traffic.
+    """Cluster items into a four-level tree with bounded traffic.
 
     Args:
         catalog: the catalog.
@@ -40,10 +45,13 @@ def build_clusters(catalog: Catalog, items: IntArray, traffic: FloatArray, confi
 
 
 def cut_tree(catalog: Catalog, items: IntArray, traffic: FloatArray, config: ClustersConfig) -> IntArray:
-    """Cut the items' similarity graph into four nested levels of equal traffic.
+    """Cut the items' similarity graph into four nested levels.
 
-    Level 2 is cut from the items' graph; level 1 from the graph of level-2 clusters; levels 3 and
-    4 from the part of the items' graph within each cluster above.
+    Level 2 is merged from a cut of the items' graph into four times as many parts of equal traffic. There, an item's
+    traffic counts for at most a third of a part's, so that no cluster is one popular item. Clusters get at most twice
+    the mean traffic. So a topic with few items keeps a cluster of its own, and a large one is not cut into many.
+    Every other level is cut into parts of equal traffic: level 1 from the graph of level-2 clusters, levels 3 and 4
+    from the part of the items' graph within each cluster above.
 
     Returns:
         (n, 4) int32, the cluster of each of ``items`` at levels 1 to 4, none empty.
@@ -55,7 +63,9 @@ def cut_tree(catalog: Catalog, items: IntArray, traffic: FloatArray, config: Clu
         raise InvalidInput("world.clusters.level_2", config.level_2, f"must be at most half of the {len(items)} items")
     graph = similarity_graph(catalog.embedding[items], min(config.neighbours, len(items) - 1))
     weight = _whole_weights(traffic)
-    level_2 = partition(graph, weight, config.level_2)
+    fine = max(config.level_2, min(_FINE_PARTS * config.level_2, len(items) // 2, _MOST_FINE_PARTS))
+    part = partition(graph, fair_weights(weight, _FINE_ITEMS * fine), fine)
+    level_2 = merge_parts(catalog.embedding[items], fair_weights(weight, config.level_2), part, config.level_2)
     membership = sparse.csr_matrix((np.ones(len(items)), (np.arange(len(items)), level_2)))  # (n, M)
     between = (membership.T @ graph @ membership).tocsr()  # (M, M)
     level_1 = partition(between, np.bincount(level_2, weight).astype(np.int64), config.level_1)
@@ -83,7 +93,8 @@ def describe_tree(
     np.add.at(centroid, tree[:, 3], embedding)
     centroid /= np.linalg.norm(centroid, axis=1, keepdims=True)
     weight = fair_weights(_whole_weights(traffic), config.level_2)
-    offset = filing_offsets(embedding, weight, centroid, path[:, 1])
+    load = np.bincount(tree[:, 1], weight)
+    offset = filing_offsets(embedding, weight, centroid, path[:, 1], np.maximum(load, load.mean()))
     keywords = unique_keywords(catalog, items, tree[:, 1], config.level_2, config.keywords)
     return InterestClusters(path, centroid, keywords, offset)
 
@@ -95,19 +106,19 @@ def _whole_weights(traffic: FloatArray) -> IntArray:
 
 
 def filing_offsets(
-    embedding: FloatArray, weight: IntArray, centroid: FloatArray, cluster_of_leaf: IntArray
+    embedding: FloatArray, weight: IntArray, centroid: FloatArray, cluster_of_leaf: IntArray, due: FloatArray
 ) -> FloatArray:
     """What to take from a leaf's similarity when filing, so that no level-2 cluster gets too much.
 
     Filing by the nearest centroid undoes part of the cut's balance. Filing by the largest
-    cosine(i, l) - offset(c), c the level-2 cluster of leaf l, under a cap on every cluster's weight
-    is optimal transport with capacities. Its dual at temperature t (Peyre & Cuturi 2019, sections
+    cosine(i, l) - offset(c), c the level-2 cluster of leaf l, under a cap on every cluster's weight,
+    cap(c) = 1.1 due(c), is optimal transport with capacities. Its dual at temperature t (Peyre & Cuturi 2019, sections
     4 and 5) is, over offsets of at least 0,
 
-        min  sum_i w(i) t log sum_l exp((cosine(i, l) - offset(c)) / t)  +  cap sum_c offset(c),
+        min  sum_i w(i) t log sum_l exp((cosine(i, l) - offset(c)) / t)  +  sum_c cap(c) offset(c),
 
-    whose gradient in offset(c) is cap - load(c). Sinkhorn's step for it, with load(c) the weight
-    softly filed under c and the offsets kept in [0, 0.1], is offset(c) += t log(load(c) / cap).
+    whose gradient in offset(c) is cap(c) - load(c). Sinkhorn's step for it, with load(c) the weight
+    softly filed under c and the offsets kept in [0, 0.1], is offset(c) += t log(load(c) / cap(c)).
     Clusters within the cap keep offset 0, and one far from all others keeps its items.
 
     Args:
@@ -115,6 +126,7 @@ def filing_offsets(
         weight: (n,) int64, traffic of each item.
         centroid: (L, E) float32, unit length.
         cluster_of_leaf: (L,) int32, level-2 cluster of each leaf.
+        due: (M,) float, what each level-2 cluster should weigh: its weight as cut, or the mean if that is more.
 
     Returns:
         (L,) float32, the same for all leaves of a level-2 cluster.
@@ -122,7 +134,7 @@ def filing_offsets(
     index, cosine = nearest(embedding, centroid, min(_NEAREST_LEAVES, len(centroid)))
     cluster = cluster_of_leaf[index]  # (n, k)
     count = int(cluster_of_leaf.max()) + 1
-    cap = _FILED_CAP * weight.sum() / count
+    cap = _FILED_CAP * due
     offset = np.zeros(count, np.float32)
     for _ in range(_ROUNDS):
         score = (cosine - offset[cluster]) / np.float32(_TEMPERATURE)
@@ -137,12 +149,16 @@ def filing_offsets(
 def unique_keywords(
     catalog: Catalog, items: IntArray, cluster: IntArray, num_clusters: int, num_keywords: int
 ) -> tuple[tuple[str, ...], ...]:
-    """Describe clusters by class-based TF-IDF over titles and hashtags.
+    """Describe clusters by the terms of titles and hashtags that are common in them and in few others.
 
-    Score of term t in cluster c, with f the frequency of t in c, F in all clusters, and A the
-    mean number of terms a cluster (Grootendorst 2022, "BERTopic", equation 2):
+    With p[c, t] the share of cluster c's terms that are t, and N[t] over how many clusters t is spread (the
+    exponential of an entropy, "effective number"; Hill 1973), the score of term t in cluster c is
 
-        f[c, t] / sum_t f[c, t] * log(1 + A / F[t])
+        p[c, t] / N[t]^2,    N[t] = exp(-sum_c q[c, t] log q[c, t]),    q[c, t] = p[c, t] / sum_c' p[c', t].
+
+    Class-based TF-IDF (Grootendorst 2022) takes a term's frequency in all clusters in place of N. Terms of a whole
+    theme ("beginner guides") are then among the first three of one cluster in ten, as they are hardly more frequent
+    than a topic's own terms; but they are spread over more clusters. N without the square leaves some of them.
 
     The best ``num_keywords`` terms describe a cluster, or all of its terms if they are fewer. Exact
     match needs descriptions that differ, so a cluster whose description is taken already gets its
@@ -157,9 +173,9 @@ def unique_keywords(
     row, flat = row[flat >= 0], flat[flat >= 0]
     size = (num_clusters, len(catalog.vocabulary))
     frequency = np.bincount(row.astype(np.int64) * size[1] + flat, minlength=size[0] * size[1]).reshape(size)
-    total = frequency.sum(axis=0)
-    share = frequency / np.maximum(frequency.sum(axis=1, keepdims=True), 1)
-    score = share * np.log1p(frequency.sum() / num_clusters / np.maximum(total, 1))  # (M, V)
+    share = frequency / np.maximum(frequency.sum(axis=1, keepdims=True), 1)  # (M, V)
+    of_term = share / np.maximum(share.sum(axis=0), 1e-12)
+    score = share / np.exp(2 * entr(of_term).sum(axis=0))
     ranked = np.argsort(-score, axis=1, kind="stable")
     contained = (frequency > 0).sum(axis=1)
     taken: set[tuple[str, ...]] = set()

@@ -36,11 +36,11 @@ def nearest(queries: FloatArray, targets: FloatArray, number: int) -> tuple[IntA
     count = len(targets)
     width = -(-count // _GROUPS)
     grid = np.zeros((_GROUPS * width, targets.shape[1]), np.float32)  # padded to whole groups
-    grid[:count] = _on_grid(targets)
+    grid[:count] = on_grid(targets)
     index = np.empty((len(queries), number), np.int32)
     cosine = np.empty((len(queries), number), np.float32)
     for start in range(0, len(queries), _BLOCK):
-        similarity = _on_grid(queries[start : start + _BLOCK]) @ grid.T  # (block, padded n)
+        similarity = on_grid(queries[start : start + _BLOCK]) @ grid.T  # (block, padded n)
         similarity[:, count:] = -np.inf
         best = similarity.reshape(len(similarity), _GROUPS, width).max(axis=1)
         bound = np.full(len(best), np.float32(-(_STEPS**2) * 2))
@@ -79,6 +79,6 @@ def similarity_graph(embedding: FloatArray, neighbours: int) -> sparse.csr_matri
     return graph.maximum(graph.T).tocsr()
 
 
-def _on_grid(vectors: FloatArray) -> FloatArray:
-    """Unit vectors in whole grid steps, as float32."""
+def on_grid(vectors: FloatArray) -> FloatArray:
+    """Unit vectors in whole steps of 1/4000, as float32; any shape."""
     return np.asarray(np.rint(np.float32(_STEPS) * vectors.astype(np.float32)))

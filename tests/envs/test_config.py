@@ -8,8 +8,16 @@ def test_a_preset_lies_over_the_base_and_its_references_are_resolved():
     tiny = world_config("tiny")
     assert (tiny.num_users, tiny.num_items, tiny.num_interests) == (150, 800, 24)  # tiny.yaml
     assert tiny.clusters.level_1 == 4  # tiny.yaml over base.yaml
-    assert tiny.clusters.level_2 == 24  # ${world.num_interests}
+    assert tiny.clusters.level_2 == 24  # tiny.yaml, which refers to its own num_interests
     assert tiny.response.noise_sd == 1.0  # base.yaml
+
+
+def test_larger_worlds_have_more_clusters_than_interests():
+    assert world_config("small").clusters.level_2 == 144  # base.yaml: 1.5 an interest
+
+
+def test_the_paper_s_world_has_as_many_clusters_as_the_paper():
+    assert world_config("paper").clusters.level_2 == 761
 
 
 def test_a_preset_equals_what_hydra_makes_of_the_same_files():

@@ -81,7 +81,7 @@ def test_an_exhausted_cluster_gets_the_nearest_others():
     assert max(filled) == 5
     assert all(info["filled"] == (info["clusters"] != 7).sum() for *_, info in steps)
     others = np.concatenate([info["clusters"][info["clusters"] != 7] for *_, info in steps])
-    # Most of what fills comes from the six clusters whose centres are nearest, of 23.
+    # Most of what fills comes from the six clusters whose centres are nearest, of 35.
     assert np.isin(others, near[1:7]).mean() > 0.8
 
 

@@ -64,8 +64,9 @@ def test_planted_interests_are_recovered():
     interest = np.tile(np.arange(24), 40)
     catalog = planted_catalog(interest, 0.8, upload_day=(np.arange(960) >= 720).astype(np.int32))
     items, traffic = np.arange(720), np.ones(720)
-    tree = cut_tree(catalog, items, traffic, TINY.clusters)
-    clusters = describe_tree(catalog, items, traffic, tree, TINY.clusters)
+    config = replace(TINY.clusters, level_2=24)
+    tree = cut_tree(catalog, items, traffic, config)
+    clusters = describe_tree(catalog, items, traffic, tree, config)
     quality = cluster_quality(clusters, tree, catalog, items, traffic, interest)
     assert quality.agreement > 0.95
     assert quality.interests_found > 0.95

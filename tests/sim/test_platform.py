@@ -102,7 +102,7 @@ def test_consumed_clusters_are_kept_for_ever_for_each_user():
     watch(book, 2, [2], consumed=False)
     for _ in range(5):
         watch(book, 2, [3])
-    expected = np.zeros((3, 24), bool)
+    expected = np.zeros((3, TINY.clusters.level_2), bool)
     expected[2, book.cluster_of_item[[1, 3]]] = True
     np.testing.assert_array_equal(platform.consumed_clusters(ALL), expected)
     book.mark_consumed(np.array([0]), np.array([5]))
