@@ -12,7 +12,7 @@ from tqdm import tqdm
 from agents.hierarchical import HierarchicalAgent
 from agents.llm.bulk import PRIOR_PAIRS
 from agents.llm.model import compute_dtype, load_model, load_tokenizer
-from agents.llm.prompt import PromptTokens, cluster_texts, tokenise_prompts
+from agents.llm.prompt import PromptTokens, tokenise_prompts
 from agents.llm.ranking import mask_inputs, mixed
 from agents.llm.scoring import label_prior, random_pairs, score_pairs
 from agents.llm.settings import LLMSettings
@@ -109,7 +109,7 @@ def llm_columns(
             scores = score_pairs(model, prompts, LabelTrie.build(prompts.label), first, second)  # (1, M)
             corrected: FloatArray = scores - settings.pmi_coefficient * prior
             if settings.encoder_weight:
-                similarity = label_similarity(embed_texts(cluster_texts(clusters, settings.num_keywords)))
+                similarity = label_similarity(embed_texts(prompts.text))
                 near = (similarity[first] + similarity[second]) / 2  # (1, M)
                 corrected = mixed(corrected, near, settings.encoder_weight)
             merit = mask_inputs(corrected, first, second)[0].astype(np.float64)
