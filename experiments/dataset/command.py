@@ -56,11 +56,11 @@ def check_order(config: DictConfig, folder: Path) -> Order:
     return replace(order, to=str(to))
 
 
-def dataset(config: DictConfig, folder: Path) -> list[tuple[str, str]]:
-    """Read a data set, write it, and write ``summary.json`` and the figure ``histories`` into ``folder``.
+def dataset(config: DictConfig, folder: Path) -> tuple[dict[str, Any], Order]:
+    """Read a data set, write it, and write ``summary.json`` into ``folder``.
 
     Returns:
-        The summary's lines: what, and how much.
+        What summary.json holds, and the order.
 
     Raises:
         InvalidInput: a setting or the input is wrong.
@@ -78,8 +78,7 @@ def dataset(config: DictConfig, folder: Path) -> list[tuple[str, str]]:
     records = histories_of([data, *other])
     facts = {**summary(data), "export": order.export, "not_exported": lost, "histories": records}
     write_json(folder / "summary.json", facts)
-    save_figure(histories_figure(records), folder, "histories")
-    return lines(facts, order)
+    return facts, order
 
 
 def _compared(config: DictConfig, order: Order) -> list[LoggedDataset]:
@@ -89,8 +88,8 @@ def _compared(config: DictConfig, order: Order) -> list[LoggedDataset]:
     if order.compare == WORLD:
         return [_simulated(config, None)]
     place = Path(order.compare).expanduser()
-    if not place.is_dir():
-        expected = f"must be null, {WORLD}, or a folder that this command wrote with dataset.export=parquet"
+    if not (place / "dataset.json").is_file():
+        expected = f"must be null, {WORLD}, or a folder with dataset.json, as this command writes with export=parquet"
         raise InvalidInput("dataset.compare", order.compare, expected)
     return [LoggedDataset.read(place)]
 
@@ -159,5 +158,7 @@ def lines(facts: dict[str, Any], order: Order) -> list[tuple[str, str]]:
 
 def run(config: DictConfig, folder: Path) -> None:
     """The command."""
-    for what, value in dataset(config, folder):
+    facts, order = dataset(config, folder)
+    save_figure(histories_figure(facts["histories"]), folder, "histories")
+    for what, value in lines(facts, order):
         print(f"{what:14} {value}")

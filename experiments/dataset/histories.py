@@ -41,14 +41,14 @@ def histories_lines(records: Sequence[HistoriesOf]) -> list[tuple[str, str]]:
             rows = ", of what was consumed: one of the two logs has nothing else"
             shown.append(("histories of", record["name"] + (rows if record["rows"] == "consumed" else "")))
         values = record["measures"]
-        lift, deep = (next(iter(each.values())) for each in (values["lift"], values["deep_categories"]))
+        again, deep = (next(iter(each.values())) for each in (values["earlier_ratio"], values["deep_clusters"]))
         top, second = (_percent(values["concentration"][name]) for name in ("top", "second"))
         first, *_, last = (_percent(each) for each in values["session_place"].values())
         auc = estimate(values["popularity"]["auc"], ".2f")
         shown += [
             (
-                "lift",
-                f"{estimate(lift, '.2f')}: positive rate on clusters with an earlier positive over that on others",
+                "ratio of rates",
+                f"{estimate(again, '.2f')}: positive, with an earlier positive in the cluster / without",
             ),
             ("concentration", f"{top} of a user's positives on the top cluster, {second} on the second (medians)"),
             ("deep clusters", f"{estimate(deep, '.2f')} with {DEEP_POSITIVES} or more positives a user"),

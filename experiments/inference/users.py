@@ -182,8 +182,8 @@ def median_interval(values: FloatArray) -> Interval:
     ascending = np.sort(np.asarray(values, dtype=np.float64))
     below = max(0, int(n / 2 - 2 * np.sqrt(n)))  # surely left out: four standard deviations of B
     k = below + int((bdtr(np.arange(below, n // 2 + 1), n, 0.5) <= (1 - LEVEL) / 2).sum())
-    ends = (float(ascending[k - 1]), float(ascending[n - k])) if k else (None, None)
-    return Interval(float(np.median(ascending)), *ends, n)
+    low, high = (float(ascending[k - 1]), float(ascending[n - k])) if k else (None, None)
+    return Interval(float(np.median(ascending)), low, high, n)
 
 
 def ratio_of(sums: UserSums) -> Ratio | None:

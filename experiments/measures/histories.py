@@ -1,10 +1,10 @@
 """How informative the histories of a log are: what users' past tells of what they like next. No hidden truth is read.
 
-A *category* is a level-2 cluster, a *session* all impressions of one user on one day (also where a source has nights
-between them). All rows count, whoever chose the item. What happened before the log began is unknown, so first days
-have too few earlier positives. Where only consumptions were logged, a positive rate is one among consumptions.
+A *session* is all impressions of one user on one day. All rows count, whoever chose the item. What happened before the
+log began is unknown, so first days have too few earlier positives. Where only consumptions were logged, a positive rate
+is one among consumptions.
 
-All of it describes: users who like more have more earlier positives, so that a lift over them is no effect.
+All of it describes: users who like more have more earlier positives, so that a difference between rates is no effect.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.log import InteractionLog
 
 EARLIER = {"0": 0, "1": 1, "2": 2, "3-4": 3, "5-9": 5, "10+": 10}
-"""Groups of impressions -> least earlier positives of the user in the item's category."""
+"""Groups of impressions -> least earlier positives of the user in the item's cluster."""
 
 PLACES = {"1": 1, "2-5": 2, "6-10": 6, "11-20": 11, "21-50": 21, "51+": 51}
 """Groups of impressions -> first place in the session."""
@@ -29,7 +29,7 @@ LEAST_POSITIVES = 20
 """Positives from which a user takes part in concentration, as in the public figures of KuaiRand."""
 
 DEEP_POSITIVES = 5
-"""Positives from which a category of a user counts as deep."""
+"""Positives from which a cluster of a user counts as deep."""
 
 PRIOR_ROWS = 10
 """Impressions with the log's mean rate that are added to an item's own before items are ranked (chosen)."""
@@ -45,13 +45,13 @@ class Histories(TypedDict):
     """
 
     earlier_positives: dict[str, Estimate]
-    lift: dict[str, Estimate]
+    earlier_ratio: dict[str, Estimate]
     novelty: dict[str, Estimate]
     session_place: dict[str, Estimate]
     activity: dict[str, Estimate]
     next_active_day: dict[str, Estimate]
     concentration: dict[str, Estimate]
-    deep_categories: dict[str, Estimate]
+    deep_clusters: dict[str, Estimate]
     popularity: dict[str, Estimate]
 
 
@@ -66,14 +66,14 @@ def histories(log: InteractionLog, num_users: int, num_clusters: int) -> Histori
     Returns:
         Positive rates (positives / impressions, sums over users):
 
-        - ``earlier_positives``: by the user's number of earlier positives in the category (``EARLIER``);
-        - ``lift``: ``any / none``, the rate with at least one of them over that with none;
-        - ``novelty``: on ``novel`` categories, which the user had not consumed from, and on ``familiar`` ones;
+        - ``earlier_positives``: by the user's number of earlier positives in the cluster (``EARLIER``);
+        - ``earlier_ratio``: ``any / none``, the rate with at least one of them over that with none;
+        - ``novelty``: on ``novel`` clusters, which the user had not consumed from, and on ``familiar`` ones;
         - ``session_place``: by the place in the session (``PLACES``);
         - ``activity``: of the thirds of users (``ACTIVITY``).
 
-        The others: ``next_active_day``, see ``days_to_next``; ``concentration``, see there; ``deep_categories``, the
-        mean over users of their categories with at least ``DEEP_POSITIVES`` positives; ``popularity``, the ``auc`` of
+        The others: ``next_active_day``, see ``days_to_next``; ``concentration``, see there; ``deep_clusters``, the
+        mean over users of their clusters with at least ``DEEP_POSITIVES`` positives; ``popularity``, the ``auc`` of
         ``popularity_auc`` and the ``gini`` of ``exposure``.
 
         Intervals of sums and means: delta method over users (``ratio_interval``, ``relative_lift``).
@@ -89,13 +89,13 @@ def histories(log: InteractionLog, num_users: int, num_clusters: int) -> Histori
     novel, familiar = novelty_rates(log, np.zeros((num_users, num_clusters), bool))
     return {
         "earlier_positives": _grouped(log, num_users, earlier, EARLIER),
-        "lift": {"any / none": {"value": value, "low": low, "high": high, "n": num_some}},
+        "earlier_ratio": {"any / none": {"value": value, "low": low, "high": high, "n": num_some}},
         "novelty": {"novel": _row(novel), "familiar": _row(familiar)},
         "session_place": _grouped(log, num_users, place, PLACES),
         "activity": _activity(log, num_users, session),
         "next_active_day": days_to_next(log, num_users, session),
         "concentration": concentration(pair[log.positive], num_clusters),
-        "deep_categories": {f"{DEEP_POSITIVES}+ positives": _row(_deep(log, pair, num_users, num_clusters))},
+        "deep_clusters": {f"{DEEP_POSITIVES}+ positives": _row(_deep(log, pair, num_users, num_clusters))},
         "popularity": {"auc": _row(popularity_auc(log, num_users)), "gini": _row(exposure(log, num_users))},
     }
 
@@ -142,7 +142,7 @@ def days_to_next(log: InteractionLog, num_users: int, session: IntArray) -> dict
 
 
 def concentration(pair: IntArray, num_clusters: int) -> dict[str, Estimate]:
-    """Shares of a user's positives in their commonest category (``top``) and the one after it (``second``).
+    """Shares of a user's positives in their commonest cluster (``top``) and the one after it (``second``).
 
     Medians over users with at least ``LEAST_POSITIVES`` positives; ``top of heavy users`` is that of the tenth of them
     with the most positives. Intervals: ``median_interval``.

@@ -43,7 +43,7 @@ def test_rates_by_earlier_positives_and_novelty_by_hand():
     assert actual["earlier_positives"] == {
         "0": pytest.approx(1 / 3), "1": 1, "2": 0.5, "3-4": 1, "5-9": None, "10+": None,
     }  # fmt: skip
-    assert actual["lift"] == {"any / none": pytest.approx((3 / 4) / (1 / 3))}
+    assert actual["earlier_ratio"] == {"any / none": pytest.approx((3 / 4) / (1 / 3))}
     assert actual["novelty"] == {"novel": pytest.approx(1 / 3), "familiar": 0.75}
 
 
@@ -76,7 +76,7 @@ def test_concentration_is_the_median_over_users_with_enough_positives():
     cluster = np.repeat([2, 0, 1, 0, 1, 2, 1], [15, 5, 30, 12, 20, 8, 19])
     actual = values(log_of(user=user, cluster=cluster, positive=np.ones(109)))
     assert actual["concentration"] == {"top": 0.75, "second": 0.25, "top of heavy users": 0.5}
-    assert actual["deep_categories"] == {"5+ positives": pytest.approx((2 + 1 + 3 + 1) / 4)}
+    assert actual["deep_clusters"] == {"5+ positives": pytest.approx((2 + 1 + 3 + 1) / 4)}
 
 
 def test_popularity_is_what_others_liked():
@@ -99,16 +99,16 @@ def test_an_empty_log_has_no_values_and_a_user_alone_no_intervals():
     assert {row["low"] for rows in alone.values() for row in rows.values()} == {None}
 
 
-def test_the_interval_of_a_lift_covers_the_planted_one():
+def test_the_interval_of_a_ratio_covers_the_planted_one():
     rng = np.random.default_rng(5)
     user, cluster = np.repeat(np.arange(600), 40), rng.integers(0, 8, 24_000)
     log = log_of(user=user, cluster=cluster, positive=rng.random(24_000) < 0.3)
-    lift = histories(log, 600, 8)["lift"]["any / none"]
-    assert lift["low"] < 1 < lift["high"]  # the past says nothing here
-    assert 0.01 < lift["high"] - lift["low"] < 0.1
+    ratio = histories(log, 600, 8)["earlier_ratio"]["any / none"]
+    assert ratio["low"] < 1 < ratio["high"]  # the past says nothing here
+    assert 0.01 < ratio["high"] - ratio["low"] < 0.1
     log = replace(log, positive=rng.random(24_000) < np.where(cluster == user % 8, 0.9, 0.1))
-    lift = histories(log, 600, 8)["lift"]["any / none"]
-    assert lift["low"] > 2  # each user has a category of their own
+    ratio = histories(log, 600, 8)["earlier_ratio"]["any / none"]
+    assert ratio["low"] > 2  # each user has a cluster of their own
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_names_and_the_first_day_do_not_matter(log, users, clusters, items, days
 
 @given(logs())
 @settings(max_examples=25, deadline=None)
-def test_users_who_live_twice_change_no_value_but_popularitys(log):
+def test_users_who_live_twice_change_no_value_but_the_auc(log):
     twice = by_place(InteractionLog.concatenate([log, replace(log, user=log.user + 5)]))
     one, two = values(log, 5, 3), values(twice, 10, 3)
     assert one.pop("popularity")["gini"] == pytest.approx(two.pop("popularity")["gini"])
