@@ -36,7 +36,7 @@ class Panel:
         title: above the panel.
         factor: 100 shows shares in percent.
         names: what the axis calls a value, where its name there is not short enough.
-        level: a line, such as 1 for ratios.
+        level: of the first value where the past, or other users, tell nothing.
         published: by the value's name, see ``PUBLISHED``.
     """
 
@@ -91,7 +91,7 @@ def histories_figure(records: Sequence[HistoriesOf]) -> Figure:
 
 def _draw(axes: Axes, panel: Panel, records: Sequence[HistoriesOf]) -> None:
     if panel.level is not None:
-        axes.axhline(panel.level, color=GREY, linewidth=0.9, linestyle=":", zorder=1)
+        axes.hlines(panel.level, -0.5, 0.5, color=GREY, linewidth=0.9, linestyle=":", zorder=1)
     names: list[str] = []
     for number, record in enumerate(records):
         measure: Any = record["measures"]
