@@ -253,8 +253,8 @@ def _span(log: InteractionLog) -> int:
     return int(log.day.max()) - _first_day(log) + 1 if len(log) else 1
 
 
-def _begins(ordered: IntArray) -> BoolArray:
-    """(R,) whether a row's key is another than that of the row before."""
+def _begins(ordered: IntArray | FloatArray) -> BoolArray:
+    """(R,) whether a row's value is another than that of the row before."""
     begins = np.ones(len(ordered), bool)
     begins[1:] = ordered[1:] != ordered[:-1]
     return begins
