@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from agents.novelty import novel_rows
 from experiments.live.reference_life import Life
+from experiments.measures.histories import novelty_rates
 from experiments.measures.variety import gini, mean_jaccard, rarefied
-from sim.arrays import BoolArray, FloatArray, IntArray
+from sim.arrays import FloatArray, IntArray
 from sim.hidden.population import LOVED, Population
 from sim.log import InteractionLog
 from sim.random import RandomStream
@@ -161,12 +161,10 @@ def novelty_cost(random: Life) -> dict[str, float]:
     that what a policy chooses to show of each does not matter. Source: our proposal (docs/certify.md;
     the short-term cost of exploration in Wang et al. 2024).
     """
-    novel: BoolArray = novel_rows(random.log, random.consumed_before)
-    positive = random.log.positive
-    if not novel.any() or novel.all():
+    novel, familiar = (rate.ratio() for rate in novelty_rates(random.log, random.consumed_before))
+    if novel is None or familiar is None:
         return {"difference": float("nan"), "novel_rate": float("nan"), "familiar_rate": float("nan")}
-    rates = float(positive[novel].mean()), float(positive[~novel].mean())
-    return {"difference": rates[0] - rates[1], "novel_rate": rates[0], "familiar_rate": rates[1]}
+    return {"difference": novel - familiar, "novel_rate": novel, "familiar_rate": familiar}
 
 
 def taste(random: Life, greedy: Life, popular_rate: float, people: Population) -> dict[str, float]:

@@ -7,15 +7,21 @@ from typing import Any
 import numpy as np
 from omegaconf import DictConfig
 
+from experiments.dataset.figures import histories_figure
+from experiments.dataset.histories import histories_lines, histories_of
 from experiments.datasets import sources
 from experiments.datasets.dataset import LoggedDataset
 from experiments.datasets.minari_log import write_log
+from experiments.reporting.figures.files import save_figure
 from experiments.stages.stages import check_cache_dir
 from experiments.study.study import check_study, resolved
 from sim.errors import InvalidInput
 from sim.files import write_json
 from sim.log import SOURCE_NAMES
 from sim.records import from_mapping, record
+
+WORLD = "world"
+"""Value of ``dataset.compare``: the burn-in's log of the simulated world."""
 
 
 @record
@@ -30,6 +36,7 @@ class Order:
     export: sources.Export
     to: str | None
     minari: str
+    compare: str | None
 
 
 def check_order(config: DictConfig, folder: Path) -> Order:
@@ -37,6 +44,8 @@ def check_order(config: DictConfig, folder: Path) -> Order:
     order = from_mapping(Order, resolved(config.dataset, "dataset"), "dataset")
     if order.folder is None and order.source != sources.OWN:
         raise InvalidInput("dataset.folder", None, f"must be the folder with the files of {order.source}")
+    if order.compare == WORLD and order.folder is None and order.part is None:
+        raise InvalidInput("dataset.compare", WORLD, "must be a folder: the data set is the world's burn-in already")
     if order.export == "minari":
         return order
     place = str(folder / "dataset") if order.to is None else order.to
@@ -47,13 +56,17 @@ def check_order(config: DictConfig, folder: Path) -> Order:
     return replace(order, to=str(to))
 
 
-def dataset(config: DictConfig, folder: Path) -> list[tuple[str, str]]:
-    """Read a data set, write it, and write ``summary.json`` into ``folder``; the summary's lines: what, and how much.
+def dataset(config: DictConfig, folder: Path) -> tuple[dict[str, Any], Order]:
+    """Read a data set, write it, and write ``summary.json`` into ``folder``.
+
+    Returns:
+        What summary.json holds, and the order.
 
     Raises:
         InvalidInput: a setting or the input is wrong.
     """
     order = check_order(config, folder)
+    other = _compared(config, order)
     data = (
         _simulated(config, order.part)
         if order.folder is None
@@ -62,9 +75,23 @@ def dataset(config: DictConfig, folder: Path) -> list[tuple[str, str]]:
     if order.name is not None:
         data = replace(data, name=order.name)
     lost = export(data, order)
-    facts = {**summary(data), "export": order.export, "not_exported": lost}
+    records = histories_of([data, *other])
+    facts = {**summary(data), "export": order.export, "not_exported": lost, "histories": records}
     write_json(folder / "summary.json", facts)
-    return lines(facts, order)
+    return facts, order
+
+
+def _compared(config: DictConfig, order: Order) -> list[LoggedDataset]:
+    """The data set that is put next to the order's, if there is one."""
+    if order.compare is None:
+        return []
+    if order.compare == WORLD:
+        return [_simulated(config, None)]
+    place = Path(order.compare).expanduser()
+    if not (place / "dataset.json").is_file():
+        expected = f"must be null, {WORLD}, or a folder with dataset.json, as this command writes with export=parquet"
+        raise InvalidInput("dataset.compare", order.compare, expected)
+    return [LoggedDataset.read(place)]
 
 
 def _simulated(config: DictConfig, arm: str | None) -> LoggedDataset:
@@ -120,6 +147,7 @@ def lines(facts: dict[str, Any], order: Order) -> list[tuple[str, str]]:
     shown.append(("propensities", f"of {100 * share:.1f} % of impressions" if has["propensity"] else "unknown"))
     if facts["source"] == sources.OWN:
         shown.append(("impressions by", ", ".join(f"{name} {num:,}" for name, num in facts["sources"].items() if num)))
+    shown += histories_lines(facts["histories"])
     shown += [("left out", f"{count:,} {reason}") for reason, count in facts["left_out"].items()] or [
         ("left out", "nothing")
     ]
@@ -130,5 +158,7 @@ def lines(facts: dict[str, Any], order: Order) -> list[tuple[str, str]]:
 
 def run(config: DictConfig, folder: Path) -> None:
     """The command."""
-    for what, value in dataset(config, folder):
+    facts, order = dataset(config, folder)
+    save_figure(histories_figure(facts["histories"]), folder, "histories")
+    for what, value in lines(facts, order):
         print(f"{what:14} {value}")

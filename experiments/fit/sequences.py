@@ -3,8 +3,8 @@
 import numpy as np
 from scipy.stats import entropy
 
-from agents.novelty import novel_rows
 from experiments.fit.observation import Observation
+from experiments.measures.histories import novelty_rates
 from sim.arrays import FloatArray, IntArray
 
 RECENT_DAYS = 3
@@ -101,10 +101,10 @@ def discovery(seen: Observation) -> dict[str, float | None]:
     pairs = len(np.unique(log.user[log.consumed] * seen.num_clusters + log.cluster[log.consumed]))
     statistics: dict[str, float | None] = {"new_clusters": pairs / visits}
     if seen.has_negatives:
-        novel = novel_rows(log, np.zeros((seen.num_users, seen.num_clusters), bool))
-        if novel.any() and not novel.all():
-            rates = float(log.positive[novel].mean()), float(log.positive[~novel].mean())
-            statistics["novel_ratio"] = ratio(*rates)
+        rates = novelty_rates(log, np.zeros((seen.num_users, seen.num_clusters), bool))
+        novel, familiar = (rate.ratio() for rate in rates)
+        if novel is not None and familiar is not None:
+            statistics["novel_ratio"] = ratio(novel, familiar)
     return statistics
 
 

@@ -2,10 +2,16 @@
 
 import json
 
+import numpy as np
 import pytest
+from pydantic import TypeAdapter
 
-from experiments.dataset.command import dataset
+from experiments.dataset.command import dataset, lines
+from experiments.dataset.figures import PANELS, PUBLISHED, histories_figure
+from experiments.dataset.histories import HistoriesOf, histories_of
 from experiments.datasets.dataset import LoggedDataset
+from experiments.measures.histories import Histories, histories
+from experiments.reporting.text import UNKNOWN, between
 from sim.errors import InvalidInput
 from tests.command_line import interestlab
 from tests.composing import compose
@@ -14,7 +20,7 @@ from tests.experiments.datasets import formats
 
 def run(folder, *overrides):
     config = compose("dataset", ["world=tiny", *overrides])
-    return dataset(config, folder)
+    return lines(*dataset(config, folder))
 
 
 def test_a_published_data_set_is_read_summarised_and_written(tmp_path):
@@ -32,6 +38,14 @@ def test_a_published_data_set_is_read_summarised_and_written(tmp_path):
         ("positive rate", "40.00 %"),
         ("watch time", "logged"),
         ("propensities", "of 20.0 % of impressions"),
+        ("ratio of rates", f"{UNKNOWN}: positive, with an earlier positive in the cluster / without"),
+        ("concentration", f"{UNKNOWN} of a user's positives on the top cluster, {UNKNOWN} on the second (medians)"),
+        ("deep clusters", "0.00 with 5 or more positives a user"),
+        ("popularity", "0.33: AUC of items' popularity within users"),
+        (
+            "sessions",
+            f"positive rate 66.7 % {between(-215.7, 349, '.1f')} on the first impression, {UNKNOWN} beyond the 50th",
+        ),
         ("left out", "1 rows with too few or too many fields"),
         ("left out", "1 rows without a number in video_id"),
         ("left out", "1 rows of items that the source does not describe"),
@@ -74,6 +88,55 @@ def test_one_format_becomes_another(tmp_path):
     assert back["positive rate"] == "50.00 % of what was consumed: nothing else was logged"
 
 
+def test_histories_of_two_data_sets_are_measured_on_the_same_rows_and_drawn(tmp_path):
+    formats.movielens(tmp_path / "ml", False)
+    logged = formats.logged()
+    logged.write(tmp_path / "own")
+    words = ["dataset.source=movielens", f"dataset.folder={tmp_path / 'ml'}", f"dataset.compare={tmp_path / 'own'}"]
+    done = interestlab("dataset", *words, f"hydra.run.dir={tmp_path / 'out'}")
+    assert done.returncode == 0, done.stderr
+    assert "histories of   planted, of what was consumed: one of the two logs has nothing else\n" in done.stdout
+    films, own = json.loads((tmp_path / "out" / "summary.json").read_text())["histories"]
+    TypeAdapter(list[HistoriesOf]).validate_python([films, own], strict=True)
+    assert (films["name"], films["rows"], own["name"], own["rows"]) == (
+        "MovieLens, ml",
+        "consumed",
+        "planted",
+        "consumed",
+    )
+    # User 1 rates Drama 5 and Animation 3; user 2 Drama 2 and, the next day, Drama|Romance 4.
+    assert films["measures"]["novelty"]["novel"] == {"value": 0.5, "low": None, "high": None, "n": 2}
+    assert films["measures"]["session_place"]["1"]["value"] == pytest.approx(2 / 3)
+    assert films["measures"]["popularity"]["auc"]["value"] == 0
+    assert films["measures"]["next_active_day"]["1"] == {"value": 1, "low": None, "high": None, "n": 1}
+    consumed = logged.log.where(logged.log.consumed)
+    assert own["measures"] == histories(consumed, 5, 4)
+    for kind in ("svg", "png", "pdf"):
+        assert (tmp_path / "out" / f"histories.{kind}").stat().st_size > 10_000
+
+
+def test_histories_of_one_data_set_count_every_impression(tmp_path):
+    logged = formats.logged()
+    logged.write(tmp_path / "own")
+    run(tmp_path / "out", f"dataset.folder={tmp_path / 'own'}", f"dataset.compare={tmp_path / 'own'}")
+    one, two = json.loads((tmp_path / "out" / "summary.json").read_text())["histories"]
+    assert one == two == {"name": "planted", "rows": "impressions", "measures": histories(logged.log, 5, 4)}
+
+
+def test_values_are_drawn_where_they_are_and_published_ones_only_next_to_impressions():
+    records = histories_of([formats.logged()])
+    consumed = [{**record, "rows": "consumed"} for record in records]
+    for these, num in ((records, 6), (consumed, 2)):
+        figure = histories_figure(these)
+        assert len(figure.axes) == len(PANELS) == len(Histories.__annotations__)
+        published = [axes for axes in figure.axes if PUBLISHED in axes.get_legend_handles_labels()[1]]
+        assert len(published) == num
+        for axes, panel in zip(figure.axes, PANELS, strict=True):
+            values = [row["value"] for row in these[0]["measures"][panel.measure].values()]
+            drawn = axes.containers[0].lines[0].get_ydata()
+            assert drawn / panel.factor == pytest.approx(np.array(values, float), nan_ok=True)
+
+
 def test_a_log_goes_to_minari(tmp_path, monkeypatch):
     minari = pytest.importorskip("minari")
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
@@ -105,6 +168,10 @@ def test_a_simulated_world_s_log(tmp_path, shared_cache):
         (["dataset.source=obp", "dataset.folder=nowhere"], r"dataset file='nowhere': must be a whole .npz file"),
         (["dataset.source=kuairec", "dataset.folder=.", "dataset.part=x"], "dataset.part='x': must be null or one of"),
         (["experiment.burn_in_days=0"], "experiment.burn_in_days=0"),
+        (["dataset.compare=world"], "dataset.compare='world': must be a folder: the data set is the world's burn-in"),
+        (["dataset.compare=nowhere"], "dataset.compare='nowhere': must be null, world, or a folder with dataset.json"),
+        (["dataset.compare=conf"], "dataset.compare='conf': must be null, world, or a folder with dataset.json"),
+        (["dataset.compare=3"], "dataset.compare=3"),
     ],
 )
 def test_mistakes_are_named(tmp_path, overrides, message):
