@@ -17,7 +17,6 @@ from agents.llm.model import compute_dtype, load_model, load_tokenizer
 from agents.llm.prompt import PromptTokens, tokenise_prompts
 from agents.llm.scoring import PrefixCache, label_log_probabilities
 from agents.llm.trie import LabelTrie
-from experiments.benchmark.llm_training import training_rows
 from experiments.benchmark.rows import Row, benchmark_row
 from experiments.llm.arms import check_llm
 from experiments.llm.stages import find_weights
@@ -65,6 +64,8 @@ def llm_rows(config: DictConfig) -> list[Row]:
     finally:
         torch.set_num_threads(threads)
     rows = ways.rows(spent, str(dtype).removeprefix("torch."))
+    from experiments.benchmark.llm_training import training_rows  # the library's Trainer takes seconds to import
+
     return rows + training_rows(weights, clusters, settings, RandomStream(0, "benchmark"), steps)
 
 

@@ -130,6 +130,18 @@ def offline(config: DictConfig, folder: Path) -> Path:
         The path of offline.html.
 
     Raises:
+        InvalidInput: as ``offline_results``.
+    """
+    results = offline_results(config)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "offline.json", results)
+    return write_offline(results, folder)
+
+
+def offline_results(config: DictConfig) -> OfflineResults:
+    """Ask every agent: what offline.json holds.
+
+    Raises:
         InvalidInput: a setting is wrong, weights are missing, or the data set cannot be read or asked about.
     """
     plan = check_plan(config)
@@ -159,9 +171,7 @@ def offline(config: DictConfig, folder: Path) -> Path:
         "tasks": measured(lists, tasks, past, settings.reference, stream, settings.resamples),
     }
     rounded: OfflineResults = plain(results)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "offline.json", rounded)
-    return write_offline(rounded, folder)
+    return rounded
 
 
 def _questions(study: Study, settings: OfflineConfig, parts: Split, history: Stage) -> tuple[dict[str, Task], Past]:

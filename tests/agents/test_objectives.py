@@ -141,7 +141,7 @@ def test_the_behaviour_model_learns_what_was_shown_in_a_state():
     assert (total / count - truth).abs().max() < 0.03
 
 
-SMALL = {"num_layers": 1, "history": 8, "exploration": 0}  # the last cluster alone says what comes next
+QUICK = {"num_layers": 1, "learning_rate": 0.004}  # a shorter history would be more windows, so more steps
 
 
 def skewed_log(num, num_items, repeats=0.7):
@@ -170,13 +170,18 @@ def share_of_the_next_cluster(agent, world, requests):
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "least"), [("logged", 0.35), pytest.param("estimated", 0.25, marks=pytest.mark.slow)]
+    ("behaviour", "least", "num_users", "options"),
+    [
+        ("logged", 0.35, 150, QUICK),
+        pytest.param("logged", 0.35, 300, {}, marks=pytest.mark.slow),
+        pytest.param("estimated", 0.25, 300, {}, marks=pytest.mark.slow),
+    ],
 )
-def test_reinforcement_sees_through_a_skewed_log(behaviour, least, tmp_path):
+def test_reinforcement_sees_through_a_skewed_log(behaviour, least, num_users, options, tmp_path):
     """Far above chance, an eighth; the policy gradient fades where pi does, so that it is slow to finish."""
-    world, log, requests = skewed_log(300, num_items=40)
+    world, log, requests = skewed_log(num_users, num_items=40)
     objective = TopKReinforce(top_k=4, behaviour=behaviour, discount=0)
-    agent, again = (SequenceAgent(epochs=3, exploration=0, objective=objective) for _ in range(2))
+    agent, again = (SequenceAgent(**options, epochs=3, exploration=0, objective=objective) for _ in range(2))
     agent.fit(world.platform, log, STREAM)
     assert share_of_the_next_cluster(agent, world, requests) > least
     agent.save(tmp_path)
@@ -187,8 +192,8 @@ def test_reinforcement_sees_through_a_skewed_log(behaviour, least, tmp_path):
 
 
 def test_the_cross_entropy_follows_the_skewed_log():
-    world, log, requests = skewed_log(200, num_items=40)
-    agent = SequenceAgent(**SMALL, epochs=2, objective=CrossEntropy(logq_correction=1))
+    world, log, requests = skewed_log(80, num_items=40)
+    agent = SequenceAgent(**QUICK, epochs=2, exploration=0, objective=CrossEntropy(logq_correction=1))
     agent.fit(world.platform, log, STREAM)
     assert share_of_the_next_cluster(agent, world, requests) < 0.1
 
@@ -224,7 +229,7 @@ def test_the_logistic_recovers_tastes_from_a_skewed_log_and_is_calibrated():
     0.3 of what repeats the last cluster pleases, 0.9 of what follows it, 0.05 of the rest.
     """
     world, log, requests = skewed_log(260, num_items=32, repeats=0.5)
-    agent = SequenceAgent(**SMALL, epochs=3, learning_rate=0.004, objective=ImpressionLogistic(unseen=0))
+    agent = SequenceAgent(**QUICK, epochs=3, exploration=0, objective=ImpressionLogistic(unseen=0))
     agent.fit(world.platform, log, STREAM)
     assert share_of_the_next_cluster(agent, world, requests) > 0.9
     with torch.no_grad():

@@ -3,13 +3,14 @@
 import socket
 import subprocess
 import time
+from importlib.util import find_spec
 
 import pytest
 
 from agents.ray_cluster import connect_ray
 from sim.errors import InvalidInput
 
-ray = pytest.importorskip("ray")
+pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="needs ray")  # not imported where tests are collected
 
 
 @pytest.fixture(autouse=True)
@@ -17,8 +18,8 @@ def nothing_is_started(monkeypatch):
     def started(*args, **kwargs):
         raise AssertionError("Ray was asked to connect")
 
-    monkeypatch.setattr(ray, "is_initialized", lambda: False)
-    monkeypatch.setattr(ray, "init", started)
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
+    monkeypatch.setattr("ray.init", started)
 
 
 def refused(address=None):
@@ -84,5 +85,5 @@ def test_a_cluster_that_ray_found_itself(monkeypatch, cause, expected):
         raise ConnectionError("Failed to connect") from RuntimeError(cause)
 
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr("ray.init", init)
     assert expected in refused("auto")

@@ -5,13 +5,15 @@ import runpy
 import subprocess
 import sys
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from envs.config import world_config
 
-pytest.importorskip("stable_baselines3")
+NEEDED = "stable_baselines3"  # not imported here, where each worker of pytest-xdist would
+pytestmark = pytest.mark.skipif(find_spec(NEEDED) is None, reason=f"needs {NEEDED}")
 SCRIPT = Path(__file__).parents[2] / "docs" / "train_planner.py"
 
 

@@ -2,6 +2,8 @@
 
 import contextlib
 import re
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 
 import pytest
@@ -98,8 +100,8 @@ def test_a_name_that_becomes_part_of_a_path_must_be_a_name(tmp_path, composed, n
 
 
 CHECKS = {
-    "tune": (check_tuning, ("objective", "seeds", "agent", "experiment")),
-    "knowledge": (check, ("alphas", "folds", "prior_pairs", "encoder_weight", "twin")),
+    "tune": (lambda config: check_tuning(config.copy()), ("objective", "seeds", "agent", "experiment")),
+    "knowledge": (lambda config: check(config.copy()), ("alphas", "folds", "prior_pairs", "encoder_weight", "twin")),
     "arena": (check_config, ("arena",)),
     "interference": (lambda config: plan(config, Path(), "interference", "twins"), ("interference",)),
     "dataset": (lambda config: check_order(config, Path()), ("dataset",)),
@@ -107,7 +109,10 @@ CHECKS = {
     "certify": (lambda config: check_certification(config, "tiny"), ("seeds", "days")),
     "compare": (checked_whole, ("experiment", "agents.hcb", "world.clusters")),
 }
-"""What checks a command's config, and which parts of it are tried."""
+"""What checks a command's config, a copy if it writes into it, and which parts of it are tried."""
+
+
+VALUES = (None, "\0", [None])
 
 
 def entries_of(config, path):
@@ -119,26 +124,32 @@ def entries_of(config, path):
                 yield from entries_of(config, f"{path}.{key}")
 
 
+@pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("command", CHECKS)
-def test_no_value_of_any_entry_is_a_traceback(command, tmp_path, monkeypatch):
+def test_no_value_of_any_entry_is_a_traceback(command, every, tmp_path, monkeypatch):
+    """Nothing, text and a list for ``every`` entry, which takes three times as long as these three in turn."""
     monkeypatch.chdir(tmp_path)
     check_whole, parts = CHECKS[command]
     common = [] if command in ("fit", "certify") else ["llm=tiny"]
     with initialize_config_module("conf", version_base="1.3"):
         config = compose(command, ["world=tiny", *common, f"cache_dir={tmp_path}"])
     OmegaConf.set_struct(config, False)
-    if "agents" in config:  # those of the arms alone: a copy with all of them takes longer than most checks
+    if "agents" in config:  # those of the arms alone: with all of them most checks take longer
         chosen = str([OmegaConf.select(config, part) for part in (*parts, "experiment")])
         kept = [name for name in config.agents if name == "hcb" or re.search(rf"\b{name}\b", chosen)]
         config.agents = {name: config.agents[name] for name in kept}
-        check_whole(config.copy())
-    names = [name for part in (*parts, "runtime", "seed", "cache_dir") for name in entries_of(config, part)]
-    for name in names:
-        for value in (None, "\0", [None]):
-            tried = config.copy()
-            OmegaConf.update(tried, name, value, merge=False)
+        check_whole(config)
+    parts = [part for part in (*parts, "runtime", "seed", "cache_dir") if part.partition(".")[0] in config]
+    names = [name for part in parts for name in entries_of(config, part)]
+    before = OmegaConf.to_container(config)
+    for place, name in enumerate(names):
+        for value in VALUES if every else (VALUES[place % len(VALUES)],):
+            OmegaConf.update(config, name, value, merge=False)
             with contextlib.suppress(InvalidInput):
-                check_whole(tried)
+                check_whole(config)
+        was = reduce(getitem, name.split("."), before)  # to copy the whole config takes longer than to check it
+        OmegaConf.update(config, name, was, merge=False)
+    assert OmegaConf.to_container(config) == before
 
 
 def test_a_data_set_goes_into_a_folder_that_can_be_written(tmp_path, composed):

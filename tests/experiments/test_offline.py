@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from experiments.offline.command import check_plan, offline
+from experiments.offline.command import check_plan, offline, offline_results
 from experiments.plugins import with_plugins
 from sim.errors import InvalidInput
 from sim.log import InteractionLog
@@ -73,18 +73,18 @@ def test_two_processes_and_no_cache_give_the_same_bytes(finished, tmp_path, shar
         assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes(), name
 
 
-def test_finished_agents_are_not_asked_again(finished, tmp_path, shared_cache):
+def test_finished_agents_are_not_asked_again(finished, shared_cache):
     folder, overrides, _ = finished
     before = {
         path.name: path.stat().st_mtime_ns for path in (shared_cache / "stages").glob("offline-*") if path.is_dir()
     }
     changed = [overrides[0], "offline.resamples=300", *overrides[2:], "offline.reference=counts"]
-    offline(config_of(*changed), tmp_path)
+    new = offline_results(config_of(*changed))["tasks"]["next_item"]
     after = {
         path.name: path.stat().st_mtime_ns for path in (shared_cache / "stages").glob("offline-*") if path.is_dir()
     }
     assert after == before
-    old, new = (json.loads((each / "offline.json").read_text())["tasks"]["next_item"] for each in (folder, tmp_path))
+    old = json.loads((folder / "offline.json").read_text())["tasks"]["next_item"]
     value = {key: cell["value"] for key, cell in old["differences"]["counts"].items()}
     assert {key: -cell["value"] for key, cell in new["differences"]["popular"].items()} == pytest.approx(value)
 
@@ -96,8 +96,7 @@ def test_a_log_from_elsewhere_needs_no_world(tmp_path, weights_cache):
         f"offline.dataset={tmp_path / 'ring'}", "offline.agents=[popular_novel,counts,random_novel]", "offline.top_k=2",
         "offline.reference=popular_novel", "offline.resamples=200", f"cache_dir={cache}", "runtime.workers=1",
     ]  # fmt: skip
-    offline(config_of(*overrides), tmp_path / "out")
-    actual = json.loads((tmp_path / "out" / "offline.json").read_text())
+    actual = offline_results(config_of(*overrides))
     novel = actual["tasks"]["next_novel_cluster"]
     assert novel["agents"]["counts"]["measures"]["recall"]["value"] > 0.9
     assert novel["differences"]["counts"]["recall"]["low"] > 0.3
@@ -166,11 +165,10 @@ def test_the_language_model_is_asked_where_it_is_named(tmp_path, shared_cache):
 
 
 @pytest.mark.slow
-def test_the_language_models_table_is_made_of_the_days_before(tmp_path, shared_cache, model):
+def test_the_language_models_table_is_made_of_the_days_before(shared_cache, model):
     small = ["llm=tiny", f"llm.model={model}", "llm.precision=fp32", "llm.steps=2", "llm.eval_pairs=2"]
     small += ["offline.resamples=100", f"cache_dir={shared_cache}"]
-    offline(config_of("offline.agents=[popular,llm,random_novel]", *small), tmp_path)
-    actual = json.loads((tmp_path / "offline.json").read_text())
+    actual = offline_results(config_of("offline.agents=[popular,llm,random_novel]", *small))
     assert actual["tasks"]["next_novel_cluster"]["agents"]["llm"]["planned"]
     made = [json.loads(path.read_text()) for path in (shared_cache / "stages").glob("table-*/made.json")]
     assert any(each["clusters"]["stage"].startswith("offline-history") for each in made)

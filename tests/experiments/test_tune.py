@@ -5,10 +5,8 @@ import re
 from pathlib import Path
 
 import numpy as np
-import optuna
 import pytest
 from omegaconf import OmegaConf
-from optuna.distributions import CategoricalDistribution
 
 import conf
 from experiments.command import check_choices
@@ -55,13 +53,16 @@ def test_one_setting_is_the_mean_over_worlds(shared_cache, tmp_path):
 @pytest.mark.parametrize("name", sorted(path.stem for path in SEARCHES.glob("*.yaml") if path.stem != "base"))
 def test_a_random_search_repeats_nothing(name):
     """Eight draws from the file's space, with its seed, are eight settings, and every value is tried that could be."""
+    import optuna  # not where tests are collected: it takes a second
+
     sweeper = OmegaConf.load(SEARCHES / f"{name}.yaml").hydra.sweeper
     if "sampler" not in sweeper:  # a grid
         return
     space = {key: re.fullmatch(r"choice\((.*)\)", value)[1].split(",") for key, value in sweeper.params.items()}
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=sweeper.sampler.seed))
-    trials = [study.ask({key: CategoricalDistribution(values) for key, values in space.items()}) for _ in range(8)]
+    choices = {key: optuna.distributions.CategoricalDistribution(values) for key, values in space.items()}
+    trials = [study.ask(choices) for _ in range(8)]
     drawn = {tuple(trial.params.values()) for trial in trials}
     assert len(drawn) == min(8, np.prod([len(values) for values in space.values()]))
     if name == "llm":

@@ -3,20 +3,8 @@
 import json
 
 import torch
+import transformers  # gives its classes one by one, when they are asked for: not where tests are collected
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
-from transformers import (
-    Gemma3ForCausalLM,
-    Gemma3TextConfig,
-    GemmaTokenizer,
-    LlamaConfig,
-    LlamaForCausalLM,
-    LlamaTokenizer,
-    Qwen2Config,
-    Qwen2ForCausalLM,
-    Qwen2Tokenizer,
-    Qwen3Config,
-    Qwen3ForCausalLM,
-)
 
 from agents.llm.prompt import INSTRUCTION, prompt_text
 from tests.agents.llm.conftest import KEYWORDS
@@ -52,14 +40,14 @@ def _byte_pairs(pre_tokenizer, special, alphabet=()):
 def llama_tokenizer():
     """SentencePiece kind: a word begins with a mark, rare characters are bytes, a token begins the text."""
     vocab, merges = _byte_pairs(pre_tokenizers.Metaspace(), ["<unk>", "<s>", "</s>", *_BYTES])
-    return LlamaTokenizer(vocab=vocab, merges=merges, add_bos_token=True, chat_template=LLAMA_CHAT)
+    return transformers.LlamaTokenizer(vocab=vocab, merges=merges, add_bos_token=True, chat_template=LLAMA_CHAT)
 
 
 def gemma_tokenizer():
     """SentencePiece kind as well, but a text is not taken for the beginning of a word."""
     special = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", "<start_of_turn>", "<end_of_turn>"]
     vocab, merges = _byte_pairs(pre_tokenizers.Metaspace(prepend_scheme="never"), [*special, *_BYTES])
-    tokenizer = GemmaTokenizer(vocab=vocab, merges=merges, add_bos_token=True, chat_template=GEMMA_CHAT)
+    tokenizer = transformers.GemmaTokenizer(vocab=vocab, merges=merges, add_bos_token=True, chat_template=GEMMA_CHAT)
     tokenizer.add_special_tokens({"additional_special_tokens": special[-2:]})
     return tokenizer
 
@@ -69,7 +57,7 @@ def qwen_tokenizer():
     special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
     before = pre_tokenizers.ByteLevel(add_prefix_space=False)
     vocab, merges = _byte_pairs(before, special, pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Qwen2Tokenizer(vocab=vocab, merges=merges, eos_token="<|im_end|>", chat_template=QWEN_CHAT)
+    tokenizer = transformers.Qwen2Tokenizer(vocab=vocab, merges=merges, eos_token="<|im_end|>", chat_template=QWEN_CHAT)
     tokenizer.add_special_tokens({"additional_special_tokens": special[1:]})
     return tokenizer
 
@@ -84,13 +72,13 @@ SMALL = {
     "initializer_range": 0.2,  # large enough that attention decides something
 }
 
-FAMILIES = {
-    "llama": (LlamaConfig, LlamaForCausalLM, llama_tokenizer, {}),
-    "qwen2": (Qwen2Config, Qwen2ForCausalLM, qwen_tokenizer, {"tie_word_embeddings": True}),
-    "qwen3": (Qwen3Config, Qwen3ForCausalLM, qwen_tokenizer, {"head_dim": 16}),
+FAMILIES = {  # the classes of configuration and model, what makes a tokenizer, and what it has of its own
+    "llama": ("LlamaConfig", "LlamaForCausalLM", llama_tokenizer, {}),
+    "qwen2": ("Qwen2Config", "Qwen2ForCausalLM", qwen_tokenizer, {"tie_word_embeddings": True}),
+    "qwen3": ("Qwen3Config", "Qwen3ForCausalLM", qwen_tokenizer, {"head_dim": 16}),
     "gemma3": (
-        Gemma3TextConfig,
-        Gemma3ForCausalLM,
+        "Gemma3TextConfig",
+        "Gemma3ForCausalLM",
         gemma_tokenizer,
         {
             "head_dim": 16,
@@ -107,11 +95,11 @@ def make_family(name, folder, **changes):
     config_class, model_class, make_tokenizer, own = FAMILIES[name]
     tokenizer = make_tokenizer()
     ends = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
-    config = config_class(
+    config = getattr(transformers, config_class)(
         **{**SMALL, **own, **ends, "pad_token_id": tokenizer.pad_token_id, "vocab_size": len(tokenizer), **changes}
     )
     with torch.random.fork_rng():
         torch.manual_seed(3)
-        model_class(config).save_pretrained(folder)
+        getattr(transformers, model_class)(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 import torch
+import transformers  # its classes are imported when they are asked for
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
-from transformers import BertConfig, BertForMaskedLM, Gemma2Config, Gemma2ForCausalLM, PreTrainedTokenizerFast
 
 from agents.llm.curation import curate, split_by_pair
 from agents.llm.evaluation import Samples, match_rate
@@ -217,7 +217,7 @@ def test_labels_with_the_same_tokens_are_refused(clusters):
     vocab = {"<unk>": 0, "<end>": 1, "tofu": 2, "chess": 3}
     words = Tokenizer(models.WordLevel(vocab, unk_token="<unk>"))
     words.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, unk_token="<unk>", eos_token="<end>")
+    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=words, unk_token="<unk>", eos_token="<end>")
     with pytest.raises(InvalidInput, match="must tell 'go' from 'bridge': it makes the same tokens of both"):
         tokenise_prompts(clusters_of([("tofu",), ("go",), ("bridge",)]), 3, tokenizer)
     with pytest.raises(InvalidInput, match=r"clusters\.keywords='tofu <end> chess': must not contain"):
@@ -241,15 +241,17 @@ def test_clusters_with_equal_or_no_keywords_are_refused(keywords):
 
 
 def test_encoders_are_refused(tmp_path):
-    config = BertConfig(vocab_size=60, hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=1)
-    BertForMaskedLM(config).save_pretrained(tmp_path)
+    config = transformers.BertConfig(
+        vocab_size=60, hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=1
+    )
+    transformers.BertForMaskedLM(config).save_pretrained(tmp_path)
     with pytest.raises(InvalidInput, match="must hold a causal language model, not BertForMaskedLM"):
         load_model(tmp_path, torch.float32)
 
 
 def test_a_head_that_does_more_than_multiply_is_refused(tmp_path):
-    config = Gemma2Config(**SMALL, vocab_size=60, head_dim=16, final_logit_softcapping=30.0)
-    Gemma2ForCausalLM(config).save_pretrained(tmp_path)
+    config = transformers.Gemma2Config(**SMALL, vocab_size=60, head_dim=16, final_logit_softcapping=30.0)
+    transformers.Gemma2ForCausalLM(config).save_pretrained(tmp_path)
     with pytest.raises(InvalidInput, match="a capped or biased output head won't do"):
         load_model(tmp_path, torch.float32)
 

@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+import transformers  # its classes are imported when they are asked for
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config
 
 from agents.llm.fused import FusedModel, fusible
 from agents.llm.kernels import add_and_normalise, exponential, gate
@@ -25,7 +25,7 @@ _TRAILS = tuple((f"trail {one}", f"trail {two}") for one, two in zip("abcdefg", 
 def tiny(request):
     """A model of random weights: heads, groups of them, width. Code is compiled for each size of heads: all have 16."""
     heads, groups, width = request.param
-    config = LlamaConfig(
+    config = transformers.LlamaConfig(
         vocab_size=200,
         hidden_size=width,
         intermediate_size=56,
@@ -37,7 +37,7 @@ def tiny(request):
     )
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        model = LlamaForCausalLM(config).eval()
+        model = transformers.LlamaForCausalLM(config).eval()
     with torch.no_grad():  # as they come, weights are so small that all tokens are about as likely
         for parameter in model.parameters():
             parameter.mul_(8 if parameter.ndim > 1 else 1)
@@ -147,9 +147,9 @@ def test_what_is_not_a_plain_llama_is_left_to_transformers(tiny):
     assert fusible(tiny.config, torch.float32)
     assert fusible(tiny.config, torch.bfloat16)
     assert not fusible(tiny.config, torch.float16)
-    assert not fusible(Qwen2Config(), torch.float32)
+    assert not fusible(transformers.Qwen2Config(), torch.float32)
     for change in ({"attention_bias": True}, {"mlp_bias": True}, {"hidden_act": "gelu"}):
-        assert not fusible(LlamaConfig(**change), torch.float32)
+        assert not fusible(transformers.LlamaConfig(**change), torch.float32)
 
 
 def test_trie_paths_say_what_its_mask_says():

@@ -11,7 +11,7 @@ from experiments.paper.command import joined
 from experiments.paper.figures import DRAWN, ONE_COLUMN, TWO_COLUMNS, narrow_figures, paper_figures
 from experiments.paper.page import CAPTIONS, summary, write_paper_page
 from experiments.paper.verdicts import HOLDS, OPEN
-from experiments.reporting.figures.files import save_figure
+from experiments.reporting.figures.files import image_bytes, save_figure
 from experiments.results_schema import PaperResults
 from tests.experiments.paper.planted import plant, variants_of
 from tests.experiments.schema import check_schema
@@ -118,17 +118,23 @@ def test_results_are_json_and_hold_the_claims(results):
 
 
 def test_figures_fit_a_papers_columns_and_embed_their_fonts(figures, tmp_path):
-    for name, figure in figures[0].items():
+    for figure in figures[0].values():
         assert figure.get_figwidth() in (ONE_COLUMN, TWO_COLUMNS)
-        svg, png, pdf = save_figure(figure, tmp_path, name)
-        assert (svg.suffix, png.suffix, pdf.suffix) == (".svg", ".png", ".pdf")
-        content = pdf.read_bytes()
+        content = image_bytes(figure, "pdf")
         assert b"/FontFile2" in content  # TrueType, embedded
         assert b"/Type3" not in content
         assert b"CreationDate" not in content
+    files = save_figure(figures[0]["figure_4a"], tmp_path, "figure_4a")
+    assert [path.name for path in files if path.stat().st_size] == ["figure_4a.svg", "figure_4a.png", "figure_4a.pdf"]
 
 
-def test_a_variant_that_was_not_run_is_said_to_be_missing(variants, results, figures, tmp_path):
+def test_a_variant_that_was_not_run_is_said_to_be_missing(variants, results, figures, tmp_path, monkeypatch):
+    for name in ("figure_4a", "figure_4b", "figure_4c", "figure_5"):  # of the main variant alone, so they are the same
+
+        def drawn(worlds, narrow=False, name=name):
+            return figures[narrow][name]
+
+        monkeypatch.setattr(f"experiments.paper.figures.{name}", drawn)
     fewer = {name: worlds for name, worlds in variants.items() if name in ("main", "a_a")}
     wide, narrow = paper_figures(fewer), narrow_figures(fewer)
     assert set(figures[0]) - set(wide) == {"figure_3"}
