@@ -14,6 +14,7 @@ from collections.abc import Callable
 import numpy as np
 
 from sim.arrays import FloatArray, IntArray
+from sim.catalog import Catalog
 from sim.errors import InvalidInput
 from sim.hidden.channels import OWN_CHANNEL, LiveItems, channel_slates
 from sim.hidden.clustering import build_clusters
@@ -59,7 +60,7 @@ def live_prior(world: World, records: PlatformRecords, on_day: Callable[[], obje
     for day in range(-prior.days, 0):
         with serving_day(world, records, day) as today:
             popularity = _grown(popularity, world.catalog.num_items) * 2.0 ** (-1.0 / POPULARITY_HALF_LIFE_DAYS)
-            live = live_items(world, popularity)
+            live = live_items(world, world.catalog, popularity)
 
             def shown(user: IntArray, step: int, live: LiveItems = live, day: int = day) -> FilledSlates:
                 stream = world.stream.at("prior", day, step)
@@ -88,7 +89,7 @@ def with_own_requests(world: World, records: PlatformRecords, slots: int, show: 
     share = world.config.own_share
     if share == 0:
         return show
-    live = live_items(world)
+    live = live_items(world, records.catalog)  # of what this platform may show
 
     def shown(user: IntArray, step: int) -> FilledSlates:
         stream = world.stream.at("own", world.day, step)
@@ -104,9 +105,8 @@ def with_own_requests(world: World, records: PlatformRecords, slots: int, show: 
     return shown
 
 
-def live_items(world: World, popularity: FloatArray | None = None) -> LiveItems:
-    """Today's items for ``channel_slates``; ``popularity`` (n,) None for equal chances."""
-    catalog = world.catalog
+def live_items(world: World, catalog: Catalog, popularity: FloatArray | None = None) -> LiveItems:
+    """Today's items of a catalog for ``channel_slates``; ``popularity`` (n,) None for equal chances."""
     weight = np.ones(catalog.num_items) if popularity is None else popularity
     return LiveItems.of(catalog.alive(world.day), world.truth.interest, world.config.num_interests, weight)
 

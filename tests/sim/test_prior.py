@@ -135,6 +135,16 @@ def test_a_share_of_the_requests_is_the_users_own():
     assert (chosen[:, :, None] == held[:, None, :]).any(axis=2).mean() > 0.9
 
 
+def test_users_choose_from_what_their_platform_may_show():
+    world, records, _ = lived(config(own_share=0.5))
+    even = replace(world.catalog, expiry_day=np.where(np.arange(world.catalog.num_items) % 2, -99, 99).astype(np.int32))
+    with serving_day(world, records, 0, offered=lambda catalog: even) as today:
+        first = next(iter(today.requests(with_own_requests(world, records, 10, shown))))
+    chosen = first.slates.items[first.slates.source == OWN]
+    assert len(chosen)
+    assert (chosen % 2 == 0).all()
+
+
 def test_whose_requests_are_their_own_is_the_same_whatever_is_shown():
     def first_requests(show):
         world, records, _ = lived(config(own_share=0.3))
