@@ -126,8 +126,11 @@ def lifts(
 
 
 def _adjust_p(of_arm: dict[MetricName, LiftRow]) -> None:
-    """Fill in ``p_adjusted`` of one arm's lifts: Holm over the primary metrics, Benjamini-Hochberg over the others."""
-    rest = [name for name in of_arm if name not in PRIMARY]
+    """Fill in ``p_adjusted`` of one arm's lifts: Holm over the primary metrics, Benjamini-Hochberg over the others.
+
+    The dose (``explored_share``) is set and no outcome: it is in neither family.
+    """
+    rest = [name for name in of_arm if name not in PRIMARY and name != "explored_share"]
     for names, adjusted in ((list(PRIMARY), holm), (rest, benjamini_hochberg)):
         for name, p in zip(names, adjusted([of_arm[name]["p"] for name in names]), strict=True):
             of_arm[name]["p_adjusted"] = p

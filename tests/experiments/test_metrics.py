@@ -267,11 +267,12 @@ def test_primary_metrics_are_adjusted_by_holm_and_the_others_by_their_false_disc
     of_arm = planted_results()["lifts"]["llm"]
     first = [of_arm[name]["p"] for name in PRIMARY]
     assert [of_arm[name]["p_adjusted"] for name in PRIMARY] == pytest.approx(holm(first), rel=1e-8)
-    rest = [name for name in of_arm if name not in PRIMARY]
+    rest = [name for name in of_arm if name not in (*PRIMARY, "explored_share")]  # that is set, and no outcome
     known = benjamini_hochberg([of_arm[name]["p"] for name in rest])
     for name, p in zip(rest, known, strict=True):
         assert of_arm[name]["p_adjusted"] == (None if p is None else pytest.approx(p, rel=1e-8))
     assert of_arm["item_coverage"]["p_adjusted"] is None
+    assert of_arm["explored_share"]["p_adjusted"] is None
 
 
 def test_an_empty_log_gives_nulls_not_nan():
