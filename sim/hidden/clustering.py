@@ -48,8 +48,8 @@ def cut_tree(catalog: Catalog, items: IntArray, traffic: FloatArray, config: Clu
     """Cut the items' similarity graph into four nested levels.
 
     Level 2 is merged from a cut of the items' graph into four times as many parts of equal traffic. There, an item's
-    traffic counts for at most a third of a part's, so that no cluster is one popular item. Clusters get at most twice
-    the mean traffic. So a topic with few items keeps a cluster of its own, and a large one is not cut into many.
+    traffic counts for at most a third of a part's, so that no cluster is one popular item. Clusters get at most 1.5
+    times the mean traffic. So a topic with few items keeps a cluster of its own, and a large one is not cut into many.
     Every other level is cut into parts of equal traffic: level 1 from the graph of level-2 clusters, levels 3 and 4
     from the part of the items' graph within each cluster above.
 

@@ -1,8 +1,8 @@
-"""Merging the parts of a fine cut into clusters, the most similar first, none above twice its fair share of traffic.
+"""Merging the parts of a fine cut into clusters: near and light ones first, none far above its fair share of traffic.
 
 A cut into equal parts splits large topics and joins small ones with strangers. Parts of a quarter of a cluster's
 share are nearly always of one topic, and what belongs together can then grow together: a cluster gets between a
-quarter of its fair share of traffic and twice that.
+quarter of its fair share of traffic and one and a half of it.
 """
 
 import numpy as np
@@ -10,19 +10,20 @@ import numpy as np
 from sim.arrays import FloatArray, IntArray
 from sim.hidden.similarity import on_grid
 
-LARGEST = 2.0
-"""A cluster's traffic, at most, in fair shares: the least with which two parts can always be merged."""
+LARGEST = 1.5
+"""A cluster's traffic, at most, in fair shares."""
 
 
 def merge_parts(embedding: FloatArray, weight: IntArray, part: IntArray, clusters: int) -> IntArray:
-    """Merge the two parts with the most similar centroids, again and again, until ``clusters`` are left.
+    """Merge two parts again and again, until ``clusters`` are left: those whose merging costs least.
 
-    This is centroid linkage under a cap: with s(p) the sum of part p's embeddings, two parts of
+    This is Ward's linkage (Ward 1963, "Hierarchical grouping to optimize an objective function") with traffic as
+    weight, under a cap: with c(p) the mean embedding of part p and w(p) its traffic, merging p and q costs
 
-        cosine(p, q) = s(p) . s(q) / (|s(p)| |s(q)|)
+        w(p) w(q) / (w(p) + w(q)) |c(p) - c(q)|^2,
 
-    may merge if together they weigh at most twice the mean cluster. A pair that may always exists: of more parts
-    than clusters, the two lightest weigh at most twice the mean part, so less than twice the mean cluster.
+    so that of pairs equally near the lightest come first. Two parts may merge if together they weigh at most
+    ``LARGEST`` times the mean cluster. Where no two may, the two lightest do.
 
     Embeddings are rounded as in ``sim.hidden.similarity``; products of sums are then whole numbers, exact in float64
     for parts up to 23,000 items, and the result is the same on every machine. Ties go to the lower numbers.
@@ -40,27 +41,29 @@ def merge_parts(embedding: FloatArray, weight: IntArray, part: IntArray, cluster
     sums = np.zeros((parts, embedding.shape[1]))
     np.add.at(sums, part, on_grid(embedding))
     product = sums @ sums.T  # (parts, parts)
-    length = np.sqrt(np.diag(product))
+    number = np.bincount(part).astype(np.float64)
     load = np.bincount(part, weight).astype(np.int64)
     cap = LARGEST * load.sum() / clusters
     cluster = np.arange(parts)
 
     def similarity(p: int) -> FloatArray:
-        """(parts,) cosine of part p with those it may merge with, else -inf."""
+        """(parts,) minus the cost of merging part p with those it may merge with, else -inf."""
         impossible = (load + load[p] > cap) | (cluster != np.arange(parts))
         impossible[p] = True
-        return np.where(impossible, -np.inf, product[p] / (length * length[p]))
+        mean = product[p] / (number * number[p])
+        apart = np.diag(product) / number**2 + product[p, p] / number[p] ** 2 - 2 * mean
+        return np.where(impossible, -np.inf, -(load * load[p] / (load + load[p])) * apart)
 
     table = np.stack([similarity(p) for p in range(parts)])
     partner, best = table.argmax(axis=1), table.max(axis=1)
     del table
     for _ in range(parts - clusters):
         p = int(best.argmax())
-        p, q = sorted((p, int(partner[p])))
+        p, q = sorted((p, int(partner[p])) if np.isfinite(best[p]) else _two_lightest(load, cluster))
         cluster[cluster == q] = p
         product[p] += product[q]
         product[:, p] += product[:, q]
-        length[p] = np.sqrt(product[p, p])
+        number[p] += number[q]
         load[p] += load[q]
         best[q] = -np.inf
         stale = np.isin(partner, (p, q)) & (cluster == np.arange(parts))
@@ -73,3 +76,10 @@ def merge_parts(embedding: FloatArray, weight: IntArray, part: IntArray, cluster
         nearer[p] = False
         partner[nearer], best[nearer] = p, row[nearer]
     return np.unique(cluster[part], return_inverse=True)[1].astype(np.int32)
+
+
+def _two_lightest(load: IntArray, cluster: IntArray) -> tuple[int, int]:
+    """The lightest of the parts that are not merged into another one."""
+    left = np.flatnonzero(cluster == np.arange(len(cluster)))
+    first, second = left[np.argsort(load[left], kind="stable")[:2]]
+    return int(first), int(second)

@@ -57,7 +57,7 @@ def test_the_cut_is_nested_and_every_level_within_its_bounds():
     tree = cut_tree(WORLD.catalog, ITEMS, traffic, TINY.clusters)
     load = [np.bincount(tree[:, level], traffic) for level in range(4)]
     assert load[0].max() / load[0].mean() < 1.2
-    assert load[1].max() / load[1].mean() < 2.01  # at most 2, but traffic is rounded to hundredths
+    assert load[1].max() / load[1].mean() < 1.51  # at most 1.5, but traffic is rounded to hundredths
     assert load[1].min() / load[1].mean() > 0.15  # a quarter is the mean of the parts that are merged
     for level, parts in ((2, TINY.clusters.level_3_splits), (3, TINY.clusters.level_4_splits)):
         heaviest = np.zeros(len(load[level - 1]))
