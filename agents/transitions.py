@@ -82,12 +82,13 @@ def novel_transitions(
     history = by_user.where(by_user.consumed)  # what pairs are sampled from
     before: IntArray = np.cumsum(by_user.consumed) - by_user.consumed  # (R,) history rows before each row
     end = before[_request_begins(by_user)[event]]  # (E,) before the request: what stood above was not yet consumed
-    # Within a user days ascend, so (user, day) as one number is sorted and the window a range.
-    day_span = int(log.day.max(initial=0)) + history_days + 1
-    place = history.user * day_span + history.day
-    start = np.searchsorted(
-        place, by_user.user[event] * day_span + np.maximum(by_user.day[event] - history_days + 1, 0)
-    )
+    # Within a user days ascend, so (user, day) as one number is sorted and the window a range. Days count from the
+    # log's first, which is negative where users lived before day 0.
+    begin = int(log.day.min(initial=0))
+    day_span = int(log.day.max(initial=0)) - begin + 1
+    place = history.user * day_span + history.day - begin
+    oldest = np.maximum(by_user.day[event] - history_days + 1 - begin, 0)
+    start = np.searchsorted(place, by_user.user[event] * day_span + oldest)
     start = np.clip(end - history_length, np.minimum(start, end), None)
 
     first = np.full(len(event), -1, np.int32)

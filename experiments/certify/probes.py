@@ -98,7 +98,7 @@ def successor_stability(config: WorldConfig, seed: int) -> list[float]:
     successors on either day are left out; nan if all are.
     """
     quiet = replace(config.items, uploads_per_day=0.0)
-    small = replace(config, items=quiet, num_items=max(50, config.num_interests))
+    small = replace(config, items=quiet, num_items=max(50, config.num_interests), prior=replace(config.prior, days=0))
     stability = []
     for drift in DRIFTS:
         world = World(replace(small, dynamics=replace(config.dynamics, persona_drift_per_day=drift)), seed)

@@ -80,7 +80,7 @@ def _prior_life(study: Study, world: World, records: PlatformRecords, folder: Pa
             live_prior(world, records, lambda: bar.update()).write(unfinished / "log.parquet")
             world.save(unfinished)
             records.save(unfinished / "records.safetensors")
-    elif world.day != -1:
+    else:
         world.load(folder)
         records.load(folder / "records.safetensors", world.catalog, records.clusters)
     return InteractionLog.read(folder / "log.parquet")

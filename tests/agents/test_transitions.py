@@ -1,4 +1,7 @@
+from dataclasses import replace
+
 import numpy as np
+import pytest
 from hydra import compose, initialize_config_module
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -55,6 +58,17 @@ def test_history_reaches_back_thirty_days():
     log = make_log([(0, 0, 1, True, True), (0, 1, 2, True, True), (0, 2, 3, True, False), (0, 30, 4, True, True)])
     assert transitions_in(log) == [((2, 3), 4, 0, 30)]  # days 1 to 30
     assert transitions_in(log, history_days=29) == []
+
+
+@pytest.mark.parametrize("first_day", [-1, -40, -1000])
+def test_negative_days_count_like_the_others(first_day):
+    """Users may have lived before day 0."""
+    draws = np.random.default_rng(0)
+    rows = [(draws.integers(12), day, draws.integers(40), True, True) for day in np.sort(draws.integers(60, size=2000))]
+    log = make_log(rows)
+    expected, moved = transitions_in(log), transitions_in(replace(log, day=log.day + first_day))
+    assert len(expected) > 100
+    assert moved == [(pair, label, user, day + first_day) for pair, label, user, day in expected]
 
 
 def test_a_pair_is_sampled_from_no_more_than_a_request_holds():

@@ -48,6 +48,14 @@ def test_9_without_drift_nothing_changes_and_more_drift_changes_more():
     assert math.isnan(successor_stability(control_twin(tiny()), 0)[0])
 
 
+def test_successors_do_not_depend_on_a_life_before_day_0():
+    """Nobody is served, so a world in which users have such a life has the same successors on day 0 and later."""
+    config = tiny()
+    assert successor_stability(replace(config, prior=replace(config.prior, days=3)), 0) == successor_stability(
+        config, 0
+    )
+
+
 def test_10_informed_exploration_without_dormant_interests_is_greedy():
     warm = warmed_up(World(control_twin(tiny()), 3), STREAM)
     greedy, informed = simulate_policy(warm, Greedy, 2, STREAM), simulate_policy(warm, Informed, 2, STREAM)

@@ -46,6 +46,27 @@ def test_an_arm(prepared):
     assert {("os.mkdir", "popular_novel"), ("os.mkdir", "planner"), ("os.mkdir", "ranker")} <= kinds
 
 
+@pytest.mark.parametrize("days", [1, 2])
+def test_a_burn_in_after_the_life_before_it(days, tmp_path, monkeypatch):
+    """Killed between that life and the burn-in's first day; with one day of it, the fresh world is on day -1 too."""
+
+    def killed(*args, **named):
+        raise Killed
+
+    def log_of(cache, kill):
+        words = [*SHORT, *ARMS, "agent@production=popular", f"world.prior.days={days}", f"cache_dir={tmp_path / cache}"]
+        with initialize_config_module("conf", version_base="1.3"):
+            study = check_study(compose("compare", words))
+        if kill:
+            with monkeypatch.context() as patched:
+                patched.setattr(pipeline, "live", killed)
+                with pytest.raises(Killed):
+                    pipeline.burn_in(study)
+        return (pipeline.burn_in(study).folder / "log.parquet").read_bytes()
+
+    assert log_of("killed", kill=True) == log_of("whole", kill=False)
+
+
 def test_an_agent_that_is_fitted(prepared):
     study, before, clustered, first = prepared
     kinds = killed_everywhere(
