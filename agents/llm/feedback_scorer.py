@@ -17,7 +17,7 @@ from agents.text_encoder import embed_texts, encoder_folder
 from agents.transitions import POSITIVE_WEIGHT
 from sim.arrays import BoolArray, Columns, FloatArray, IntArray
 from sim.errors import InvalidInput
-from sim.log import InteractionLog
+from sim.log import SOURCE_NAMES, InteractionLog
 from sim.platform import Platform, Requests
 from sim.records import Positive, checks_arguments
 
@@ -36,7 +36,7 @@ INTERCEPT_L2 = 1.0
 MEMORY = 500_000
 """Latest first contacts that are kept to learn from: 37 MB (chosen)."""
 
-_NUM_SOURCES = 2
+_NUM_SOURCES = len(SOURCE_NAMES)
 _CHUNK = 4096  # profiles, or users with their candidates, computed at a time
 _MAX_ITERATIONS = 200
 
@@ -48,7 +48,7 @@ class Contacts(Columns):
     Attributes:
         profile: (R, k) float32, the user just before; see ``FeedbackScorer``.
         cluster: (R,) int32.
-        source: (R,) int8, ``PRODUCTION`` or ``AGENT``.
+        source: (R,) int8, see ``sim.log``.
         day: (R,) int32.
         positive: (R,) bool.
     """
@@ -99,7 +99,7 @@ class PenalisedLogistic:
     def loss_and_gradient(self, parameters: FloatArray) -> tuple[float, FloatArray]:
         """The class's loss divided by the sum of weights, and its gradient (d,), at parameters (d,).
 
-        The d = 2 + M + k k parameters are a, b and the rows of W, one after the other.
+        The d = 4 + M + k k parameters are a, b and the rows of W, one after the other.
         """
         rows, num = self._contacts, len(self._vector)
         a, b, w = split_parameters(parameters, num)
@@ -134,7 +134,7 @@ class PenalisedLogistic:
 
 
 def split_parameters(parameters: FloatArray, num_clusters: int) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """a (2,), b (M,) and W (k, k) of parameters (d,)."""
+    """a (4,), b (M,) and W (k, k) of parameters (d,)."""
     a, b, w = np.split(parameters, [_NUM_SOURCES, _NUM_SOURCES + num_clusters])
     return a, b, w.reshape(math.isqrt(len(w)), -1)
 

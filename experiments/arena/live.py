@@ -15,6 +15,7 @@ from experiments.stages.stages import Stage, run_stage
 from experiments.study.study import Study
 from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.hidden.serving_day import Served
+from sim.log import OWN
 from sim.platform import Platform, Requests
 from sim.random import RandomStream
 
@@ -74,6 +75,8 @@ def read_learning(study: Study, name: str, stage: Stage, clustered: Stage) -> di
     """As ``read_live``, of an arm of the usual A/B that had the whole feed, and learned daily."""
     log, _ = read_arm(study, name, stage)
     novel = novel_rows(log, consumed_before(clustered))
+    feed = log.source != OWN
+    log, novel = log.where(feed), novel[feed]
     reward = np.stack([log.positive, log.watch_seconds, log.positive & novel], axis=1).astype(np.float64)
     first = log.step == 0
     visit = log.user[first] * (int(log.day.max(initial=0)) + 1) + log.day[first]

@@ -88,7 +88,7 @@ class _Case:
         world, steps, spent, looked = self.world, 0, 0.0, 0
         while spent < seconds:
             world.population = self._fresh.copy()
-            world.begin_day(0)
+            world.begin_day(world.first_day)
             for start in range(0, world.config.num_users, _BATCH):
                 user = np.arange(start, min(start + _BATCH, world.config.num_users))
                 slates = self._generator.integers(0, world.catalog.num_items, (len(user), self.slots))

@@ -79,7 +79,7 @@ def _results(
         exploration_slots=experiment.exploration_slots,
         num_clusters=clusters.num_clusters,
         consumed_before=pipeline.consumed_before(clustered),
-        burn_in=past.where(past.day >= 0),
+        burn_in=past,
         control=experiment.control,
         reference=experiment.reference,
         num_items=int(next(iter(kept.values()))[1]["num_items"][0]),

@@ -62,7 +62,7 @@ class Design:
         exploration_slots: how many of them are the agent's.
         num_clusters: M, level-2 clusters.
         consumed_before: (N, M) clusters that the user consumed before the A/B.
-        burn_in: the log from day 0 until the A/B, for trailing windows and covariates.
+        burn_in: the log before the A/B, for trailing windows and covariates.
         control: the arm that lifts and Figure 5 compare with.
         reference: the arm that Figures 4b and 4c compare with.
         num_items: size of the catalogue; where unknown, one above the largest item logged.

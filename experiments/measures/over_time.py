@@ -18,19 +18,23 @@ WITHOUT_PAST: tuple[MetricName, ...] = ("discoveries_per_user", "exploration_pre
 def burn_in_sums(design: Design) -> dict[MetricName, UserSums]:
     """Each metric's covariate: the same metric over the burn-in, for all N users in the order of their ids.
 
+    The burn-in begins on day 0; what users consumed before it is not novel.
+
     The agents had no slots then: metrics of the agent's slots have the whole feed's. Metrics of
     hidden truth (``WITHOUT_PAST``) have watch time.
     """
     if len(design.burn_in) == 0 or design.first_day < 1:
         return {}
-    everyone = np.arange(design.num_users)
-    rows, nothing = len(design.burn_in), np.zeros(design.num_users, dtype=np.int64)
-    run = ArmRun("burn-in", design.burn_in, everyone, np.zeros(rows, dtype=bool), nothing)
+    everyone, log = np.arange(design.num_users), design.burn_in.where(design.burn_in.day >= 0)
+    consumed = np.zeros_like(design.consumed_before)
+    lived = design.burn_in.where((design.burn_in.day < 0) & design.burn_in.consumed)
+    consumed[lived.user, lived.cluster] = True
+    run = ArmRun("burn-in", log, everyone, np.zeros(len(log), dtype=bool), np.zeros(design.num_users, dtype=np.int64))
     past = replace(
         design,
         first_day=0,
         num_days=design.first_day,
-        consumed_before=np.zeros_like(design.consumed_before),
+        consumed_before=consumed,
         burn_in=InteractionLog.concatenate([]),
     )
     sums = user_sums(run, past)

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sim.arrays import BoolArray, FloatArray, IntArray
+from sim.errors import InvalidInput
 from sim.hidden.compiled import compiled, compiled_into
 from sim.hidden.population import ACQUIRED, DISCOVERED, Population
 from sim.random import RandomStream
@@ -54,8 +55,14 @@ class LiveItems(NamedTuple):
             interest: (n,) int32 of each item.
             num_interests: M.
             weight: (n,) float64 at least 0, popularity of each; equal chances where no live item has any.
+
+        Raises:
+            InvalidInput: no item is live.
         """
         live = np.flatnonzero(alive)
+        if not len(live):
+            expected = "are too few: on some day of the users' life none is live; upload more, or let them live longer"
+            raise InvalidInput("world.num_items", len(alive), expected)
         order = live[np.argsort(interest[live], kind="stable")]
         start = np.concatenate([[0], np.cumsum(np.bincount(interest[live], minlength=num_interests))])
         chance = weight[order] if weight[order].sum() > 0 else np.ones(len(order))

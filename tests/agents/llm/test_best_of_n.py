@@ -110,7 +110,7 @@ def test_what_always_holds(tmp_path_factory, seed, n, num_slots, width, known, h
     planner = BestOfNPlanner(str(folder), n)
     planner._proposer.fit(Platform(records), NOTHING, RandomStream(0, "nothing"))
     planner._scorer.begin(Platform(records), rng.normal(size=(NUM, 4)))
-    planner._scorer._parameters = rng.normal(size=2 + NUM + 16)
+    planner._scorer._parameters = rng.normal(size=4 + NUM + 16)
     requests = records.requests(np.arange(12), num_slots)
     plan, offered = planner.propose(requests, STREAM), planner._proposer.candidates(requests, STREAM)
     assert plan.shape == (12, num_slots)

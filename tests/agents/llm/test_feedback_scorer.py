@@ -34,7 +34,7 @@ def random_contacts(num=300, num_clusters=6, width=3, seed=0):
     return Contacts(
         profile,
         cluster.astype(np.int32),
-        rng.integers(0, 2, num).astype(np.int8),
+        rng.integers(0, 4, num).astype(np.int8),
         np.arange(num),
         rng.random(num) < 0.4,
     )
@@ -43,7 +43,7 @@ def random_contacts(num=300, num_clusters=6, width=3, seed=0):
 def designed(contacts, vector):
     """(R, d) the design matrix written out: source, cluster, and the outer product of profile and vector."""
     outer = np.einsum("ri,rj->rij", contacts.profile, vector[contacts.cluster]).reshape(len(contacts), -1)
-    return np.concatenate([np.eye(2)[contacts.source], np.eye(len(vector))[contacts.cluster], outer], axis=1)
+    return np.concatenate([np.eye(4)[contacts.source], np.eye(len(vector))[contacts.cluster], outer], axis=1)
 
 
 @pytest.mark.parametrize("l2", [0.5, 20.0])
@@ -52,7 +52,7 @@ def test_the_regression_is_the_textbook_one(l2):
     contacts, weight = random_contacts(), np.random.default_rng(1).random(300) + 0.1
     vector = np.random.default_rng(2).normal(size=(6, 3))
     x, y = designed(contacts, vector), contacts.positive.astype(float)
-    penalty = np.r_[np.full(8, INTERCEPT_L2), np.full(9, l2)]
+    penalty = np.r_[np.full(10, INTERCEPT_L2), np.full(9, l2)]
 
     def loss(p):
         f = x @ p
@@ -65,9 +65,9 @@ def test_the_regression_is_the_textbook_one(l2):
         q = expit(x @ p)
         return (x * (weight * q * (1 - q))[:, None]).T @ x + np.diag(penalty)
 
-    reference = minimize(loss, np.zeros(17), jac=gradient, hess=hessian, method="trust-exact", options={"gtol": 1e-10})
+    reference = minimize(loss, np.zeros(19), jac=gradient, hess=hessian, method="trust-exact", options={"gtol": 1e-10})
     ours = PenalisedLogistic(contacts, weight, vector, l2)
-    for start in (np.zeros(17), np.linspace(-2, 2, 17)):
+    for start in (np.zeros(19), np.linspace(-2, 2, 19)):
         assert ours.minimise(start) == pytest.approx(reference.x, abs=1e-4)
     value, slope = ours.loss_and_gradient(reference.x)
     assert value == pytest.approx(reference.fun / weight.sum())
@@ -77,7 +77,7 @@ def test_the_regression_is_the_textbook_one(l2):
 def test_the_gradient_is_that_of_the_loss():
     contacts, vector = random_contacts(), np.random.default_rng(2).normal(size=(6, 3))
     objective = PenalisedLogistic(contacts, np.full(300, 0.7), vector, 3.0)
-    point = np.random.default_rng(3).normal(size=17)
+    point = np.random.default_rng(3).normal(size=19)
     numeric = approx_fprime(point, lambda p: objective.loss_and_gradient(p)[0], 1e-7)
     assert objective.loss_and_gradient(point)[1] == pytest.approx(numeric, abs=1e-6)
 
