@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from agents.llm.model import load_model, load_tokenizer
-from agents.llm.prompt import tokenise_prompts
+from agents.llm.prompt import cluster_texts, leading_keywords, tokenise_prompts
 from agents.llm.scoring import random_pairs, score_pairs
 from agents.llm.table import TransitionTable
 from agents.llm.trie import LabelTrie
@@ -90,9 +90,13 @@ def test_the_file_holds_what_was_explained(explained):
     assert "cache_dir" not in explanation["config"]
 
 
-def test_the_prompt_is_what_the_model_gets(explained, model):
+def test_the_prompt_is_what_the_model_gets(explained, parts, model):
     _, explanation = explained
-    first, second = (", ".join(each["keywords"][:3]) for each in explanation["pair"])
+    clusters = parts[3].platform.clusters
+    names = cluster_texts(clusters, 3, leading_keywords(clusters, load_tokenizer(model)))  # another may come first
+    first, second = (names[cluster] for cluster in pair_of(explanation))
+    for name, each in zip((first, second), explanation["pair"], strict=True):
+        assert set(name.split(", ")) <= set(each["keywords"])
     assert explanation["prompt"]["text"] == f"People who enjoy {first} and {second} also enjoy"
     assert load_tokenizer(model).decode(explanation["prompt"]["tokens"]) == explanation["prompt"]["text"]
 
