@@ -43,6 +43,7 @@ def test_every_agent_that_is_configured_keeps_the_contract(name, world, producti
     assert all(finding.verdict == "pass" for finding in found if finding.check != "propensities")
 
 
+@pytest.mark.slow
 def test_a_ranker_may_have_to_train_its_own_model(world):
     config = built_in_agents()["random_novel"]
     assert check_agent(lambda: instantiate(config)(), world.platform, world.log, STREAM) == []

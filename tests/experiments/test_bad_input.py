@@ -92,6 +92,7 @@ def test_the_command_prints_one_line_and_leaves_nothing(tmp_path, argument):
     assert not (tmp_path / "out" / "report.html").exists()
 
 
+@pytest.mark.slow
 def test_a_burn_in_without_a_transition_says_so(tmp_path, weights_cache):
     cache = cache_with_weights(tmp_path / "cache", weights_cache)
     words = ["world=tiny", "world.num_users=1", "llm=tiny", "experiment.arms=[control,llm]"]

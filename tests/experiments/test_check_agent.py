@@ -48,6 +48,7 @@ def test_an_agent_that_keeps_the_contract(tmp_path):
     assert list(tmp_path.iterdir()) == []  # nothing is left behind
 
 
+@pytest.mark.slow
 def test_an_agent_that_reads_the_truth(tmp_path):
     install(tmp_path, "mine", code=SPY, config="_target_: mine.Mine\n")
     done = interestlab("check-agent", "agent=mine", *QUICK, site=tmp_path, cwd=tmp_path)
@@ -59,6 +60,7 @@ def test_an_agent_that_reads_the_truth(tmp_path):
     assert "cannot tell before wall is mended" in done.stdout
 
 
+@pytest.mark.slow
 def test_an_agent_that_changes_the_log(tmp_path):
     install(tmp_path, "mine", code=CARELESS)
     done = interestlab("check-agent", "agent=mine", *QUICK, site=tmp_path, cwd=tmp_path)

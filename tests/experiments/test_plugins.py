@@ -253,6 +253,7 @@ def test_an_agent_that_cannot_be_made_is_reported_before_the_burn_in(tmp_path):
     assert not (tmp_path / "cache" / "stages").exists()
 
 
+@pytest.mark.slow
 def test_an_agent_that_is_not_installed_needs_a_search_path(tmp_path):
     (tmp_path / "loose.py").write_text(AGENT)
     (tmp_path / "settings" / "agent").mkdir(parents=True)

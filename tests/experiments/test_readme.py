@@ -24,7 +24,9 @@ TARGETS = [line.split("#")[0].split() for _, block in BLOCKS for line in block.s
 PYTHON = [block for language, block in BLOCKS if language == "python"]
 
 
-LONG = ("benchmark", "certify", "check-agent", "compare", "dataset", "explain", "offline", "report", "table", "tune")
+LONG = (
+    "benchmark", "certify", "check-agent", "compare", "dataset", "explain", "offline", "portrait", "report", "table", "tune",
+)  # fmt: skip
 """Commands that live through days of a world."""
 
 CASES = [

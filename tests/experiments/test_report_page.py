@@ -198,6 +198,7 @@ def test_definitions_stand_above_the_figures_and_tables_that_use_them_and_settin
         assert f"<dt>{metric.title}</dt>".replace("'", "&#39;") in defined
 
 
+@pytest.mark.slow
 def test_with_many_arms_a_phone_gets_its_own_figures(tmp_path):
     crowd = crowd_of(5)
     drawn = figures_of(crowd), narrow_figures_of(crowd)

@@ -180,6 +180,7 @@ def test_a_cluster_without_words_is_refused():
         unique_keywords(replace(catalog, title_terms=terms, hashtag_terms=terms), np.arange(2), np.arange(2), 2, 2)
 
 
+@pytest.mark.slow
 def test_as_many_clusters_as_the_paper_has():
     interest = np.repeat(np.arange(761), 8)
     catalog = planted_catalog(interest, 0.8)

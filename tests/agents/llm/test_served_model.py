@@ -25,7 +25,10 @@ from tests.agents.llm.families import make_family
 from tests.agents.llm.reference import complete
 
 NEEDED = ("fastapi", "uvicorn", "openai")  # not imported here, where each worker of pytest-xdist would
-pytestmark = pytest.mark.skipif(not all(map(find_spec, NEEDED)), reason="needs the extra serve")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not all(map(find_spec, NEEDED)), reason="needs the extra serve"),
+]
 
 SERVE = "import sys; from transformers.cli.transformers import main; sys.argv[0] = 'transformers'; main()"
 RNG = RandomStream(6, "served")

@@ -117,6 +117,7 @@ def test_results_are_json_and_hold_the_claims(results):
     assert results["variants"]["main"]["arms"]["llm"]["watch_minutes_per_user_day"]["mean"] == pytest.approx(0.45)
 
 
+@pytest.mark.slow
 def test_figures_fit_a_papers_columns_and_embed_their_fonts(figures, tmp_path):
     for figure in figures[0].values():
         assert figure.get_figwidth() in (ONE_COLUMN, TWO_COLUMNS)
