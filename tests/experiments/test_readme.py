@@ -25,7 +25,8 @@ PYTHON = [block for language, block in BLOCKS if language == "python"]
 
 
 LONG = (
-    "benchmark", "certify", "check-agent", "compare", "dataset", "explain", "offline", "portrait", "report", "table", "tune",
+    "benchmark", "certify", "check-agent", "compare", "dataset", "explain", "offline", "portrait", "report", "table",
+    "tune",
 )  # fmt: skip
 """Commands that live through days of a world."""
 
