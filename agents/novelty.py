@@ -26,17 +26,21 @@ def novel_rows(log: InteractionLog, consumed_before: BoolArray) -> BoolArray:
     Returns:
         (R,) bool.
     """
-    key = log.user * consumed_before.shape[1] + log.cluster
-    order = np.argsort(key, kind="stable")  # keeps time's order within a user and cluster
-    key, consumed = key[order], log.consumed[order].astype(np.int64)
-    earlier = np.cumsum(consumed) - consumed
-    first = np.ones(len(key), dtype=bool)
-    first[1:] = key[1:] != key[:-1]
-    # `earlier` never falls, so the running maximum of its group starts is that of the own group.
-    at_start = np.maximum.accumulate(np.where(first, earlier, 0)) if len(key) else earlier
-    novel = ~consumed_before[log.user, log.cluster]
-    novel[order] &= earlier == at_start
-    return np.asarray(novel)
+    pair = log.user * consumed_before.shape[1] + log.cluster
+    return np.asarray(~consumed_before[log.user, log.cluster] & (earlier_marked(pair, log.consumed) == 0))
+
+
+def earlier_marked(key: IntArray, marked: BoolArray) -> IntArray:
+    """(R,) how many earlier rows of the same key (R,) are marked (R,)."""
+    order = np.argsort(key, kind="stable")  # keeps time's order within a key
+    ordered, mark = key[order], marked[order].astype(np.int64)
+    begins = np.ones(len(key), bool)
+    begins[1:] = ordered[1:] != ordered[:-1]
+    before = np.cumsum(mark) - mark
+    count = np.empty(len(key), np.int64)
+    # ``before`` never falls, so the running maximum of its groups' starts is that of the own group.
+    count[order] = before - np.maximum.accumulate(np.where(begins, before, 0))
+    return count
 
 
 @checks_arguments

@@ -4,7 +4,6 @@ import numpy as np
 
 from sim.arrays import FloatArray, IntArray
 from sim.catalog import Catalog
-from sim.clusters import InterestClusters
 from sim.errors import InvalidInput
 from sim.platform import Requests
 from sim.random import RandomStream
@@ -14,13 +13,6 @@ POOL = 50
 
 TEMPERATURE = 0.1
 """Of the choice within a cluster, in units of cosine similarity."""
-
-
-def cluster_centres(clusters: InterestClusters) -> FloatArray:
-    """(M, 256) float32, unit length: the mean of the centroids of each level-2 cluster's leaves."""
-    centre = np.zeros((clusters.num_clusters, clusters.centroid.shape[1]), np.float32)
-    np.add.at(centre, clusters.path[:, 1], clusters.centroid)
-    return np.asarray(centre / np.linalg.norm(centre, axis=1, keepdims=True))
 
 
 def shortlist(

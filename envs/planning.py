@@ -9,7 +9,7 @@ from gymnasium import spaces
 from envs.config import world_config
 from envs.life import Life, LifeSettings, PublicFeedback
 from envs.observation import Observation
-from envs.plan_ranker import POOL, cluster_centres, rank_within, shortlist
+from envs.plan_ranker import POOL, rank_within, shortlist
 from envs.single import SingleUserEnv
 from sim.arrays import FloatArray, IntArray
 from sim.errors import InvalidInput
@@ -66,7 +66,7 @@ class PlanLife(Life):
         self._last_shown = np.full(shape, _NEVER)  # day
         self._tallied_day = 0
         self._tally_life_before()
-        self._centre = cluster_centres(self._records.clusters)
+        self._centre = self._records.clusters.centroid_2
         self._shortlists: dict[tuple[int, int], IntArray] = {}  # of a day and a cluster
         self._embedding: tuple[int, FloatArray] = (-1, np.empty(0, np.float32))  # of a day's live items
         self._begin()

@@ -3,9 +3,10 @@
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from sim.arrays import BoolArray, FloatArray, IntArray
+from sim.hidden.channels import may_show
+from sim.hidden.compiled import compiled, compiled_with_arrays
 
 
 class RankedLists(NamedTuple):
@@ -29,18 +30,7 @@ class RankedLists(NamedTuple):
         return RankedLists(live[order], start.astype(np.int64), lift.astype(np.float32))
 
 
-@njit(cache=True, nogil=True)
-def _free(slates: IntArray, b: int, filled: int, item: int, exclude: IntArray) -> bool:
-    for s in range(filled):
-        if slates[b, s] == item:
-            return False
-    for x in range(exclude.shape[1]):  # noqa: SIM110  (compiled code has no all())
-        if exclude[b, x] == item:
-            return False
-    return True
-
-
-@njit(cache=True, nogil=True)
+@compiled_with_arrays
 def fill_best(
     slates: IntArray, filled: IntArray, group: IntArray, rate: FloatArray, lists: RankedLists, exclude: IntArray,
     most: int,
@@ -66,7 +56,7 @@ def fill_best(
             best, best_score = -1, 0.0
             for k in range(num_groups):
                 end = lists.start[group[b, k] + 1]
-                while place[k] < end and not _free(slates, b, s, lists.item[place[k]], exclude):
+                while place[k] < end and not may_show(slates, b, s, lists.item[place[k]], exclude):
                     place[k] += 1
                 if taken[k] < most and place[k] < end:
                     score = rate[b, k] * lists.lift[lists.item[place[k]]]
@@ -78,7 +68,7 @@ def fill_best(
             taken[best] += 1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def fill_next(slates: IntArray, filled: IntArray, group: IntArray, lists: RankedLists, exclude: IntArray) -> None:
     """Fill each row's next column with the best item of a group (B,) that may be shown; -1 is no group.
 
@@ -88,13 +78,13 @@ def fill_next(slates: IntArray, filled: IntArray, group: IntArray, lists: Ranked
         if group[b] < 0:
             continue
         for place in range(lists.start[group[b]], lists.start[group[b] + 1]):
-            if _free(slates, b, filled[b], lists.item[place], exclude):
+            if may_show(slates, b, filled[b], lists.item[place], exclude):
                 slates[b, filled[b]] = lists.item[place]
                 filled[b] += 1
                 break
 
 
-@njit(cache=True, nogil=True)
+@compiled_with_arrays
 def nth_unmarked(marked: BoolArray, draws: FloatArray) -> IntArray:
     """Draw one unmarked column a row of (B, M), each as likely, by draws (B,) in (0, 1): (B,) int64.
 

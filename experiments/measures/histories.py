@@ -10,7 +10,7 @@ All of it describes: users who like more have more earlier positives, so that a 
 import numpy as np
 from typing_extensions import TypedDict
 
-from agents.novelty import novel_rows
+from agents.novelty import earlier_marked, novel_rows
 from experiments.inference.users import UserSums, median_interval, ratio_interval, relative_lift
 from experiments.results_schema import Estimate
 from sim.arrays import BoolArray, FloatArray, IntArray
@@ -98,17 +98,6 @@ def histories(log: InteractionLog, num_users: int, num_clusters: int) -> Histori
         "deep_clusters": {f"{DEEP_POSITIVES}+ positives": _row(_deep(log, pair, num_users, num_clusters))},
         "popularity": {"auc": _row(popularity_auc(log, num_users)), "gini": _row(exposure(log, num_users))},
     }
-
-
-def earlier_marked(key: IntArray, marked: BoolArray) -> IntArray:
-    """(R,) how many earlier rows of the same key (R,) are marked (R,)."""
-    order = np.argsort(key, kind="stable")  # keeps time's order within a key
-    begins = _begins(key[order])
-    mark = marked[order].astype(np.int64)
-    before = np.cumsum(mark) - mark
-    count = np.empty(len(key), np.int64)
-    count[order] = before - np.maximum.accumulate(np.where(begins, before, 0))  # ``before`` never falls
-    return count
 
 
 def novelty_rates(log: InteractionLog, consumed_before: BoolArray) -> tuple[UserSums, UserSums]:

@@ -96,7 +96,8 @@ def channel_slates(
 
 
 @compiled
-def _may_show(slates: IntArray, b: int, filled: int, item: int, exclude: IntArray) -> bool:
+def may_show(slates: IntArray, b: int, filled: int, item: int, exclude: IntArray) -> bool:
+    """Whether an item is neither among the first ``filled`` of slate b (B, S) nor in row b of the excluded (B, X)."""
     for s in range(filled):
         if slates[b, s] == item:
             return False
@@ -139,12 +140,12 @@ def _from_range(
         return -1
     for attempt in range(TRIES):
         item = int(items[first + int(draws[b, s, 3 + attempt] * num)])
-        if _may_show(slates, b, s, item, exclude):
+        if may_show(slates, b, s, item, exclude):
             return item
     begin = int(draws[b, s, 2] * num)
     for offset in range(num):
         item = int(items[first + (begin + offset) % num])
-        if _may_show(slates, b, s, item, exclude):
+        if may_show(slates, b, s, item, exclude):
             return item
     return -1
 
@@ -154,7 +155,7 @@ def _trending(slates: IntArray, b: int, s: int, live: Any, exclude: IntArray, dr
     for attempt in range(TRIES):
         place = np.searchsorted(live.popularity, draws[b, s, 3 + attempt])
         item = int(live.item[min(place, len(live.item) - 1)])
-        if _may_show(slates, b, s, item, exclude):
+        if may_show(slates, b, s, item, exclude):
             return item
     return -1
 

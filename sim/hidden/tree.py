@@ -151,10 +151,8 @@ def _few_links(links: PersonaLinks, num_interests: int, linked_pairs: float) -> 
         Ascending rows of ``links``.
     """
     named = [np.sort(row[row >= 0]) for row in links.interest]
-    linked, most = (
-        np.zeros((num_interests, num_interests), bool),
-        linked_pairs * num_interests * (num_interests - 1) / 2,
-    )
+    most = linked_pairs * num_interests * (num_interests - 1) / 2
+    linked = np.zeros((num_interests, num_interests), bool)
     for names in named:
         linked[np.ix_(names, names)] = True
     if np.triu(linked, 1).sum() <= most:

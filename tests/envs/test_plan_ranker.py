@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from envs.plan_ranker import TEMPERATURE, cluster_centres, liked_embedding, rank_within, shortlist
+from envs.plan_ranker import TEMPERATURE, liked_embedding, rank_within, shortlist
 from sim.catalog import Catalog
 from sim.clusters import InterestClusters
 from sim.errors import InvalidInput
@@ -38,7 +38,7 @@ def test_a_centre_is_the_mean_direction_of_the_leaves():
     path = np.array([[0, 1, 0, 0], [0, 0, 1, 1], [0, 1, 2, 2]])
     clusters = InterestClusters(path, np.eye(3, dtype=np.float32), (("a",), ("b",)))
     half = 2**-0.5
-    np.testing.assert_allclose(cluster_centres(clusters), [[0, 1, 0], [half, 0, half]], rtol=1e-6)
+    np.testing.assert_allclose(clusters.centroid_2, [[0, 1, 0], [half, 0, half]], rtol=1e-6)
 
 
 def test_a_shortlist_has_its_own_cluster_first_and_the_nearest_first_within():
