@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from experiments.benchmark import command, llm
+from experiments.benchmark import command, llm, llm_training
 from experiments.benchmark.llm import authored_clusters
 from sim.errors import InvalidInput
 from tests.composing import compose
@@ -14,7 +14,7 @@ from tests.composing import compose
 def test_bulk_inference_is_timed_with_generation_and_its_bound(shared_cache, tmp_path, monkeypatch):
     """With the real model: of a small one the products are too quick to be a bound."""
     monkeypatch.setattr(llm, "ROUNDS", 2)  # of 5
-    monkeypatch.setattr(llm, "training_rows", lambda *_: [])  # has tests of its own, with a small model
+    monkeypatch.setattr(llm_training, "training_rows", lambda *_: [])  # has tests of its own, with a small model
     words = ["interests=40", "llm.num_keywords=1", "training_steps=1", f"cache_dir={shared_cache}"]
     command.run(compose("benchmark_llm", words), tmp_path, ["llm"])
     rows = {row["case"].split(" (")[0]: row for row in json.loads((tmp_path / "benchmark.json").read_text())["rows"]}
