@@ -68,7 +68,7 @@ COMMANDS = {
     "offline": Command("which item, cluster, new cluster next? agents asked about the last days of a log"),
     "fit": Command("a world's constants fitted to a log of yours, and how close that comes"),
     "arena": Command("what off-policy estimators say of agents from logs, beside what is true of them"),
-    "certify": Command("which of eleven stylised facts of real platforms a world shows"),
+    "certify": Command("which stylised facts of real platforms a world shows"),
     "benchmark": Command(
         "how fast the simulator is, as ratios measured side by side",
         words="part",

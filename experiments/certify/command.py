@@ -1,4 +1,4 @@
-"""``interestlab certify``: which of eleven stylised facts a world shows, as certificate.html and certificate.json."""
+"""``interestlab certify``: which stylised facts a world shows, as certificate.html and certificate.json."""
 
 from dataclasses import asdict, dataclass
 from functools import partial

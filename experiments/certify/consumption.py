@@ -93,19 +93,25 @@ def exposure_gap(random: Life, greedy: Life) -> dict[str, float]:
 
         gap = sum_j n_j (policy rate_j - random rate_j) / sum_j n_j.
 
-    Source: KuaiRand (Gao et al. 2022) inserted 1,186,059 random impressions into feeds; an analysis
-    of it (codingharryhy.github.io) finds 2 to 3 times the engagement on what the algorithm chose.
+    ``same_ratio`` is the ratio of both sums. Users' own choices are left out.
+
+    Source: KuaiRand (Gao et al. 2022) inserted 1,186,059 random impressions into feeds.
     """
     size = len(random.length)
-    shown, positive = zip(*(_by_item(life.log, size) for life in (random, greedy)), strict=True)
+    shown, positive = zip(*(_by_item(life.recommended, size) for life in (random, greedy)), strict=True)
     rates = [float(p.sum() / max(1, n.sum())) for n, p in zip(shown, positive, strict=True)]
     both = (shown[0] >= LEAST_IMPRESSIONS) & (shown[1] > 0)
     random_rate = positive[0][both] / shown[0][both]
     policy_rate = positive[1][both] / shown[1][both]
     weight = shown[1][both]
-    gap = float((weight * (policy_rate - random_rate)).sum() / weight.sum()) if both.any() else float("nan")
-    ratio = rates[1] / rates[0] if rates[0] > 0 else float("nan")
-    return {"ratio": ratio, "gap": gap, "random_rate": rates[0], "policy_rate": rates[1]}
+    chosen, chance = (weight * policy_rate).sum(), (weight * random_rate).sum()
+    return {
+        "ratio": rates[1] / rates[0] if rates[0] > 0 else float("nan"),
+        "same_ratio": float(chosen / chance) if chance > 0 else float("nan"),
+        "gap": float((chosen - chance) / weight.sum()) if both.any() else float("nan"),
+        "random_rate": rates[0],
+        "policy_rate": rates[1],
+    }
 
 
 def _by_item(log: InteractionLog, size: int) -> tuple[FloatArray, FloatArray]:
@@ -161,7 +167,7 @@ def novelty_cost(random: Life) -> dict[str, float]:
     that what a policy chooses to show of each does not matter. Source: our proposal (docs/certify.md;
     the short-term cost of exploration in Wang et al. 2024).
     """
-    novel, familiar = (rate.ratio() for rate in novelty_rates(random.log, random.consumed_before))
+    novel, familiar = (rate.ratio() for rate in novelty_rates(random.recommended, random.consumed_before))
     if novel is None or familiar is None:
         return {"difference": float("nan"), "novel_rate": float("nan"), "familiar_rate": float("nan")}
     return {"difference": novel - familiar, "novel_rate": novel, "familiar_rate": familiar}
@@ -180,7 +186,7 @@ def taste(random: Life, greedy: Life, popular_rate: float, people: Population) -
     """
     shares = [loved_share(life, people) for life in (random, greedy)]
     return {
-        "over_popular": float(greedy.log.positive.mean()) / popular_rate if popular_rate > 0 else float("nan"),
+        "over_popular": float(greedy.recommended.positive.mean()) / popular_rate if popular_rate > 0 else float("nan"),
         "loved_lift": shares[1] / shares[0] if shares[0] > 0 else float("nan"),
         "loved_share": shares[1],
     }
@@ -188,5 +194,6 @@ def taste(random: Life, greedy: Life, popular_rate: float, people: Population) -
 
 def loved_share(life: Life, people: Population) -> float:
     """Share of impressions on interests that are dormant or discovered for their user in ``people``."""
-    slot, there = people.find(life.log.user, life.interest[life.log.item])
-    return float((there & np.isin(people.status[life.log.user, slot], LOVED)).mean())
+    shown = life.recommended
+    slot, there = people.find(shown.user, life.interest[shown.item])
+    return float((there & np.isin(people.status[shown.user, slot], LOVED)).mean())

@@ -1,5 +1,6 @@
 """The certificate's figures, a fact each: means over worlds with 95 % intervals."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ def figures_of(curves: Curves) -> dict[int, Figure]:
         curves: ``measure(...)["curves"]`` of each world.
     """
     draws = {2: _variety, 4: _ranks, 5: _fractions, 6: _sessions, 7: _satiation, 9: _stability}
+    draws |= {14: partial(_rates, name="earlier"), 16: partial(_rates, name="place")}
     return {number: styled(draw)(curves) for number, draw in draws.items()}
 
 
@@ -51,6 +53,9 @@ def captions() -> dict[int, str]:
         f"relative to the first showing. {spread}",
         9: f"Overlap of each interest's five successors on day 0 and {MONTH} days later, by the strength of drift. "
         f"Dashed: {JACCARD_LIVE} on a live platform. {spread}",
+        14: "Positive rate of impressions by the user's earlier positives in the cluster, with the life before day 0. "
+        f"{spread}",
+        16: f"Positive rate of impressions by their place among those of the user on the day, under greedy. {spread}",
     }
 
 
@@ -127,6 +132,16 @@ def _satiation(curves: Curves) -> Figure:
         axes.axhline(1, **_DASHED)
         axes.set(xlabel=label, ylim=(0, 1.15))
     left.set_ylabel("seconds watched / first showing")
+    return figure
+
+
+def _rates(curves: Curves, name: str) -> Figure:
+    figure, axes = panel(_HEIGHT)
+    groups = list(curves[0][name])
+    _draw(axes, np.arange(len(groups)), [[world[name][group] for group in groups] for world in curves], color=_BLUE)
+    axes.set_xticks(np.arange(len(groups)), groups)
+    labels = {"earlier": "earlier positives in the cluster", "place": "place in the session"}
+    axes.set(xlabel=labels[name], ylabel="positive rate", ylim=(0, None))
     return figure
 
 

@@ -14,6 +14,8 @@ from experiments.certify.consumption import (
     taste,
     weekly_variety,
 )
+from experiments.certify.engagement import engagement, engagement_curves
+from experiments.certify.knowledge import room_for_knowledge
 from experiments.certify.probes import drift_dial, satiation, satiation_probe, successor_stability
 from experiments.live.reference_life import WarmWorld, simulate_policy, warmed_up
 from experiments.live.reference_policies import Exploring, Greedy, Informed, Popular, Random
@@ -42,7 +44,8 @@ def measure(config: WorldConfig, seed: int, days: int) -> Measures:
         life = simulate_policy(warm, policy, days, stream)
         gains[policy.name], varieties[policy.name] = life.seconds / watched - 1, weekly_variety(life)
     exposure, novelty = exposure_gap(random, greedy), novelty_cost(random)
-    popular_rate = float(simulate_policy(warm, Popular, days, stream).log.positive.mean())
+    popular_rate = float(simulate_policy(warm, Popular, days, stream).recommended.positive.mean())
+    people = warm.world.population
     facts = {
         1: concentration(random, greedy, stream.at("concentration")),
         2: narrowing(varieties["greedy"], varieties["exploring"]),
@@ -54,7 +57,9 @@ def measure(config: WorldConfig, seed: int, days: int) -> Measures:
         8: novelty,
         9: drift_dial(stability),
         10: {"control": control_gain(config, seed, days), **gains},
-        11: taste(random, greedy, popular_rate, warm.world.population),
+        11: taste(random, greedy, popular_rate, people),
+        **engagement(warm, greedy, people),
+        20: room_for_knowledge(warm, stream.at("knowledge")),
     }
     length = session_lengths(greedy.log, config.num_users)
     curves = {
@@ -63,6 +68,7 @@ def measure(config: WorldConfig, seed: int, days: int) -> Measures:
         "satiation": probe,
         "stability": stability,
         **behaviour_curves(greedy.log, config.num_users),
+        **engagement_curves(warm, greedy),
     }
     volumes = {
         "visits_per_user_day": len(length) / days / config.num_users,

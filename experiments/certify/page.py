@@ -1,4 +1,4 @@
-"""``certificate.html``: the eleven facts with their intervals, targets, verdicts and figures, in one file."""
+"""``certificate.html``: the facts with their intervals, targets, verdicts and figures, in one file."""
 
 from pathlib import Path
 from typing import Any

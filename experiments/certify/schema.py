@@ -19,6 +19,7 @@ Verdict = Literal["pass", "fail", "shown"]
 class PartRow(Numbers):
     """A statistic of a fact and its target."""
 
+    id: str
     part: str
     target: str
     verdict: Verdict
@@ -27,6 +28,7 @@ class PartRow(Numbers):
 class FactRow(Numbers):
     """A fact: its deciding part's numbers, and all parts; ``must_fail`` says why it cannot hold here."""
 
+    id: str
     fact: str
     target: str
     verdict: Literal["pass", "fail"]

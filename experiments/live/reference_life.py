@@ -9,10 +9,10 @@ from experiments.live.pipeline import TRAFFIC_PRIOR
 from experiments.live.reference_policies import Greedy, Random, WarmUp
 from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.hidden.clustering import cut_tree, describe_tree
-from sim.hidden.prior import first_records, live_prior
+from sim.hidden.prior import first_records, live_prior, with_own_requests
 from sim.hidden.serving_day import FilledSlates, serving_day
 from sim.hidden.world import World
-from sim.log import InteractionLog
+from sim.log import OWN, InteractionLog
 from sim.platform import PlatformRecords
 from sim.random import RandomStream
 
@@ -58,6 +58,11 @@ class Life:
     consumed_before: BoolArray
 
     @property
+    def recommended(self) -> InteractionLog:
+        """What the policy showed, without the users' own choices."""
+        return self.log.where(self.log.source != OWN)
+
+    @property
     def seconds(self) -> float:
         """Watched by all users together."""
         return float(self.log.watch_seconds.sum(dtype=np.float64))
@@ -83,7 +88,10 @@ def warmed_up(world: World, stream: RandomStream) -> WarmWorld:
 
 
 def simulate_policy(warm: WarmWorld, policy: type[Random], days: int, stream: RandomStream) -> Life:
-    """Let a policy serve a copy of a warm world; all policies have the same users and common random numbers."""
+    """Let a policy serve a copy of a warm world; all policies have the same users and common random numbers.
+
+    A share ``own_share`` of the requests is the users' own choice. Policies learn from these too.
+    """
     world, records = copy.deepcopy(warm.world), warm.records.copy()
     before = records.consumed.copy()
     # The same stream for all policies, so that they differ only in their choices.
@@ -99,7 +107,12 @@ def _serve(world: World, records: PlatformRecords | None, policy: Random, first_
     for day in range(first_day, first_day + days):
         with serving_day(world, records, day) as today:
             policy.begin_day(today.active)
-            for served in today.requests(lambda user, step: FilledSlates.of(policy.slates(user, step, SLOTS))):
+
+            def show(user: IntArray, step: int) -> FilledSlates:
+                return FilledSlates.of(policy.slates(user, step, SLOTS))
+
+            shows = show if records is None else with_own_requests(world, records, SLOTS, show)
+            for served in today.requests(shows):
                 parts.append(served.rows())
                 policy.learn(served.user, served.slates.items, served.feedback)
     return InteractionLog.concatenate(parts)

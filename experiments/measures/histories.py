@@ -174,7 +174,16 @@ def popularity_auc(log: InteractionLog, num_users: int) -> UserSums:
     others = np.bincount(item, positive, size)[item] - np.bincount(place, positive)[place]
     shown = np.bincount(item, minlength=size)[item] - np.bincount(place)[place]
     mean = float(positive.mean()) if len(log) else 0.0
-    rank = _midranks(log.user, (others + PRIOR_ROWS * mean) / (shown + PRIOR_ROWS))
+    return within_user_auc(log, (others + PRIOR_ROWS * mean) / (shown + PRIOR_ROWS), num_users)
+
+
+def within_user_auc(log: InteractionLog, score: FloatArray, num_users: int) -> UserSums:
+    """Within-user AUC of a score (R,): the chance that it ranks a user's positive above another impression of theirs.
+
+    Returns:
+        (N,) sums, AUC over 1; 0 over 0 of users without both kinds.
+    """
+    rank = _midranks(log.user, score)
     above = np.bincount(log.user[log.positive], minlength=num_users)
     pairs = above * (np.bincount(log.user, minlength=num_users) - above)
     won = np.bincount(log.user[log.positive], rank[log.positive], num_users) - above * (above + 1) / 2

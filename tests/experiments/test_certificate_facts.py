@@ -189,20 +189,22 @@ def test_11_taste_is_the_gain_of_personalisation():
 
 def passing():
     """Statistics that meet every target."""
-    middle = {"ratio": 2.5, "zipf": 1.0, "variation": 1.0, "top_share": 0.5, "drop": 0.3, "recovery": 0.8, "none": 1.0}
-    middle |= {"over_popular": 1.5, "loved_lift": 3.0}
-    middle |= {"strongest": 0.1, "wrong_way": 0.0, "control": -0.1, "valley": 0.5, "replays": 0.2, "skewness": 1.0}
-    below = {"greedy_change", "fraction_slope", "difference"}
-    return {
-        f"{fact.number} {part.name}": middle.get(part.name, -1.0 if part.name in below else 1.0)
-        for fact in FACTS
-        for part in fact.parts
-    }
+    values = {}
+    for fact in FACTS:
+        for part in fact.parts:
+            ends = [end for end in (part.low, part.high) if math.isfinite(end)]
+            inside = {
+                0: 0.0,
+                1: ends[0] + (0.01 if math.isfinite(part.low) else -0.01) if ends else 0.0,
+                2: sum(ends) / 2,
+            }
+            values[f"{fact.number} {part.name}"] = part.contains or inside[len(ends)]
+    return values
 
 
-def test_eleven_facts_pass_and_one_bad_part_fails_its_fact_alone():
+def test_all_facts_pass_and_one_bad_part_fails_its_fact_alone():
     good = judge([passing(), passing()], tiny())
-    assert [row["verdict"] for row in good] == ["pass"] * 11
+    assert [row["verdict"] for row in good] == ["pass"] * len(FACTS)
     bad = {**passing(), "4 zipf": 0.3, "7 recovery": math.nan}
     rows = judge([bad, bad], tiny())
     assert [i for i, row in enumerate(rows, start=1) if row["verdict"] == "fail"] == [4, 7]
@@ -211,7 +213,20 @@ def test_eleven_facts_pass_and_one_bad_part_fails_its_fact_alone():
     assert judge([passing()], tiny())[0]["verdict"] == "fail"  # one world has no interval
 
 
+def test_a_value_that_an_interval_has_to_hold():
+    control = next(part for part in FACTS[19].parts if part.name == "control")
+    assert control.target == "interval with 1 in it"
+    assert [control.met(*interval) for interval in ((0.9, 1.1), (1.01, 1.2), (0.7, 0.99), (math.nan, math.nan))] == [
+        True, False, False, False,
+    ]  # fmt: skip
+
+
+def test_numbers_and_ids_of_facts_are_all_different():
+    assert [fact.number for fact in FACTS] == list(range(1, len(FACTS) + 1))
+    assert len({fact.id for fact in FACTS}) == len(FACTS)
+
+
 def test_facts_that_must_fail_follow_from_the_constants():
     assert fails_by_construction(tiny()) == {}
-    assert set(fails_by_construction(control_twin(tiny()))) == {7, 9, 10}
+    assert set(fails_by_construction(control_twin(tiny()))) == {7, 9, 10, 20}
     assert set(fails_by_construction(changed(tiny(), response={"satiation_weight": 0.0}))) == {7}

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from experiments.certify.command import check_certification
+from experiments.certify.facts import FACTS
 from experiments.certify.schema import Certificate
 from experiments.command import check_choices
 from sim.errors import InvalidInput
@@ -28,16 +29,16 @@ def done(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_the_certificate_has_eleven_facts_and_names_what_must_fail(done):
+def test_the_certificate_has_all_facts_and_names_what_must_fail(done):
     _, out, said = done
     certificate = json.loads((out / "certificate.json").read_text())
     check_schema(Certificate, certificate)
     rows = certificate["facts"]
-    assert len(rows) == 11
+    assert [row["id"] for row in rows] == [fact.id for fact in FACTS]
     assert all({"fact", "value", "low", "high", "target", "verdict"} <= set(row) for row in rows)
     assert {row["verdict"] for row in rows} <= {"pass", "fail"}
-    assert [row["verdict"] for row in rows if row["must_fail"]] == ["fail"] * 3
-    assert [row["fact"].split(".")[0] for row in rows if row["must_fail"]] == ["7", "9", "10"]
+    assert [row["verdict"] for row in rows if row["must_fail"]] == ["fail"] * 4
+    assert [row["fact"].split(".")[0] for row in rows if row["must_fail"]] == ["7", "9", "10", "20"]
     assert certificate["seeds"] == [0, 1]
     assert certificate["clusters"]["agreement"]["low"] < certificate["clusters"]["agreement"]["high"]
     assert "must fail here" in said.stdout
@@ -50,9 +51,9 @@ def test_the_page_stands_alone(done):
     page = (out / "certificate.html").read_text()
     assert "Certificate of the world “control”" in page
     assert page.count('<span class="fail">') >= 3
-    assert page.count("<svg ") == 6
+    assert page.count("<svg ") == 8
     assert "http://" not in page.replace("http://www.w3.org", "")
-    assert len(list((out / "figures").glob("fact_*.svg"))) == 6
+    assert len(list((out / "figures").glob("fact_*.svg"))) == 8
 
 
 @pytest.mark.slow

@@ -181,14 +181,17 @@ def test_a_changed_worlds_constants_are_recovered(tmp_path, shared_cache):
     }  # fmt: skip
     written_log(tmp_path / "log", 400, 10, 77, planted)
     only = "fit.only=[response.intercept,response.leave_intercept,dynamics.satiation_per_watch]"
-    overrides = ("world=tiny", only, "fit.evaluations=24", "fit.worlds=3", "fit.bootstrap=30")
+    overrides = ("world=tiny", only, "fit.evaluations=24", "fit.worlds=3", "fit.bootstrap=300")
     run_fit(fitting_of(tmp_path / "log", *overrides, f"cache_dir={shared_cache}"), tmp_path / "out")
     results = json.loads((tmp_path / "out" / "fit.json").read_text())
     before, after = (results["distance"][when] for when in ("before", "after"))
     assert max(after["by_world"]) < min(before["by_world"])
     for name, row in results["constants"].items():
         assert row["identified"]
-        assert row["low"] < planted[name] < row["high"], name
+        # Three intervals of 95 % miss a planted value in one log of seven, also where they are right: so this asks for
+        # 3.3 standard errors, which one in a thousand exceeds. 30 draws gave standard errors that are off by a half.
+        side = row["high"] - row["fitted"] if planted[name] > row["fitted"] else row["fitted"] - row["low"]
+        assert abs(row["fitted"] - planted[name]) < 3.3 / 1.96 * side, name
         assert abs(row["fitted"] - planted[name]) < abs(row["before"] - planted[name])
     assert results["direct"]["population.activity_mean"]["estimate"] == pytest.approx(-0.7, abs=0.35)
     assert len([row for row in results["statistics"].values() if row["fitted"]]) == len(FITTED)
