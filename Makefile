@@ -25,8 +25,8 @@ setup: .venv/ready  ## make .venv with everything pinned, the language model's w
 	$(BIN)/python -c 'import $(COMPILED)'
 	@touch $@
 
-demo: setup  ## the main job: world=small, six arms, a real language model, to an HTML report
-	$(BIN)/interestlab compare world=small hydra.run.dir=$(DEMO)
+demo: setup  ## the main job: world=demo, six arms, a real language model, to an HTML report
+	$(BIN)/interestlab compare world=demo hydra.run.dir=$(DEMO)
 
 paper: setup  ## the paper's figures and claims with their controls, over five worlds (hours on two cores: docs/paper.md)
 	$(BIN)/interestlab paper hydra.run.dir=outputs/paper/make

@@ -84,7 +84,7 @@ class TransitionCountPlanner(Planner):
     """
 
     def __init__(
-        self, smoothing: Positive = 5.0, history_days: Count = HISTORY_DAYS, history_length: Count = HISTORY_LENGTH
+        self, smoothing: Positive = 20.0, history_days: Count = HISTORY_DAYS, history_length: Count = HISTORY_LENGTH
     ) -> None:
         self.smoothing = smoothing
         self.history_days, self.history_length = history_days, history_length

@@ -22,7 +22,7 @@ POSITIVE_WEIGHT = 4.0
 The paper's footnote 2 says that items with high-quality interactions are more likely to be
 sampled, without a figure; this one is chosen."""
 
-HISTORY_LENGTH, HISTORY_DAYS = 50, 30
+HISTORY_LENGTH, HISTORY_DAYS = 200, 30
 """What a request's history holds unless the world says otherwise (conf/world/base.yaml)."""
 
 _CHUNK_CELLS = 4_000_000  # cells of the (events, history) matrices built at a time: some 100 MB

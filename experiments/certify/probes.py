@@ -32,7 +32,8 @@ def satiation_probe(world: World, stream: RandomStream) -> dict[str, list[float]
     """Show users their strongest discovered interest repeatedly, then once more after some days.
 
     Every showing is the same item with the same draws, so that nothing but the user's state
-    differs between them. The value of a showing is the mean of seconds watched.
+    differs between them. The value of a showing is the mean of seconds watched. Fatigue is left out, which follows from
+    the length of a session and not from the interest.
 
     Returns:
         ``repeats``: value of each of the ``REPEATS`` showings in a row; ``recovered``: value of one
@@ -51,8 +52,8 @@ def satiation_probe(world: World, stream: RandomStream) -> dict[str, list[float]
         truth = world.truth
         traits = item_traits(truth.interest, truth.latent, truth.quality, world.catalog.length)
         slates, draws = np.repeat(item[:, None], times, axis=1), np.repeat(uniforms[:, None], times, axis=1)
-        config = world.config
-        feedback = respond(people, session, user, slates, traits, world.trend, draws, config.response, config.dynamics)
+        response = replace(world.config.response, fatigue_weight=0.0)
+        feedback = respond(people, session, user, slates, traits, world.trend, draws, response, world.config.dynamics)
         return np.asarray(feedback.watch_seconds.mean(axis=0, dtype=np.float64))
 
     repeats = show(population, REPEATS)

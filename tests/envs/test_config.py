@@ -9,7 +9,7 @@ def test_a_preset_lies_over_the_base_and_its_references_are_resolved():
     assert (tiny.num_users, tiny.num_items, tiny.num_interests) == (150, 800, 24)  # tiny.yaml
     assert tiny.clusters.level_1 == 4  # tiny.yaml over base.yaml
     assert tiny.clusters.level_2 == 24  # tiny.yaml, which refers to its own num_interests
-    assert tiny.response.noise_sd == 1.0  # base.yaml
+    assert tiny.response.noise_sd == 1.35  # base.yaml
 
 
 def test_larger_worlds_have_more_clusters_than_interests():

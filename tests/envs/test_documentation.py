@@ -17,9 +17,17 @@ TEXT = (Path(__file__).parents[2] / "docs" / "environments.md").read_text(encodi
 BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
 
 
+def world_until(last):
+    """The world of `make demo` on a day, without anybody being served."""
+    world = World(world_config("demo"), 0)
+    for day in range(world.day + 1, last + 1):
+        world.begin_day(day)
+    return world
+
+
 def demo_log(path):
     """What stands in for the log of `make demo`: two impressions, the second of an item uploaded on day 3."""
-    item = World(world_config("small"), 0).catalog.num_items
+    item = world_until(2).catalog.num_items
     columns = {"user": [0, 0], "day": [0, 3], "item": [0, item]}
     rows = {name: np.array(columns.get(name, [0, 0]), dtype) for name, dtype in DTYPES.items()}
     path.parent.mkdir(parents=True)
@@ -59,10 +67,7 @@ def test_every_field_of_an_exported_log_is_documented(tmp_path, monkeypatch):
     minari = pytest.importorskip("minari")
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
     demo_log(tmp_path / "log" / "log.parquet")
-    catalog = World(world_config("small"), 0)
-    for day in range(1, 4):
-        catalog.begin_day(day)
-    export_log(InteractionLog.read(tmp_path / "log" / "log.parquet"), catalog.catalog, "demo/control-v0")
+    export_log(InteractionLog.read(tmp_path / "log" / "log.parquet"), world_until(3).catalog, "demo/control-v0")
     section = TEXT.split("\n## Minari\n")[1]
     (episode,) = minari.load_dataset("demo/control-v0").iterate_episodes()
     assert all(f"`{field}`" in section for field in episode.infos)

@@ -79,12 +79,12 @@ def test_the_history_is_what_was_consumed_most_recent_last():
     steps, last = play(ExplorationEnv(LIVELY, user=1), seed=5)
     consumed, fractions = [], []
     for observation, _, _, _, _, info in steps:
-        assert [c for c in observation["history_cluster"] if c >= 0] == consumed[-50:]
+        assert [c for c in observation["history_cluster"] if c >= 0] == consumed[-200:]
         consumed += info["clusters"][info["consumed"]].tolist()
         fractions += info["watch_fraction"][info["consumed"]].tolist()
     assert len(consumed) > 10
-    assert [c for c in last["history_cluster"] if c >= 0] == consumed[-50:]
-    np.testing.assert_array_equal(last["history_watch"][last["history_cluster"] >= 0], fractions[-50:])
+    assert [c for c in last["history_cluster"] if c >= 0] == consumed[-200:]
+    np.testing.assert_array_equal(last["history_watch"][last["history_cluster"] >= 0], fractions[-200:])
 
 
 def test_the_slate_is_made_of_the_candidates_named():
@@ -156,7 +156,7 @@ def test_gymnasiums_wrappers_fit():
     env = FlattenObservation(RecordEpisodeStatistics(gym.make(ID, world=LIVELY, user=1, days=2)))
     observation, _ = env.reset(seed=5)
     plain, _ = ExplorationEnv(LIVELY, user=1, days=2).reset(seed=5)
-    assert observation.shape == (2 + 3 * 50 + 100 * (1 + 1 + 256),)
+    assert observation.shape == (2 + 3 * 200 + 100 * (1 + 1 + 256),)
     assert sorted(observation.tolist()) == sorted(np.concatenate([v.ravel() for v in plain.values()]).tolist())
     total, truncated = 0.0, False
     while not truncated:

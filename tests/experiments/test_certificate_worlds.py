@@ -133,5 +133,6 @@ def test_11_personalisation_gains_nothing_where_users_share_all_interests():
         return rates[1] / rates[0]
 
     alike = changed(tiny(), response={"interest_weight": 0.0, "taste_weight": 0.0, "quality_without_interest": 1.0})
-    assert gain(tiny()) > 1.15
+    apart = changed(tiny(), response={"interest_weight": 5.0, "intercept": -2.2, "quality_without_interest": 0.1})
+    assert gain(apart) > 1.15
     assert gain(alike) < 1.05

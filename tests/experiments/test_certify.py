@@ -91,7 +91,9 @@ def test_what_is_impossible_is_named(tmp_path, override, says):
 
 
 def test_an_unknown_world_is_named():
-    with pytest.raises(InvalidInput, match=r"^world='huge': unknown world; known are control, paper, small, tiny$"):
+    with pytest.raises(
+        InvalidInput, match=r"^world='huge': unknown world; known are control, demo, medium, paper, small, tiny$"
+    ):
         check_choices(["world=huge"])
 
 

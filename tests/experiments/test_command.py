@@ -76,7 +76,7 @@ def test_every_command_shows_its_help(command, monkeypatch, capsys):
     main()
     actual = capsys.readouterr().out
     assert actual.startswith("interestlab")
-    assert "world: control, paper, small, tiny\n" in actual
+    assert "world: control, demo, medium, paper, small, tiny\n" in actual
     assert "$" not in actual.split("== Groups")[-1].split("==")[1]
 
 

@@ -51,7 +51,7 @@ def fitting_of(dataset: Path | None, *overrides: str):
 def fitted(tmp_path_factory, shared_cache):
     """The folder of a run of one constant, its data set's beside it."""
     root = tmp_path_factory.mktemp("fit")
-    written_log(root / "log", 60, 4, 7, {"response.leave_intercept": -4.0})
+    written_log(root / "log", 60, 4, 7, {"response.leave_intercept": -4.6})
     run_fit(fitting_of(root / "log", *SMALL, ONE, f"cache_dir={shared_cache}"), root / "out")
     return root
 
@@ -60,9 +60,9 @@ def test_a_planted_change_is_recovered_and_reported(fitted):
     results = json.loads((fitted / "out" / "fit.json").read_text())
     assert results["distance"]["after"]["mean"] < results["distance"]["before"]["mean"]
     row = results["constants"]["response.leave_intercept"]
-    assert (row["before"], row["identified"]) == (-5.0, True)
+    assert (row["before"], row["identified"]) == (-5.6, True)
     assert row["low"] < row["fitted"] < row["high"]
-    assert abs(row["fitted"] - -4.0) < 0.4  # planted, from -5
+    assert abs(row["fitted"] - -4.6) < 0.4  # planted, from -5.6
     assert results["search"]["worlds"] == [0]
     assert results["worlds"] == [1, 2, 3]
     assert results["reproduction"]["reproduced"]
@@ -176,8 +176,8 @@ def test_production_itself_can_be_the_logging_policy(tmp_path, shared_cache):
 @pytest.mark.slow
 def test_a_changed_worlds_constants_are_recovered(tmp_path, shared_cache):
     planted = {
-        "response.intercept": -1.4, "response.leave_intercept": -4.0, "dynamics.satiation_per_watch": 0.3,
-        "population.activity_mean": -0.7,
+        "response.intercept": -0.9, "response.leave_intercept": -4.6, "dynamics.satiation_per_watch": 0.075,
+        "population.activity_mean": -1.6,
     }  # fmt: skip
     written_log(tmp_path / "log", 400, 10, 77, planted)
     only = "fit.only=[response.intercept,response.leave_intercept,dynamics.satiation_per_watch]"
@@ -193,5 +193,5 @@ def test_a_changed_worlds_constants_are_recovered(tmp_path, shared_cache):
         side = row["high"] - row["fitted"] if planted[name] > row["fitted"] else row["fitted"] - row["low"]
         assert abs(row["fitted"] - planted[name]) < 3.3 / 1.96 * side, name
         assert abs(row["fitted"] - planted[name]) < abs(row["before"] - planted[name])
-    assert results["direct"]["population.activity_mean"]["estimate"] == pytest.approx(-0.7, abs=0.35)
+    assert results["direct"]["population.activity_mean"]["estimate"] == pytest.approx(-1.6, abs=0.35)
     assert len([row for row in results["statistics"].values() if row["fitted"]]) == len(FITTED)
