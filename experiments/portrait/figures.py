@@ -65,9 +65,9 @@ def person_figure(person: Person) -> Figure:
 def _draw_interest(axes: Axes, person: Person, row: int) -> None:
     """A row of the tree: status as the background, consumed items, tired days and the day of discovery as marks."""
     status, days = person.status[:, row], person.first_day + np.arange(len(person.status))
-    for value, look in _STATUS.items():
+    for value, background in _STATUS.items():
         ends = np.append(np.repeat(days, 2)[1:], days[-1] + 1)
-        axes.fill_between(ends, row - 0.38, row + 0.38, where=np.repeat(status == value, 2), **look)
+        axes.fill_between(ends, row - 0.38, row + 0.38, where=np.repeat(status == value, 2), **background)
     for source, (colour, marker, place, _) in _SOURCES.items():
         consumed = person.consumed[source, :, row]
         taken = np.flatnonzero(consumed)
@@ -77,8 +77,8 @@ def _draw_interest(axes: Axes, person: Person, row: int) -> None:
     tired = days[person.satiation[:, row] >= _TIRED_FROM]
     axes.scatter(tired + 0.5, np.full(len(tired), row + 0.42), s=9, marker="_", color=BLACK, linewidth=1, zorder=4)
     woke = days[_first_days(status == DISCOVERED)]
-    look = {"s": 60, "marker": "*", "color": _STAR, "edgecolor": BLACK, "linewidth": 0.6, "zorder": 5}
-    axes.scatter(woke + 0.5, np.full(len(woke), row), **look)
+    star: Any = {"s": 60, "marker": "*", "color": _STAR, "edgecolor": BLACK, "linewidth": 0.6, "zorder": 5}
+    axes.scatter(woke + 0.5, np.full(len(woke), row), **star)
 
 
 def _first_days(on: BoolArray) -> BoolArray:

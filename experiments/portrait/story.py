@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -132,10 +133,11 @@ class _Diary:
         people, num = self.world.population, self.world.config.num_interests
         kept = np.flatnonzero(people.interest[self.user] >= 0)
         interest = people.interest[self.user, kept]
-        for values, days in ((people.status, self.status), (people.satiation, self.satiation)):
-            by_interest = np.zeros(num, values.dtype)
-            by_interest[interest] = values[self.user, kept]
-            days.append(by_interest)
+        status, satiation = np.zeros(num, np.int8), np.zeros(num, np.float32)
+        status[interest] = people.status[self.user, kept]
+        satiation[interest] = people.satiation[self.user, kept]
+        self.status.append(status)
+        self.satiation.append(satiation)
 
     def keep(self, log: InteractionLog) -> None:
         """Keep the user's rows of a log."""
@@ -166,7 +168,7 @@ class _Diary:
         )
 
 
-def _interests_and_visits(world: World, day: int) -> dict[str, FloatArray]:
+def _interests_and_visits(world: World, day: int) -> dict[str, Any]:
     """The fields of ``PopulationStory`` that are about the users on day 0, the world's ``day``."""
     people = world.population
     return {
