@@ -1,7 +1,9 @@
 """Simulation of a policy that serves a world for some days, and its log."""
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -10,7 +12,7 @@ from experiments.live.reference_policies import Greedy, Random, WarmUp
 from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.hidden.clustering import cut_tree, describe_tree
 from sim.hidden.prior import first_records, live_prior, with_own_requests
-from sim.hidden.serving_day import FilledSlates, serving_day
+from sim.hidden.serving_day import Show, serving_day
 from sim.hidden.world import World
 from sim.log import OWN, InteractionLog
 from sim.platform import PlatformRecords
@@ -68,12 +70,15 @@ class Life:
         return float(self.log.watch_seconds.sum(dtype=np.float64))
 
 
-def warmed_up(world: World, stream: RandomStream) -> WarmWorld:
-    """Let users live before day 0, or run a warm-up where they have no such life; then cluster by that traffic."""
+def warmed_up(world: World, stream: RandomStream, on_day: Callable[[], object] = lambda: None) -> WarmWorld:
+    """Let users live before day 0, or run a warm-up where they have no such life; then cluster by that traffic.
+
+    ``on_day`` is called at the end of each day before day 0, and not in a warm-up.
+    """
     config = world.config
     records = first_records(world)
     if config.prior.days:
-        log = live_prior(world, records)
+        log = live_prior(world, records, on_day)
     else:
         log = _serve(world, None, WarmUp(world, records, stream.at("warm-up")), 0, WARM_UP_DAYS)
     items = np.flatnonzero(world.catalog.alive(world.day))
@@ -107,12 +112,10 @@ def _serve(world: World, records: PlatformRecords | None, policy: Random, first_
     for day in range(first_day, first_day + days):
         with serving_day(world, records, day) as today:
             policy.begin_day(today.active)
-
-            def show(user: IntArray, step: int) -> FilledSlates:
-                return FilledSlates.of(policy.slates(user, step, SLOTS))
-
-            shows = show if records is None else with_own_requests(world, records, SLOTS, show)
-            for served in today.requests(shows):
+            show: Show = partial(policy.slates, num_slots=SLOTS)
+            if records is not None:
+                show = with_own_requests(world, records, SLOTS, show)
+            for served in today.requests(show):
                 parts.append(served.rows())
                 policy.learn(served.user, served.slates.items, served.feedback)
     return InteractionLog.concatenate(parts)

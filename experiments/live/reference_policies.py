@@ -10,7 +10,9 @@ from experiments.live.slates import RankedLists, fill_best, fill_next, nth_unmar
 from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.hidden.feedback import Feedback
 from sim.hidden.population import DISCOVERED, DORMANT
+from sim.hidden.serving_day import FilledSlates
 from sim.hidden.world import World
+from sim.log import AGENT, PRODUCTION
 from sim.platform import PlatformRecords
 from sim.random import RandomStream
 
@@ -46,12 +48,12 @@ class Random:
         self.live = np.flatnonzero(self.world.catalog.alive(self.world.day))
         self.shuffled = self.stream.at("shuffle", self.world.day).generator().permutation(self.live)
 
-    def slates(self, user: IntArray, step: int, num_slots: int) -> IntArray:
-        """(B, S) int64 items for users (B,) at their request number ``step`` today."""
+    def slates(self, user: IntArray, step: int, num_slots: int) -> FilledSlates:
+        """Slates of S items for users (B,) at their request number ``step`` today."""
         draws = self.stream.at("slate", self.world.day, step).uniform(user, num_slots)
         # One draw from each of S equal parts of a shuffled list: distinct, and all equally likely.
         place = (np.arange(num_slots) + draws) * len(self.shuffled) / num_slots
-        return np.asarray(self.shuffled[np.minimum(place.astype(np.int64), len(self.shuffled) - 1)])
+        return FilledSlates.of(self.shuffled[np.minimum(place.astype(np.int64), len(self.shuffled) - 1)])
 
     def learn(self, user: IntArray, items: IntArray, feedback: Feedback) -> None:
         """Learn from the feedback of users (B,) on their slates (B, S)."""
@@ -74,9 +76,9 @@ class WarmUp(Random):
         even = np.zeros(len(interest), np.float32)
         self.lists = RankedLists.of(self.live, interest, self.world.config.num_interests, even)
 
-    def slates(self, user: IntArray, step: int, num_slots: int) -> IntArray:
+    def slates(self, user: IntArray, step: int, num_slots: int) -> FilledSlates:
         """Every other slot from the user's discovered interests; an item may come twice."""
-        slates = super().slates(user, step, num_slots)
+        slates = super().slates(user, step, num_slots).items
         population = self.world.population
         for slot in range(1, num_slots, 2):
             draws = self.stream.at("known", self.world.day, step, slot).uniform(user, 2)
@@ -86,7 +88,7 @@ class WarmUp(Random):
             there = end > begin
             place = begin + (draws[:, 1] * (end - begin)).astype(np.int64)
             slates[there, slot] = self.lists.item[place[there]]
-        return slates
+        return FilledSlates.of(slates)
 
 
 class Greedy(Random):
@@ -124,6 +126,11 @@ class Greedy(Random):
         self.item_shown += np.bincount(item, minlength=size)
         self.item_positive += np.bincount(item[positive], minlength=size)
 
+    def continue_from(self, other: "Greedy") -> None:
+        """Take over a copy of what another policy of the same platform has learned."""
+        self.shown, self.positive = other.shown.copy(), other.positive.copy()
+        self.item_shown, self.item_positive = other.item_shown.copy(), other.item_positive.copy()
+
     def _grow(self, num_items: int) -> None:
         new = np.zeros(num_items - len(self.item_shown))
         self.item_shown = np.concatenate([self.item_shown, new])
@@ -158,16 +165,17 @@ class Greedy(Random):
         prior = (PRIOR_IMPRESSIONS * rate).astype(np.float32)
         return (self.positive[users] + prior) / (self.shown[users] + np.float32(PRIOR_IMPRESSIONS))
 
-    def slates(self, user: IntArray, step: int, num_slots: int) -> IntArray:
-        """The explored slots, if any, then the best of the rest, in random places."""
-        slates = super().slates(user, step, num_slots)  # stays where nothing better is available
+    def slates(self, user: IntArray, step: int, num_slots: int) -> FilledSlates:
+        """The explored slots, if any (source ``AGENT``), then the best of the rest, in random places."""
+        slates = super().slates(user, step, num_slots).items  # stays where nothing better is available
         exclude = self.records.requests(user, num_slots).exclude
         filled = np.zeros(len(user), np.int64)
         self.explore(user, slates, filled, exclude, step)
         row = np.searchsorted(self.active_users, user)
         fill_best(slates, filled, self.best[row], self.best_rate[row], self.lists, exclude, MOST_PER_CLUSTER)
         order = self.stream.at("places", self.world.day, step).uniform(user, num_slots).argsort(axis=1)
-        return np.take_along_axis(slates, order, axis=1)
+        source = np.where(order < filled[:, None], AGENT, PRODUCTION)
+        return FilledSlates.of(np.take_along_axis(slates, order, axis=1), source=source)
 
     def explore(self, user: IntArray, slates: IntArray, filled: IntArray, exclude: IntArray, step: int) -> None:
         """Fill the first columns of slates (B, S) with exploration, and count them in ``filled`` (B,)."""

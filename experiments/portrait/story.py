@@ -1,19 +1,25 @@
 """What happens to one simulated person and to the population over some days; reads the truth."""
 
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from experiments.live.reference_life import SLOTS, warmed_up
-from experiments.live.reference_policies import Exploring
+from experiments.live.reference_policies import Exploring, Greedy
 from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.hidden.config import WorldConfig
 from sim.hidden.dynamics import return_probability
 from sim.hidden.population import ACQUIRED, DISCOVERED, LOVED
-from sim.hidden.serving_day import FilledSlates, serving_day
+from sim.hidden.prior import with_own_requests
+from sim.hidden.serving_day import serving_day
 from sim.hidden.world import World
+from sim.log import SOURCE_NAMES, InteractionLog
 from sim.random import RandomStream
+
+OTHER = "other interests"
 
 
 @dataclass(frozen=True)
@@ -22,17 +28,20 @@ class Person:
 
     Attributes:
         user: who.
-        interests: names of the I interests that were ever loved, or consumed from.
-        themes: their themes.
+        first_day: the first of the T days relative to day 0: ``-prior.days``.
+        agent_day: the day on which the agent starts.
+        interests: names of the I - 1 interests that were ever loved or were picked up, at most five of the latter,
+            and ``OTHER``, which holds what was consumed from all others.
         status: (T, I) int8 at the end of the day, ``FREE`` .. ``ACQUIRED``.
         satiation: (T, I) float32 at the end of the day.
-        consumed: (T, I) int64 items consumed that day.
-        minutes: (T,) float64 watched that day.
+        consumed: (4, T, I) int64 items consumed that day, by ``InteractionLog.source``.
+        minutes: (4, T) float64 watched that day, by ``InteractionLog.source``.
     """
 
     user: int
+    first_day: int
+    agent_day: int
     interests: tuple[str, ...]
-    themes: tuple[str, ...]
     status: IntArray
     satiation: FloatArray
     consumed: IntArray
@@ -41,9 +50,10 @@ class Person:
 
 @dataclass(frozen=True)
 class PopulationStory:
-    """A population over T days; reads the truth.
+    """A population over T days from day 0 on; reads the truth.
 
     Attributes:
+        agent_day: the day on which the agent starts.
         loved, known: (N,) interests loved, and known of these, on day 0.
         returning: (N,) probability of coming on a day, before the first session.
         budget: (N,) minutes a day.
@@ -52,6 +62,7 @@ class PopulationStory:
         joined, churned: (T,) users who have joined, and left for good, so far.
     """
 
+    agent_day: int
     loved: IntArray
     known: IntArray
     returning: FloatArray
@@ -62,60 +73,116 @@ class PopulationStory:
     churned: IntArray
 
 
-def simulate_portrait(config: WorldConfig, seed: int, user: int | None, days: int) -> tuple[Person, PopulationStory]:
-    """Simulate T days of a world under the exploring reference policy, after the certificate's warm-up.
+def simulate_portrait(
+    config: WorldConfig, seed: int, user: int | None, days: int, burn_in_days: int
+) -> tuple[Person, PopulationStory]:
+    """Simulate days of a world after the users' life before day 0, or after the certificate's warm-up.
 
-    The tree followed is that of a user, or with None of one like the median one.
+    Reference policies stand in for recommenders: ``Greedy`` for production, which serves alone at first, and then
+    ``Exploring``, whose explored slots stand in for an agent's. It continues from what ``Greedy`` has learned.
+
+    Args:
+        config, seed: of the world.
+        user: whose tree is followed; with None one like the median one.
+        days: from day 0 on.
+        burn_in_days: of these, the days of production alone; below ``days``.
     """
-    warm = warmed_up(World(config, seed), RandomStream(seed, "portrait"))
-    world, records = warm.world, warm.records
-    policy = Exploring(world, records, RandomStream(seed, "portrait", "policy"))
+    world = World(config, seed)
+    diary = _Diary(world, _typical(world) if user is None else user)
+    warm = warmed_up(world, RandomStream(seed, "portrait"), diary.end_day)
+    records, people, first = warm.records, world.population, world.day + 1
+    choices = RandomStream(seed, "portrait", "policy")
+    policy = Greedy(world, records, choices)
     policy.count(warm.log.user, warm.log.item, warm.log.positive)
-    people, first = world.population, world.day + 1
-    returning = return_probability(people, first, config.dynamics)
-    loved = np.isin(people.status, LOVED)
-    user = _typical(returning, loved.sum(axis=1)) if user is None else user
-    story = {
-        "loved": loved.sum(axis=1),
-        "known": (people.status == DISCOVERED).sum(axis=1),
-        "returning": returning[people.joins <= first],
-        "budget": people.budget_minutes.copy(),
-    }
-    num_discovered = np.zeros(config.num_users, np.int16)
-    status = np.zeros((days, config.num_interests), np.int8)
-    satiation, consumed = np.zeros(status.shape, np.float32), np.zeros(status.shape, np.int64)
-    minutes, ends_of_days = np.zeros(days), []
+    if config.prior.days:
+        diary.keep(warm.log)
+    on_day_0 = _interests_and_visits(world, first)
+    num_discovered, ends_of_days = np.zeros(config.num_users, np.int16), []
     for t in tqdm(range(days), desc="portrait", unit="day", dynamic_ncols=True):
+        if t == burn_in_days:
+            production, policy = policy, Exploring(world, records, choices)
+            policy.continue_from(production)
         with serving_day(world, records, first + t) as today:
             policy.begin_day(today.active)
-            for served in today.requests(lambda user, step: FilledSlates.of(policy.slates(user, step, SLOTS))):
+            show = with_own_requests(world, records, SLOTS, partial(policy.slates, num_slots=SLOTS))
+            for served in today.requests(show):
                 policy.learn(served.user, served.slates.items, served.feedback)
                 np.add.at(num_discovered, served.user, served.feedback.discovered.sum(axis=1).astype(np.int16))
-                mine = served.slates.items[(served.user == user)[:, None] & served.feedback.consumed]
-                np.add.at(consumed[t], world.truth.interest[mine], 1)
-            minutes[t] = world.minutes_today()[user]
-            kept = people.interest[user] >= 0
-            status[t, people.interest[user][kept]] = people.status[user][kept]
-            satiation[t, people.interest[user][kept]] = people.satiation[user][kept]
+                diary.keep(served.rows())
+            diary.end_day()
         num_joined, num_churned = int((people.joins <= world.day).sum()), int(people.churned.sum())
         ends_of_days.append((num_discovered.copy(), len(today.active), num_joined, num_churned))
     discovered, active, joined, churned = (np.array(values) for values in zip(*ends_of_days, strict=True))
-    shown = _shown_interests(status, consumed)
-    person = Person(
-        user=int(user),
-        interests=tuple(world.tree.interests[m] for m in shown),
-        themes=tuple(world.tree.themes[world.tree.theme_of_interest[m]] for m in shown),
-        status=status[:, shown],
-        satiation=satiation[:, shown],
-        consumed=consumed[:, shown],
-        minutes=minutes,
+    population = PopulationStory(
+        burn_in_days, **on_day_0, discovered=discovered, active=active, joined=joined, churned=churned
     )
-    population = PopulationStory(**story, discovered=discovered, active=active, joined=joined, churned=churned)
-    return person, population
+    return diary.person(first, burn_in_days), population
 
 
-def _typical(returning: FloatArray, num_loved: IntArray) -> int:
-    """A user with the median number of loved interests, and among these nearest to the median activity."""
+class _Diary:
+    """What is read of one user: status and satiation at the end of each day, and rows of the log."""
+
+    def __init__(self, world: World, user: int) -> None:
+        self.world, self.user = world, user
+        self.status: list[IntArray] = []
+        self.satiation: list[FloatArray] = []
+        self.rows: list[InteractionLog] = []
+
+    def end_day(self) -> None:
+        """Read the user's status and satiation, by interest (M,)."""
+        people, num = self.world.population, self.world.config.num_interests
+        kept = np.flatnonzero(people.interest[self.user] >= 0)
+        interest = people.interest[self.user, kept]
+        status, satiation = np.zeros(num, np.int8), np.zeros(num, np.float32)
+        status[interest] = people.status[self.user, kept]
+        satiation[interest] = people.satiation[self.user, kept]
+        self.status.append(status)
+        self.satiation.append(satiation)
+
+    def keep(self, log: InteractionLog) -> None:
+        """Keep the user's rows of a log."""
+        self.rows.append(log.where(log.user == self.user))
+
+    def person(self, day_0: int, agent_day: int) -> Person:
+        """The user's tree, whose days are relative to the world's day ``day_0``."""
+        status, satiation = np.array(self.status), np.array(self.satiation)
+        log = InteractionLog.concatenate(self.rows)
+        first_day = self.world.day + 1 - day_0 - len(status)
+        day = log.day - day_0 - first_day
+        consumed = np.zeros((len(SOURCE_NAMES), *status.shape), np.int64)
+        np.add.at(consumed, (log.source, day, self.world.truth.interest[log.item]), log.consumed)
+        minutes = np.zeros(consumed.shape[:2])
+        np.add.at(minutes, (log.source, day), log.watch_seconds / 60)
+        shown = _shown_interests(status, consumed.sum(axis=0))
+        others = consumed.sum(axis=2) - consumed[:, :, shown].sum(axis=2)
+        nothing = np.zeros((len(status), 1), status.dtype)
+        return Person(
+            user=int(self.user),
+            first_day=first_day,
+            agent_day=agent_day,
+            interests=(*(self.world.tree.interests[m] for m in shown), OTHER),
+            status=np.hstack([status[:, shown], nothing]),
+            satiation=np.hstack([satiation[:, shown], nothing.astype(satiation.dtype)]),
+            consumed=np.concatenate([consumed[:, :, shown], others[:, :, None]], axis=2),
+            minutes=minutes,
+        )
+
+
+def _interests_and_visits(world: World, day: int) -> dict[str, Any]:
+    """The fields of ``PopulationStory`` that are about the users on day 0, the world's ``day``."""
+    people = world.population
+    return {
+        "loved": np.isin(people.status, LOVED).sum(axis=1),
+        "known": (people.status == DISCOVERED).sum(axis=1),
+        "returning": return_probability(people, day, world.config.dynamics)[people.joins <= day],
+        "budget": people.budget_minutes.copy(),
+    }
+
+
+def _typical(world: World) -> int:
+    """On the world's first day: of the users with the median number of loved interests that of the median activity."""
+    num_loved = np.isin(world.population.status, LOVED).sum(axis=1)
+    returning = return_probability(world.population, world.first_day, world.config.dynamics)
     here = np.flatnonzero((returning > 0) & (num_loved == int(np.median(num_loved))))
     return int(here[np.abs(returning[here] - np.median(returning[here])).argmin()])
 

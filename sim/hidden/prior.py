@@ -44,7 +44,7 @@ def live_prior(world: World, records: PlatformRecords, on_day: Callable[[], obje
     Args:
         world: on its first day, which has not begun.
         records: the platform's book-keeping, with clusters of the items of that day.
-        on_day: called after each day.
+        on_day: called at the end of each day, before its overnight changes.
 
     Returns:
         R impressions with ``source`` ``PRIOR`` and negative days; none where ``prior.days`` is 0.
@@ -72,7 +72,7 @@ def live_prior(world: World, records: PlatformRecords, on_day: Callable[[], obje
                 rows = served.rows()
                 popularity += np.bincount(rows.item[rows.consumed], minlength=len(popularity))
                 parts.append(rows)
-        on_day()
+            on_day()
     return InteractionLog.concatenate(parts)
 
 

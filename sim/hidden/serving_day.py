@@ -39,9 +39,9 @@ class FilledSlates:
         items: IntArray,
         propensity: FloatArray | None = None,
         cluster: IntArray | None = None,
-        source: int = PRODUCTION,
+        source: int | IntArray = PRODUCTION,
     ) -> "FilledSlates":
-        """Slates that one recommender filled, which may leave columns out."""
+        """Slates that one recommender filled, which may leave columns out; ``source`` of all slots, or (B, S)."""
         return cls(
             items,
             np.full(items.shape, np.nan, np.float32) if propensity is None else propensity,

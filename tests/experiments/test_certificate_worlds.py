@@ -9,9 +9,10 @@ import pytest
 from experiments.certify.measures import control_twin, measure
 from experiments.certify.probes import satiation, satiation_probe, successor_stability
 from experiments.live.reference_life import simulate_policy, warmed_up
-from experiments.live.reference_policies import Exploring, Greedy, Informed, Popular, Random
+from experiments.live.reference_policies import EXPLORED_SLOTS, Exploring, Greedy, Informed, Popular, Random
 from experiments.live.slates import RankedLists, fill_best, fill_next, nth_unmarked
 from sim.hidden.world import World
+from sim.log import AGENT, PRODUCTION
 from sim.random import RandomStream
 from tests.experiments.certified import changed, tiny
 
@@ -92,6 +93,36 @@ def test_greedy_is_better_than_random_and_exploring_meets_more_clusters(warm):
         return len(np.unique(life.log.user * 1000 + life.log.cluster)) / len(np.unique(life.log.user))
 
     assert met(lives[Exploring]) > met(lives[Greedy])
+
+
+def test_the_explored_slots_are_the_agents_and_new_to_the_user(warm):
+    life = simulate_policy(warm, Exploring, 2, STREAM)
+    log, consumed = life.log, life.consumed_before.copy()
+    request = np.cumsum((np.diff(log.user, prepend=-1) != 0) | (np.diff(log.step, prepend=-1) != 0))
+    assert np.bincount(request[log.source == AGENT]).max() == EXPLORED_SLOTS
+    assert set(log.source.tolist()) == {PRODUCTION, AGENT}
+    num_new = 0
+    for rows in np.split(np.arange(len(log)), np.flatnonzero(np.diff(request)) + 1):  # one request each
+        for row in rows[log.source[rows] == AGENT]:
+            known = consumed[log.user[row]]
+            assert known.sum() >= len(known) - 1 or not known[log.cluster[row]]
+            num_new += not known[log.cluster[row]]
+        eaten = rows[log.consumed[rows]]
+        consumed[log.user[eaten], log.cluster[eaten]] = True
+    assert num_new > 100
+    assert (simulate_policy(warm, Greedy, 2, STREAM).log.source == PRODUCTION).all()
+
+
+def test_a_policy_that_continues_from_another_ranks_as_that_one(warm):
+    greedy, exploring, fresh = (policy(warm.world, warm.records, STREAM) for policy in (Greedy, Exploring, Exploring))
+    greedy.count(warm.log.user, warm.log.item, warm.log.positive)
+    exploring.continue_from(greedy)
+    users = np.arange(warm.world.config.num_users)
+    for policy in (greedy, exploring, fresh):
+        policy.begin_day(users)
+    np.testing.assert_array_equal(exploring.best_rate, greedy.best_rate)
+    np.testing.assert_array_equal(exploring.lift, greedy.lift)
+    assert not np.allclose(exploring.best_rate, fresh.best_rate)
 
 
 def test_the_best_items_come_first_and_no_group_too_often():

@@ -69,7 +69,7 @@ def words_of(command, model):
     if words[1] == "check-agent":
         words += ["world.num_users=100", "days=2"]
     if words[1] == "portrait":
-        words.append("days=5")
+        words += ["days=5", "burn_in_days=2"]
     if "-m" in words or words[1] == "tune":  # and in smaller worlds, because these run in several
         words += ["world.num_users=60", "world.num_items=400", "experiment.burn_in_days=3", "experiment.days=3"]
         words += ["production.epochs=1", "production.update_epochs=1"]

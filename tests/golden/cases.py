@@ -104,7 +104,7 @@ CASES = (
         ("certify", "world=tiny", "world.num_users=60", "world.num_items=300", "days=14", "seeds=2", *CACHE),
         ("certificate.json",),
     ),
-    Case("portrait", ("portrait", "world=tiny", "world.num_users=60", "days=5"), ("*.svg",)),
+    Case("portrait", ("portrait", "world=tiny", "world.num_users=60", "days=5", "burn_in_days=2"), ("*.svg",)),
     Case("check_agent", ("check-agent", "agent=counts", "world.num_users=100", "days=2"), ("stdout",)),
     Case("cite", ("cite", "agent=llm"), ("stdout",)),
     Case("new_agent", ("new-agent", "kept_agent"), ("kept_agent/**/*",)),
