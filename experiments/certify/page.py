@@ -87,6 +87,7 @@ def _content(certificate: Certificate) -> dict[str, Any]:
         "slots": SLOTS,
         "explored": EXPLORED_SLOTS,
         "warm_up": WARM_UP_DAYS,
+        "prior": certificate["config"]["prior"]["days"],
         "config": entry_rows(certificate["config"], ""),
     }
 

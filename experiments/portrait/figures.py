@@ -167,5 +167,5 @@ def population_figure(story: PopulationStory) -> Figure:
     present.set(ylabel="share of all users", ylim=(0, 1))
     present.legend(**_OVER_LINES)
     for axes in (interests, visits, present):
-        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        axes.yaxis.set_major_formatter(PercentFormatter(1))
     return figure
