@@ -16,7 +16,7 @@ from sim.log import InteractionLog
 
 
 def export_log(
-    log: InteractionLog, catalog: Catalog, dataset_id: str, history_length: int = 50, history_days: int = 30
+    log: InteractionLog, catalog: Catalog, dataset_id: str, history_length: int = 200, history_days: int = 30
 ) -> Any:
     """Write a log as a Minari data set: one episode a user, each step one request (day, step).
 

@@ -76,7 +76,7 @@ def certify(certification: Certification, folder: Path) -> Path:
         "facts": judge([world["parts"] for world in worlds], certification.world),
         "clusters": _over_worlds([world["clusters"] for world in worlds]),
         "volumes": _over_worlds([world["volumes"] for world in worlds]),
-        "warm_up_days": WARM_UP_DAYS,
+        "warm_up_days": 0 if certification.world.prior.days else WARM_UP_DAYS,
         "config": {**asdict(certification.world), "taxonomy": authored_digest(certification.world.taxonomy)},
     }
     folder.mkdir(parents=True, exist_ok=True)

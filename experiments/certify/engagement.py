@@ -8,46 +8,55 @@ from experiments.live.reference_policies import PRIOR_IMPRESSIONS
 from experiments.measures.histories import Histories, histories, within_user_auc
 from sim.arrays import FloatArray, IntArray
 from sim.hidden.population import LOVED, Population
-from sim.log import InteractionLog
+from sim.log import OWN, InteractionLog
 
 _LAST_DAYS = 7
 """Days on which the id model of fact 15 is judged; it learns from those before."""
 
 
-def engagement(warm: WarmWorld, greedy: Life, people: Population) -> dict[int, dict[str, float]]:
-    """Facts 12 to 19, by number: of greedy's impressions, users' own choices left out but where the log is whole.
+def engagement(
+    warm: WarmWorld, greedy: Life, people: Population
+) -> tuple[dict[int, dict[str, float]], dict[str, dict[str, float]]]:
+    """Facts 12 to 19 by number, and what the figures of facts 14 and 16 draw.
+
+    Rates and shares are of what greedy showed. Users' own choices, and all that happened before, count as earlier
+    positives, in the place in the session, in activity and in days to the next active day.
 
     Args:
         warm: the world when greedy began, with its log until then.
         greedy: greedy's days.
         people: the users when greedy began (hidden truth).
 
+    Returns:
+        Statistics; and positive rates by earlier positives (``earlier``) and by place in the session (``place``).
+
     Sources: ``experiments.certify.facts``.
     """
     num_users, num_clusters = greedy.consumed_before.shape
-    shown = greedy.recommended
     whole = InteractionLog.concatenate([warm.log, greedy.log])
-    of_shown, of_whole = (histories(log, num_users, num_clusters) for log in (shown, whole))
-    place, activity = (_values(of_shown, name) for name in ("session_place", "activity"))
-    days = _values(of_shown, "next_active_day")
-    return {
+    judged = np.append(np.zeros(len(warm.log), bool), greedy.log.source != OWN)
+    measured = histories(whole, num_users, num_clusters, judged)
+    place, activity, days = (_values(measured, name) for name in ("session_place", "activity", "next_active_day"))
+    shown, popularity = greedy.recommended, _values(measured, "popularity")
+    facts = {
         12: true_interest(shown, greedy, people),
-        13: {name.replace(" ", "_"): value for name, value in _values(of_shown, "concentration").items()},
-        14: {"ratio": _values(of_whole, "earlier_ratio")["any / none"], "deep": _only(of_whole, "deep_clusters")},
-        15: {"popularity": _values(of_shown, "popularity")["auc"], "id_model": id_model_auc(whole, num_users)},
-        16: {f"place_{key.rstrip('+').replace('-', '_')}": place[key] / place["1"] for key in ("6-10", "11-20", "51+")},
-        17: {"ratio": activity["full"] / activity["low"]},
+        13: {name.replace(" ", "_"): value for name, value in _values(measured, "concentration").items()},
+        14: {"ratio": _only(measured, "earlier_ratio"), "deep": _only(measured, "deep_clusters")},
+        15: {"popularity": popularity["auc"], "id_model": id_model_auc(whole, num_users)},
+        16: {
+            f"place_{key.rstrip('+').replace('-', '_')}": over(place[key], place["1"])
+            for key in ("6-10", "11-20", "51+")
+        },
+        17: {"ratio": over(activity["full"], activity["low"])},
         18: {"likes": float(shown.liked.mean()), "dislikes": float(shown.disliked.mean())},
-        19: {"gini": _values(of_shown, "popularity")["gini"], "next_day": days["1"], "second_day": days["2"]},
+        19: {"gini": popularity["gini"], "next_day": days["1"], "second_day": days["2"]},
     }
+    return facts, {"earlier": _values(measured, "earlier_positives"), "place": place}
 
 
-def engagement_curves(warm: WarmWorld, greedy: Life) -> dict[str, dict[str, float]]:
-    """Positive rates that the figures of facts 14 and 16 draw, by group."""
-    num_users, num_clusters = greedy.consumed_before.shape
-    whole = histories(InteractionLog.concatenate([warm.log, greedy.log]), num_users, num_clusters)
-    shown = histories(greedy.recommended, num_users, num_clusters)
-    return {"earlier": _values(whole, "earlier_positives"), "place": _values(shown, "session_place")}
+def over(value: float, other: float) -> float:
+    """A ratio; nan where it is not defined."""
+    return value / other if other > 0 else float("nan")
 
 
 def true_interest(shown: InteractionLog, life: Life, people: Population) -> dict[str, float]:
@@ -61,14 +70,13 @@ def true_interest(shown: InteractionLog, life: Life, people: Population) -> dict
     loved = there & np.isin(people.status[shown.user, slot], LOVED)
     both = int((loved & shown.positive).sum())
     positives, impressions = int(shown.positive.sum()), int(loved.sum())
-    return {
-        "precision": both / positives if positives else float("nan"),
-        "recall": both / impressions if impressions else float("nan"),
-    }
+    return {"precision": over(both, positives), "recall": over(both, impressions)}
 
 
 def id_model_auc(log: InteractionLog, num_users: int) -> float:
-    """Fact 15: within-user AUC of a model of ids alone, on the last days of a log; it is fitted to the days before.
+    """Fact 15: within-user AUC of a model of ids alone, on what was recommended on the last days of a log.
+
+    It is fitted to all of the days before.
 
     With shown and positive impressions n and p of the days before, k = ``PRIOR_IMPRESSIONS``, c(j) the cluster of item
     j and rates drawn to those of all users, as greedy has them:
@@ -76,7 +84,7 @@ def id_model_auc(log: InteractionLog, num_users: int) -> float:
         score[u, j] = (p[u, c] + k rate[c]) / (n[u, c] + k) * (p[j] + k rate[c]) / (n[j] + k) / rate[c]
     """
     last = log.day > log.day.max(initial=0) - _LAST_DAYS
-    before, judged = log.where(~last), log.where(last)
+    before, judged = log.where(~last), log.where(last & (log.source != OWN))
     clusters, items = int(log.cluster.max(initial=0)) + 1, int(log.item.max(initial=0)) + 1
 
     def smoothed(group: tuple[FloatArray, FloatArray], base: FloatArray) -> FloatArray:

@@ -1,10 +1,12 @@
 """The facts: targets of each statistic, and verdicts over worlds.
 
-A fact has one or more parts. A part passes if its *whole interval* over worlds meets the target; a fact
-passes if all of its parts do. Statistics are defined where they are computed (``consumption``,
-``behaviour``, ``probes``, ``engagement``, ``knowledge``, ``measures``).
+A fact has one or more parts. A part passes if its *whole interval* over worlds meets the target; a fact passes if all
+of its parts do. (The control of fact 20 passes if its interval holds 1.) Statistics are defined where they are computed
+(``consumption``, ``behaviour``, ``probes``, ``engagement``, ``knowledge``, ``measures``).
 
-Where a public figure exists, the target is that figure with ``BAND`` of it on either side; the width is our choice.
+Where a part's title names a public figure, the target is that figure with ``BAND`` of it on either side, unless a
+narrower band is given; the width is our choice. Facts 1, 2, 4 to 6 and 10 are of all that users see, their own choices
+included; 3, 8 and 11 to 19 of what a policy shows.
 """
 
 import math
@@ -182,7 +184,7 @@ FACTS = (
          "Our proposal; bounds are our choice. The control exchanges the interests that personas name, at random.",
          (Part("ratio", "aim, persona oracle over random novel clusters", low=3.0),
           Part("control", "the same of an oracle with wrong personas; its interval has to hold 1", contains=1.0),
-          Part("personal", "aim of the oracle's proposals, at their users over at others"),
+          Part("personal", "the ratio, over what it is where proposals go to other users"),
           Part("oracle", "proposals on dormant interests, persona oracle"),
           Part("random", "proposals on dormant interests, random novel clusters"),
           Part("linked", "share of pairs of interests that share a persona"))),
@@ -242,4 +244,6 @@ def fails_by_construction(config: WorldConfig) -> dict[int, str]:
         reasons[9] = "no interest is dormant on day 0, so there are no successors to compare"
         reasons[10] = "no interest is dormant, so informed exploration has nothing to find"
         reasons[20] = "no interest is dormant, so no planner has anything to find"
+    if config.prior.days == 0:
+        reasons[20] = "users arrive without a history, so that no planner knows anything of them"
     return reasons

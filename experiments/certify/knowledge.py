@@ -7,6 +7,7 @@ import numpy as np
 
 from agents.planner import Planner
 from agents.planners import RandomNovelPlanner
+from experiments.certify.engagement import over
 from experiments.live.reference_life import WarmWorld
 from experiments.oracles.persona_oracle import PersonaOraclePlanner
 from experiments.oracles.truth import majority_interests
@@ -35,9 +36,8 @@ def room_for_knowledge(warm: WarmWorld, stream: RandomStream) -> dict[str, float
 
     In the control the oracle reads personas whose interests have been exchanged at random (``DEALS`` times; the aim is
     the mean): knowledge that is wrong must not pay. Where only the users are exchanged, a part of the ratio is left:
-    interests of common personas are dormant for many. ``personal`` is what remains without that part,
-
-        personal = aim(persona oracle) / aim of the same proposals at other users.
+    interests of common personas are dormant for many. ``personal`` is the ratio without that part: the ratio over what
+    it would be if each user's proposals, of both planners, went to another user.
 
     Args:
         warm: the world and what the platform has seen of it; not changed.
@@ -54,12 +54,13 @@ def room_for_knowledge(warm: WarmWorld, stream: RandomStream) -> dict[str, float
     other = user[stream.at("others").generator().permutation(len(user))]
     planned = exam.proposals(_oracle(world), stream)
     oracle, elsewhere = exam.aim(planned, user), exam.aim(planned, other)
-    random = exam.aim(exam.proposals(RandomNovelPlanner(), stream), user)
+    drawn = exam.proposals(RandomNovelPlanner(), stream)
+    random, random_elsewhere = exam.aim(drawn, user), exam.aim(drawn, other)
     wrong = [exam.aim(exam.proposals(_oracle(_dealt(world, stream.at("deal", n))), stream), user) for n in range(DEALS)]
     return {
-        "ratio": _over(oracle, random),
-        "control": _over(float(np.mean(wrong)), random),
-        "personal": _over(oracle, elsewhere),
+        "ratio": over(oracle, random),
+        "control": over(float(np.mean(wrong)), random),
+        "personal": over(over(oracle, random), over(elsewhere, random_elsewhere)),
         "oracle": oracle,
         "random": random,
         "linked": linked_share(world.links.dense(world.config.num_interests)),
@@ -118,7 +119,3 @@ def linked_share(typical: FloatArray) -> float:
     together = (has.T.astype(np.int64) @ has.astype(np.int64)) > 0
     num = len(together)
     return float(together[np.triu_indices(num, 1)].mean()) if num > 1 else float("nan")
-
-
-def _over(aim: float, other: float) -> float:
-    return aim / other if other > 0 else float("nan")

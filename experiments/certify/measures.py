@@ -14,7 +14,7 @@ from experiments.certify.consumption import (
     taste,
     weekly_variety,
 )
-from experiments.certify.engagement import engagement, engagement_curves
+from experiments.certify.engagement import engagement
 from experiments.certify.knowledge import room_for_knowledge
 from experiments.certify.probes import drift_dial, satiation, satiation_probe, successor_stability
 from experiments.live.reference_life import WarmWorld, simulate_policy, warmed_up
@@ -46,6 +46,7 @@ def measure(config: WorldConfig, seed: int, days: int) -> Measures:
     exposure, novelty = exposure_gap(random, greedy), novelty_cost(random)
     popular_rate = float(simulate_policy(warm, Popular, days, stream).recommended.positive.mean())
     people = warm.world.population
+    engaged, rates = engagement(warm, greedy, people)
     facts = {
         1: concentration(random, greedy, stream.at("concentration")),
         2: narrowing(varieties["greedy"], varieties["exploring"]),
@@ -58,7 +59,7 @@ def measure(config: WorldConfig, seed: int, days: int) -> Measures:
         9: drift_dial(stability),
         10: {"control": control_gain(config, seed, days), **gains},
         11: taste(random, greedy, popular_rate, people),
-        **engagement(warm, greedy, people),
+        **engaged,
         20: room_for_knowledge(warm, stream.at("knowledge")),
     }
     length = session_lengths(greedy.log, config.num_users)
@@ -68,7 +69,7 @@ def measure(config: WorldConfig, seed: int, days: int) -> Measures:
         "satiation": probe,
         "stability": stability,
         **behaviour_curves(greedy.log, config.num_users),
-        **engagement_curves(warm, greedy),
+        **rates,
     }
     volumes = {
         "visits_per_user_day": len(length) / days / config.num_users,

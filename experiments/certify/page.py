@@ -82,11 +82,12 @@ def _content(certificate: Certificate) -> dict[str, Any]:
         "volumes": [(title, *_shown(certificate["volumes"][name]).values()) for name, title in _VOLUMES],
         "policies": [
             (policy.name, (policy.__doc__ or "").split("\n")[0].replace("``EXPLORED_SLOTS``", str(EXPLORED_SLOTS)))
-            for policy in _POLICIES
+            for policy in _POLICIES[bool(certificate["config"]["prior"]["days"]) :]
         ],
         "slots": SLOTS,
         "explored": EXPLORED_SLOTS,
         "warm_up": WARM_UP_DAYS,
+        "own": f"{100 * certificate['config']['own_share']:g} %",
         "prior": certificate["config"]["prior"]["days"],
         "config": entry_rows(certificate["config"], ""),
     }

@@ -55,13 +55,15 @@ class Histories(TypedDict):
     popularity: dict[str, Estimate]
 
 
-def histories(log: InteractionLog, num_users: int, num_clusters: int) -> Histories:
+def histories(log: InteractionLog, num_users: int, num_clusters: int, judged: BoolArray | None = None) -> Histories:
     """All measures of a log.
 
     Args:
         log: R impressions in the order in which they happened; days may be negative.
         num_users: N; users are 0 .. N-1, of whom some may have no row.
         num_clusters: M.
+        judged: (R,) rows whose positives, shares and exposure are measured; the others count as what happened before
+            them or between, in ``deep_clusters`` and in ``next_active_day``. None: all.
 
     Returns:
         Positive rates (positives / impressions, sums over users):
@@ -82,21 +84,24 @@ def histories(log: InteractionLog, num_users: int, num_clusters: int) -> Histori
     earlier = earlier_marked(pair, log.positive)
     session = log.user * _span(log) + log.day - _first_day(log)
     place = earlier_marked(session, np.ones(len(log), bool)) + 1
-    none, some = (_rates(log, num_users, rows) for rows in (earlier == 0, earlier > 0))
+    rows = np.ones(len(log), bool) if judged is None else judged
+    shown = log if judged is None else log.where(judged)
+    none, some = (_rates(log, num_users, rows & kind) for kind in (earlier == 0, earlier > 0))
     lift = relative_lift(some, none, paired=True)
     value, low, high = (None if each is None else each + 1 for each in (lift.relative, lift.low, lift.high))
     num_some = int((some.denominator > 0).sum())
-    novel, familiar = novelty_rates(log, np.zeros((num_users, num_clusters), bool))
+    fresh = novel_rows(log, np.zeros((num_users, num_clusters), bool))
+    novel, familiar = (_rates(log, num_users, rows & kind) for kind in (fresh, ~fresh))
     return {
-        "earlier_positives": _grouped(log, num_users, earlier, EARLIER),
+        "earlier_positives": _grouped(shown, num_users, earlier[rows], EARLIER),
         "earlier_ratio": {"any / none": {"value": value, "low": low, "high": high, "n": num_some}},
         "novelty": {"novel": _row(novel), "familiar": _row(familiar)},
-        "session_place": _grouped(log, num_users, place, PLACES),
-        "activity": _activity(log, num_users, session),
+        "session_place": _grouped(shown, num_users, place[rows], PLACES),
+        "activity": _activity(log, num_users, session, rows),
         "next_active_day": days_to_next(log, num_users, session),
-        "concentration": concentration(pair[log.positive], num_clusters),
+        "concentration": concentration(pair[log.positive & rows], num_clusters),
         "deep_clusters": {f"{DEEP_POSITIVES}+ positives": _row(_deep(log, pair, num_users, num_clusters))},
-        "popularity": {"auc": _row(popularity_auc(log, num_users)), "gini": _row(exposure(log, num_users))},
+        "popularity": {"auc": _row(popularity_auc(shown, num_users)), "gini": _row(exposure(shown, num_users))},
     }
 
 
@@ -205,13 +210,17 @@ def exposure(log: InteractionLog, num_users: int) -> UserSums:
     return UserSums(np.bincount(log.user, weight[place], num_users), np.bincount(log.user, minlength=num_users))
 
 
-def _activity(log: InteractionLog, num_users: int, session: IntArray) -> dict[str, Estimate]:
-    """Users whose impressions an active day are equal are in the same third, that of the mean of their ranks."""
-    _, place, rows = np.unique(log.user, return_inverse=True, return_counts=True)
+def _activity(log: InteractionLog, num_users: int, session: IntArray, judged: BoolArray) -> dict[str, Estimate]:
+    """Positive rates of judged rows (R,) of each third of users by impressions an active day, of all rows.
+
+    Users whose impressions an active day are equal are in the same third, that of the mean of their ranks.
+    """
+    _, place, rows = np.unique(log.user, return_inverse=True, return_counts=True)  # rows of each user
     days = np.bincount(place[np.unique(session, return_index=True)[1]])
     rank = _midranks(np.zeros(len(rows), np.int64), rows / days)
     third = (6 * rank - 3) // (2 * len(rows))
-    return _grouped(log, num_users, third[place], {name: first for first, name in enumerate(ACTIVITY)})
+    least = {name: first for first, name in enumerate(ACTIVITY)}
+    return _grouped(log.where(judged), num_users, third[place][judged], least)
 
 
 def _deep(log: InteractionLog, pair: IntArray, num_users: int, num_clusters: int) -> UserSums:

@@ -11,7 +11,7 @@ from agents.llm.model import compute_dtype
 from experiments.llm.arms import settings_by_arm
 from experiments.several.plan import Comparison
 
-# Seconds of one quiet core that multiplies bf16, of world=small (2,000 users, 14 days) and its language model.
+# Seconds of one quiet core that multiplies bf16, of world=small (1,000 users, 14 days) and its language model.
 _BURN_IN = 60.0
 _ARM = 50.0
 _TRAINING = {"agents.sequence.SequenceAgent": 60.0, "agents.two_tower.TwoTowerAgent": 20.0}
@@ -19,7 +19,7 @@ _SAMPLE, _SAMPLE_ALL_WEIGHTS = 0.09, 0.13  # fine-tuning, embeddings frozen or n
 _CURVE_POINT = 10.0
 _PAIR = 1 / 150
 _WITHOUT_BF16 = 2.5  # times as long, for fine-tuning and pairs
-_USERS, _DAYS = 2000, 14
+_USERS, _DAYS = 1000, 14
 
 
 Pieces = dict[str, float]

@@ -81,7 +81,8 @@ def test_own_choices_are_in_the_log_and_in_no_statistic_of_what_was_shown(warm):
 
 def test_all_parts_of_facts_12_to_19_are_measured(warm):
     life = simulate_policy(warm, Greedy, 10, STREAM)
-    measured = engagement(warm, life, warm.world.population)
+    measured, rates = engagement(warm, life, warm.world.population)
+    assert {key: len(values) for key, values in rates.items()} == {"earlier": 6, "place": 6}
     assert sorted(measured) == list(range(12, 20))
     for fact in FACTS[11:19]:
         assert {part.name for part in fact.parts} == set(measured[fact.number])

@@ -227,6 +227,7 @@ def test_numbers_and_ids_of_facts_are_all_different():
 
 
 def test_facts_that_must_fail_follow_from_the_constants():
-    assert fails_by_construction(tiny()) == {}
+    assert set(fails_by_construction(tiny())) == {20}  # nobody has a history
+    assert fails_by_construction(changed(tiny(), prior={"days": 5})) == {}
     assert set(fails_by_construction(control_twin(tiny()))) == {7, 9, 10, 20}
-    assert set(fails_by_construction(changed(tiny(), response={"satiation_weight": 0.0}))) == {7}
+    assert set(fails_by_construction(changed(tiny(), response={"satiation_weight": 0.0}))) == {7, 20}

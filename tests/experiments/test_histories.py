@@ -47,6 +47,18 @@ def test_rates_by_earlier_positives_and_novelty_by_hand():
     assert actual["novelty"] == {"novel": pytest.approx(1 / 3), "familiar": 0.75}
 
 
+def test_rows_that_are_not_judged_count_as_what_happened_before_and_between():
+    """One user, one day: two own choices first, of which the first is positive, then two impressions, another own one."""
+    log = by_place(log_of(user=[0] * 5, cluster=[0, 1, 0, 1, 0], positive=[1, 0, 1, 0, 0], day=[0] * 5))
+    measured = histories(log, 1, 2, np.array([False, False, True, True, False]))
+    actual = {measure: {name: row["value"] for name, row in rows.items()} for measure, rows in measured.items()}
+    assert (actual["earlier_positives"]["0"], actual["earlier_positives"]["1"]) == (0, 1)
+    assert actual["session_place"]["1"] is None
+    assert actual["session_place"]["2-5"] == 0.5
+    assert actual["novelty"] == {"novel": None, "familiar": 0.5}
+    assert histories(log, 1, 2, np.ones(5, bool)) == histories(log, 1, 2)
+
+
 def test_the_place_in_the_session_is_of_one_user_and_one_day():
     log = by_place(log_of(user=[0] * 60 + [1], day=[-3] * 52 + [-2] * 8 + [-3], positive=[1] + [0] * 51 + [1] * 9))
     assert values(log)["session_place"] == {
