@@ -48,8 +48,8 @@ def test_rates_by_earlier_positives_and_novelty_by_hand():
 
 
 def test_rows_that_are_not_judged_count_as_what_happened_before_and_between():
-    """One user, one day: two own choices first, of which the first is positive, then two impressions, another own one."""
-    log = by_place(log_of(user=[0] * 5, cluster=[0, 1, 0, 1, 0], positive=[1, 0, 1, 0, 0], day=[0] * 5))
+    """One user, one day: two own choices, of which the first is positive, two impressions, and another own choice."""
+    log = by_place(log_of(user=[0] * 5, cluster=[0, 1, 0, 1, 0], positive=[1, 0, 1, 0, 0], consumed=[1] * 5))
     measured = histories(log, 1, 2, np.array([False, False, True, True, False]))
     actual = {measure: {name: row["value"] for name, row in rows.items()} for measure, rows in measured.items()}
     assert (actual["earlier_positives"]["0"], actual["earlier_positives"]["1"]) == (0, 1)
