@@ -59,7 +59,9 @@ def simulator_rows(
 
 
 def _world(config: WorldConfig, seed: int, users: int, items: int, interests: int) -> World:
-    return World(replace(config, num_users=users, num_items=items, num_interests=interests), seed)
+    """A world on day 0: users' life before it is not what is timed."""
+    sizes = replace(config, num_users=users, num_items=items, num_interests=interests)
+    return World(replace(sizes, prior=replace(config.prior, days=0)), seed)
 
 
 def _in_turns(measures: dict[Any, Callable[[], float]]) -> dict[Any, list[float]]:

@@ -66,6 +66,7 @@ def finished(tmp_path_factory, shared_cache):
     folder = tmp_path_factory.mktemp("arena")
     overrides = [
         "experiment.burn_in_days=3", "experiment.days=2", "arena.log_days=3", "arena.redraws=90", "arena.lucks=16",
+        "world.population.activity_mean=0.3",  # enough impressions for 200 logs of 500
         "arena.sizes=[500,5000]", "arena.max_logs=240", "~arena.logging.random", "arena.learning=true",
     ]  # fmt: skip
     arena(config_of(shared_cache, *overrides), folder)

@@ -47,9 +47,9 @@ def one_arm(study):
 def test_splits_of_one_simulated_log_raise_nominal_false_alarms_with_and_without_cuped(one_arm):
     run, design = one_arm
     sums, before, stream = user_sums(run, design), burn_in_sums(design), RandomStream(0, "a/a")
-    low, high = binomial_bounds(400, 0.05)
+    low, high = binomial_bounds(2000, 0.05)
     for metric in METRICS:
-        actual = false_alarms(sums[metric], before[metric], 400, stream)
+        actual = false_alarms(sums[metric], before[metric], 2000, stream)
         assert low <= actual.plain <= high, metric
         assert low <= actual.cuped <= high, metric
     assert false_alarms(sums[METRICS[0]], before[METRICS[0]], 20, stream).variance_reduction > 0.2
