@@ -86,8 +86,8 @@ def test_what_variants_share_is_counted_once(planned):
     main, a_a = of(planned, "main"), of(planned, "a_a")
     alone, extra = pieces_of(main), core_seconds([pieces_of(main), pieces_of(a_a)]) - core_seconds([pieces_of(main)])
     assert extra == pytest.approx(
-        core_seconds([pieces_of(a_a)]) / (2 + 60 / 50), rel=0.01
-    )  # one arm of two, no burn-in
+        core_seconds([pieces_of(a_a)]) / (2 + 60 / 50 * 7 / 14), rel=0.01
+    )  # one arm of two, no burn-in, which has 7 days to 14
     assert all(seconds > 0 for seconds in alone.values())
 
 
