@@ -96,7 +96,7 @@ FACTS = (
          (_below("greedy_change", "greedy, last week minus first"),
           _above("exploring_minus_greedy", "exploring minus greedy, last week"))),
     Fact(3, "policy_over_random", "What the policy chooses is liked better than what is random",
-         "KuaiRand-Pure (Gao et al. 2022): long views under the policy and under random exposure, as we computed them.",
+         "KuaiRand-Pure (Gao et al. 2022): long views under the policy and at random, as recomputed by others.",
          (_near("ratio", "positive rate, policy over random", 3.9),
           _near("same_ratio", "the same of the same items", 2.76),
           _near("gap", "calibration gap of the same items", 0.176),

@@ -138,7 +138,13 @@ def _satiation(curves: Curves) -> Figure:
 def _rates(curves: Curves, name: str) -> Figure:
     figure, axes = panel(_HEIGHT)
     groups = list(curves[0][name])
-    _draw(axes, np.arange(len(groups)), [[world[name][group] for group in groups] for world in curves], color=_BLUE)
+    _draw(
+        axes,
+        np.arange(len(groups)),
+        [[world[name][group] for group in groups] for world in curves],
+        color=_BLUE,
+        marker="o",
+    )
     axes.set_xticks(np.arange(len(groups)), groups)
     labels = {"earlier": "earlier positives in the cluster", "place": "place in the session"}
     axes.set(xlabel=labels[name], ylabel="positive rate", ylim=(0, None))
