@@ -21,6 +21,7 @@ from sim.files import written_whole
 
 NUM_LEVELS = 4
 _ARRAYS = ("path", "centroid", "offset")
+_CLOSE = 1e-5  # scores in float32 that differ by less may be in another order elsewhere
 
 
 @dataclass(frozen=True)
@@ -123,8 +124,24 @@ class InterestClusters:
         leaf = np.empty(len(embedding), np.int64)
         for start in range(0, len(embedding), 4096):
             block = embedding[start : start + 4096].astype(np.float32)
-            leaf[start : start + 4096] = (block @ self.centroid.T - self.offset).argmax(axis=1)  # (block, L)
+            leaf[start : start + 4096] = self._best_leaf(block)
         return np.asarray(self.path[leaf])
+
+    def _best_leaf(self, block: FloatArray) -> IntArray:
+        """(b,) the best leaf of each item (b, 256); see ``file``.
+
+        A product of matrices rounds by the number of threads and of rows. Leaves that it cannot tell apart are
+        compared once more, by sums that do not.
+        """
+        score = block @ self.centroid.T - self.offset  # (b, L)
+        best = score.argmax(axis=1)
+        largest = score.max(axis=1, keepdims=True)
+        close = score >= largest - _CLOSE
+        for row in np.flatnonzero(close.sum(axis=1) > 1):
+            leaf = np.flatnonzero(close[row])
+            products = self.centroid[leaf].astype(np.float64) * block[row]
+            best[row] = leaf[(products.sum(axis=1) - self.offset[leaf]).argmax()]
+        return np.asarray(best)
 
     def save(self, path: Path) -> None:
         """Write safetensors, whole or not at all."""

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.stats import skew
 
-from sim.arrays import FloatArray
+from sim.arrays import FloatArray, dot
 from sim.log import InteractionLog
 
 FRACTION_EDGES: FloatArray = np.linspace(0.0, 3.0, 61)
@@ -48,8 +48,8 @@ def watching(log: InteractionLog, length: FloatArray) -> dict[str, float]:
 def slope(x: FloatArray, y: FloatArray) -> float:
     """Least-squares slope of y (R,) on x (R,); nan where x does not vary."""
     centred = x - x.mean()
-    spread = float(centred @ centred)
-    return float(centred @ (y - y.mean()) / spread) if spread > 0 else float("nan")
+    spread = dot(centred, centred)
+    return dot(centred, y - y.mean()) / spread if spread > 0 else float("nan")
 
 
 def session_lengths(log: InteractionLog, num_users: int) -> FloatArray:

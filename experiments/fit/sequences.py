@@ -5,7 +5,7 @@ from scipy.stats import entropy
 
 from experiments.fit.observation import Observation
 from experiments.measures.histories import novelty_rates
-from sim.arrays import FloatArray, IntArray
+from sim.arrays import FloatArray, IntArray, dot
 
 RECENT_DAYS = 3
 """Days before a showing over which showings of the same cluster count as recent."""
@@ -29,8 +29,8 @@ def within_slope(group: IntArray, x: FloatArray, y: FloatArray) -> float | None:
     _, place, count = np.unique(group, return_inverse=True, return_counts=True)
     x = x - (np.bincount(place, x) / count)[place]
     y = y - (np.bincount(place, y) / count)[place]
-    spread = float(x @ x)
-    return float(x @ y) / spread if spread > 1e-12 * max(len(x), 1) else None
+    spread = dot(x, x)
+    return dot(x, y) / spread if spread > 1e-12 * max(len(x), 1) else None
 
 
 def satiation(seen: Observation) -> dict[str, float | None]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from experiments.inference.users import ROUNDING, Ratio, UserSums, ratio_of
+from sim.arrays import dot
 from sim.errors import InvalidInput
 
 
@@ -69,7 +70,7 @@ def adjust(treated: UserSums, control: UserSums, before: tuple[UserSums, UserSum
     all_y, all_x = (np.concatenate([ratio.influence for ratio in arms]) for arms in (y, x))
     if len(all_x) < 3 or all_x.std() <= ROUNDING * max(ratio.size for ratio in x):
         return None
-    theta = float(all_y @ all_x / (all_x @ all_x))  # influences have mean 0 in each arm
+    theta = dot(all_y, all_x) / dot(all_x, all_x)  # influences have mean 0 in each arm
     new = [
         Ratio(ry.value - theta * (rx.value - overall), ry.influence - theta * rx.influence, ry.size)
         for ry, rx in zip(y, x, strict=True)

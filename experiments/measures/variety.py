@@ -6,7 +6,7 @@ from scipy.sparse import csr_array
 from scipy.special import gammaln
 
 from experiments.inference.users import UserSums
-from sim.arrays import FloatArray, IntArray
+from sim.arrays import FloatArray, IntArray, dot
 
 RAREFIED_WATCHES = 20
 """Watches to which users are rarefied: variety without the part that volume brings by itself."""
@@ -43,7 +43,7 @@ def gini(counts: npt.NDArray[np.generic]) -> float | None:
     """Gini index of (n,) non-negative counts, sum_i (2i - n - 1) x_(i) / (n sum x), x ascending."""
     ascending = np.sort(np.asarray(counts, dtype=np.float64))
     n, total = len(ascending), float(ascending.sum())
-    return float(((2.0 * np.arange(1, n + 1) - n - 1) @ ascending) / (n * total)) if total > 0 else None
+    return dot(2.0 * np.arange(1, n + 1) - n - 1, ascending) / (n * total) if total > 0 else None
 
 
 def mean_jaccard(user: IntArray, thing: IntArray, users: IntArray, draws: FloatArray) -> float | None:

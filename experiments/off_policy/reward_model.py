@@ -117,7 +117,7 @@ def cross_fitted(user: IntArray, reward: FloatArray, logged: FloatArray, policy:
     for held_out in (0, 1):
         rows, other = half == held_out, half != held_out
         x = np.asarray(logged[other], np.float64)
-        beta = np.linalg.solve(x.T @ x + RIDGE * np.eye(x.shape[1]), x.T @ reward[other])
+        beta = np.linalg.solve(x.T @ x + RIDGE * np.eye(x.shape[1]), (x * reward[other, None]).sum(axis=0))
         q[rows] = logged[rows] @ beta
         for value, mean_features in zip(values, policy, strict=True):
             value[rows] = mean_features[rows] @ beta

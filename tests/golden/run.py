@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 from safetensors.numpy import load_file
 
 from sim.files import write_text
+from tests.command_line import SERVER
 from tests.golden.cases import CASES, GROUPS, Case
 
 KEPT = Path(__file__).parent / "kept"
@@ -157,6 +158,7 @@ def _output_of(group: tuple[str, ...], out: Path) -> Path:
 def in_its_environment(out: Path, names: list[str], stderr: int | None = None) -> "subprocess.CompletedProcess[str]":
     """Run the cases in a new interpreter, whose libraries take the same instructions on every machine."""
     environment = {**os.environ, **SAME_EVERYWHERE}
+    environment.pop(SERVER, None)  # the workers' commands are forked from a process with this machine's instructions
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     command = [sys.executable, "-m", "tests.golden.run", str(out), *names]
     return subprocess.run(

@@ -8,6 +8,7 @@ from threading import Event
 import pytest
 
 from experiments.main import COMMANDS
+from tests.command_line import SERVER
 from tests.golden import run
 from tests.golden.cases import CASES, GROUPS
 from tests.golden.run import KEPT, folder_of
@@ -48,6 +49,16 @@ def test_differences_are_found():
         "/a/1: 2 -> 4", "/b: 3 -> nothing", "/c: nothing -> 3",
     ]  # fmt: skip
     assert list(differences([1, {"a": None}], [1, {"a": None}])) == []
+
+
+def test_commands_are_not_forked_from_a_process_that_has_this_machines_instructions(tmp_path, monkeypatch):
+    """pytest-xdist's workers fork theirs from one: its libraries chose their instructions when it began."""
+    started = []
+    monkeypatch.setenv(SERVER, "an address")
+    monkeypatch.setattr(run.subprocess, "run", lambda command, env, **_: started.append(env))
+    run.in_its_environment(tmp_path, ["cite"])
+    assert SERVER not in started[0]
+    assert run.SAME_EVERYWHERE.items() <= started[0].items()
 
 
 def test_a_group_is_run_once_and_who_would_wait_for_it_runs_another(tmp_path, monkeypatch):

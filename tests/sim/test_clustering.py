@@ -96,6 +96,22 @@ def test_clusters_within_the_cap_have_no_offset_and_far_ones_keep_their_items():
     assert np.bincount((lopsided @ axes.T - offset).argmax(axis=1)).tolist() == [9, 1]
 
 
+def test_an_item_is_filed_alike_alone_and_among_others_also_between_leaves_that_are_nearly_the_same():
+    rng = np.random.default_rng(0)
+    centroid = unit(rng.normal(size=(8, 256)))
+    twins = unit(centroid + rng.normal(scale=1e-8, size=centroid.shape))
+    leaves = np.concatenate([centroid, twins]).astype(np.float32)
+    path = np.stack([np.zeros(16, int), np.zeros(16, int), np.zeros(16, int), np.arange(16)], axis=1)
+    clusters = InterestClusters(path, leaves, (("a",),))
+    items = unit(np.repeat(centroid, 50, axis=0) + rng.normal(scale=0.05, size=(400, 256))).astype(np.float32)
+    filed = clusters.file(items)
+    assert np.array_equal(filed[:, 3] % 8, np.repeat(np.arange(8), 50))
+    assert 0 < (filed[:, 3] >= 8).mean() < 1  # both of a pair of twins are nearest to some
+    for size in (1, 7, 64):
+        apart = np.concatenate([clusters.file(items[i : i + size]) for i in range(0, len(items), size)])
+        assert np.array_equal(filed, apart), size
+
+
 def test_offsets_are_used_for_filing_saved_and_part_of_the_digest(tmp_path):
     vectors = unit(np.pad([[1.0, 0.0], [0.0, 1.0], [0.8, 0.6]], [(0, 0), (0, 254)]))
     path = np.array([[0, 0, 0, 0], [0, 1, 1, 1]])
