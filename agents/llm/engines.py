@@ -7,7 +7,8 @@ the exact score of every label (``agents.llm.bulk``), needs the model's own numb
 
 import abc
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 
@@ -43,11 +44,13 @@ class Answer:
         number: of the prompt among those that were asked together.
         text: the completion, special tokens left out; may be empty.
         cost: of this answer.
+        date: when it was given (ISO 8601).
     """
 
     number: int
     text: str
     cost: Cost
+    date: str = field(default_factory=lambda: date.today().isoformat())
 
 
 class Engine(abc.ABC):
@@ -67,6 +70,12 @@ class Engine(abc.ABC):
     @abc.abstractmethod
     def description(self) -> dict[str, Any]:
         """What the answers depend on in addition to the prompts, as JSON for a table's manifest; holds no secrets."""
+
+    @property
+    def model(self) -> str:
+        """What is asked, for a record of its answers: a name, or a digest of weights."""
+        description = self.description
+        return str(description.get("model") or description.get("weights_digest") or description["engine"])
 
     @abc.abstractmethod
     def _answers(self, prompts: Sequence[str], max_tokens: int) -> Iterator[Answer]:

@@ -10,7 +10,8 @@ import json
 import os
 import shutil
 from collections import Counter
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from tqdm import tqdm
 
 from agents.llm.engines import Answer, Cost, Engine
 from agents.llm.prompt import cluster_texts, prompt_text, strict_match, template
+from agents.llm.recorded import RecordedAnswer, write_answers
 from agents.llm.table import TransitionTable, about_table, check_num_clusters
 from agents.llm.triples import finished_table
 from sim.clusters import InterestClusters
@@ -31,7 +33,9 @@ _EXAMPLES = 10  # unmatched texts that the manifest lists
 _EXAMPLE_LENGTH = 80  # characters
 
 
-def generate_table(engine: Engine, clusters: InterestClusters, num_keywords: int, folder: Path) -> TransitionTable:
+def generate_table(
+    engine: Engine, clusters: InterestClusters, num_keywords: int, folder: Path, record: Path | None = None
+) -> TransitionTable:
     """Fill the table with what an engine says for all M^2 ordered pairs, or go on with it.
 
     A text that is a cluster's and nothing else (``strict_match``) and not one of the pair's own two is the
@@ -43,6 +47,7 @@ def generate_table(engine: Engine, clusters: InterestClusters, num_keywords: int
         num_keywords: keywords a cluster.
         folder: of the table; an existing one is opened, not overwritten. Answers are kept next to
             it until it is whole.
+        record: file that the answers are kept in for good, see ``agents.llm.recorded``; None = they are not.
 
     Raises:
         InvalidInput: fewer than 3 clusters; the folder holds a damaged table or one of other
@@ -64,9 +69,19 @@ def generate_table(engine: Engine, clusters: InterestClusters, num_keywords: int
     answers.mkdir(parents=True, exist_ok=True)
     shards = [_Shard(answers, first, num) for first in range(num)]
     _ask_all(engine, texts, shards)
+    if record is not None:
+        write_answers(record, _recorded(engine, texts, shards))
     _assemble(folder, shards, texts, inputs)
     shutil.rmtree(answers)
     return TransitionTable.open(folder)
+
+
+def _recorded(engine: Engine, texts: tuple[str, ...], shards: list["_Shard"]) -> Iterator[RecordedAnswer]:
+    """All answers, by pair."""
+    for shard in shards:
+        for second, answer in sorted(shard.read().items()):
+            prompt = prompt_text(texts, shard.first, second, engine.chat)
+            yield RecordedAnswer(prompt, engine.model, answer.date, answer.text)
 
 
 class _Shard:
@@ -84,7 +99,8 @@ class _Shard:
         for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
             try:
                 entry = json.loads(line)
-                answers[entry["second"]] = Answer(entry["second"], entry["text"], Cost(**entry["cost"]))
+                cost = Cost(**entry["cost"])
+                answers[entry["second"]] = Answer(entry["second"], entry["text"], cost, entry["date"])
             except (ValueError, KeyError, TypeError):
                 continue
         return answers
@@ -103,14 +119,15 @@ class _Shard:
         max_tokens = max(len(text.encode()) for text in texts) + _SPARE_TOKENS
         with self._unfinished.open("a", encoding="utf-8") as file:
             for answer in engine.answers(prompts, max_tokens):
-                file.write(_line(Answer(missing[answer.number], answer.text, answer.cost)))
+                file.write(_line(replace(answer, number=missing[answer.number])))
                 file.flush()
                 bar.update()
         os.replace(self._unfinished, self.file)
 
 
 def _line(answer: Answer) -> str:
-    return json.dumps({"second": answer.number, "text": answer.text, "cost": asdict(answer.cost)}) + "\n"
+    cost = asdict(answer.cost)
+    return json.dumps({"second": answer.number, "text": answer.text, "date": answer.date, "cost": cost}) + "\n"
 
 
 def _ask_all(engine: Engine, texts: tuple[str, ...], shards: list[_Shard]) -> None:

@@ -37,6 +37,11 @@ INSTRUCTION = (
     "A user enjoys {first} and {second}. Name the one that should be recommended next, which must be neither. "
     "Answer with that line of the list alone, word for word."
 )
+LIST_INSTRUCTION = (
+    "Here are interests, one a line:\n{interests}\n\n"
+    "Think of the kinds of people who love {interest}. Which {num} other interests of the list would such people most "
+    "likely come to love, mostly beyond its own topic? Answer with {num} lines of the list, word for word, best first."
+)
 
 Tokens = tuple[int, ...]
 
@@ -170,6 +175,11 @@ def prompt_text(texts: Sequence[str], first: int, second: int, chat: bool) -> st
     if chat:
         return INSTRUCTION.format(interests="\n".join(texts), first=texts[first], second=texts[second])
     return PREFIX.format(cluster=texts[first]) + SUFFIX.format(cluster=texts[second])
+
+
+def list_prompt(texts: Sequence[str], interest: int, num: int) -> str:
+    """A message that asks for the ``num`` interests that go best with one of the M that are called ``texts``."""
+    return LIST_INSTRUCTION.format(interests="\n".join(texts), interest=texts[interest], num=num)
 
 
 def tokenise_prompts(clusters: InterestClusters, num_keywords: int, tokenizer: Any) -> PromptTokens:

@@ -44,7 +44,9 @@ class LLMSettings:
     past_clusters: Annotated[int, limits(1, 3)]
     triple_min_users: Count
     successor_hint: bool
-    engine: Literal["transformers", "http", "vllm"]
+    engine: Literal["transformers", "http", "vllm", "recorded"]
+    ask: Literal["pairs", "lists"]
+    record: str
     chat: bool
     url: str
     key_variable: str
@@ -58,10 +60,17 @@ class LLMSettings:
         if self.batch_size % min(self.batch_size, self.micro_batch_size):
             expected = f"must divide llm.batch_size={self.batch_size}"
             raise InvalidInput("llm.micro_batch_size", self.micro_batch_size, expected)
-        for name, value in (_OF_SCORING if self.engine == "transformers" else _OF_GENERATION).items():
+        for name, value in self._without_effect().items():
             if getattr(self, name) != value:
                 expected = f"must be {value!r} with llm.engine={self.engine}, which has no use for it"
+                if self.engine != "transformers":
+                    expected = f"must be {value!r} with llm.engine={self.engine} and llm.ask={self.ask}"
                 raise InvalidInput(f"llm.{name}", getattr(self, name), expected)
+        if self.ask == "lists" and self.past_clusters == 3:
+            raise InvalidInput("llm.past_clusters", 3, "must be 1 or 2 with llm.ask=lists")
+        if self.engine == "recorded" and self.ask == "pairs" and not self.record:
+            expected = "must name a file of answers with llm.ask=pairs; the one that comes along is of lists"
+            raise InvalidInput("llm.record", "", expected)
         if self.successor_hint and self.past_clusters != 2:
             raise InvalidInput("llm.successor_hint", True, "must be false unless llm.past_clusters=2")
         check_key_variable(self.key_variable)
@@ -71,14 +80,25 @@ class LLMSettings:
                 raise InvalidInput(
                     "llm.url", plain, f"must be '' with llm.engine={self.engine}, which asks no endpoint"
                 )
-        if not self.model:
+        if not self.model and self.engine != "recorded":
             raise InvalidInput(
                 "llm.model", self.model, "must be given: a folder, a Hugging Face id, or an endpoint's name"
             )
 
+    def _without_effect(self) -> dict[str, Any]:
+        """The values of the settings that the engine has no use for."""
+        if self.engine == "transformers":
+            return _OF_SCORING
+        of_form = _OF_PAIRS if self.ask == "pairs" else {}
+        if self.engine != "recorded":
+            return {**_OF_GENERATION, **of_form}
+        return {**_OF_GENERATION, **of_form, "model": "", **({"chat": False} if self.ask == "lists" else {})}
+
 
 OF_ENGINES = (
     "engine",
+    "ask",
+    "record",
     "chat",
     "url",
     "key_variable",
@@ -92,14 +112,13 @@ OF_ENGINES = (
 OF_TABLES = ("top_n", "pairs_per_shard", "past_clusters", "triple_min_users", "successor_hint")
 """Settings that fine-tuning does not read: the model is fine-tuned on pairs, without hints, for every table."""
 
-_OF_SCORING: dict[str, Any] = {"chat": False}
+_OF_SCORING: dict[str, Any] = {"ask": "pairs", "record": "", "chat": False}
 _OF_GENERATION: dict[str, Any] = {
     "random_weights": False,
     "steps": 0,
     "pmi_coefficient": 0.0,
     "encoder_weight": 0.0,
-    "top_n": 1,
-    "past_clusters": 2,
     "successor_hint": False,
 }
+_OF_PAIRS: dict[str, Any] = {"top_n": 1, "past_clusters": 2}
 """What must be set where the model scores labels, and where it generates (neither fine-tuned nor scored)."""

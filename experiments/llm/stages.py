@@ -13,27 +13,30 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from agents.llm.ask_lists import ask_lists
 from agents.llm.curation import Curation, curate, split_by_pair, split_by_time
 from agents.llm.endpoint import read_key
 from agents.llm.engines import Engine
-from agents.llm.files import publish_folder
+from agents.llm.files import file_digest, publish_folder
 from agents.llm.finetune import finetune
 from agents.llm.generated_table import generate_table
 from agents.llm.http_engine import HttpEngine
 from agents.llm.local_engines import VllmEngine, check_vllm
 from agents.llm.past_tables import fill_table
+from agents.llm.recorded import OURS, InterestLists, ReplayEngine, read_answers
+from agents.llm.recorded_table import table_of_lists
 from agents.llm.settings import OF_ENGINES, OF_TABLES, LLMSettings
 from agents.llm.table import TransitionTable
 from agents.llm.triples import TripleTable, open_table
 from agents.llm.weights import model_digest, prepare_weights
-from agents.text_encoder import encoder_digest
+from agents.text_encoder import encoder_digest, encoder_folder
 from agents.transitions import Transitions, novel_transitions
 from experiments.llm.table_facts import MADE, facts_of, read_clustered, refresh_facts
 from experiments.stages.stages import Stage, run_stage
 from experiments.study.study import Study
 from sim.clusters import InterestClusters
 from sim.errors import InvalidInput
-from sim.files import write_json
+from sim.files import copy_file, write_json
 from sim.random import RandomStream
 
 
@@ -188,18 +191,44 @@ _TABLE_ONLY = ("pmi_coefficient", "encoder_weight", *OF_TABLES)
 
 
 def _generated_table(study: Study, settings: LLMSettings, clustered: Stage) -> Stage:
-    identity = {key: getattr(settings, key) for key in ("engine", "chat", "num_keywords")}
+    identity = {key: getattr(settings, key) for key in ("engine", "ask", "chat", "num_keywords")}
     if settings.engine == "http":
         identity |= {"url": settings.url, "model": settings.model}
-    else:
+    elif settings.engine == "vllm":
         weights = find_weights(settings, study.cache_dir)
         identity |= {"precision": settings.precision, "weights": model_digest(weights)}
+    else:
+        identity |= {"record": file_digest(recorded_file(settings))}
+    if settings.ask == "lists":
+        identity |= {"seed": study.seed, "top_n": settings.top_n, "past_clusters": settings.past_clusters}
+        identity |= {"encoder": encoder_digest()}
 
     def fill(folder: Path) -> None:
         clusters = InterestClusters.load(clustered.folder / "clusters.safetensors")
-        generate_table(open_engine(settings, study.cache_dir), clusters, settings.num_keywords, folder / "table")
+        record = folder / ANSWERS
+        if settings.engine == "recorded" and settings.ask == "lists":
+            copy_file(recorded_file(settings), record)
+        elif settings.ask == "lists":
+            ask_lists(open_engine(settings, study.cache_dir), clusters, settings.num_keywords, record)
+        if settings.ask == "lists":
+            table_of_lists(record, clusters, settings, folder / "table", table_stream(study))
+        else:
+            engine = open_engine(settings, study.cache_dir)
+            generate_table(engine, clusters, settings.num_keywords, folder / "table", record)
 
-    return run_stage(study.cache_dir, "table", fill, config=identity, inputs=[clustered.digest])
+    stage = run_stage(study.cache_dir, "table", fill, config=identity, inputs=[clustered.digest])
+    if settings.record and settings.engine != "recorded":
+        copy_file(stage.folder / ANSWERS, Path(settings.record).expanduser())
+    return stage
+
+
+ANSWERS = "answers.jsonl"
+"""File of a table's stage with what an engine said; see ``agents.llm.recorded``."""
+
+
+def recorded_file(settings: LLMSettings) -> Path:
+    """The file of answers that ``llm.engine=recorded`` reads."""
+    return Path(settings.record).expanduser() if settings.record else OURS
 
 
 def open_engine(settings: LLMSettings, cache_dir: Path) -> Engine:
@@ -208,6 +237,8 @@ def open_engine(settings: LLMSettings, cache_dir: Path) -> Engine:
     Raises:
         InvalidInput: its key, its package or its weights are missing; says how to get them.
     """
+    if settings.engine == "recorded":
+        return ReplayEngine(recorded_file(settings), settings.chat)
     if settings.engine == "http":
         return HttpEngine(
             url=settings.url,
@@ -232,6 +263,12 @@ def check_ready(settings: LLMSettings, cache_dir: Path) -> None:
     """
     if settings.engine == "http":
         read_key(settings.key_variable)
+        return
+    if settings.engine == "recorded":
+        answers = read_answers(recorded_file(settings))
+        if settings.ask == "lists":
+            InterestLists.of(answers, recorded_file(settings))
+            encoder_folder()
         return
     if settings.engine == "vllm":
         check_vllm()

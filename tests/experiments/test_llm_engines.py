@@ -48,6 +48,12 @@ def settings_of(*overrides):
             ["llm.model=m", "llm.requests_in_flight=0"],
             r"requests_in_flight=0: must be a whole number from 1 to 256",
         ),
+        (["llm=tiny", "llm.ask=lists"], r"llm\.ask='lists': must be 'pairs' with llm\.engine=transformers"),
+        (["llm=tiny", "llm.record=f"], r"llm\.record='f': must be '' with llm\.engine=transformers"),
+        (["llm=recorded", "llm.model=m"], r"llm\.model='m': must be '' with llm\.engine=recorded"),
+        (["llm=recorded", "llm.steps=3"], r"llm\.steps=3: must be 0 with llm\.engine=recorded"),
+        (["llm=recorded", "llm.past_clusters=3"], r"llm\.past_clusters=3: must be 1 or 2 with llm\.ask=lists"),
+        (["llm=recorded", "llm.ask=pairs", "llm.top_n=1"], r"llm\.record='': must name a file of answers"),
         (["llm=tiny", "llm.chat=true"], r"llm\.chat=True: must be False with llm\.engine=transformers"),
         (["llm=tiny", "llm.url=http://h/v1"], r"llm\.url='http://h/v1': must be '' with llm\.engine=transformers"),
     ],
@@ -62,6 +68,7 @@ def test_every_preset_says_which_engine():
     assert settings_of("llm.model=m").engine == "http"
     assert settings_of("llm.model=m", "llm.engine=vllm", "llm.url=''").engine == "vllm"
     assert {settings_of(f"llm={name}").engine for name in ("tiny", "smollm2")} == {"transformers"}
+    assert settings_of("llm=recorded").engine == "recorded"
 
 
 @dataclass(frozen=True)

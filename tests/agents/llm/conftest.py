@@ -128,6 +128,8 @@ def make_settings():
             "triple_min_users": 1,
             "successor_hint": False,
             "engine": "transformers",
+            "ask": "pairs",
+            "record": "",
             "chat": False,
             "url": "",
             "key_variable": "",
