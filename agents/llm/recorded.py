@@ -89,7 +89,7 @@ def _read_line(line: str, where: str, field: str) -> RecordedAnswer:
     interest = entry.get("interest", "")
     if not isinstance(interest, str):
         raise InvalidInput(field, where, "must have a text as interest")
-    return RecordedAnswer(*(entry[name] for name in wanted), interest)
+    return RecordedAnswer(entry["prompt"], entry["model"], entry["date"], entry["answer"], interest)
 
 
 def write_answers(path: Path, answers: Iterable[RecordedAnswer]) -> None:
@@ -174,7 +174,8 @@ class InterestLists:
         longest = max(map(len, lists))
         if longest == 0:
             raise InvalidInput(field, str(path), "must name interests; all lists are empty")
-        follows, faults, examples = np.zeros((len(names), len(names))), Counter(unknown=0, repeated=0, itself=0), {}
+        follows = np.zeros((len(names), len(names)))
+        faults, examples = Counter(unknown=0, repeated=0, itself=0), dict[str, str]()
         for own, named in enumerate(lists):
             for place, name in enumerate(named):
                 other = number.get(name.casefold())
@@ -194,7 +195,7 @@ class InterestLists:
 
             S = R + R' / 2 + 3/2 R R' / L
 
-        with R = ``follows``: what its list names, whose lists name it, and whose lists name the same. 0 on the diagonal.
+        with R = ``follows``: what its list names, whose lists name it, whose lists name the same. 0 on the diagonal.
         """
         follows = self.follows
         score = follows + _REVERSED * follows.T + _SHARED * (follows @ follows.T) / self.longest

@@ -4,6 +4,8 @@ import numpy as np
 
 from agents.llm.prompt import cluster_texts
 from agents.llm.ranking import mixed
+from agents.llm.recorded import OURS, InterestLists, read_answers
+from agents.llm.recorded_table import cluster_links, name_clusters
 from agents.text_encoder import embed_texts, label_similarity
 from agents.transition_counts import TransitionCounts
 from agents.transitions import Transitions
@@ -14,6 +16,8 @@ from sim.clusters import InterestClusters
 LLM = "llm"
 """The contestant that all others are compared with."""
 
+_NAME_KEYWORDS = 5  # by which clusters meet the lists' names, as in conf/llm/recorded.yaml
+
 CONTESTANTS = {
     LLM: "fine-tuned language model, corrected by each label's mean probability (as the agent llm is served)",
     "llm_raw": "the same, uncorrected",
@@ -23,6 +27,7 @@ CONTESTANTS = {
     "llm_random_weights": "twin: the same architecture from random weights, fine-tuned by its own schedule, corrected",
     "llm_random_weights_raw": "the same, uncorrected",
     "text_neighbour": "sentence encoder (MiniLM): similarity of keywords, never trained on the log",
+    "recorded": "lists of interests that a strong language model wrote down beforehand, never trained on the log",
     "svd": "nearest neighbours in a truncated SVD of the fine-tuning log's PPMI",
     "counts": "counts of the fine-tuning log's transitions, with back-off",
 }
@@ -48,9 +53,21 @@ def rivals(
     text = label_similarity(embed_texts(cluster_texts(clusters, num_keywords)))
     return {
         "text_neighbour": mean_similarity(text, exam),
+        "recorded": recorded_scores(clusters, exam),
         "svd": mean_similarity(label_similarity(collaborative_vectors(counts.links, svd_rank)), exam),
         "counts": counts.probabilities(np.stack([exam.first, exam.second], axis=1)),
     }
+
+
+def recorded_scores(clusters: InterestClusters, exam: Exam) -> FloatArray:
+    """(T, M) float64: ``cluster_links`` of the lists that come along, summed over the two clusters of each question.
+
+    A label of the same name as one of the pair comes last.
+    """
+    lists = InterestLists.of(read_answers(OURS), OURS)
+    link = cluster_links(lists, name_clusters(clusters, _NAME_KEYWORDS, lists.names).name)
+    score = link[exam.first] + link[exam.second]
+    return np.asarray(np.where(np.isfinite(score), score, -1.0))
 
 
 def mean_similarity(similarity: FloatArray, exam: Exam) -> FloatArray:

@@ -12,9 +12,11 @@ import numpy as np
 import torch
 from safetensors.numpy import load_file, save_file
 
+from agents.llm.files import file_digest
 from agents.llm.finetune import finetune
 from agents.llm.model import check_context, compute_dtype, load_model, load_tokenizer
 from agents.llm.prompt import tokenise_prompts
+from agents.llm.recorded import OURS
 from agents.llm.scoring import label_prior, score_pairs
 from agents.llm.settings import OF_ENGINES, LLMSettings
 from agents.llm.trie import LabelTrie
@@ -67,7 +69,11 @@ class Job:
     def _identity(self) -> dict[str, Any]:
         identity: dict[str, Any] = {"seed": self.seed, "who": self.who, "fold": self.number}
         if self.who == RIVALS:
-            words = {"num_keywords": self.settings.num_keywords, "encoder": encoder_digest()}
+            words = {
+                "num_keywords": self.settings.num_keywords,
+                "encoder": encoder_digest(),
+                "record": file_digest(OURS),
+            }
             return identity | words | {"svd_rank": self.svd_rank, "counts_smoothing": self.counts_smoothing}
         tuning = {key: value for key, value in asdict(self.settings).items() if key not in _SCORED_LATER}
         return identity | {"llm": tuning, "weights": self.weights_digest}

@@ -10,14 +10,14 @@ from omegaconf import OmegaConf
 
 import agents.llm.http_engine
 from agents.llm.planner import LLMTablePlanner
-from agents.llm.prompt import cluster_texts, prompt_text
+from agents.llm.prompt import cluster_texts, list_prompt, prompt_text
 from agents.llm.table import TransitionTable
 from experiments.compare.page import write_report
 from experiments.llm.arms import check_llm, find_all_weights, make_tables, results_of, stages_of, with_tables
 from experiments.stages.stages import Stage
 from sim.errors import InvalidInput
 from tests.agents.llm.conftest import KEYWORDS, clusters_of
-from tests.agents.llm.endpoint_server import ScriptedServer, completion, fails, send
+from tests.agents.llm.endpoint_server import ScriptedServer, chat_completion, completion, fails, send
 from tests.composing import compose
 from tests.experiments.synthetic import planted_results
 
@@ -148,3 +148,56 @@ def test_the_report_speaks_of_answers_where_there_was_no_fine_tuning(tmp_path):
     assert "0.625" in page
     assert "&lt;b&gt;tofu" in page
     assert "<b>tofu" not in page
+
+
+def arrays_of(made):
+    folder = made["llm"].table.folder / "table"
+    return {name: (folder / f"{name}.npy").read_bytes() for name in ("clusters", "log_probability")}
+
+
+def test_what_an_endpoint_said_is_replayed_byte_for_byte_without_it(tmp_path, clustered):
+    texts = cluster_texts(clusters_of(KEYWORDS), 3)
+    said = {prompt_text(texts, a, b, False): texts[(a + b + 2) % NUM] for a in range(NUM) for b in range(NUM)}
+    server = ScriptedServer(lambda handler, body: send(handler, 200, completion(said[body["prompt"]])))
+    record = tmp_path / "said.jsonl"
+    asked = make_tables(
+        study_in(tmp_path),
+        {"llm": settings_of("llm.model=m", f"llm.url={server.url}", f"llm.record={record}")},
+        clustered,
+    )
+    server.close()
+    replay = settings_of("llm=recorded", "llm.ask=pairs", "llm.top_n=1", "llm.num_keywords=3", f"llm.record={record}")
+    find_all_weights(study_in(tmp_path), {"llm": replay})
+    again = make_tables(study_in(tmp_path), {"llm": replay}, clustered)
+    assert arrays_of(asked) == arrays_of(again)
+    assert json.loads(record.read_text().splitlines()[0])["model"] == "m"
+    record.unlink()
+    make_tables(
+        study_in(tmp_path),
+        {"llm": settings_of("llm.model=m", f"llm.url={server.url}", f"llm.record={record}")},
+        clustered,
+    )
+    assert record.is_file()  # from the cache, though the endpoint is gone
+
+
+def test_an_endpoint_is_asked_for_one_list_a_cluster(tmp_path, clustered):
+    texts = cluster_texts(clusters_of(KEYWORDS), 3)
+    said = {list_prompt(texts, c, NUM - 1): "\n".join(texts[c + 1 :] + texts[:c]) for c in range(NUM)}
+
+    def answer(handler, body):
+        send(handler, 200, chat_completion(said[body["messages"][0]["content"]]))
+
+    server = ScriptedServer(answer)
+    record = tmp_path / "lists.jsonl"
+    endpoint = ["llm.model=m", f"llm.url={server.url}", "llm.chat=true", "llm.ask=lists", "llm.top_n=3"]
+    settings = {"llm": settings_of(*endpoint, f"llm.record={record}")}
+    asked = make_tables(study_in(tmp_path), settings, clustered)
+    assert len(server.seen) == NUM
+    server.close()
+    own = settings_of("llm=recorded", "llm.top_n=3", "llm.num_keywords=3", f"llm.record={record}")
+    again = make_tables(study_in(tmp_path), {"llm": own}, clustered)
+    assert arrays_of(asked) == arrays_of(again)
+    assert results_of(again)["llm"]["answers"]["clusters_named_exactly"] == NUM
+    record.write_text(record.read_text()[:-40])
+    with pytest.raises(InvalidInput, match=r"llm\.record=.*line 10'?: must be a JSON object; the line is cut off"):
+        find_all_weights(study_in(tmp_path), {"llm": own})

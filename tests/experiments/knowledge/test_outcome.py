@@ -109,7 +109,7 @@ def test_marks_of_the_same_questions_are_recognised():
 def test_pmi_takes_off_what_a_label_gets_anyway():
     exam = exam_of([[0, 0, 0.9, 0.0]])
     scores = {"raw": np.log(np.array([[0.1, 0.1, 0.2, 0.6]])), "prior": np.log(np.array([0.2, 0.1, 0.1, 0.6]))}
-    others = {name: np.zeros((1, 4)) for name in ("text_neighbour", "svd", "counts")}
+    others = {name: np.zeros((1, 4)) for name in ("text_neighbour", "recorded", "svd", "counts")}
     actual = all_scores(dict.fromkeys(SCORED, scores), others, 1.0, 1.0)
     assert list(actual) == list(CONTESTANTS)
     assert measure(exam, actual["llm_raw"])["recall@1"] == [0]  # a label that is likely everywhere
@@ -154,11 +154,14 @@ def test_each_rival_scores_all_questions_by_its_own_rule():
     kept = Transitions(rows[:, 0], rows[:, 1], rows[:, 2], np.zeros(9), np.zeros(9))
     actual = rivals(clusters_of(KEYWORDS), 3, kept, 4, 20.0, exam)
     assert {name: scores.shape for name, scores in actual.items()} == dict.fromkeys(
-        ("text_neighbour", "svd", "counts"), (1, 10)
+        ("text_neighbour", "recorded", "svd", "counts"), (1, 10)
     )
     assert actual["counts"].argmax() == 2
     # MiniLM: of what espresso's twin is asked about, bread is nearer than keyboards
     assert actual["text_neighbour"][0, 2] > actual["text_neighbour"][0, 7]
+    # a strong model's lists: of home espresso and sourdough, the lists name each other; the twin is no label
+    assert actual["recorded"][0, 2] > actual["recorded"][0, 7]
+    assert np.isfinite(actual["recorded"]).all()
     similarity = np.arange(100.0).reshape(10, 10)
     np.testing.assert_array_equal(mean_similarity(similarity, exam)[0], (similarity[0] + similarity[1]) / 2)
 
