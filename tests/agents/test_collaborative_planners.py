@@ -112,10 +112,14 @@ def test_without_a_log_plans_are_random_and_novel(make):
     assert len(set(plans)) == 8
 
 
-@pytest.mark.parametrize(
-    "bad",
-    [lambda: EasePlanner(l2=0.0), lambda: EasePlanner(min_positives=0), lambda: UserNeighboursPlanner(neighbours=0)],
-)
+WRONG = [
+    lambda: EasePlanner(l2=0.0),
+    lambda: EasePlanner(min_positives=0),
+    lambda: UserNeighboursPlanner(neighbours=0),
+]
+
+
+@pytest.mark.parametrize("bad", WRONG)
 def test_bad_settings_are_refused(bad):
     with pytest.raises(InvalidInput, match=r"must be"):
         bad()

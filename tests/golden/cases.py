@@ -41,7 +41,8 @@ CASES = (
         "compare_recommenders",
         ("compare", *STUDY,
          "experiment.arms=[control,random,popular,sequence,logistic,reinforce,novelty,phcb,popular_novel,counts,"
-         "ease,user_knn,llm_recorded,text_neighbour,llm_text,llm_best_of_n,persona_oracle]", "experiment.reference=popular"),
+         "ease,user_knn,llm_recorded,text_neighbour,"
+         "llm_text,llm_best_of_n,persona_oracle]", "experiment.reference=popular"),
         ("results.json",),
     ),
     Case(
