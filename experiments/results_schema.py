@@ -22,6 +22,7 @@ MetricName = Literal[
     "exploration_precision",
     "distinct_clusters_7d",
     "distinct_clusters_7d_rarefied",
+    "new_interests_7d",
     "item_coverage",
     "popularity_gini",
     "consumption_jaccard",

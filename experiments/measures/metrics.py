@@ -26,6 +26,9 @@ ACTIVE_MINUTES = 10.0
 TRAILING_DAYS = 7
 """Length of the window at the end of the experiment in which distinct clusters are counted."""
 
+EARLIER_DAYS = 30
+"""Length of the window before that one in which a cluster may not have had positive feedback, to be a new interest."""
+
 Scope = Literal["feed", "agent slots", "user", "arm"]
 
 
@@ -125,6 +128,9 @@ METRICS: tuple[Metric, ...] = (
     Metric("distinct_clusters_7d_rarefied", f"Distinct clusters in {RAREFIED_WATCHES} watches", "clusters per user",
            "user", True, f"Expected distinct clusters among {RAREFIED_WATCHES} consumed items drawn at random from the "
            f"user's last {TRAILING_DAYS} days, over users who have as many: variety at equal volume."),
+    Metric("new_interests_7d", "New interests in 7 days", "clusters per user", "user", True,
+           f"Distinct clusters with positive feedback in the last {TRAILING_DAYS} days of the experiment, without any in "
+           f"the {EARLIER_DAYS} days before those, per assigned user."),
     Metric("item_coverage", "Catalogue coverage", "share", "arm", None,
            "Share of the catalogue shown at least once; grows with the number of impressions."),
     Metric("popularity_gini", "Gini of item popularity", "index", "arm", None,
@@ -207,6 +213,22 @@ def distinct_clusters(run: ArmRun, design: Design) -> IntArray:
     return np.bincount(place, minlength=len(run.assigned))
 
 
+def new_interests(run: ArmRun, design: Design) -> IntArray:
+    """(U,) clusters that each assigned user was positive on in the trailing window, and not in ``EARLIER_DAYS`` before.
+
+    Both windows reach into the burn-in, and into the life before day 0, as far as there is one.
+    """
+    since = design.first_day + design.num_days - TRAILING_DAYS
+    place_of, late, early = _places(run, design), [], []
+    for log in (design.burn_in, run.log):
+        key = place_of[log.user] * design.num_clusters + log.cluster  # below 0: users of other arms
+        known = log.positive & (key >= 0)
+        late.append(key[known & (log.day >= since)])
+        early.append(key[known & (log.day < since) & (log.day >= since - EARLIER_DAYS)])
+    new = np.setdiff1d(np.concatenate(late), np.concatenate(early))
+    return np.bincount(new // design.num_clusters, minlength=len(run.assigned))
+
+
 def user_sums(run: ArmRun, design: Design) -> dict[MetricName, UserSums]:
     """Every user-level metric of ``METRICS`` as (U,) sums in the order of ``run.assigned``."""
     log, num = run.log, len(run.assigned)
@@ -234,6 +256,7 @@ def user_sums(run: ArmRun, design: Design) -> dict[MetricName, UserSums]:
         "discoveries_per_user": UserSums(run.discoveries[run.assigned], one),
         "distinct_clusters_7d": UserSums(np.bincount(pair_place, minlength=num), one),
         "distinct_clusters_7d_rarefied": rarefied(pair_place, watches, num),
+        "new_interests_7d": UserSums(new_interests(run, design), one),
     }
 
 

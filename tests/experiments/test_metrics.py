@@ -14,6 +14,7 @@ from experiments.measures.metrics import (
     ArmRun,
     arm_values,
     distinct_clusters,
+    new_interests,
     user_sums,
     watch_minutes,
     watch_sums,
@@ -87,6 +88,7 @@ def test_hand_made_log_gives_hand_made_values():
             "exploration_precision": 1 / 2,
             "distinct_clusters_7d": 2 / 2,
             "distinct_clusters_7d_rarefied": None,
+            "new_interests_7d": 2 / 2,
         }
     )
     whole = arm_values(run, design, 4, np.array([[0.0, 0.5]]))
@@ -116,6 +118,17 @@ def test_every_metric_is_described_and_computed_once():
     names = [metric.name for metric in METRICS]
     assert len(set(names)) == len(names)
     assert set(names) == set(user_sums(run, design)) | set(arm_values(run, design, 4, np.zeros((1, 2))))
+
+
+def test_an_interest_is_new_if_the_thirty_days_before_the_last_seven_had_no_positive_in_it():
+    run, design = hand_made()  # user 0 is positive on clusters 0 and 1; four days, so the last seven begin on day -3
+    assert new_interests(run, design).tolist() == [2, 0]
+    days = {-4: [1, 0], -33: [1, 0], -34: [2, 0], -3: [2, 0]}
+    for day, expected in days.items():
+        burn_in = log_of(user=[0], day=[FIRST_DAY + day], cluster=[1], positive=[1], consumed=[1])
+        assert new_interests(run, replace(design, burn_in=burn_in)).tolist() == expected, day
+    of_another = log_of(user=[1, 0], day=np.array([-5, -5]) + FIRST_DAY, cluster=[1, 0], positive=[1, 0])
+    assert new_interests(run, replace(design, burn_in=of_another)).tolist() == [2, 0]
 
 
 def test_trailing_window_borrows_burn_in_days_of_the_arms_own_users_only():
