@@ -129,8 +129,8 @@ METRICS: tuple[Metric, ...] = (
            "user", True, f"Expected distinct clusters among {RAREFIED_WATCHES} consumed items drawn at random from the "
            f"user's last {TRAILING_DAYS} days, over users who have as many: variety at equal volume."),
     Metric("new_interests_7d", "New interests in 7 days", "clusters per user", "user", True,
-           f"Distinct clusters with positive feedback in the last {TRAILING_DAYS} days of the experiment, and none in the "
-           f"{EARLIER_DAYS} days before those, per assigned user."),
+           f"Distinct clusters with positive feedback in the last {TRAILING_DAYS} days of the experiment, and none in "
+           f"the {EARLIER_DAYS} days before those, per assigned user."),
     Metric("item_coverage", "Catalogue coverage", "share", "arm", None,
            "Share of the catalogue shown at least once; grows with the number of impressions."),
     Metric("popularity_gini", "Gini of item popularity", "index", "arm", None,

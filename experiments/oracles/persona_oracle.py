@@ -6,6 +6,9 @@ clusters come out. It is a control, and no bound: it shows what a rule with the 
 user, plans from there; another rule over the same knowledge, or one that saw more of the history, may plan better.
 """
 
+from dataclasses import replace
+from typing import Annotated
+
 import numpy as np
 
 from agents.llm.planner import TRIES
@@ -13,10 +16,13 @@ from agents.novel_choice import best_first, choose_novel_by_slot
 from agents.transitions import sample_past
 from experiments.oracles.privileged import PrivilegedPlanner
 from experiments.oracles.truth import majority_interests
-from sim.arrays import FloatArray, IntArray
+from sim.arrays import FloatArray, IntArray, repeats
+from sim.hidden.tree import PersonaLinks
 from sim.platform import Platform, Requests
 from sim.random import RandomStream
-from sim.records import Count, checks_arguments
+from sim.records import Count, Whole, checks_arguments, limits
+
+Share = Annotated[float, limits(0, 1)]
 
 _CHUNK = 4096  # pairs whose score of every cluster is held at a time
 
@@ -31,14 +37,20 @@ class PersonaOraclePlanner(PrivilegedPlanner):
     interest of most of cluster c's live items. Clusters of the pair's own interests are never offered, and none
     that shares no persona with the pair. Ties go at random.
 
+    With ``knowledge`` q below 1 it has a part of them (the *knowledge dial*): each interest that a persona names is
+    right with probability q, else one drawn at random takes its place. What is right at some q is right at every
+    larger one.
+
     Args:
         top_n: next clusters offered a pair, as ``llm.top_n``; ``InvalidInput`` unless it is positive.
+        knowledge: q.
+        deal: which of the random draws; another number, other wrong interests.
     """
 
     name = "persona_oracle"
 
-    def __init__(self, top_n: Count = 10) -> None:
-        self.top_n = top_n
+    def __init__(self, top_n: Count = 10, knowledge: Share = 1.0, deal: Whole = 0) -> None:
+        self.top_n, self.knowledge, self.deal = top_n, knowledge, deal
 
     def _meet(self, platform: Platform) -> None:
         super()._meet(platform)
@@ -86,9 +98,26 @@ class PersonaOraclePlanner(PrivilegedPlanner):
             interest, _ = majority_interests(
                 world.truth.interest[live], filed, platform.clusters.num_clusters, num_interests
             )
-            typical = world.links.dense(num_interests)  # (P, I)
+            typical = degraded(world.links, num_interests, self.knowledge, self.deal).dense(num_interests)  # (P, I)
             together = (world.tree.persona_weight[:, None] * typical).T @ typical  # (I, I)
             link = np.where((interest < 0) | (interest < 0)[:, None], 0.0, together[np.ix_(interest, interest)])
             # Rounded, so that no order hangs on how a machine adds up.
             self._of_day = (platform.day, np.round(link, 9), interest)
         return self._of_day[1], self._of_day[2]
+
+
+def degraded(links: PersonaLinks, num_interests: int, knowledge: float, deal: int) -> PersonaLinks:
+    """The links of which each is right with probability ``knowledge``, else to a random other interest; see the class.
+
+    A persona never names an interest twice: where it would, the link is left out.
+    """
+    if knowledge >= 1:
+        return links
+    stream = RandomStream(deal, "knowledge dial")
+    personas, places = links.interest.shape
+    rows = np.arange(personas)
+    wrong = stream.at("wrong").uniform(rows, places) >= knowledge
+    drawn = (stream.at("interest").uniform(rows, places) * num_interests).astype(links.interest.dtype)
+    interest = np.where(wrong & (links.interest >= 0), drawn, links.interest)
+    interest = np.where(repeats(interest), -1, interest)
+    return replace(links, interest=interest, strength=np.where(interest >= 0, links.strength, 0.0))

@@ -1,4 +1,4 @@
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -8,11 +8,13 @@ from agents.hierarchical import HierarchicalAgent
 from agents.planners import RandomNovelPlanner
 from agents.wall import Walled
 from experiments.live.arms import run_day
-from experiments.oracles.persona_oracle import PersonaOraclePlanner
+from experiments.oracles.persona_oracle import PersonaOraclePlanner, degraded
 from experiments.oracles.privileged import reveal
 from experiments.oracles.truth import majority_interests
+from sim.arrays import repeats
 from sim.errors import InvalidInput
 from sim.hidden.population import DISCOVERED, DORMANT
+from sim.hidden.tree import load_tree
 from sim.random import RandomStream
 from tests.experiments.test_arms import config, make_arm  # noqa: F401 (a fixture)
 
@@ -127,3 +129,45 @@ def test_without_a_history_it_plans_at_random(config):  # noqa: F811
     plan = agent.planner.propose(requests, STREAM)
     assert plan.shape == chance.propose(requests, STREAM).shape
     assert len(np.unique(plan)) > 8
+
+
+def linked(links, num_interests):
+    has = links.dense(num_interests) > 0
+    return (has.T.astype(int) @ has.astype(int)) > 0
+
+
+def test_the_dial_keeps_its_share_of_the_links_and_more_knowledge_holds_less():
+    tree = load_tree(256)
+    shares, right = [0.0, 0.2, 0.5, 0.8, 1.0], []
+    for share in shares:
+        own = degraded(tree.links, 256, share, 0)
+        there = tree.links.interest >= 0
+        right.append((own.interest == tree.links.interest) & there)
+        assert right[-1][there].mean() == pytest.approx(share, abs=0.03)
+        assert not (repeats(own.interest) & (own.interest >= 0)).any()
+        assert ((own.strength > 0) == (own.interest >= 0)).all()
+    for less, more in pairwise(right):
+        assert not (less & ~more).any()
+    assert degraded(tree.links, 256, 1.0, 0) is tree.links
+    assert not np.array_equal(degraded(tree.links, 256, 0.0, 0).interest, degraded(tree.links, 256, 0.0, 1).interest)
+
+
+def test_without_knowledge_links_are_right_as_often_as_chance():
+    tree = load_tree(256)
+    truth = linked(tree.links, 256)
+    off_diagonal = ~np.eye(256, dtype=bool)
+    hits = [truth[linked(degraded(tree.links, 256, 0.0, deal), 256) & off_diagonal].mean() for deal in range(20)]
+    assert np.mean(hits) == pytest.approx(truth[off_diagonal].mean(), abs=0.01)
+
+
+def test_a_planner_of_no_knowledge_plans_otherwise_than_one_of_all(arm):
+    requests = arm.records.requests(np.arange(150), 2)
+    planned = {}
+    for share in (0.0, 1.0):
+        planner = PersonaOraclePlanner(knowledge=share)
+        planner.reveal(arm.world)
+        planner.load(None, arm.platform)
+        planned[share] = planner.propose(requests, STREAM)
+    assert not np.array_equal(planned[0.0], planned[1.0])
+    with pytest.raises(InvalidInput, match="knowledge"):
+        PersonaOraclePlanner(knowledge=1.5)
