@@ -105,7 +105,7 @@ class EasePlanner(_CollaborativePlanner):
         min_positives: see the base.
     """
 
-    def __init__(self, l2: Positive = 100.0, min_positives: Count = 1) -> None:
+    def __init__(self, l2: Positive = 10000.0, min_positives: Count = 1) -> None:
         self.l2, self.min_positives = l2, min_positives
 
     def _learn(self) -> None:
@@ -134,7 +134,7 @@ class UserNeighboursPlanner(_CollaborativePlanner):
         min_positives: see the base.
     """
 
-    def __init__(self, neighbours: Count = 50, min_positives: Count = 1) -> None:
+    def __init__(self, neighbours: Count = 200, min_positives: Count = 1) -> None:
         self.neighbours, self.min_positives = neighbours, min_positives
 
     def _learn(self) -> None:
