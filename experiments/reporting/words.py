@@ -69,6 +69,7 @@ _SETS = {
 SETTINGS = {
     "experiment.days": "days of the experiment",
     "experiment.exploration_per_day": "the agent's slots a user and day",
+    "agents.persona_oracle.planner.knowledge": "share of the planner's knowledge that is right",
     "experiment.exploration_slots": "number of the agent's slots",
     "llm.curation": "curation of the fine-tuning data",
     "llm.past_clusters": "past clusters in the prompt",
