@@ -8,7 +8,7 @@ from agents.events import Events
 from agents.objectives import Objective
 from sim.arrays import FloatArray, IntArray
 from sim.errors import InvalidInput
-from sim.log import InteractionLog
+from sim.log import OWN, PRIOR, InteractionLog
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,17 @@ class Targets:
     def of(log: InteractionLog, end: IntArray, reward: FloatArray, objective: Objective) -> "Targets":
         """What a log's R impressions teach, given ``Events.pasts`` and rewards, both (R,).
 
+        With the behaviour ``logged``, what users chose themselves and their life before day 0 teach nothing: no
+        recommender showed it, with whatever probability. It still is part of the past of what came later.
+
         Raises:
             InvalidInput: the objective needs a propensity that the log does not have.
         """
         every = objective.every_impression or objective.behaviour == "estimated"
-        rows = np.arange(len(log)) if every else np.flatnonzero(reward > 0)
+        wanted = np.ones(len(log), bool) if every else reward > 0
+        if objective.behaviour == "logged":
+            wanted &= ~np.isin(log.source, (OWN, PRIOR))
+        rows = np.flatnonzero(wanted)
         with np.errstate(invalid="ignore"):
             log_propensity = np.log(log.propensity[rows])
         if objective.behaviour == "logged" and np.isnan(log_propensity).any():

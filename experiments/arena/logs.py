@@ -20,6 +20,7 @@ from experiments.plugins import outside_digests
 from experiments.stages.stages import Stage, run_stage
 from experiments.study.study import Study
 from sim.arrays import FloatArray
+from sim.errors import InvalidInput
 from sim.files import folder_written_whole
 from sim.log import InteractionLog
 from sim.random import RandomStream
@@ -110,6 +111,19 @@ class _Writer(FrozenRunCallbacks):
         arrays = {column: np.stack(values) for column, values in columns.items()}
         arrays["user"] = np.array(requests.user)
         save_file(arrays, self._folder / f"day_{requests.day:04}.safetensors")
+
+
+def days_with_requests(logged: Stage, study: Study, arena: ArenaConfig) -> list[int]:
+    """The days whose first requests were logged: of small worlds, there are days on which all choose for themselves.
+
+    Raises:
+        InvalidInput: there is none.
+    """
+    days = [day for day in logged_days(study, arena) if (logged.folder / f"day_{day:04}.safetensors").is_file()]
+    if not days:
+        expected = "must reach a day on which somebody's first request is answered by a recommender"
+        raise InvalidInput("arena.log_days", arena.log_days, expected)
+    return days
 
 
 def read_day(logged: Stage, day: int) -> dict[str, FloatArray]:

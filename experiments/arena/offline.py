@@ -7,7 +7,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 from agents.base import Agent, Recommendations, Requests
-from experiments.arena.logs import logged_days, read_day
+from experiments.arena.logs import days_with_requests, read_day
 from experiments.arena.rewards import rewards_of
 from experiments.arena.settings import ArenaConfig
 from experiments.arena.sides import logging_side, side_of
@@ -50,7 +50,7 @@ def offline_stage(
         other, policy = logging_side(study, logging, arena.logging[logging], before, clustered)
         past = InteractionLog.read(clustered.folder / "log.parquet")
         parts: dict[str, list[FloatArray]] = {}
-        for day in logged_days(study, arena):
+        for day in days_with_requests(logged, study, arena):
             state = logged.folder / f"day_{day:04}"
             for each in (arm, other):
                 _return_to(each, state, day)

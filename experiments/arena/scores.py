@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import kendalltau, rankdata
 
-from experiments.arena.logs import logged_days, read_day
+from experiments.arena.logs import days_with_requests, read_day
 from experiments.arena.offline import read_offline
 from experiments.arena.rewards import REWARDS
 from experiments.arena.schema import Earned, Judged, JudgedAgent
@@ -43,7 +43,7 @@ class Bank:
     @staticmethod
     def read(study: Study, arena: ArenaConfig, logged: Stage, offline: dict[str, Stage]) -> "Bank":
         """Put the days together."""
-        days = [read_day(logged, day) for day in logged_days(study, arena)]
+        days = [read_day(logged, day) for day in days_with_requests(logged, study, arena)]
         names = ("propensity", "marginal", "reward", "features")
         return Bank(
             np.concatenate([day["user"] for day in days]).astype(np.int64),

@@ -79,7 +79,9 @@ def live_frozen(arm: Arm, agent: Agent, days: range, rng: RandomStream, callback
         callbacks.on_day(day)
         with serving_day(arm.world, arm.records, day) as today:
             for served in today.requests(with_own_requests(arm.world, arm.records, arm.slots, show)):
-                callbacks.on_served(served.recommended())
+                theirs = served.recommended()
+                if len(theirs.user):  # else all of them chose for themselves, and nobody was asked for slates
+                    callbacks.on_served(theirs)
 
 
 class FrozenRunCallbacks:
@@ -92,4 +94,4 @@ class FrozenRunCallbacks:
         """Called with requests, before anything is shown."""
 
     def on_served(self, served: Served) -> None:
-        """Called after a request was served."""
+        """Called after a request was served, with the users of the latest ``on_requests``."""

@@ -7,7 +7,7 @@ import numpy as np
 from experiments.datasets.dataset import LoggedDataset
 from sim.arrays import IntArray
 from sim.errors import InvalidInput
-from sim.log import InteractionLog
+from sim.log import PRIOR, InteractionLog
 from sim.random import RandomStream
 
 LEAST_USERS, LEAST_DAYS = 2, 2
@@ -63,12 +63,18 @@ def observed(
 def observed_dataset(data: LoggedDataset, most_days: int, most_users: int, stream: RandomStream) -> Observation:
     """The last days of a data set, at most ``most_days``, of a random sample of at most ``most_users`` users.
 
+    A life before day 0 (``sim.log.PRIOR``) is never among them: it was shown by no policy that ``fit.policy`` could be.
+
     Raises:
         InvalidInput: there is nothing to fit to: no rows, one user, or one day.
     """
     log = data.log
     if not len(log):
         raise InvalidInput("fit.dataset", data.name, "must have impressions; its log is empty")
+    shown = np.flatnonzero(log.source != PRIOR)
+    if not len(shown):
+        raise InvalidInput("fit.dataset", data.name, "must reach beyond the life before day 0; its log does not")
+    log = log.where(log.day >= log.day[shown].min())
     span = int(log.day.max()) - int(log.day.min()) + 1
     if span < LEAST_DAYS:
         raise InvalidInput("fit.dataset", data.name, f"must reach over {LEAST_DAYS} days or more, not {span}")

@@ -9,9 +9,9 @@ from experiments.inference.users import Interval
 from experiments.off_policy import actions, slates
 from experiments.off_policy.actions import Diagnostics, LoggedActions, Outcomes
 from experiments.off_policy.slates import LoggedSlates
-from sim.arrays import BoolArray, FloatArray, IntArray
+from sim.arrays import FloatArray, IntArray
 from sim.errors import InvalidInput
-from sim.log import InteractionLog, check_order
+from sim.log import OWN, PRIOR, InteractionLog, check_order
 
 ESTIMATORS: Mapping[str, str] = {
     "logged": "what the log earned, without any weight: whoever is evaluated gets the same",
@@ -41,33 +41,25 @@ class Limits:
     switch: float
 
 
-def estimable(log: InteractionLog) -> BoolArray:
-    """(R,) bool: the rows of slates of which every row has a propensity, which alone estimates may rest on.
-
-    Users' own choices and their life before day 0 (``sim.log``) have none.
-
-    Raises:
-        InvalidInput: rows out of order or twice (``sim.log.check_order``).
-    """
-    slate = _slate_numbers(log)
-    unknown = np.bincount(slate, np.isnan(log.propensity))
-    return np.asarray(unknown[slate] == 0)
-
-
 def slates_of(log: InteractionLog, reward: FloatArray, evaluated: FloatArray) -> LoggedSlates:
     """The impressions of a log as slates: the rows of one user, day and step.
 
     Impressions are what users examined; slots below are in no log of this kind, and count for nothing. A policy of
     whole slates is judged right by what does not need them: each slot by itself, or with those above.
 
+    Rows that no recommender showed (users' own choices and their life before day 0, ``sim.log``) have no propensity.
+    Nothing is estimated from them; ``LoggedSlates.left_out`` counts them.
+
     Args:
-        log: R impressions, all with a propensity (``estimable`` says which are).
+        log: R impressions; all others with a propensity.
         reward, evaluated: (R,) float, the reward of each, and the evaluated policy's probability of it.
 
     Raises:
         InvalidInput: rows out of order or twice (``sim.log.check_order``); see ``LoggedActions``.
     """
-    return LoggedSlates(log.user, _slate_numbers(log), reward, log.propensity, evaluated)
+    shown = ~np.isin(log.source, (OWN, PRIOR))
+    columns = (log.user, _slate_numbers(log), reward, log.propensity, evaluated)
+    return LoggedSlates(*(column[shown] for column in columns), left_out=int((~shown).sum()))
 
 
 def _slate_numbers(log: InteractionLog) -> IntArray:

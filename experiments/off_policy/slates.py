@@ -40,6 +40,7 @@ class LoggedSlates:
         reward: (n,) float64, of the slot.
         propensity: (n,) float64 in (0, 1], of the item in its slot under the logging policy.
         evaluated: (n,) float64 in [0, 1], under the evaluated policy.
+        left_out: impressions of the log that are not among these, since no recommender showed them.
 
     Raises:
         InvalidInput: other lengths, slates out of order, numbers outside their range; says in how many rows.
@@ -50,6 +51,7 @@ class LoggedSlates:
     reward: FloatArray
     propensity: FloatArray
     evaluated: FloatArray
+    left_out: int = 0
 
     def __post_init__(self) -> None:
         check_logged(self)

@@ -10,7 +10,7 @@ from experiments.datasets.dataset import LoggedDataset
 from sim.arrays import IntArray
 from sim.catalog import Catalog
 from sim.errors import InvalidInput
-from sim.log import InteractionLog
+from sim.log import PRIOR, InteractionLog
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,10 @@ class Split:
 
 
 def split(dataset: LoggedDataset, held_out_days: int) -> Split:
-    """Hold out the last days of a data set.
+    """Hold out the last days of a data set, none of them of a life before day 0 (``sim.log.PRIOR``).
 
     Raises:
-        InvalidInput: no day is left to learn from, or nobody is left to be asked.
+        InvalidInput: no day is left to learn from, a held-out day is of such a life, or nobody is left to be asked.
     """
     log = dataset.log
     if not len(log):
@@ -47,6 +47,10 @@ def split(dataset: LoggedDataset, held_out_days: int) -> Split:
     day = last + 1 - held_out_days
     if day <= first:
         raise InvalidInput("offline.held_out_days", held_out_days, f"must leave some of the days {first} to {last}")
+    lived = log.day[log.source == PRIOR]
+    if len(lived) and day <= lived.max():
+        expected = f"must be at most {last - int(lived.max())}: before that, users lived without a recommender"
+        raise InvalidInput("offline.held_out_days", held_out_days, expected)
     before = log.day < day
     liked_before, liked_after = (np.unique(log.user[log.positive & rows]) for rows in (before, ~before))
     asked = np.intersect1d(liked_before, liked_after)

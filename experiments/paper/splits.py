@@ -9,7 +9,7 @@ import numpy as np
 from experiments.inference.users import LEVEL, UserSums, relative_lift
 from experiments.measures.metrics import sums_by_day, watch_sums
 from experiments.results_schema import MetricName, Results
-from sim.log import InteractionLog
+from sim.log import OWN, InteractionLog
 from sim.random import RandomStream
 
 Name = TypeVar("Name", bound=str)
@@ -32,7 +32,8 @@ def false_positives(results: Results, folder: Path) -> dict[MetricName, float]:
 
 def control_sums(log: InteractionLog, num_users: int, first_day: int, days: int) -> dict[MetricName, UserSums]:
     """(U,) sums of ``FALSE_POSITIVES_OF`` over all users, those who never came included."""
-    shown, liked = (np.bincount(log.user[rows], minlength=num_users) for rows in (slice(None), log.positive))
+    feed = log.source != OWN
+    shown, liked = (np.bincount(log.user[rows], minlength=num_users) for rows in (feed, feed & log.positive))
     seconds = sums_by_day(log.user, log.day - first_day, (num_users, days), log.watch_seconds)
     return {**watch_sums(seconds / 60.0), "positive_rate": UserSums(liked, shown)}
 

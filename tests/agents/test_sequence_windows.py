@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,6 +9,7 @@ from agents.events import Events
 from agents.objectives import CrossEntropy, TopKReinforce
 from agents.sequence_windows import Targets, Windows
 from sim.errors import InvalidInput
+from sim.log import AGENT, OWN, PRIOR, PRODUCTION
 from tests.agents.planted import make_log
 from tests.agents.test_events import random_log
 
@@ -36,6 +39,15 @@ def test_each_target_is_in_one_window_with_its_true_past(seed, history):
 def log_of(propensity):
     num = len(propensity)
     return make_log(np.zeros(num), np.arange(num), np.zeros(num), np.zeros(num), propensity=propensity)
+
+
+def test_what_no_recommender_showed_teaches_nothing_by_logged_propensities():
+    log = replace(log_of([0.5, np.nan, np.nan, 0.25]), source=np.array([PRODUCTION, OWN, PRIOR, AGENT], np.int8))
+    reward = np.ones(4, np.float32)
+    targets = Targets.of(log, np.arange(4), reward, TopKReinforce())
+    assert targets.item.tolist() == [0, 3]
+    assert targets.end.tolist() == [0, 3]
+    assert len(Targets.of(log, np.arange(4), reward, TopKReinforce(behaviour="estimated")).item) == 4
 
 
 def test_an_unknown_propensity_is_refused_where_it_is_needed():

@@ -9,7 +9,9 @@ import pytest
 from scipy.stats import binom
 
 from experiments.arena.command import arena, check_config
+from experiments.arena.live import live_stage, read_live
 from experiments.arena.schema import ArenaResults
+from experiments.live import pipeline
 from experiments.off_policy.evaluation import ESTIMATORS
 from sim.errors import InvalidInput
 from tests.composing import compose
@@ -53,6 +55,16 @@ def config_of(cache, *overrides):
 def test_a_wrong_setting_is_refused_before_anything_runs(override, said, tmp_path):
     with pytest.raises(InvalidInput, match=re.escape(said)):
         check_config(config_of(tmp_path, override))
+
+
+def test_an_agent_serves_where_all_who_are_left_choose_for_themselves(tmp_path):
+    overrides = ["world.num_users=20", "world.own_share=0.5", "experiment.burn_in_days=1", "experiment.days=3"]
+    study, *_ = check_config(config_of(tmp_path, *overrides, "production.epochs=1", "arena.log_days=1"))
+    before = pipeline.burn_in(study)
+    clustered = pipeline.cluster(study, before)
+    served = read_live(live_stage(study, "control", before, clustered, None))
+    assert len(served["user"]) == len(served["reward"]) > 0
+    assert served["all"][1] >= served["reward"][:, 1].sum() > 0
 
 
 def test_the_config_as_it_stands_is_right(tmp_path):

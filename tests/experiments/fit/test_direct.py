@@ -9,6 +9,7 @@ from experiments.fit.observation import observed_dataset
 from experiments.fit.statistics import statistics
 from sim.errors import InvalidInput
 from sim.hidden.config import WorldConfig, from_mapping
+from sim.log import OWN, PRIOR, PRODUCTION
 from sim.random import RandomStream
 from tests.composing import compose
 from tests.experiments.fit.planted import dataset_of
@@ -83,6 +84,16 @@ def test_a_log_with_nothing_to_fit_to_is_refused_in_one_line(log, users, says):
         observed_dataset(dataset_of(log, users), 14, 1000, STREAM)
     assert says in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_life_before_day_0_is_not_fitted_to():
+    source = np.array([PRIOR, PRIOR, OWN, PRODUCTION, PRODUCTION, PRODUCTION])
+    log = log_of(user=[0, 1, 0, 1, 0, 1], day=[-2, -1, 0, 0, 1, 1], source=source)
+    seen = observed_dataset(dataset_of(log, 2), 14, 1000, STREAM)
+    assert seen.num_days == 2
+    assert len(seen.log) == 4
+    with pytest.raises(InvalidInput, match="must reach beyond the life before day 0"):
+        observed_dataset(dataset_of(log.where(slice(0, 2)), 2), 14, 1000, STREAM)
 
 
 def test_users_drawn_are_whole_and_drawn_twice_count_twice():

@@ -10,6 +10,7 @@ from experiments.off_policy.actions import LoggedActions, Outcomes, per_user
 from experiments.off_policy.evaluation import ESTIMATORS, Limits, evaluate, slates_of, support
 from experiments.off_policy.slates import LoggedSlates
 from sim.errors import InvalidInput
+from sim.log import AGENT, OWN, PRIOR, PRODUCTION
 from tests.experiments.synthetic import log_of
 
 LIMITS = Limits(clip=3.0, switch=2.0)
@@ -61,6 +62,18 @@ def test_a_log_is_cut_into_its_requests_and_unknown_propensities_are_refused():
     unknown = log_of(**columns, propensity=np.array([0.5, np.nan, 0.5, 0.5, np.nan, 0.5]))
     with pytest.raises(InvalidInput, match=r"propensity='?nan in row 1'?: must be in \(0, 1\]; 2 rows are not"):
         slates_of(unknown, np.ones(6), np.full(6, 0.25))
+
+
+def test_what_no_recommender_showed_is_left_out_and_counted():
+    columns = {"user": [1, 1, 1, 1, 1], "day": [-1, 0, 0, 1, 1], "step": [0, 0, 0, 0, 0], "slot": [0, 0, 1, 0, 1]}
+    columns = {name: np.array(values) for name, values in columns.items()}
+    propensity, source = np.array([np.nan, 0.5, 0.25, np.nan, np.nan]), np.array([PRIOR, PRODUCTION, AGENT, OWN, OWN])
+    log = log_of(**columns, propensity=propensity, source=source)
+    rows = slates_of(log, np.arange(5.0), np.full(5, 0.25))
+    assert rows.reward.tolist() == [1, 2]
+    assert rows.propensity.tolist() == [0.5, 0.25]
+    assert rows.slate.tolist() == [1, 1]
+    assert rows.left_out == 3
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from experiments.offline.split import dataset_digest, split
 from experiments.offline.tasks import tasks_of
 from sim.errors import InvalidInput
 from sim.hidden.config import PlatformConfig
-from sim.log import InteractionLog
+from sim.log import PRIOR, InteractionLog
 from sim.platform import Platform
 from tests.agents.planted import make_log
 from tests.experiments.offline.ring import NUM_CLUSTERS, ring_dataset
@@ -49,6 +49,15 @@ def test_every_user_is_asked_or_counted():
     assert sum(parts.users.values()) == 6
     assert parts.history.log.day.tolist() == [0, 0, 0, 1, 1]
     assert parts.liked.item.tolist() == [1, 7, 49, 31]  # 7 once, though it pleased twice
+
+
+def test_a_day_of_the_life_before_day_0_is_not_held_out():
+    data = dataset_of(ROWS)
+    source = np.where(data.log.day < 2, PRIOR, data.log.source).astype(np.int8)
+    lived = replace(data, log=replace(data.log, source=source))
+    assert split(lived, 2).asked.tolist() == [0]
+    with pytest.raises(InvalidInput, match=r"held_out_days=3: must be at most 2: before that, users lived without"):
+        split(lived, 3)
 
 
 def test_targets_are_what_pleased_and_could_be_shown():

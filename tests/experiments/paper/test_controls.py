@@ -1,10 +1,13 @@
 """Controls on planted worlds, and the A/A splits on logs with a planted difference, and without."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import binomtest
 
 from experiments.inference.users import UserSums
+from experiments.measures.metrics import user_sums
 from experiments.paper.controls import (
     ALPHA_1,
     PERMUTED,
@@ -20,9 +23,11 @@ from experiments.paper.controls import (
     something_to_find,
     what_language_adds,
 )
-from experiments.paper.splits import FALSE_POSITIVES_OF, split_shares
+from experiments.paper.splits import FALSE_POSITIVES_OF, control_sums, split_shares
 from experiments.paper.verdicts import FAILS, HOLDS, NOT_RUN, OPEN
+from sim.log import AGENT, OWN, PRODUCTION
 from tests.experiments.paper.planted import labels, plant, variants_of, worlds_of
+from tests.experiments.test_metrics import hand_made
 
 EDGE, WATCH, DISCOVERIES = "novel_positive_rate_agent_slots", "watch_minutes_per_user_day", "discoveries_per_user"
 
@@ -120,6 +125,18 @@ def test_the_oracle(lift, verdict):
     worlds = variants_of()["main"]
     plant(worlds, "oracle", DISCOVERIES, lift)
     assert something_to_find(worlds).verdict == verdict
+
+
+def test_positive_rates_of_splits_are_those_of_the_metric():
+    """What users chose themselves is watched, and in no rate of the feed."""
+    run, design = hand_made()
+    source = np.array([PRODUCTION, OWN, AGENT, OWN], np.int8)
+    run = replace(run, log=replace(run.log, source=source))
+    sums = control_sums(run.log, design.num_users, design.first_day, design.num_days)
+    of_metrics = user_sums(run, design)
+    for name in FALSE_POSITIVES_OF:
+        assert sums[name].ratio() == of_metrics[name].ratio()
+        assert sums[name].numerator.tolist() == of_metrics[name].numerator.tolist()
 
 
 def test_splits_of_like_users_find_five_in_a_hundred():
