@@ -62,7 +62,7 @@ def test_two_users_have_a_typical_one_too():
 
 def test_nobody_to_choose_on_the_first_day_is_said():
     late = replace(TINY, num_users=5, population=replace(TINY.population, late_share=1.0))
-    with pytest.raises(InvalidInput, match="user=None: must be a user's number.*nobody has joined"):
+    with pytest.raises(InvalidInput, match=r"user=None: must be a user's number.*nobody has joined"):
         simulate_portrait(late, 0, None, 2, 1)
     simulate_portrait(late, 0, 3, 2, 1)
 
