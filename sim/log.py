@@ -1,7 +1,7 @@
 """The interaction log: one row an impression, columnar, Parquet in and out."""
 
 import hashlib
-import warnings
+import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -104,8 +104,7 @@ class InteractionLog(Columns):
         columns = {}
         for name, dtype in DTYPES.items():
             if name == "survey" and name not in table.column_names:
-                said = f"log file {path}: has no column 'survey', as logs had none before; read as if nobody was asked"
-                warnings.warn(said, stacklevel=2)
+                say_no_survey(f"log file {path}")
                 continue
             if name not in table.column_names:
                 raise InvalidInput("log file", str(path), f"must have a column {name!r} of type {np.dtype(dtype)}")
@@ -116,6 +115,11 @@ class InteractionLog(Columns):
                 )
             columns[name] = column
         return InteractionLog(**columns)
+
+
+def say_no_survey(place: str) -> None:
+    """Say on stderr that the log that ``place`` names is from before the column ``survey``; it is read all the same."""
+    print(f"{place}: has no column 'survey', as logs had none before; read as if nobody was asked", file=sys.stderr)
 
 
 def check_order(log: InteractionLog) -> None:

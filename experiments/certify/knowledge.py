@@ -45,7 +45,7 @@ def room_for_knowledge(warm: WarmWorld, stream: RandomStream) -> dict[str, float
 
     Returns:
         ``ratio``, ``control``, ``personal``; the aims ``oracle`` and ``random``; ``linked``, the share of the pairs of
-        interests that share a persona.
+        interests that share a persona. All but ``linked`` are NaN if nobody is active on the next day.
     """
     world, records = copy.deepcopy(warm.world), warm.records.copy()
     user = world.begin_day(world.day + 1)
@@ -86,7 +86,9 @@ class _Exam:
         return _Exam(world, platform, records.requests(user, PLANNED), interest, log)
 
     def proposals(self, planner: Planner, stream: RandomStream) -> IntArray:
-        """(B, PLANNED) interests of the clusters that a planner proposes."""
+        """(B, PLANNED) interests of the clusters that a planner proposes; planners are not asked for nobody."""
+        if not len(self.requests):
+            return np.empty((0, PLANNED), np.int64)
         planner.fit(self.platform, self.log, stream.at("fit"))
         return self.interest[planner.propose(self.requests, stream.at("propose"))]
 

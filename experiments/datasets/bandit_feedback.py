@@ -34,7 +34,7 @@ from sim.catalog import Catalog
 from sim.clusters import InterestClusters
 from sim.errors import InvalidInput
 from sim.files import written_whole
-from sim.log import DTYPES, PRODUCTION, InteractionLog
+from sim.log import DTYPES, PRODUCTION, InteractionLog, say_no_survey
 from sim.random import RandomStream
 
 FILE = "bandit_feedback.npz"
@@ -172,6 +172,8 @@ def read(folder: Path, part: str | None = None) -> LoggedDataset:
     missing = needed - set(ours)
     if missing or "action_context" not in arrays:
         raise InvalidInput(str(path), min(missing or {"action_context"}), "is an array that it must have")
+    if "survey" not in ours:
+        say_no_survey(f"dataset file {path}")
     num = int(arrays["n_actions"])
     none = np.empty((num, 0), np.int32)
     catalog = Catalog(
@@ -187,7 +189,7 @@ def read(folder: Path, part: str | None = None) -> LoggedDataset:
         str(ours["dataset"][0]),
         str(ours["dataset"][1]),
         int(ours["num_users"]),
-        InteractionLog(**{name: ours[name] for name in DTYPES if name in ours}),  # files of before have no survey
+        InteractionLog(**{name: ours[name] for name in DTYPES if name in ours}),
         catalog,
         InterestClusters(ours["path"], ours["centroid"], keywords, ours["offset"]),
         watch,

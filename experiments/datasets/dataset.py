@@ -26,7 +26,7 @@ from sim.catalog import Catalog
 from sim.clusters import InterestClusters
 from sim.errors import InvalidInput
 from sim.files import write_json, write_parquet
-from sim.log import InteractionLog, check_order
+from sim.log import NOT_ASKED, SOURCE_NAMES, InteractionLog, check_order
 
 FORMAT, VERSION = "interestlab-dataset", 1
 
@@ -145,7 +145,8 @@ def check_log(log: InteractionLog, num_users: int, num_items: int, num_clusters:
     Raises:
         InvalidInput: with how many rows are wrong and the first of them: a user, item or cluster out of range; a
             propensity outside (0, 1] (NaN means unknown and is allowed); consumption or a positive that contradicts
-            itself; a watch time that is negative or not finite; rows out of order or twice (``check_order``).
+            itself; a watch time that is negative or not finite; an unknown source or answer; rows out of order or
+            twice (``check_order``).
     """
     unknown = np.isnan(log.propensity)
     watched = "must be finite and not negative"
@@ -157,6 +158,8 @@ def check_log(log: InteractionLog, num_users: int, num_items: int, num_clusters:
         ("watch_seconds", ~(np.isfinite(log.watch_seconds) & (log.watch_seconds >= 0)), watched),
         ("watch_fraction", ~(np.isfinite(log.watch_fraction) & (log.watch_fraction >= 0)), watched),
         ("positive", log.positive & log.disliked, "must not be true of a row that is disliked"),
+        ("source", (log.source < 0) | (log.source >= len(SOURCE_NAMES)), f"must be 0 to {len(SOURCE_NAMES) - 1}"),
+        ("survey", (log.survey < NOT_ASKED) | (log.survey > 1), "must be 1, 0, or -1 (not asked)"),
     )
     for name, wrong, expected in checks:
         if wrong.any():

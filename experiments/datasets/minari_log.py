@@ -6,7 +6,7 @@ import numpy as np
 
 from experiments.datasets.dataset import LoggedDataset
 from sim.errors import InvalidInput
-from sim.log import DTYPES, InteractionLog
+from sim.log import DTYPES, InteractionLog, say_no_survey
 
 
 def write_log(data: LoggedDataset, dataset_id: str) -> dict[str, int]:
@@ -37,18 +37,21 @@ def read_log(dataset_id: str) -> InteractionLog:
         dataset = minari.load_dataset(dataset_id)
     except (FileNotFoundError, ValueError) as error:
         raise InvalidInput("dataset_id", dataset_id, f"must be one of Minari's on this machine ({error})") from None
-    log = InteractionLog.concatenate(_episode(episode, dataset_id) for episode in dataset.iterate_episodes())
+    episodes = list(dataset.iterate_episodes())
+    if any("survey" not in episode.infos for episode in episodes):
+        say_no_survey(f"Minari data set {dataset_id}")
+    log = InteractionLog.concatenate(_episode(episode, dataset_id) for episode in episodes)
     return log.where(np.lexsort((log.slot, log.user, log.step, log.day)))
 
 
 def _episode(episode: Any, dataset_id: str) -> InteractionLog:
     """One user's rows; row t + 1 of the infos is the result of action t."""
     infos = episode.infos
-    missing = {"examined", "user", "step", *_SLOTS} - set(infos)
+    missing = {"examined", "user", "step", *_SLOTS} - {"survey"} - set(infos)
     if missing:
         raise InvalidInput("dataset_id", dataset_id, f"must be of a log; its infos have no {min(missing)}")
     request, slot = np.nonzero(infos["examined"][1:])
-    columns = {name: infos[name][1:][request, slot] for name in _SLOTS}
+    columns = {name: infos[name][1:][request, slot] for name in _SLOTS if name in infos}
     return InteractionLog(
         user=infos["user"][1:][request],
         day=episode.observations["day"][:-1, 0][request],

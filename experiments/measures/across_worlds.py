@@ -34,13 +34,22 @@ def find_runs(folders: list[Path]) -> list[Path]:
 
 
 def read_results(path: Path) -> Results:
-    """A ``results.json``; ``InvalidInput`` if it is none."""
+    """A ``results.json``; a metric that an earlier version did not have is unknown.
+
+    Raises:
+        InvalidInput: it is none.
+    """
     try:
         results: Results = json.loads(path.read_text())
         if not {"config", "arms", "lifts"} <= set(results):
             raise ValueError
     except (ValueError, OSError, TypeError):
         raise InvalidInput("file", str(path), "must be the results.json of a finished comparison") from None
+    for metric in METRICS:
+        for values in results["arms"].values():
+            values.setdefault(metric.name, {"value": None, "low": None, "high": None, "n": 0})
+        for lifts in results["lifts"].values():
+            lifts.setdefault(metric.name, LiftRow(relative=None, low=None, high=None, p=None, vs=None, p_adjusted=None))
     return results
 
 

@@ -190,7 +190,8 @@ def watch_sums(minutes: FloatArray) -> dict[MetricName, UserSums]:
 def trailing_watches(run: ArmRun, design: Design) -> tuple[IntArray, IntArray]:
     """Consumed items per user and cluster in the trailing window that ends with the A/B.
 
-    An experiment shorter than the window borrows the last days of the burn-in.
+    An experiment shorter than the window borrows the last days of the burn-in, and where that is too short, of the
+    life before day 0.
 
     Returns:
         ``(place, watches)``, both (P,), one for each pair of an assigned user and a cluster that they consumed from:

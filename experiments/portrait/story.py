@@ -10,6 +10,7 @@ from tqdm import tqdm
 from experiments.live.reference_life import SLOTS, warmed_up
 from experiments.live.reference_policies import Exploring, Greedy
 from sim.arrays import BoolArray, FloatArray, IntArray
+from sim.errors import InvalidInput
 from sim.hidden.config import WorldConfig
 from sim.hidden.dynamics import return_probability
 from sim.hidden.population import ACQUIRED, DISCOVERED, LOVED
@@ -86,6 +87,9 @@ def simulate_portrait(
         user: whose tree is followed; with None one like the median one.
         days: from day 0 on.
         burn_in_days: of these, the days of production alone; below ``days``.
+
+    Raises:
+        InvalidInput: no user is given, and nobody has joined on the world's first day.
     """
     world = World(config, seed)
     diary = _Diary(world, _typical(world) if user is None else user)
@@ -180,10 +184,18 @@ def _interests_and_visits(world: World, day: int) -> dict[str, Any]:
 
 
 def _typical(world: World) -> int:
-    """On the world's first day: of the users with the median number of loved interests that of the median activity."""
+    """On the world's first day: of the users nearest to the median of loved interests that of the median activity.
+
+    Raises:
+        InvalidInput: nobody is there on that day.
+    """
     num_loved = np.isin(world.population.status, LOVED).sum(axis=1)
     returning = return_probability(world.population, world.first_day, world.config.dynamics)
-    here = np.flatnonzero((returning > 0) & (num_loved == int(np.median(num_loved))))
+    here = np.flatnonzero(returning > 0)
+    if not len(here):
+        raise InvalidInput("user", None, "must be a user's number here: nobody has joined on the world's first day")
+    distance = np.abs(num_loved[here] - int(np.median(num_loved)))
+    here = here[distance == distance.min()]
     return int(here[np.abs(returning[here] - np.median(returning[here])).argmin()])
 
 

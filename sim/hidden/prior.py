@@ -18,7 +18,7 @@ from sim.catalog import Catalog
 from sim.errors import InvalidInput
 from sim.hidden.channels import OWN_CHANNEL, LiveItems, channel_slates
 from sim.hidden.clustering import build_clusters
-from sim.hidden.population import ACQUIRED, DISCOVERED, Population
+from sim.hidden.population import ACQUIRED, DISCOVERED
 from sim.hidden.serving_day import FilledSlates, Show, serving_day
 from sim.hidden.world import World
 from sim.log import OWN, PRIOR, InteractionLog
@@ -33,7 +33,12 @@ ONLY_OWN = np.eye(3)[OWN_CHANNEL]
 
 
 def first_records(world: World) -> PlatformRecords:
-    """The platform's book-keeping on a world's first day, its items clustered with equal traffic."""
+    """The platform's book-keeping on a world's first day, its items clustered with equal traffic.
+
+    Raises:
+        InvalidInput: users choose for themselves, before day 0 or from then on, and no user knows any interest.
+    """
+    _check_somebody_knows(world)
     items = np.arange(world.catalog.num_items)
     return world.new_records(build_clusters(world.catalog, items, np.ones(len(items)), world.config.clusters))
 
@@ -48,13 +53,8 @@ def live_prior(world: World, records: PlatformRecords, on_day: Callable[[], obje
 
     Returns:
         R impressions with ``source`` ``PRIOR`` and negative days; none where ``prior.days`` is 0.
-
-    Raises:
-        InvalidInput: users choose for themselves, and no user knows any interest.
     """
     prior = world.config.prior
-    if prior.days:
-        _check_somebody_knows(world.population, prior.own)
     shares = np.array([prior.own, prior.trending, prior.stray])
     popularity, parts = np.zeros(0), []
     for day in range(-prior.days, 0):
@@ -115,7 +115,11 @@ def _grown(popularity: FloatArray, num_items: int) -> FloatArray:
     return np.concatenate([popularity, np.zeros(num_items - len(popularity))])
 
 
-def _check_somebody_knows(population: Population, own: float) -> None:
-    if own > 0 and not np.isin(population.status, (DISCOVERED, ACQUIRED)).any():
-        expected = "must be 0, since no user of this world knows any interest to choose from"
-        raise InvalidInput("world.prior.own", own, expected)
+def _check_somebody_knows(world: World) -> None:
+    if np.isin(world.population.status, (DISCOVERED, ACQUIRED)).any():
+        return
+    config = world.config
+    for name, share in (("prior.own", config.prior.own if config.prior.days else 0.0), ("own_share", config.own_share)):
+        if share > 0:
+            expected = "must be 0, since no user of this world knows any interest to choose from"
+            raise InvalidInput(f"world.{name}", share, expected)

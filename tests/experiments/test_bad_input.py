@@ -34,6 +34,9 @@ def study(tmp_path: Path, *overrides: str):
         ("experiment.days=-1", "experiment.days=-1: must be a whole number, at least 1"),
         ("experiment.burn_in_days=0", "experiment.burn_in_days=0: must be a whole number, at least 1"),
         ("experiment.exploration_slots=11", "experiment.exploration_slots=11: must be at most experiment.slots=10"),
+        ("experiment.exploration_slots=x", "experiment.exploration_slots='x': must be a whole number, at least 1"),
+        ("experiment.exploration_slots=null", "experiment.exploration_slots=None: must be a whole number"),
+        ("experiment.exploration_slots=true", "experiment.exploration_slots=True: must be a whole number"),
         (
             "experiment.exploration_per_day=1",
             "experiment.exploration_per_day=1: must be null (no limit) or at least the",

@@ -72,6 +72,14 @@ def test_20_with_nothing_dormant_nobody_aims_at_anything():
     assert np.isnan(room["ratio"])
 
 
+def test_20_nobody_to_plan_for_is_no_aim():
+    config = changed(tiny(), population={"activity_mean": -8.0})
+    warm = warmed_up(World(replace(config, num_users=2), 3), STREAM)
+    assert len(copy.deepcopy(warm.world).begin_day(warm.world.day + 1)) == 0
+    room = room_for_knowledge(warm, STREAM)
+    assert np.isnan([value for name, value in room.items() if name != "linked"]).all()
+
+
 def test_own_choices_are_in_the_log_and_in_no_statistic_of_what_was_shown(warm):
     life = simulate_policy(warm, Greedy, 3, STREAM)
     assert set(np.unique(life.log.source)) == {OWN, PRODUCTION}

@@ -8,7 +8,7 @@ from experiments.portrait.command import run
 from experiments.portrait.figures import _SOURCES, person_figure, population_figure
 from experiments.portrait.story import OTHER, simulate_portrait
 from sim.errors import InvalidInput
-from sim.hidden.population import DISCOVERED, DORMANT
+from sim.hidden.population import DISCOVERED, DORMANT, LOVED
 from sim.hidden.prior import first_records, live_prior
 from sim.hidden.serving_day import Served
 from sim.hidden.world import World
@@ -49,6 +49,22 @@ def test_what_is_discovered_stays_known_and_what_is_drawn_was_loved_or_picked_up
         assert not len(known) or (row[known[0] :] == DISCOVERED).all()
     assert (person.minutes[person.consumed.any(axis=2)] > 0).all()
     assert person.consumed.any()
+
+
+def test_two_users_have_a_typical_one_too():
+    """Of users who love different numbers of interests, none may love the median number."""
+    world = World(replace(TINY, num_users=2), 0)
+    loved = np.isin(world.population.status, LOVED).sum(axis=1)
+    assert loved[0] != loved[1]
+    person, _ = simulate_portrait(replace(TINY, num_users=2), 0, None, 2, 1)
+    assert person.user == np.abs(loved - int(np.median(loved))).argmin()
+
+
+def test_nobody_to_choose_on_the_first_day_is_said():
+    late = replace(TINY, num_users=5, population=replace(TINY.population, late_share=1.0))
+    with pytest.raises(InvalidInput, match=r"user=None: must be a user's number.*nobody has joined"):
+        simulate_portrait(late, 0, None, 2, 1)
+    simulate_portrait(late, 0, 3, 2, 1)
 
 
 def test_the_dots_and_minutes_add_up_to_the_log_by_source_and_day(past):

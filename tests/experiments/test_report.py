@@ -67,6 +67,27 @@ def test_the_page_and_the_table_name_every_arm_and_the_longest_watched_stands_fi
     assert (tmp_path / "out" / "figures" / "worlds.svg").stat().st_size > 1000
 
 
+@pytest.mark.parametrize("differs", ["seed", "dial"])
+def test_a_metric_that_older_results_lack_is_unknown(runs, differs, tmp_path):
+    """The first run knows neither a share that no table shows nor a difference that every table shows."""
+    for number, (name, results) in enumerate(copy.deepcopy(runs).items()):
+        for values in (*results["arms"].values(), *results["lifts"].values()) if number == 0 else ():
+            del values["explored_share"], values["watch_minutes_per_user_day"]
+        if differs == "dial":
+            results["config"] |= {"seed": 0, "world": {**results["config"]["world"], "semantic_alignment": number / 2}}
+        path = tmp_path / name
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(results))
+    page = report.report([tmp_path], tmp_path / "out")
+    joined = json.loads((page.parent / f"{page.stem}.json").read_text())
+    first = joined if differs == "seed" else joined["cells"][0]
+    for metric in ("explored_share", "watch_minutes_per_user_day"):
+        assert first["arms"]["llm"][metric]["mean"] is None
+        assert first["lifts"]["llm"][metric]["mean"] is None
+    assert first["lifts"]["llm"]["novel_positive_rate"]["mean"] is not None
+    assert "\N{EN DASH}" in (page.parent / f"{page.stem}.md").read_text()
+
+
 def test_only_the_seed_may_differ(runs):
     others = copy.deepcopy(runs)
     others["run1/results.json"]["config"]["world"]["num_users"] = 401

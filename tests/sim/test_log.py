@@ -128,12 +128,14 @@ def test_order_is_by_day_step_user_and_slot_and_no_place_is_taken_twice(places):
     assert f"; {len(wrong)} of {len(places)} rows" in str(error.value)
 
 
-def test_a_log_from_before_the_survey_is_read_with_a_line_on_what_is_missing(tmp_path):
+def test_a_log_from_before_the_survey_is_read_with_a_line_on_what_is_missing(tmp_path, capfd):
     log = log_of(5)
     log.write(tmp_path / "log.parquet")
     table = pq.read_table(tmp_path / "log.parquet").drop_columns(["survey"])
     pq.write_table(table, tmp_path / "old.parquet")
-    with pytest.warns(UserWarning, match=r"old.parquet: has no column 'survey'"):
-        old = InteractionLog.read(tmp_path / "old.parquet")
+    old = InteractionLog.read(tmp_path / "old.parquet")
+    said = capfd.readouterr().err.splitlines()
+    assert len(said) == 1
+    assert said[0].endswith("old.parquet: has no column 'survey', as logs had none before; read as if nobody was asked")
     assert (old.survey == NOT_ASKED).all()
     assert (old.item == log.item).all()

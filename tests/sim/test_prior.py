@@ -107,6 +107,9 @@ def test_a_life_in_which_nobody_knows_anything_is_refused():
     nobody = replace(settings.population, adoption=0.0, idiosyncratic_interests=0)
     with pytest.raises(InvalidInput, match=r"world.prior.own=0.6: must be 0, since no user of this world knows any"):
         lived(replace(settings, population=nobody))
+    without = replace(settings, prior=replace(settings.prior, days=0), population=nobody, own_share=0.2)
+    with pytest.raises(InvalidInput, match=r"world.own_share=0.2: must be 0, since no user of this world knows any"):
+        first_records(World(without, 3))
     _, _, log = lived(replace(config(own=0.0, trending=0.5, stray=0.5), population=nobody))
     assert len(log)
 

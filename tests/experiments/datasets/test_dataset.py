@@ -53,6 +53,10 @@ def test_the_log_says_where_items_are_filed() -> None:
         ("propensity", 0.0, "must be in"),
         ("propensity", 1.5, "must be in"),
         ("watch_seconds", np.nan, "must be finite"),
+        ("source", 4, "must be 0 to 3; 1 of 4 rows"),
+        ("source", -1, "must be 0 to 3"),
+        ("survey", 7, "must be 1, 0, or -1"),
+        ("survey", -2, "must be 1, 0, or -1"),
         ("day", 7, "must not go backwards"),
     ],
 )

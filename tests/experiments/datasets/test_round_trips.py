@@ -10,7 +10,7 @@ from experiments.datasets.dataset import LoggedDataset
 from experiments.datasets.minari_log import read_log, write_log
 from experiments.datasets.sources import WRITERS
 from sim.errors import InvalidInput
-from sim.log import DTYPES
+from sim.log import DTYPES, NOT_ASKED
 from tests.experiments.datasets.formats import logged, places
 
 FORMATS = {"kuairand": kuairand, "kuairec": kuairec, "mind": mind, "movielens": movielens}
@@ -209,6 +209,41 @@ def test_a_log_comes_back_out_of_minari(tmp_path, monkeypatch):
         np.testing.assert_array_equal(getattr(back, name), getattr(data.log, name), err_msg=name)
     with pytest.raises(InvalidInput, match=r"dataset_id='interestlab/none-v0'"):
         read_log("interestlab/none-v0")
+
+
+NO_SURVEY = "has no column 'survey', as logs had none before; read as if nobody was asked"
+
+
+def test_a_copy_in_obp_from_before_the_survey_is_read_with_one_line(tmp_path, capfd):
+    data = logged()
+    bandit_feedback.write(data, tmp_path)
+    path = tmp_path / bandit_feedback.FILE
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files if not name.endswith("survey")}
+        assert len(arrays) == len(file.files) - 1
+    np.savez(path, **arrays)
+    capfd.readouterr()
+    back = bandit_feedback.read(tmp_path)
+    assert capfd.readouterr().err == f"dataset file {path}: {NO_SURVEY}\n"
+    assert (back.log.survey == NOT_ASKED).all()
+    np.testing.assert_array_equal(back.log.item, data.log.item)
+
+
+def test_a_log_in_minari_from_before_the_survey_is_read_with_one_line(tmp_path, monkeypatch, capfd):
+    pytest.importorskip("minari")
+    h5py = pytest.importorskip("h5py")
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    data = logged()
+    write_log(data, "interestlab/planted-v0")
+    for file in tmp_path.rglob("*.hdf5"):
+        with h5py.File(file, "r+") as stored:
+            for episode in stored.values():
+                del episode["infos/survey"]
+    capfd.readouterr()
+    back = read_log("interestlab/planted-v0")
+    assert capfd.readouterr().err == f"Minari data set interestlab/planted-v0: {NO_SURVEY}\n"
+    assert (back.survey == NOT_ASKED).all()
+    np.testing.assert_array_equal(back.item, data.log.item)
 
 
 def test_every_writer_is_tested():
