@@ -25,8 +25,18 @@ def world_config(world: WorldConfig | Mapping[str, Any] | str) -> WorldConfig:
     if isinstance(world, WorldConfig):
         return world
     if isinstance(world, Mapping):
-        return from_mapping(WorldConfig, world, "world")
+        return _of_mapping(world)
     return _of_preset(world)
+
+
+def _of_mapping(world: Mapping[str, Any]) -> WorldConfig:
+    try:
+        return from_mapping(WorldConfig, world, "world")
+    except InvalidInput as error:
+        if error.expected != "is missing":
+            raise
+        whole = "is missing: a mapping needs every entry; to change some, pass replace(world_config('small'), ...)"
+        raise InvalidInput(error.field, error.value, whole) from None
 
 
 @cache

@@ -21,9 +21,10 @@ from experiments.study.study import Runtime, resolved
 from sim.files import write_json
 from sim.hidden.authored import authored_digest
 from sim.hidden.config import WorldConfig, from_mapping
-from sim.records import Count, Whole, checked, limits
+from sim.records import Expected, Whole, checked, limits
 
 _LEAST_DAYS = 14
+_Worlds = Annotated[int, limits(2), Expected("must be a whole number, at least 2: intervals are over worlds")]
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def check_certification(config: DictConfig, name: str) -> Certification:
     """Build a certification of the world called ``name`` from the composed config, or raise ``InvalidInput``."""
     plain = resolved(config)
     first = checked(Whole, plain.get("seed"), "seed")
-    num = checked(Count, plain.get("seeds"), "seeds")
+    num = checked(_Worlds, plain.get("seeds"), "seeds")
     days = checked(Annotated[int, limits(_LEAST_DAYS)], plain.get("days"), "days")
     runtime = from_mapping(Runtime, plain.get("runtime"), "runtime")
     world = from_mapping(WorldConfig, plain.get("world"), "world")

@@ -158,7 +158,7 @@ FACTS = (
          "for categories; the bound is our choice.",
          (_above("ratio", "positive rate after earlier positives in the cluster, over that without any", 1.2),
           Part("deep", "clusters of a user with 5 or more positives"))),
-    Fact(15, "others_likes", "What others like tells a part of what a user likes, their own past more",
+    Fact(15, "others_likes", "What others like tells a part of what a user likes, and their own past another",
          "KuaiRand: within-user AUC on long views of item popularity .58 to .63, "
          "of a model of ids .66. The band, .05, is our choice.",
          (Part("popularity", "within-user AUC of item popularity (public: .58 to .63)", 0.53, 0.68),
@@ -230,9 +230,25 @@ def numbers_of(values: list[float]) -> Numbers:
 
 
 def _judged(part: Part, values: list[float]) -> PartRow:
-    _, low, high = t_interval(values)
+    mean, low, high = t_interval(values)
     verdict: Verdict = "shown" if part.shown else "pass" if part.met(low, high) else "fail"
-    return {"id": part.name, "part": part.title, **numbers_of(values), "target": part.target, "verdict": verdict}
+    return {
+        "id": part.name,
+        "part": part.title,
+        **numbers_of(values),
+        "target": part.target,
+        "verdict": verdict,
+        "why": _why(part, mean, len(values)) if verdict == "fail" else None,
+    }
+
+
+def _why(part: Part, mean: float, num_worlds: int) -> str:
+    """Why a part fails: a better world is needed, or more worlds."""
+    if math.isnan(mean):
+        return "not defined in every world"
+    if not part.met(mean, mean):
+        return "mean off the target"
+    return f"mean on target, interval too wide ({num_worlds} worlds)"
 
 
 def fails_by_construction(config: WorldConfig) -> dict[int, str]:

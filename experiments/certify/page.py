@@ -6,7 +6,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from experiments.certify.figures import captions
-from experiments.certify.schema import Certificate, Numbers
+from experiments.certify.schema import Certificate, FactRow, Numbers
 from experiments.live.reference_life import SLOTS, WARM_UP_DAYS
 from experiments.live.reference_policies import EXPLORED_SLOTS, Exploring, Greedy, Informed, Popular, Random, WarmUp
 from experiments.reporting.html import write_results
@@ -22,9 +22,9 @@ _CLUSTERS = (
     *((f"imbalance_floor_{n}", f"the least possible, level {n}: the heaviest item has a cluster") for n in _LEVELS),
 )
 _VOLUMES = (
-    ("visits_per_user_day", "visits a user and day"),
-    ("impressions_per_visit", "items examined a visit"),
-    ("minutes_per_visit", "minutes watched a visit"),
+    ("visits_per_user_day", "sessions a user and day"),
+    ("impressions_per_visit", "items examined a session"),
+    ("minutes_per_visit", "minutes watched a session"),
 )
 
 
@@ -46,18 +46,24 @@ def write_certificate(certificate: Certificate, figures: dict[int, Figure], fold
 def summary(certificate: Certificate) -> list[str]:
     """What the certificate says, in sentences."""
     facts = certificate["facts"]
-    failing = [row["fact"] for row in facts if row["verdict"] == "fail"]
-    lines = [f"{len(facts) - len(failing)} of {len(facts)} facts pass."]
-    if failing:
-        which = [f"fact {number} ({title.strip()})" for number, _, title in (fact.partition(".") for fact in failing)]
-        lines.append(f"Failing: {'; '.join(which)}.")
+    failing = [row for row in facts if row["verdict"] == "fail"]
+    lines = [f"{len(facts) - len(failing)} of {len(facts)} facts pass.", *map(_failure, failing)]
     for row in facts:
         if row["must_fail"]:
             ends = "and does" if row["verdict"] == "fail" else "and does not: something is wrong"
             lines.append(f"Fact {row['fact'].split('.')[0]} must fail here, since {row['must_fail']}, {ends}.")
-    if len(certificate["seeds"]) < 2:
-        lines.append("One world gives no interval, so every target is missed: at least 2 seeds are needed.")
     return lines
+
+
+def _failure(row: FactRow) -> str:
+    """Which statistics of a fact fail, by why they do."""
+    number, _, title = row["fact"].partition(". ")
+    by_reason: dict[str, list[str]] = {}
+    for part in row["parts"]:
+        if part["why"]:
+            by_reason.setdefault(part["why"], []).append(part["part"])
+    reasons = [f"{why[0].upper()}{why[1:]}: {'; '.join(parts)}." for why, parts in by_reason.items()]
+    return " ".join([f"Fact {number} fails ({title}).", *reasons])
 
 
 def _content(certificate: Certificate) -> dict[str, Any]:

@@ -17,12 +17,13 @@ Verdict = Literal["pass", "fail", "shown"]
 
 
 class PartRow(Numbers):
-    """A statistic of a fact and its target."""
+    """A statistic of a fact and its target; ``why`` it fails, else ``None``."""
 
     id: str
     part: str
     target: str
     verdict: Verdict
+    why: str | None
 
 
 class FactRow(Numbers):

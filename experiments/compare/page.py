@@ -197,7 +197,10 @@ def _estimate(estimated: Estimate, metric: Metric) -> dict[str, Any]:
     factor, unit = (100.0, "%") if metric.unit == "share" else (1.0, "")
     style = f".{decimals(ends(estimated), factor)}f"
     value = number(estimated["value"], style, factor, unit)
-    return cell(value, between(estimated["low"], estimated["high"], style, factor))
+    low, high = estimated["low"], estimated["high"]
+    if metric.unit == "share" and low is not None and high is not None:
+        low, high = max(low, 0.0), min(high, 1.0)  # a normal approximation may go beyond
+    return cell(value, between(low, high, style, factor))
 
 
 def _lift_row(results: Results, metric: Metric) -> dict[str, Any]:

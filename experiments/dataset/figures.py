@@ -109,7 +109,8 @@ def _draw(axes: Axes, panel: Panel, records: Sequence[HistoriesOf]) -> None:
         published = panel.factor * np.array(list(panel.published.values()))
         axes.plot(places, published, "_", color=BLACK, markersize=16, markeredgewidth=1.2, label=PUBLISHED, zorder=2)
     axes.set_xticks(range(len(names)), [panel.names.get(name, name) for name in names])
-    axes.set(xlim=(-0.6, len(names) - 0.4), ylim=(0, 1.05 * axes.get_ylim()[1]))
+    top = 1.05 * axes.get_ylim()[1]
+    axes.set(xlim=(-0.6, len(names) - 0.4), ylim=(-0.04 * top, top))  # a marker at 0 is whole
     axes.set_title(panel.title, fontsize=8)
     axes.tick_params(labelsize=7)
     axes.grid(axis="x", visible=False)

@@ -119,7 +119,8 @@ def novelty_rates(log: InteractionLog, consumed_before: BoolArray) -> tuple[User
 def days_to_next(log: InteractionLog, num_users: int, session: IntArray) -> dict[str, Estimate]:
     """Share of active days whose next active day is 1, 2 or 3 days later.
 
-    Of those that another one follows: what would come after the log's end is not known.
+    Of those that another one follows: what would come after the log's end is not known. A pause that the whole log is
+    too short for is not defined.
 
     Args:
         log: R impressions.
@@ -132,7 +133,7 @@ def days_to_next(log: InteractionLog, num_users: int, session: IntArray) -> dict
     user, gap = (key[1:] // span)[same], np.diff(key)[same]
     total = np.bincount(user, minlength=num_users)
     counts = {days: np.bincount(user[gap == days], minlength=num_users) for days in _NEXT}
-    return {str(days): _row(UserSums(count, total)) for days, count in counts.items()}
+    return {str(days): _row(UserSums(count, total * (days < span))) for days, count in counts.items()}
 
 
 def concentration(pair: IntArray, num_clusters: int) -> dict[str, Estimate]:

@@ -143,6 +143,7 @@ def population_figure(story: PopulationStory) -> Figure:
         share = np.full(len(values), 1 / len(values))
         interests.hist(values, bins=bins, weights=share, label=label, color=colour, alpha=0.8)
     interests.set(xlabel="interests of a user on day 0", ylabel="share of users")
+    interests.xaxis.set_major_locator(MaxNLocator(integer=True))
     interests.legend(fontsize=7, frameon=False)
     share = np.full(len(story.returning), 1 / len(story.returning))
     visits.hist(story.returning, bins=np.linspace(0, 1, 21), weights=share, color=_KNOWN)
@@ -152,6 +153,7 @@ def population_figure(story: PopulationStory) -> Figure:
     discoveries.plot(days, story.discovered.mean(axis=1), color=_KNOWN, label="mean")
     discoveries.plot(days, middle, color=_KNOWN, linestyle=":", label="median")
     discoveries.set(ylabel="interests discovered so far")
+    discoveries.yaxis.set_major_locator(MaxNLocator(integer=True))
     for axes in (discoveries, present):
         _draw_starts(axes, 0, story.agent_day)
         axes.set(xlabel="day", xlim=(0, len(days)))

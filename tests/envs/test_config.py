@@ -47,6 +47,13 @@ def test_what_is_no_world_is_named(world, field):
     assert error.value.field == field
 
 
+def test_who_gives_a_part_of_a_world_is_told_how_to_change_a_preset():
+    with pytest.raises(
+        InvalidInput, match=r"^world\.population=None: is missing: a mapping needs every entry; .*replace"
+    ):
+        world_config({"num_users": 50})
+
+
 def test_the_error_for_an_unknown_preset_lists_the_known_ones():
     with pytest.raises(InvalidInput, match=r"presets .*small, tiny"):
         world_config("tinny")

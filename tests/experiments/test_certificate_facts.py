@@ -20,6 +20,7 @@ from experiments.certify.consumption import (
 )
 from experiments.certify.facts import FACTS, Part, fails_by_construction, judge
 from experiments.certify.measures import control_twin
+from experiments.certify.page import summary
 from experiments.certify.probes import drift_dial, overlap, satiation
 from experiments.inference.worlds import t_interval
 from experiments.measures.variety import mean_jaccard
@@ -211,6 +212,34 @@ def test_all_facts_pass_and_one_bad_part_fails_its_fact_alone():
     assert (rows[3]["value"], rows[3]["target"]) == (pytest.approx(0.3), "0.8 to 1.2")
     assert rows[6]["value"] is None
     assert judge([passing()], tiny())[0]["verdict"] == "fail"  # one world has no interval
+
+
+def test_a_part_that_fails_says_why():
+    def why(number, *values):
+        part = {3: "3 ratio", 11: "11 over_popular", 20: "20 control"}[number]
+        rows = judge([{**passing(), part: value} for value in values], tiny())
+        parts = {row["id"]: row for row in rows[number - 1]["parts"]}
+        return parts[part.split()[1]]["why"]
+
+    assert why(11, 1.26, 1.30) == "mean on target, interval too wide (2 worlds)"
+    assert why(11, 1.1, 1.2, 1.3) == "mean off the target"
+    assert why(3, 3.9, math.nan) == "not defined in every world"
+    assert why(3, 3.9, 4.0) is None
+    assert why(20, 1.10, 1.11) == "mean off the target"
+    assert all(part["why"] is None for row in judge([passing()] * 2, tiny()) for part in row["parts"])
+
+
+def test_the_summary_groups_what_fails_by_why():
+    bad = [{**passing(), "3 same_ratio": 1.5, "3 gap": 0.1, "3 ratio": value} for value in (3.0, 4.8)]
+    certificate = {"facts": judge(bad, tiny()), "seeds": [0, 1]}
+    said = summary(certificate)
+    assert said[:2] == [
+        "19 of 20 facts pass.",
+        "Fact 3 fails (What the policy chooses is liked better than what is random). "
+        "Mean on target, interval too wide (2 worlds): positive rate, policy over random (public: 3.9). "
+        "Mean off the target: the same of the same items (public: 2.76); "
+        "calibration gap of the same items (public: 0.176).",
+    ]
 
 
 def test_a_value_that_an_interval_has_to_hold():

@@ -77,7 +77,7 @@ def test_a_mistake_gets_one_line(tmp_path):
 @pytest.mark.parametrize(
     ("override", "says"),
     [
-        ("seeds=0", "seeds=0: must be a whole number, at least 1"),
+        ("seeds=1", "seeds=1: must be a whole number, at least 2: intervals are over worlds"),
         ("days=7", "days=7: must be a whole number, at least 14"),
         ("runtime.workers=0", "runtime.workers=0: must be a whole number from 1 to 4096"),
         ("world.num_users=0", "world.num_users=0: must be a whole number from 1 to 100000000"),

@@ -82,6 +82,11 @@ def test_days_to_the_next_active_day_are_counted_within_users():
     assert values(log)["next_active_day"] == {"1": 0.25, "2": 0.25, "3": 0.25}
 
 
+def test_a_pause_that_a_log_is_too_short_for_is_not_defined():
+    log = by_place(log_of(user=[0, 0, 0, 1, 1], day=[0, 1, 2, 0, 2]))
+    assert values(log)["next_active_day"] == {"1": pytest.approx(2 / 3), "2": pytest.approx(1 / 3), "3": None}
+
+
 def test_concentration_is_the_median_over_users_with_enough_positives():
     # User 0: 15 of 20 and 5; user 1: 30 of 30; user 2: 20 of 40, 12 and 8; user 3 has too few.
     user = np.repeat([0, 1, 2, 3], [20, 30, 40, 19])

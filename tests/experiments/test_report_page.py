@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.compare.page import captions, write_report
+from experiments.compare.page import _estimate, captions, write_report
 from experiments.compare.summary import summary
 from experiments.measures.metrics import METRICS
 from experiments.reporting.figures.comparison import figure_4b, figure_4c, figure_5, figures_of, narrow_figures_of
@@ -161,6 +161,13 @@ def test_missing_arms_are_said_to_be_missing(tmp_path):
 def test_any_selection_of_arms_makes_a_page(arms, tmp_path):
     assert '<h2 id="limits">Limits</h2>' in page_of(planted_results(arms), tmp_path)
     assert '<h2 id="limits">Limits</h2>' in write_report(planted_results(arms), {}, {}, tmp_path).read_text()
+
+
+def test_the_interval_of_a_share_stays_within_what_a_share_can_be():
+    metric = next(metric for metric in METRICS if metric.name == "active_user_share")
+    text = str(_estimate({"value": 0.99, "low": 0.96, "high": 1.002, "n": 9}, metric))
+    assert "[96.0, 100.0]" in text
+    assert "[0.0, 2.0]" in str(_estimate({"value": 0.009, "low": -0.002, "high": 0.02, "n": 9}, metric))
 
 
 def test_the_same_results_give_the_same_page(results, tmp_path):
