@@ -46,7 +46,7 @@ def test_a_block_runs(block, tmp_path, monkeypatch):
 
 
 def test_there_are_blocks_for_each_face_and_each_partner():
-    assert len(BLOCKS) == 5
+    assert len(BLOCKS) == 6
     assert sum("dataset = " in block for block in BLOCKS) == 2
     # The environments are registered in this process anyway; a reader's block must do it.
     assert all("\nimport envs" in block for block in BLOCKS if "interestlab/" in block)
