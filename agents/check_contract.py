@@ -27,7 +27,8 @@ from sim.arrays import IntArray
 from sim.errors import InvalidInput
 from sim.platform import Platform
 
-_NUM_CLUSTERS, _DAYS, _PER_DAY = 24, 4, 4  # users consume from at most 16 clusters and have novel ones left
+_DAYS, _PRIOR_DAYS = 4, 2  # of the log; of these, before day 0
+_NUM_CLUSTERS, _PER_DAY = 24, 4  # users consume from at most 16 clusters and have novel ones left
 _DAYS_AFTER = 3  # after the log, on which agents are asked and learn
 _STREAM = RandomStream(0, "agents.testing")
 
@@ -157,7 +158,12 @@ def contract_platform() -> SmallPlatform:
     """The platform of the contract's tests: user 0 has consumed from all clusters, user 1 from all but two."""
     expiring_days = 1 + _DAYS_AFTER
     small = small_platform(
-        successor(_NUM_CLUSTERS), days=_DAYS, per_day=_PER_DAY, leaves=2, expiring_days=expiring_days
+        successor(_NUM_CLUSTERS),
+        days=_DAYS,
+        per_day=_PER_DAY,
+        leaves=2,
+        expiring_days=expiring_days,
+        prior_days=_PRIOR_DAYS,
     )
     everything = np.arange(_NUM_CLUSTERS)
     small.records.mark_consumed(np.zeros(_NUM_CLUSTERS, np.int64), everything)

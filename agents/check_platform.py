@@ -9,6 +9,7 @@ from agents.base import InteractionLog, Platform, Requests
 from sim.arrays import BoolArray, FloatArray, IntArray
 from sim.catalog import Catalog
 from sim.clusters import InterestClusters
+from sim.log import OWN, PRIOR, PRODUCTION
 from sim.platform import PlatformRecords
 
 _DIMENSIONS = 256  # of items' embeddings
@@ -53,6 +54,7 @@ def small_platform(
     seed: int = 1,
     leaves: int = 1,
     expiring_days: int = 1,
+    prior_days: int = 0,
 ) -> SmallPlatform:
     """Users walk through the clusters by ``transition`` (M, M), starting in cluster ``user % M``.
 
@@ -67,6 +69,8 @@ def small_platform(
         seed: of numpy's generator.
         leaves: level-4 clusters in each of the M level-2 clusters.
         expiring_days: how many days from the platform's day on a tenth of the items expires.
+        prior_days: how many of the log's days are before day 0, in the users' prior life. If any, the first item of
+            every later day is the user's own choice. Neither has a propensity.
     """
     rng = np.random.default_rng(seed)
     num_clusters = len(transition)
@@ -75,16 +79,18 @@ def small_platform(
     cluster_of_item = number % num_clusters
     leaf_of_item = cluster_of_item * leaves + number // num_clusters % leaves
     tenth = number // (num_items // 10)
-    expiry_day = np.where(tenth < expiring_days, days + tenth, _FOREVER)
-    catalog = make_catalog(leaf_of_item, clusters.centroid, rng, expiry_day)
+    today = days - prior_days
+    expiry_day = np.where(tenth < expiring_days, today + tenth, _FOREVER)
+    catalog = make_catalog(leaf_of_item, clusters.centroid, rng, expiry_day, upload_day=-prior_days)
     records = PlatformRecords(num_users, catalog, clusters, history_length=50, history_days=30, seen_length=20)
     assert (records.cluster_of_item == cluster_of_item).all()
     everyone = np.arange(num_users)
     here = everyone % num_clusters
     rows = []
-    for day in range(days):
+    for day in range(-prior_days, today):
         records.begin_day(day, catalog)
         for step in range(per_day):
+            source = PRIOR if day < 0 else OWN if prior_days and step == 0 else PRODUCTION
             draw = rng.random(num_users)[:, None]
             here = (transition[here].cumsum(axis=1) > draw).argmax(axis=1)
             item = here + num_clusters * rng.integers(0, num_items // num_clusters, num_users)
@@ -92,11 +98,11 @@ def small_platform(
             watch = np.where(positive, 0.9, 0.3).astype(np.float32)
             yes = np.ones((num_users, 1), bool)
             records.record(everyone, item[:, None], yes, yes, watch[:, None], positive[:, None])
-            rows.append(
-                make_log(everyone, item, here, np.full(num_users, day), positive, step=np.full(num_users, step))
-            )
+            of_all = {"step": step, "source": source, "propensity": 1.0 if source == PRODUCTION else np.nan}
+            columns = {name: np.full(num_users, value) for name, value in of_all.items()}
+            rows.append(make_log(everyone, item, here, np.full(num_users, day), positive, **columns))
     log = InteractionLog.concatenate(rows)
-    records.begin_day(days, catalog)
+    records.begin_day(today, catalog)
     return SmallPlatform(records, Platform(records), log)
 
 
@@ -110,7 +116,7 @@ def make_clusters(num_clusters: int, rng: np.random.Generator, leaves: int = 1) 
 
 
 def make_catalog(
-    leaf_of_item: IntArray, centroid: FloatArray, rng: np.random.Generator, expiry_day: IntArray
+    leaf_of_item: IntArray, centroid: FloatArray, rng: np.random.Generator, expiry_day: IntArray, upload_day: int = 0
 ) -> Catalog:
     """Items (n,) near the centroids (L, 256) of their leaves (n,), which expire on days (n,)."""
     num = len(leaf_of_item)
@@ -119,7 +125,7 @@ def make_catalog(
     return Catalog(
         creator=np.zeros(num, np.int32),
         length=np.full(num, 30, np.float32),
-        upload_day=np.zeros(num, np.int32),
+        upload_day=np.full(num, upload_day, np.int32),
         expiry_day=np.asarray(expiry_day, np.int32),
         embedding=(embedding / np.linalg.norm(embedding, axis=1, keepdims=True)).astype(np.float16),
         title_terms=np.zeros((num, 1), np.int32),

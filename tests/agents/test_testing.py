@@ -13,7 +13,7 @@ from agents.novel_choice import choose_novel
 from agents.planners import RandomNovelPlanner
 from agents.random import RandomAgent, uniform_slate
 from sim.errors import InvalidInput
-from sim.log import PRODUCTION
+from sim.log import OWN, PRIOR, PRODUCTION
 from tests.agents.planted import STREAM
 from tests.agents.test_check import (
     BadlyTrained,
@@ -53,6 +53,23 @@ class Unlikely(RandomAgent):
     def recommend(self, requests, rng):
         good = super().recommend(requests, rng)
         return Recommendations(good.items, np.full(good.items.shape, np.nan, np.float32))
+
+
+class CountsDays(RandomAgent):
+    def fit(self, platform, log, rng):
+        super().fit(platform, log, rng)
+        np.bincount(log.day)
+
+
+def test_an_agent_that_takes_days_for_indices_fails():
+    log = check_contract.contract_platform().log
+    assert set(log.source[log.day < 0].tolist()) == {PRIOR}
+    assert set(log.source[log.day == log.day.max()].tolist()) == {PRODUCTION, OWN}
+    assert (np.isnan(log.propensity) == (log.source != PRODUCTION)).all()
+    config = {"_target_": f"{__name__}.CountsDays", "_partial_": True}
+    finding = check_contract.Examined(lambda: config, "counts_days", 2).findings["trains"]
+    assert finding.verdict == "fail"
+    assert "negative" in finding.message
 
 
 class PlansNowhere(RandomAgent):
@@ -354,7 +371,7 @@ def test_messages_say_how_to_mend_it(outcomes):
     message = outcomes["TestKeepsItsSize"]["test_it_goes_on_as_days_pass"][1]
     assert " is out of bounds for axis 0 with size 240': update must not raise an error" in message
     assert message.endswith(
-        "on day 5: since fit 24 items were uploaded, 24 expired, and users consumed from more clusters"
+        "on day 3: since fit 24 items were uploaded, 24 expired, and users consumed from more clusters"
     )
     skipped = outcomes["TestNoFit"]["test_slates_are_valid"]
     assert skipped[0] == "skipped"
@@ -398,7 +415,7 @@ def test_days_pass_on_the_platform():
     shown = np.empty((60, 5))
     for number, (requests, slates) in enumerate(lived(small, agent, Noting(), STREAM, 3)):
         assert len(requests) == 60
-        assert requests.day == platform.day == 5 + number // 2
+        assert requests.day == platform.day == 3 + number // 2
         assert requests.num_slots == slates.items.shape[1] == 5
         assert platform.catalog.num_items == 240 + 24 * (1 + number // 2)
         if number % 2:  # the last consumed is the second of the agent's items in the request before
@@ -410,7 +427,7 @@ def test_days_pass_on_the_platform():
     assert (after.sum(axis=1) > before.sum(axis=1))[2:].all()
     assert set(platform.live_items()) == set(alive[alive >= 96]) | set(range(240, 312))
     assert len(agent.log) == 60 * 2 * 6
-    assert (agent.log.day == 7).all()
+    assert (agent.log.day == 5).all()
     assert set(agent.log.item[agent.log.source == PRODUCTION]) == set(range(288, 312))  # the last day's uploads
     assert (agent.log.consumed.sum(), agent.log.positive.sum()) == (60 * 2 * 3, 30 * 2 * 3)
 

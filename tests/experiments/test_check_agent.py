@@ -2,11 +2,15 @@
 
 import re
 
+import numpy as np
 import pytest
 
 from agents.check import CHECKS, Finding
-from experiments.check_agent.command import check, table
+from experiments.check_agent.command import check, prepare, table
+from experiments.study.study import resolved
 from sim.errors import InvalidInput
+from sim.hidden.config import WorldConfig, from_mapping
+from sim.log import OWN, PRIOR, PRODUCTION
 from tests.composing import compose
 from tests.experiments.installed import AGENT, install, interestlab
 
@@ -67,6 +71,15 @@ def test_an_agent_that_changes_the_log(tmp_path):
     assert done.returncode == 1, done.stderr
     assert {name for name, verdict in verdicts(done.stdout).items() if verdict == "FAULT"} == {"inputs"}
     assert "work on a copy, array.copy()" in done.stdout
+
+
+def test_the_log_is_that_of_a_warm_world():
+    config = compose("check_agent", ["agent=random", *QUICK])
+    plain = resolved(config)
+    log = prepare(from_mapping(WorldConfig, plain["world"], "world"), plain["production"], 0, 2, 10).log
+    assert log.day.min() < 0
+    assert set(log.source.tolist()) == {PRODUCTION, PRIOR, OWN}
+    assert np.isnan(log.propensity[log.source != PRODUCTION]).all()
 
 
 def test_an_agent_that_cannot_be_made(tmp_path):
