@@ -58,8 +58,14 @@ def slates_of(log: InteractionLog, reward: FloatArray, evaluated: FloatArray) ->
         InvalidInput: rows out of order or twice (``sim.log.check_order``); see ``LoggedActions``.
     """
     shown = ~np.isin(log.source, (OWN, PRIOR))
-    columns = (log.user, _slate_numbers(log), reward, log.propensity, evaluated)
-    return LoggedSlates(*(column[shown] for column in columns), left_out=int((~shown).sum()))
+    return LoggedSlates(
+        user=log.user[shown],
+        slate=_slate_numbers(log)[shown],
+        reward=reward[shown],
+        propensity=log.propensity[shown],
+        evaluated=evaluated[shown],
+        left_out=int((~shown).sum()),
+    )
 
 
 def _slate_numbers(log: InteractionLog) -> IntArray:
