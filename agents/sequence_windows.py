@@ -8,7 +8,7 @@ from agents.events import Events
 from agents.objectives import Objective
 from sim.arrays import FloatArray, IntArray
 from sim.errors import InvalidInput
-from sim.log import OWN, PRIOR, InteractionLog
+from sim.log import InteractionLog
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Targets:
         every = objective.every_impression or objective.behaviour == "estimated"
         wanted = np.ones(len(log), bool) if every else reward > 0
         if objective.behaviour == "logged":
-            wanted &= ~np.isin(log.source, (OWN, PRIOR))
+            wanted &= log.recommended
         rows = np.flatnonzero(wanted)
         with np.errstate(invalid="ignore"):
             log_propensity = np.log(log.propensity[rows])

@@ -135,8 +135,7 @@ class InterestClusters:
         """
         score = block @ self.centroid.T - self.offset  # (b, L)
         best = score.argmax(axis=1)
-        largest = score.max(axis=1, keepdims=True)
-        close = score >= largest - _CLOSE
+        close = score >= np.take_along_axis(score, best[:, None], axis=1) - _CLOSE
         for row in np.flatnonzero(close.sum(axis=1) > 1):
             leaf = np.flatnonzero(close[row])
             products = self.centroid[leaf].astype(np.float64) * block[row]

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.lib
 import pyarrow.parquet as pq
 
-from sim.arrays import Bool, Columns, Float32, Int8, Int32, Int64, IntArray
+from sim.arrays import Bool, BoolArray, Columns, Float32, Int8, Int32, Int64, IntArray
 from sim.errors import InvalidInput
 from sim.files import write_parquet
 
@@ -69,6 +69,11 @@ class InteractionLog(Columns):
     source: Int8
     planned: Int32
     survey: Int8 = field(default_factory=lambda: np.empty(0, np.int8))
+
+    @property
+    def recommended(self) -> BoolArray:
+        """(R,) bool: rows that a recommender showed, not the users' own choices nor their life before day 0."""
+        return ~np.isin(self.source, (OWN, PRIOR))
 
     def __post_init__(self) -> None:
         if not len(self.survey):

@@ -1,14 +1,13 @@
 """One list an interest from any engine: M questions in place of M^2."""
 
-import json
-import os
+import contextlib
 from pathlib import Path
 
 from tqdm import tqdm
 
 from agents.llm.engines import Engine
 from agents.llm.prompt import cluster_texts, list_prompt
-from agents.llm.recorded import RecordedAnswer, write_answers
+from agents.llm.recorded import RecordedAnswer, read_line, write_answers
 from sim.clusters import InterestClusters
 from sim.errors import InvalidInput
 
@@ -50,20 +49,16 @@ def ask_lists(engine: Engine, clusters: InterestClusters, num_keywords: int, rec
             file.write(each.line())
             file.flush()
             bar.update()
-    write_answers(partial, [said[prompt] for prompt in prompts])  # in the order of clusters, however they came
-    os.replace(partial, record)
+    write_answers(record, [said[prompt] for prompt in prompts])  # in the order of clusters, however they came
+    partial.unlink()
 
 
 def _whole_lines(partial: Path) -> list[RecordedAnswer]:
     """What was answered so far; a line cut off by a kill counts for nothing."""
     if not partial.is_file():
         return []
-    lines = partial.read_text(encoding="utf-8").splitlines(keepends=True)
     whole = []
-    for line in lines:
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue
-        whole.append(RecordedAnswer(**entry))
+    for line in partial.read_text(encoding="utf-8").splitlines():
+        with contextlib.suppress(InvalidInput):
+            whole.append(read_line(line, str(partial)))
     return whole

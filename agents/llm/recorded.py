@@ -68,7 +68,7 @@ def read_answers(path: Path, field: str = "llm.record") -> list[RecordedAnswer]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(field, str(path), f"must be a file of answers ({error})") from None
-    answers = [_read_line(line, f"{path}, line {number}", field) for number, line in enumerate(lines, 1)]
+    answers = [read_line(line, f"{path}, line {number}", field) for number, line in enumerate(lines, 1)]
     if not answers:
         raise InvalidInput(field, str(path), "must hold answers; it is empty")
     seen: dict[str, str] = {}
@@ -78,7 +78,12 @@ def read_answers(path: Path, field: str = "llm.record") -> list[RecordedAnswer]:
     return answers
 
 
-def _read_line(line: str, where: str, field: str) -> RecordedAnswer:
+def read_line(line: str, where: str, field: str = "llm.record") -> RecordedAnswer:
+    """Read one line of such a file, which ``where`` names.
+
+    Raises:
+        InvalidInput: it is cut off or lacks something.
+    """
     try:
         entry = json.loads(line)
     except ValueError:
@@ -150,6 +155,11 @@ class InterestLists:
     follows: FloatArray
     longest: int
     faults: dict[str, int]
+
+    @staticmethod
+    def read(path: Path) -> "InterestLists":
+        """The lists in a file; errors as of ``read_answers`` and ``of``."""
+        return InterestLists.of(read_answers(path), path)
 
     @staticmethod
     def of(answers: Sequence[RecordedAnswer], path: Path, field: str = "llm.record") -> "InterestLists":

@@ -13,7 +13,7 @@ import numpy as np
 from agents.llm.engines import Cost
 from agents.llm.files import file_digest
 from agents.llm.prompt import cluster_texts
-from agents.llm.recorded import InterestLists, read_answers
+from agents.llm.recorded import InterestLists
 from agents.llm.settings import LLMSettings
 from agents.llm.table import TransitionTable, about_table, check_num_clusters
 from agents.llm.triples import finished_table
@@ -104,7 +104,7 @@ def table_of_lists(
     table: TransitionTable | None = finished_table(folder, inputs, top_n)
     if table is not None:
         return table
-    lists = InterestLists.of(read_answers(path), path)
+    lists = InterestLists.read(path)
     named = name_clusters(clusters, settings.num_keywords, lists.names)
     link = cluster_links(lists, named.name)
     best = _best_of_pairs(link, top_n, rng) if past_clusters == 2 else _best(link, top_n, rng)

@@ -62,9 +62,8 @@ class LLMSettings:
             raise InvalidInput("llm.micro_batch_size", self.micro_batch_size, expected)
         for name, value in self._without_effect().items():
             if getattr(self, name) != value:
-                expected = f"must be {value!r} with llm.engine={self.engine}, which has no use for it"
-                if self.engine != "transformers":
-                    expected = f"must be {value!r} with llm.engine={self.engine} and llm.ask={self.ask}"
+                why = ", which has no use for it" if self.engine == "transformers" else f" and llm.ask={self.ask}"
+                expected = f"must be {value!r} with llm.engine={self.engine}{why}"
                 raise InvalidInput(f"llm.{name}", getattr(self, name), expected)
         if self.ask == "lists" and self.past_clusters == 3:
             raise InvalidInput("llm.past_clusters", 3, "must be 1 or 2 with llm.ask=lists")

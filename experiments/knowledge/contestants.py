@@ -4,7 +4,7 @@ import numpy as np
 
 from agents.llm.prompt import cluster_texts
 from agents.llm.ranking import mixed
-from agents.llm.recorded import OURS, InterestLists, read_answers
+from agents.llm.recorded import OURS, InterestLists
 from agents.llm.recorded_table import cluster_links, name_clusters
 from agents.text_encoder import embed_texts, label_similarity
 from agents.transition_counts import TransitionCounts
@@ -64,7 +64,7 @@ def recorded_scores(clusters: InterestClusters, exam: Exam) -> FloatArray:
 
     A label of the same name as one of the pair comes last.
     """
-    lists = InterestLists.of(read_answers(OURS), OURS)
+    lists = InterestLists.read(OURS)
     link = cluster_links(lists, name_clusters(clusters, _NAME_KEYWORDS, lists.names).name)
     score = link[exam.first] + link[exam.second]
     return np.asarray(np.where(np.isfinite(score), score, -1.0))

@@ -206,15 +206,15 @@ def _generated_table(study: Study, settings: LLMSettings, clustered: Stage) -> S
     def fill(folder: Path) -> None:
         clusters = InterestClusters.load(clustered.folder / "clusters.safetensors")
         record = folder / ANSWERS
-        if settings.engine == "recorded" and settings.ask == "lists":
-            copy_file(recorded_file(settings), record)
-        elif settings.ask == "lists":
-            ask_lists(open_engine(settings, study.cache_dir), clusters, settings.num_keywords, record)
-        if settings.ask == "lists":
-            table_of_lists(record, clusters, settings, folder / "table", table_stream(study))
-        else:
+        if settings.ask == "pairs":
             engine = open_engine(settings, study.cache_dir)
             generate_table(engine, clusters, settings.num_keywords, folder / "table", record)
+            return
+        if settings.engine == "recorded":
+            copy_file(recorded_file(settings), record)
+        else:
+            ask_lists(open_engine(settings, study.cache_dir), clusters, settings.num_keywords, record)
+        table_of_lists(record, clusters, settings, folder / "table", table_stream(study))
 
     stage = run_stage(study.cache_dir, "table", fill, config=identity, inputs=[clustered.digest])
     if settings.record and settings.engine != "recorded":

@@ -11,7 +11,7 @@ from experiments.off_policy.actions import Diagnostics, LoggedActions, Outcomes
 from experiments.off_policy.slates import LoggedSlates
 from sim.arrays import FloatArray, IntArray
 from sim.errors import InvalidInput
-from sim.log import OWN, PRIOR, InteractionLog, check_order
+from sim.log import InteractionLog, check_order
 
 ESTIMATORS: Mapping[str, str] = {
     "logged": "what the log earned, without any weight: whoever is evaluated gets the same",
@@ -57,7 +57,7 @@ def slates_of(log: InteractionLog, reward: FloatArray, evaluated: FloatArray) ->
     Raises:
         InvalidInput: rows out of order or twice (``sim.log.check_order``); see ``LoggedActions``.
     """
-    shown = ~np.isin(log.source, (OWN, PRIOR))
+    shown = log.recommended
     return LoggedSlates(
         user=log.user[shown],
         slate=_slate_numbers(log)[shown],

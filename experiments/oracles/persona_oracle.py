@@ -7,7 +7,6 @@ user, plans from there; another rule over the same knowledge, or one that saw mo
 """
 
 from dataclasses import replace
-from typing import Annotated
 
 import numpy as np
 
@@ -20,9 +19,7 @@ from sim.arrays import FloatArray, IntArray, repeats
 from sim.hidden.tree import PersonaLinks
 from sim.platform import Platform, Requests
 from sim.random import RandomStream
-from sim.records import Count, Whole, checks_arguments, limits
-
-Share = Annotated[float, limits(0, 1)]
+from sim.records import Count, Share, Whole, checks_arguments
 
 _CHUNK = 4096  # pairs whose score of every cluster is held at a time
 
